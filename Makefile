@@ -1,0 +1,70 @@
+# The commands of the course. Each needs Python 3.11-3.13 and make, nothing else.
+#
+#   make run         execute the notebooks in batch into build/, with build/index.html
+#   make test        all tests
+#   make notebooks   rebuild notebooks/*.ipynb from notebooks/scripts/*.py
+#   make lab         JupyterLab on this machine
+#   make bench       measurements beside the peer library
+#   make compat      saved models against older versions of the peer library
+#
+#   make run NOTEBOOKS="05_mean_pooling 06_sbert" PARAMS="-p seed 1"
+#   make -j2 run     two notebooks at a time
+
+PYTHON ?= python3
+NOTEBOOKS ?=
+PARAMS ?=
+
+PY := .venv/bin/python
+INSTALLED := .venv/.installed
+
+NAMES := $(basename $(notdir $(if $(strip $(NOTEBOOKS)),$(NOTEBOOKS),$(sort $(wildcard notebooks/*.ipynb)))))
+# What every notebook depends on: the library, the solutions and the data. Only names with a dot: files, not folders.
+SOURCES := $(wildcard course_lib/*.py notebooks/solutions/*.py data/*.* data/*/*.* data/*/*/*.* data/*/*/*/*.*)
+
+.PHONY: run executed test notebooks lab bench compat
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.SECONDARY:
+
+# The environment is made anew whenever the lock changes.
+$(INSTALLED): requirements-lock.txt requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else "the course needs Python 3.11, 3.12 or 3.13; $(PYTHON) is %d.%d: name another, make PYTHON=python3.12" % v)'
+	$(PYTHON) -m venv --clear .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-lock.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Names and parameters are checked first; then make decides what is out of date, goes on after a failure
+# (-k) and runs as many at a time as its -j says; the index reads what came of it and sets the exit code.
+run: $(INSTALLED)
+	@$(PY) tools/batch.py check --notebooks "$(NOTEBOOKS)" -- $(PARAMS)
+	@$(MAKE) --no-print-directory -k executed; $(PY) tools/batch.py index $(NAMES)
+
+executed: $(NAMES:%=build/%.ipynb)
+
+# papermill writes into build/partial, its log beside it; only a notebook that ran to its end is moved to build/.
+build/%.ipynb: notebooks/%.ipynb build/parameters/%.txt $(SOURCES) $(INSTALLED)
+	@mkdir -p build/partial
+	@rm -f $@
+	@echo "run   $*"
+	@$(PY) -m papermill --no-progress-bar --log-level ERROR $(PARAMS) $< build/partial/$*.ipynb 2> build/partial/$*.log
+	@mv -f build/partial/$*.ipynb $@
+
+# `make run` has written this already; the rule serves `make build/NN_name.ipynb`.
+build/parameters/%.txt:
+	@$(PY) tools/batch.py check --notebooks "$*" -- $(PARAMS)
+
+test: $(INSTALLED)
+	$(PY) -m pytest
+
+notebooks: $(INSTALLED)
+	$(PY) tools/build_notebooks.py $(NOTEBOOKS)
+
+lab: $(INSTALLED)
+	$(PY) -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks
+
+bench: $(INSTALLED)
+	@set -e; for script in benchmarks/*.py; do echo "$$script"; $(PY) $$script; done
+
+compat: $(INSTALLED)
+	$(PY) tools/compat.py

@@ -1,0 +1,182 @@
+"""The exercises' checker: `check("05.1", your_function)` says whether it is right, and if not, what is wrong.
+
+The exercises of notebook NN live in `notebooks/solutions/NN.py`, as a dictionary named EXERCISES:
+
+    EXERCISES = {
+        "05.1": Exercise(
+            title="Average the rows that are not padding",
+            cases={"one padded sentence": (embeddings, mask), "no padding": (embeddings, ones)},
+            solution=masked_mean,
+            wrong=[(plain_mean, "You average over [PAD] too: ..."), ...],
+        ),
+    }
+
+A case is a description and the arguments. A wrong answer is a function that makes a typical mistake, and what a
+learner is told whose answer behaves as it does on every case. The checker never shows the solution. Left out on
+purpose: time limits, points, and any protection against someone who wants to read the solutions.
+"""
+
+import copy
+import importlib.util
+import math
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+
+@dataclass
+class Exercise:
+    """One exercise: see the module's docstring. Answers may be numbers, strings, tensors, arrays, or lists,
+    tuples and dictionaries of these; numbers agree when they differ by less than atol + rtol * |expected|."""
+
+    title: str
+    cases: dict          # description -> tuple of arguments
+    solution: callable
+    wrong: list = field(default_factory=list)    # [(function, message), ...]
+    rtol: float = 1e-4
+    atol: float = 1e-5
+
+
+@dataclass
+class Result:
+    """What `check` found: kind is "right", "not attempted", "known mistake" or "wrong"; true when right."""
+
+    kind: str
+    message: str
+
+    def __bool__(self):
+        return self.kind == "right"
+
+    def _ipython_display_(self):
+        """Nothing: the message has been printed."""
+
+
+def check(name, answer):
+    """Compare `answer` (a function) with exercise `name` ("05.1"); print one message and return a Result."""
+    exercise = find(name)
+    result = judge(exercise, answer)
+    mark = {"right": "right", "not attempted": "not attempted yet"}.get(result.kind, "not right yet")
+    print(f"{name} {mark}: {result.message}")
+    return result
+
+
+def find(name):
+    """The Exercise called `name`. Errors: FileNotFoundError without its file, ValueError without the exercise."""
+    home = Path(os.environ.get("COURSE_HOME") or Path(__file__).resolve().parents[1])
+    file = home / "notebooks" / "solutions" / f"{str(name).split('.')[0]}.py"
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"exercise {name!r}: there is no file {file}. Exercises are named like '05.1'; "
+            "the environment variable COURSE_HOME may name the folder of the course.")
+    exercises = load(file)
+    if name not in exercises:
+        raise ValueError(f"there is no exercise {name!r}; {file.name} has {', '.join(sorted(exercises))}")
+    return exercises[name]
+
+
+def load(file):
+    """The EXERCISES of a solutions file. It is read anew each time: authors edit it while a kernel runs."""
+    spec = importlib.util.spec_from_file_location(f"course_solutions_{Path(file).stem}", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.EXERCISES
+
+
+def judge(exercise, answer):
+    """The Result of an answer, without printing."""
+    if answer is None or answer is Ellipsis:
+        return Result("not attempted", f"write the function, then run this cell again ({exercise.title}).")
+    if not callable(answer):
+        return Result("wrong", f"give the function itself, not what it returns (here a {kind_of(answer)}).")
+    got = outcomes(answer, exercise)
+    if all(value is None or value is Ellipsis or isinstance(value, NotImplementedError) for value in got):
+        return Result("not attempted", f"your function does not return anything yet ({exercise.title}).")
+
+    expected = outcomes(exercise.solution, exercise)
+    problems = [difference(g, e, exercise.rtol, exercise.atol) for g, e in zip(got, expected)]
+    if not any(problems):
+        return Result("right", f"{len(problems)} of {len(problems)} cases agree.")
+    for function, message in exercise.wrong:
+        same = outcomes(function, exercise)
+        if not any(difference(g, s, exercise.rtol, exercise.atol) for g, s in zip(got, same)):
+            return Result("known mistake", message)
+    case, problem = next((c, p) for c, p in zip(exercise.cases, problems) if p)
+    agree = problems.count(None)
+    also = f" ({agree} of {len(problems)} cases agree.)" if agree else ""
+    return Result("wrong", f"in the case '{case}', your function {problem}.{also}")
+
+
+def outcomes(function, exercise):
+    """What the function returns for each case, or the exception it raises. It gets copies: it may write to them."""
+    results = []
+    for arguments in exercise.cases.values():
+        try:
+            results.append(function(*copy.deepcopy(arguments)))
+        except Exception as error:  # a learner's mistake of any kind is a result, not the end of the notebook
+            results.append(error)
+    return results
+
+
+def difference(got, expected, rtol=1e-4, atol=1e-5):
+    """None where both agree; else what is wrong with `got`, to be read after "your function"."""
+    if isinstance(got, Exception) or isinstance(expected, Exception):
+        if type(got) is type(expected):
+            return None
+        if isinstance(got, Exception):
+            return f"raises {type(got).__name__}: {got}"
+        return f"returns a {kind_of(got)} where it should raise {type(expected).__name__}"
+    if got is None:
+        return "returns nothing (is there a `return`?)"
+    if kind_of(got) != kind_of(expected):
+        return f"returns a {kind_of(got)} where a {kind_of(expected)} is wanted"
+    if isinstance(expected, str):
+        return None if got == expected else f"returns another text: {got!r}"
+    if isinstance(expected, dict):
+        if set(got) != set(expected):
+            return f"returns a dictionary with the keys {list(got)}; {len(expected)} other keys are wanted"
+        return difference([got[key] for key in expected], list(expected.values()), rtol, atol)
+    if isinstance(expected, (list, tuple)):
+        if len(got) != len(expected):
+            return f"returns {len(got)} elements where {len(expected)} are wanted"
+        found = [difference(g, e, rtol, atol) for g, e in zip(got, expected)]
+        return next((f"{problem} (element {i})" for i, problem in enumerate(found) if problem), None)
+    return number_difference(as_array(got), as_array(expected), rtol, atol) if is_numeric(expected) else (
+        None if got == expected else f"returns something else: {got!r}")
+
+
+def number_difference(got, expected, rtol, atol):
+    if got.shape != expected.shape:
+        return f"returns the shape {tuple(got.shape)} where {tuple(expected.shape)} is wanted"
+    if np.isnan(got).any() and not np.isnan(expected).any():
+        return "returns NaN: is something divided by zero?"
+    if np.allclose(got, expected, rtol=rtol, atol=atol, equal_nan=True):
+        return None
+    if got.ndim == 0:
+        return f"returns a number that is too {'large' if got > expected else 'small'}"
+    with np.errstate(invalid="ignore"):
+        off = ~np.isclose(got, expected, rtol=rtol, atol=atol, equal_nan=True)
+        largest = np.nanmax(np.abs(got - expected)[off]) if off.any() else math.nan
+    return (f"returns the right shape but {int(off.sum())} of {off.size} numbers are off, "
+            f"by up to {largest:.2g}")
+
+
+def is_numeric(value):
+    return isinstance(value, (bool, int, float, np.generic, np.ndarray, torch.Tensor))
+
+
+def as_array(value):
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu().to(torch.float64).numpy()
+    return np.asarray(value, dtype=np.float64)
+
+
+def kind_of(value):
+    """The kind of a value in words. A number is a number in every library; a list may be given as a tuple."""
+    if isinstance(value, (torch.Tensor, np.ndarray)) and value.ndim > 0:
+        return "torch tensor" if isinstance(value, torch.Tensor) else "numpy array"
+    if is_numeric(value):
+        return "number"
+    return {list: "list", tuple: "list", str: "string", dict: "dictionary"}.get(type(value), type(value).__name__)

@@ -1,0 +1,185 @@
+"""Batch runs of the notebooks: what `make run` calls before and after papermill, and the whole run without make.
+
+    python tools/batch.py check --notebooks "05_mean_pooling" -- -p seed 1     names and parameters; errors list the valid ones
+    python tools/batch.py index 05_mean_pooling                                build/index.html; exit code 1 if one failed
+    python tools/batch.py run --notebooks "05_mean_pooling" -- -p seed 1       check, papermill, index (without make)
+
+Under build/: NN_name.ipynb ran to its end, partial/NN_name.ipynb did not, parameters/NN_name.txt holds the parameters
+of the last run (rewritten only when they change, so that make executes again exactly then).
+"""
+
+import argparse
+import html
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+from build_notebooks import add_alt
+from check_notebooks import parameters
+from repository import ROOT
+
+PARAMETER_FLAGS = ("-p", "--parameters", "-r", "--parameters_raw")
+
+
+def available(root):
+    return {path.stem: path for path in sorted((root / "notebooks").glob("*.ipynb"))}
+
+
+def choose(names, root):
+    """The named notebooks, or all; exits with the list of valid names otherwise."""
+    notebooks = available(root)
+    names = [Path(name).stem for name in names] or list(notebooks)
+    unknown = [name for name in names if name not in notebooks]
+    if unknown or not names:
+        sys.exit(f"unknown notebook: {', '.join(unknown)}\nnotebooks: {', '.join(notebooks) or 'none'}")
+    return names
+
+
+def given_parameters(flags):
+    """Names in `-p name value -r name value`; exits on anything else."""
+    if len(flags) % 3 or any(flag not in PARAMETER_FLAGS for flag in flags[::3]):
+        sys.exit(f"PARAMS: expected `-p NAME VALUE`, once or several times, not {shlex.join(flags)!r}")
+    return flags[1::3]
+
+
+def check(names, flags, root=ROOT):
+    """Exit with a message on an unknown notebook or parameter; note each notebook's parameters for make."""
+    names = choose(names, root)
+    wanted = given_parameters(flags)
+    wrong = []
+    for name in names:
+        valid = parameters(nbformat.read(available(root)[name], as_version=4))
+        unknown = [p for p in wanted if p not in valid]
+        if unknown:
+            wrong.append(f"{name} has no parameter {', '.join(unknown)}; its parameters: {', '.join(valid) or 'none'}")
+    if wrong:
+        sys.exit("\n".join(wrong))
+    for name in names:
+        note = root / "build" / "parameters" / f"{name}.txt"
+        text = shlex.join(flags) + "\n"
+        if not note.exists() or note.read_text() != text:
+            note.parent.mkdir(parents=True, exist_ok=True)
+            note.write_text(text)
+    return names
+
+
+def outcome(name, root):
+    """(state, seconds or None, detail, file or None) of the last run; the state is pass, FAIL or not run."""
+    built, partial = (root / "build" / folder / f"{name}.ipynb" for folder in ("", "partial"))
+    if built.exists():
+        seconds = nbformat.read(built, as_version=4).metadata.get("papermill", {}).get("duration")
+        if built.stat().st_mtime < available(root)[name].stat().st_mtime:
+            return "FAIL", seconds, "out of date: the notebook is newer than its run", built
+        return "pass", seconds, "", built
+    log = partial.with_suffix(".log")
+    last = (log.read_text(errors="replace").strip().splitlines() or [""])[-1] if log.exists() else ""
+    if not partial.exists():
+        return ("FAIL", None, f"did not start: {last}", None) if last else ("not run", None, "", None)
+    try:
+        notebook = nbformat.read(partial, as_version=4)
+    except Exception:  # killed while it wrote
+        return "FAIL", None, f"stopped before its end: {last}", None
+    seconds = notebook.metadata.get("papermill", {}).get("duration")
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                lines = [line.strip() for line in cell.source.splitlines() if line.strip()]
+                first = next((line for line in lines if not line.startswith("#")), lines[0] if lines else "")
+                detail = f"cell In [{cell.execution_count}]: {first}\n{output.ename}: {output.evalue}"
+                return "FAIL", seconds, detail, partial
+    return "FAIL", seconds, f"stopped before its end: {last}", partial
+
+
+def to_html(source, page):
+    """The executed notebook `source` as the HTML file `page`, with alt texts."""
+    from nbconvert import HTMLExporter
+
+    exporter = HTMLExporter(template_name="html", extra_template_basedirs=[str(Path(__file__).parent)])
+    notebook = add_alt(nbformat.read(source, as_version=4))
+    body, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": source.stem}})
+    page.write_text(body, encoding="utf-8")
+
+
+def title_of(file):
+    lines = [line for cell in nbformat.read(file, as_version=4).cells if cell.cell_type == "markdown"
+             for line in cell.source.splitlines()]
+    return next((line[2:].strip() for line in lines if line.startswith("# ")), file.stem)
+
+
+def index(names, root=ROOT):
+    """Write build/index.html over all notebooks and print a line for each chosen one. Returns the exit code."""
+    names = choose(names, root)
+    build = root / "build"
+    build.mkdir(exist_ok=True)
+    rows, failed = [], []
+    for name, file in available(root).items():
+        state, seconds, detail, source = outcome(name, root)
+        page = build / f"{name}.html"
+        if source is None:
+            page.unlink(missing_ok=True)
+        elif not page.exists() or page.stat().st_mtime <= source.stat().st_mtime:
+            to_html(source, page)
+        time = "" if seconds is None else f"{seconds:.1f}"
+        link = f'<a href="{name}.html">{name}</a>' if source else name
+        result = state + "".join(f"<br><code>{html.escape(line)}</code>" for line in detail.splitlines())
+        rows.append(f"<tr><td>{link}</td><td>{html.escape(title_of(file))}</td><td>{time}</td>"
+                    f'<td class="{state.split()[0].lower()}">{result}</td></tr>')
+        if name in names:
+            print(f"{state:8}{name}" + (f"  {time} s" if time else ""), *detail.splitlines(), sep="\n        ")
+            failed += [name] if state != "pass" else []
+    (build / "index.html").write_text(PAGE.format(rows="\n".join(rows)), encoding="utf-8")
+    print(f"{len(names) - len(failed)} of {len(names)} passed: {os.path.relpath(build / 'index.html')}")
+    return 1 if failed else 0
+
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Notebooks of the course, executed</title><style>
+body {{ font-family: sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; }}
+table {{ border-collapse: collapse; }} th, td {{ text-align: left; vertical-align: top; padding: .3em .8em; border-bottom: 1px solid #bbb; }}
+td:nth-child(3) {{ text-align: right; }} .pass {{ color: #00567a; }} .fail {{ color: #a03000; font-weight: bold; }}
+</style></head><body>
+<h1>Notebooks of the course, executed</h1>
+<table>
+<thead><tr><th>notebook</th><th>title</th><th>seconds</th><th>result</th></tr></thead>
+<tbody>
+{rows}
+</tbody></table>
+</body></html>
+"""
+
+
+def run(names, flags, root=ROOT):
+    """The whole batch run, one notebook after the other, skipping nothing. Returns the exit code."""
+    names = check(names, flags, root)
+    (root / "build" / "partial").mkdir(parents=True, exist_ok=True)
+    for name in names:
+        built, partial = root / "build" / f"{name}.ipynb", root / "build" / "partial" / f"{name}.ipynb"
+        built.unlink(missing_ok=True)
+        print(f"run   {name}", flush=True)
+        command = [sys.executable, "-m", "papermill", "--no-progress-bar", "--log-level", "ERROR",
+                   *flags, str(available(root)[name]), str(partial)]
+        with open(partial.with_suffix(".log"), "w") as log:
+            done = subprocess.run(command, stderr=log).returncode == 0
+        if done:
+            os.replace(partial, built)
+    return index(names, root)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for command in ("check", "run"):
+        sub = commands.add_parser(command)
+        sub.add_argument("--notebooks", default="", help="names, separated by blanks; all if empty")
+    commands.add_parser("index").add_argument("names", nargs="*")
+    # What follows -- belongs to papermill: argparse must not look at it.
+    end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    arguments, flags = parser.parse_args(sys.argv[1:end]), sys.argv[end + 1:]
+    if arguments.command == "index":
+        sys.exit(index(arguments.names))
+    elif arguments.command == "run":
+        sys.exit(run(arguments.notebooks.split(), flags))
+    check(arguments.notebooks.split(), flags)

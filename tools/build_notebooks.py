@@ -1,0 +1,149 @@
+"""notebooks/scripts/NN_name.py -> notebooks/NN_name.ipynb: convert, execute, clean, write.
+
+    python tools/build_notebooks.py                    every notebook that is not in step with its script
+    python tools/build_notebooks.py 05_mean_pooling    these, in step or not
+
+A notebook is executed whole, in its folder, and replaced only when it ran to its end: whatever is in the repository
+has been executed in one go from the script beside it. What is stored does not depend on machine or moment: cell ids
+are hashes of the cells, times and paths are left out. CONTRIBUTING.md says how a script is written.
+"""
+
+import argparse
+import base64
+import hashlib
+import io
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from PIL import Image
+from repository import ROOT
+
+WIDGETS = "application/vnd.jupyter.widget-"
+KEPT_CELL_METADATA = ("tags", "alt")
+NOTEBOOK_METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+
+def convert(script):
+    """The notebook of a jupytext percent script, not executed, with deterministic ids and no other metadata."""
+    notebook = jupytext.read(script, fmt="py:percent")
+    seen = {}
+    for cell in notebook.cells:
+        key = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:10]
+        seen[key] = seen.get(key, 0) + 1
+        cell["id"] = key if seen[key] == 1 else f"{key}-{seen[key]}"
+        cell["metadata"] = {k: cell.metadata[k] for k in KEPT_CELL_METADATA if k in cell.metadata}
+    return nbformat.from_dict(
+        {"cells": notebook.cells, "metadata": NOTEBOOK_METADATA, "nbformat": 4, "nbformat_minor": 5})
+
+
+def execute(notebook, folder, timeout=600):
+    NotebookClient(notebook, timeout=timeout, kernel_name="python3", record_timing=False,
+                   resources={"metadata": {"path": str(folder)}}).execute()
+
+
+def clean(notebook):
+    """Strip what must not be stored, join split streams, and copy each cell's alt text to its images, in place."""
+    notebook["metadata"] = nbformat.from_dict(NOTEBOOK_METADATA)
+    for cell in notebook.cells:
+        cell["metadata"] = nbformat.from_dict({k: v for k, v in cell.metadata.items() if k in KEPT_CELL_METADATA})
+        if cell.cell_type != "code":
+            continue
+        outputs = []
+        for output in cell.outputs:
+            if output.output_type == "stream" and outputs and outputs[-1].get("name") == output.name:
+                outputs[-1]["text"] += output.text
+                continue
+            if "data" in output:
+                for mime in [m for m in output.data if m.startswith(WIDGETS)]:
+                    del output.data[mime]
+                if not output.data:
+                    continue
+                if "image/png" in output.data:
+                    output.data["image/png"] = shrink(output.data["image/png"])
+            outputs.append(output)
+        cell["outputs"] = outputs
+    add_alt(notebook)
+    return notebook
+
+
+def shrink(png):
+    """A base64 PNG with at most 256 colours, a third of the size: figures have few, and a repository keeps each version."""
+    image = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB").quantize(256)
+    file = io.BytesIO()
+    image.save(file, "PNG", optimize=True)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def add_alt(notebook):
+    """Copy the metadata `alt` of each cell into the metadata of its image outputs, where front ends look for it."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            for mime in output.get("data", {}):
+                if mime.startswith("image/") and "alt" in cell.metadata:
+                    output.setdefault("metadata", {}).setdefault(mime, {})["alt"] = cell.metadata["alt"]
+    return notebook
+
+
+def in_step(script, file):
+    """True when the notebook holds exactly the script's cells, tags and alt texts."""
+    if not Path(file).exists():
+        return False
+    wanted, stored = convert(script).cells, nbformat.read(file, as_version=4).cells
+    return [as_text(c) for c in wanted] == [as_text(c) for c in stored]
+
+
+def as_text(cell):
+    return cell.cell_type, cell.get("id"), cell.source, dict(cell.metadata)
+
+
+def build(script, file):
+    """Convert, execute, clean, and replace `file` in one step. Returns the seconds of the execution."""
+    notebook = convert(script)
+    start = time.perf_counter()
+    execute(notebook, Path(file).parent)
+    seconds = time.perf_counter() - start
+    nbformat.validate(clean(notebook))
+    text = nbformat.writes(notebook, version=4).rstrip("\n") + "\n"
+    leaks = sorted(set(re.findall(re.escape(str(ROOT)) + r"[^\s\"']*", text)))
+    if leaks:
+        raise ValueError(f"an output holds a path of this machine: {', '.join(leaks[:3])}")
+    partial = Path(file).with_name(f".{Path(file).name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, file)
+    return seconds
+
+
+def main(names, root=ROOT):
+    scripts = {path.stem: path for path in sorted((root / "notebooks" / "scripts").glob("*.py"))}
+    unknown = [name for name in names if name not in scripts]
+    if unknown:
+        sys.exit(f"no script for {', '.join(unknown)}; there are: {', '.join(scripts) or 'none'}")
+    failed = []
+    for name in names or scripts:
+        file = root / "notebooks" / f"{name}.ipynb"
+        if not names and in_step(scripts[name], file):
+            print(f"{name}: in step", flush=True)
+            continue
+        try:
+            print(f"{name}: executed in {build(scripts[name], file):.1f} s", flush=True)
+        except (CellExecutionError, ValueError) as error:
+            print(f"{name}: FAILED, {file.name} is unchanged\n{error}", flush=True)
+            failed.append(name)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="names of notebooks, such as 05_mean_pooling")
+    arguments = parser.parse_args()
+    sys.exit(main([Path(name).stem for name in arguments.names]))
