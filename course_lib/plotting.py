@@ -1,0 +1,131 @@
+"""The course's figures: heatmaps of similarities, histograms of scores, bars, and points in two dimensions.
+
+    ax = heatmap(cos_sim(vectors, vectors), labels=sentences, title="Sentences 1 and 2 are closest")
+    plt.show()
+
+Each function draws on `ax`, or on a new figure without one, and returns the Axes, so that anything matplotlib can do
+may be added. Colours can be told apart by colour-blind readers: cosines have a diverging map fixed to -1..1, so that
+one colour means one value in every figure of the course; what lies in 0..1 has cividis; categories differ in shape or
+line as well as in colour. Titles state what the figure shows; the caller knows it, and gives them.
+
+Left out on purpose: styles, saving (`ax.figure.savefig`), interactive figures.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from torch import Tensor
+
+SCALES = {"cosine": ("RdBu_r", -1.0, 1.0), "unit": ("cividis", 0.0, 1.0)}  # kind: (colour map, lowest, highest)
+PALETTE = sns.color_palette("colorblind")
+MARKERS = "osD^vPX*"
+LINES = ("-", "--", ":", "-.")
+ANNOTATED = 12  # matrices up to this size have their values in the cells
+SHORT = 12  # characters of a label that fits below a column
+
+
+def heatmap(matrix, labels: Sequence[str] | None = None, title: str = "", kind: str = "cosine", ax: Axes | None = None) -> Axes:
+    """A matrix (rows, columns) as colours; up to 12 by 12 the values are written in the cells.
+
+    labels: one a row; of a square matrix also the columns, which show only the row's number where labels are long.
+    kind: "cosine" (diverging colours, -1..1) or "unit" (0..1, such as attention weights and probabilities).
+
+    Raises ValueError for another kind, for values outside its range (a colour would hide how far), and for labels
+    that do not fit.
+    """
+    values = _array(matrix)
+    if kind not in SCALES:
+        raise ValueError(f"kind is {kind!r}; expected one of {', '.join(SCALES)}")
+    colours, low, high = SCALES[kind]
+    if values.ndim != 2 or not values.size:
+        raise ValueError(f"expected a matrix (rows, columns), got the shape {values.shape}")
+    if not (values.min() >= low - 1e-4 and values.max() <= high + 1e-4):  # not: NaN is refused too
+        raise ValueError(f"kind {kind!r} shows {low:g} to {high:g}; the matrix has {values.min():.4g} to {values.max():.4g}")
+    rows, columns = values.shape
+    if labels is not None and len(labels) != rows:
+        raise ValueError(f"{len(labels)} labels for {rows} rows")
+
+    if ax is None:
+        long = max(map(len, labels)) if labels else 0
+        size = 0.5 * min(columns, ANNOTATED) + 2
+        _, ax = plt.subplots(figsize=(size + 0.08 * long, 0.5 * min(rows, ANNOTATED) + 1), layout="constrained")
+    image = ax.imshow(values, cmap=colours, vmin=low, vmax=high)
+    ax.figure.colorbar(image, ax=ax, shrink=0.8)
+    if rows <= ANNOTATED and columns <= ANNOTATED:
+        for (i, j), value in np.ndenumerate(values):
+            ax.text(j, i, f"{value:.2f}".replace("-0.00", "0.00"), ha="center", va="center", fontsize=8, color=_readable(image.cmap(image.norm(value))))
+    names = list(labels) if labels is not None else [str(i + 1) for i in range(rows if rows <= ANNOTATED else 0)]
+    below = names if rows == columns else [str(i + 1) for i in range(columns if columns <= ANNOTATED else 0)]
+    if max(map(len, below), default=0) > SHORT:
+        names, below = [f"{name}  {i + 1}" for i, name in enumerate(names)], [str(i + 1) for i in range(columns)]
+    ax.set_yticks(range(len(names)), names, fontsize=8)
+    ax.set_xticks(range(len(below)), below, fontsize=8, rotation=90 if max(map(len, below), default=0) > 4 else 0)
+    ax.set_title(title, fontsize="medium")
+    return ax
+
+
+def histogram(scores, title: str = "", xlabel: str = "cosine", ax: Axes | None = None) -> Axes:
+    """How often which scores occur: of one set of numbers (n,), or of several, {name: (n,), ...}.
+
+    Every set is drawn as its share, so that sets of different size can be compared, and over the same bins.
+    """
+    sets = {name: _array(values).ravel() for name, values in (scores if isinstance(scores, Mapping) else {"": scores}).items()}
+    if ax is None:
+        _, ax = plt.subplots(figsize=(6.5, 3), layout="constrained")
+    bins = np.histogram_bin_edges(np.concatenate(list(sets.values())), "auto")
+    for i, (name, values) in enumerate(sets.items()):
+        sns.histplot(x=values, bins=bins, stat="percent", element="step", color=PALETTE[i % len(PALETTE)], alpha=0.25, linestyle=LINES[i % 4],
+                     label=name or None, ax=ax)  # fmt: skip
+    ax.set(xlabel=xlabel, ylabel="share in %")
+    ax.set_title(title, fontsize="medium")
+    if any(sets):
+        ax.legend()
+    return ax
+
+
+def bars(values: Mapping[str, float], title: str = "", xlabel: str = "", ax: Axes | None = None) -> Axes:
+    """One horizontal bar a name, in the order given, from the top; each value is written at its bar's end."""
+    if ax is None:
+        _, ax = plt.subplots(figsize=(6.5, 0.35 * len(values) + 1), layout="constrained")
+    drawn = ax.barh(range(len(values)), list(values.values()), color=PALETTE[0])
+    ax.bar_label(drawn, [f"{value:.2f}" for value in values.values()], padding=3, fontsize=8)
+    ax.set_yticks(range(len(values)), list(values))
+    ax.invert_yaxis()
+    ax.margins(x=0.12)
+    ax.set_xlabel(xlabel)
+    ax.set_title(title, fontsize="medium")
+    sns.despine(ax=ax)
+    return ax
+
+
+def scatter(points, groups: Sequence[str] | None = None, title: str = "", ax: Axes | None = None) -> Axes:
+    """Points (n, 2) in the plane, as from a projection; `groups`, one name a point, gives colour and shape."""
+    points = _array(points)
+    if points.ndim != 2 or points.shape[1] != 2 or (groups is not None and len(groups) != len(points)):
+        raise ValueError(f"expected points (n, 2) and a group each, got {points.shape} and {None if groups is None else len(groups)} groups")
+    if ax is None:
+        _, ax = plt.subplots(figsize=(5, 3.5), layout="constrained")
+    groups = np.asarray([""] * len(points) if groups is None else groups)
+    for i, name in enumerate(dict.fromkeys(groups.tolist())):
+        chosen = points[groups == name]  # (m, 2)
+        ax.scatter(*chosen.T, color=PALETTE[i % len(PALETTE)], marker=MARKERS[i % len(MARKERS)], label=name or None)
+    if any(groups):
+        ax.legend(fontsize=8)
+    ax.set_xticks([])  # a projection's axes have no unit
+    ax.set_yticks([])
+    ax.set_title(title, fontsize="medium")
+    return ax
+
+
+def _array(values) -> np.ndarray:
+    """A tensor, array or nested list as float64."""
+    return np.asarray(values.detach().cpu().double() if isinstance(values, Tensor) else values, dtype=np.float64)
+
+
+def _readable(colour) -> str:
+    """Black or white, whichever has the higher contrast on this RGBA colour (WCAG's relative luminance)."""
+    r, g, b = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3])
+    return "black" if 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 else "white"
