@@ -1,0 +1,103 @@
+"""Measure the shipped models, print the table, write data/results/05.csv and 06.csv, and renew the model cards.
+
+    COURSE_DATA=... python recipes/evaluate.py
+
+Similarity is Spearman's correlation x 100 of cosines with the scores of a set; NLI is the share of right labels of the
+softmax head on the development sets, which no model was trained on.
+"""
+
+import csv
+import os
+import time
+from pathlib import Path
+
+import torch
+
+from course_lib.checkpoints import COURSE_HOME, read_weights, resolve
+from course_lib.data import load_nli, load_sts
+from course_lib.encoder import SentenceEncoder
+from course_lib.evaluation import EmbeddingSimilarityEvaluator, LabelAccuracyEvaluator
+from course_lib.losses import SoftmaxLoss
+from course_lib.modules import Pooling, StaticEmbedding
+from recipes.cards import model_folder, weights_sha256, write_cards
+
+COMMAND = "python recipes/evaluate.py"
+STS = ["stsbenchmark/dev", "course/sts"]
+NLI = ["snli/dev", "multinli/dev_matched", "cad_nli/dev"]
+COLUMNS = ["model", "pooling", "data", "metric", "value", "command", "seconds", "model_sha256"]
+RANKING_NLI = Path("build/siamese/sbert-mini-nli-ranking/model")  # a comparison; not shipped
+
+
+def weighted(encoder: SentenceEncoder, a: float = 1e-3) -> SentenceEncoder:
+    """Smooth inverse frequency weights a / (a + frequency) on the word vectors (Arora et al. 2017)."""
+    from safetensors.torch import load_file
+
+    frequencies = load_file(model_folder("glove-mini") / "frequencies.safetensors")["frequencies"]
+    rows = encoder[0].embedding.weight.detach() * (a / (a + frequencies))[:, None]
+    return SentenceEncoder([StaticEmbedding(encoder[0].tokenizer, rows)], dtype="float32")
+
+
+def variants() -> list[tuple[str, str, SentenceEncoder]]:
+    """(model, pooling, encoder) for each line of the table."""
+    glove = SentenceEncoder.load("course/glove-mini", dtype="float32")
+    bert = SentenceEncoder.load("course/bert-mini", dtype="float32")
+    found = [("course/glove-mini", "mean", glove), ("course/glove-mini", "weighted mean", weighted(glove))]
+    for mode in ("mean", "cls", "max"):
+        found.append(("course/bert-mini", mode, SentenceEncoder([bert[0], Pooling(256, mode)], dtype="float32")))
+    found += [(name, "mean", SentenceEncoder.load(name, dtype="float32")) for name in ("course/sbert-mini-nli", "course/sbert-mini")]
+    return found
+
+
+def row(model: str, pooling: str, data: str, metric: str, value: float, start: float, folder: Path) -> dict:
+    return dict(model=model, pooling=pooling, data=data, metric=metric, value=f"{100 * value:.2f}", command=COMMAND,
+                seconds=f"{time.perf_counter() - start:.3f}", model_sha256=weights_sha256(folder))  # fmt: skip
+
+
+def similarity_rows(model: str, pooling: str, encoder: SentenceEncoder, folder: Path) -> list[dict]:
+    rows = []
+    for data in STS:
+        start = time.perf_counter()
+        value = EmbeddingSimilarityEvaluator(load_sts(data))(encoder)["spearman_cosine"]
+        rows.append(row(model, pooling, data, "spearman_cosine", value, start, folder))
+    return rows
+
+
+def nli_rows() -> list[dict]:
+    folder = model_folder("sbert-mini-nli")
+    encoder = SentenceEncoder.load(folder, dtype="float32")
+    head = SoftmaxLoss(encoder.get_embedding_dimension())
+    head.load_state_dict(read_weights(folder / "softmax_head"))
+    rows = []
+    for data in NLI:
+        start = time.perf_counter()
+        accuracy = LabelAccuracyEvaluator(load_nli(data), head)(encoder)["accuracy"]
+        rows.append(row("course/sbert-mini-nli", "mean", data, "accuracy", accuracy, start, folder))
+    return rows
+
+
+def write_csv(path: Path, rows: list[dict]):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".unfinished")
+    with open(unfinished, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace(unfinished, path)
+
+
+def main():
+    torch.manual_seed(0)
+    table = [r for model, pooling, encoder in variants() for r in similarity_rows(model, pooling, encoder, resolve(model))]
+    comparison = nli_rows()
+    if RANKING_NLI.is_dir():
+        encoder = SentenceEncoder.load(RANKING_NLI, dtype="float32")
+        comparison += similarity_rows("ranking loss on NLI alone", "mean", encoder, RANKING_NLI)
+    for r in table + comparison:
+        print(f"{r['model']:28} {r['pooling']:14} {r['data']:22} {r['metric']:16} {r['value']:>6}")
+    write_csv(COURSE_HOME / "data" / "results" / "05.csv", table)
+    write_csv(COURSE_HOME / "data" / "results" / "06.csv", comparison)
+    write_cards(table + comparison)
+
+
+if __name__ == "__main__":
+    main()

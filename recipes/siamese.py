@@ -1,0 +1,98 @@
+"""Fine-tune bert-mini on sentence pairs, two ways.
+
+    COURSE_DATA=... python recipes/siamese.py softmax    # course/sbert-mini-nli: the 2019 recipe, softmax over (u, v, |u - v|)
+    COURSE_DATA=... python recipes/siamese.py ranking    # course/sbert-mini: multiple negatives ranking, NLI and captions
+    COURSE_DATA=... python recipes/siamese.py ranking-nli    # the same on NLI alone, for comparison; stays in build/
+
+Resumable: started again after an interruption, each goes on from its last checkpoint in build/siamese.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from course_lib.checkpoints import save_tensors
+from course_lib.data import load_sts
+from course_lib.encoder import SentenceEncoder
+from course_lib.evaluation import EmbeddingSimilarityEvaluator
+from course_lib.losses import MultipleNegativesRankingLoss, SoftmaxLoss
+from course_lib.training import train
+from recipes.cards import model_folder, write_facts
+from recipes.pretraining_text import LeakFilter
+from recipes.sentence_pairs import all_caption_pairs, nli_examples, nli_triplets
+
+WORK = Path("build/siamese")
+RUNS = {  # name, batch size, learning rate, epochs
+    "softmax": ("sbert-mini-nli", 32, 2e-4, 1),
+    "ranking": ("sbert-mini", 64, 3e-4, 1),
+    "ranking-nli": ("sbert-mini-nli-ranking", 64, 3e-4, 1),
+}
+
+
+def softmax_loss(model: nn.ModuleDict, batch: list) -> torch.Tensor:
+    n = len(batch)
+    vectors = model["encoder"]([e.premise for e in batch] + [e.hypothesis for e in batch])  # (2n, dim): one network, both sides
+    return model["head"](vectors[:n], vectors[n:], torch.tensor([e.label for e in batch]))
+
+
+def ranking_loss(model: nn.ModuleDict, batch: list) -> torch.Tensor:
+    n = len(batch)
+    hard = [texts[2] for texts in batch if len(texts) > 2]
+    vectors = model["encoder"]([t[0] for t in batch] + [t[1] for t in batch] + hard)
+    return model["head"](vectors[:n], vectors[n : 2 * n], vectors[2 * n :])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("objective", choices=RUNS)
+    parser.add_argument("--work", type=Path, default=WORK)
+    arguments = parser.parse_args()
+    name, batch_size, learning_rate, epochs = RUNS[arguments.objective]
+    work = arguments.work / name
+    work.mkdir(parents=True, exist_ok=True)
+
+    allowed = LeakFilter()
+    encoder = SentenceEncoder.load("course/bert-mini")
+    encoder.max_seq_length = 128
+    if arguments.objective == "softmax":
+        examples, head, loss = nli_examples(allowed), SoftmaxLoss(encoder.get_embedding_dimension()), softmax_loss
+        texts = [(e.premise, e.hypothesis) for e in examples]
+    else:
+        examples, head, loss = nli_triplets(allowed), MultipleNegativesRankingLoss(), ranking_loss
+        if arguments.objective == "ranking":
+            examples += all_caption_pairs(allowed)
+        texts = examples
+    distinct = list({t for several in texts for t in several})
+    tokens = dict(zip(distinct, map(len, encoder[0].tokenize(distinct)[0])))
+    counts = {example: sum(tokens[t] for t in several) for example, several in zip(examples, texts)}
+    print(f"{len(examples)} examples, {sum(counts.values())} tokens, {allowed.dropped} leaks dropped", flush=True)
+
+    torch.manual_seed(0)
+    head = type(head)(encoder.get_embedding_dimension()) if arguments.objective == "softmax" else head
+    model = nn.ModuleDict({"encoder": encoder, "head": head})
+    sts = EmbeddingSimilarityEvaluator(load_sts("stsbenchmark/dev"), "stsb_dev")
+    with open(work / "log.jsonl", "a", encoding="utf-8") as log:
+        history = train(
+            model, lambda batch: loss(model, batch), examples,
+            batch_size=batch_size, learning_rate=learning_rate, epochs=epochs, length=counts.__getitem__,
+            checkpoint=work / "checkpoint.safetensors", checkpoint_every=250,
+            evaluators=[lambda m: {"stsb_dev_spearman_cosine": sts(m["encoder"])[sts.primary_metric]}],
+            log=lambda entry: print(json.dumps(entry), file=log, flush=True), show_progress_bar=False,
+        )  # fmt: skip
+    folder = model_folder(name) if arguments.objective != "ranking-nli" else work / "model"
+    encoder.save(folder, half=True)
+    if arguments.objective == "softmax":
+        (folder / "softmax_head").mkdir()
+        save_tensors(head.state_dict(), folder / "softmax_head" / "model.safetensors", half=True)
+    epochs_seen = [entry for entry in history if "stsb_dev_spearman_cosine" in entry]
+    write_facts(name, {"examples": len(examples), "leaks_dropped": allowed.dropped, "batch_size": batch_size,
+                       "learning_rate": learning_rate, "epochs": epochs, "tokens": epochs * sum(counts.values()),
+                       "loss": history[-1]["loss"], "seconds": history[-1]["seconds"],
+                       "stsb_dev_by_epoch": [e["stsb_dev_spearman_cosine"] for e in epochs_seen]})  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
