@@ -1,0 +1,29 @@
+"""The README lists the notebooks there are, each with its Colab badge."""
+
+import re
+
+from repository import REPOSITORY, ROOT, colab_url
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+NAMES = sorted(file.stem for file in (ROOT / "notebooks").glob("*.ipynb"))
+
+
+def test_table_of_notebooks():
+    listed = re.findall(r"^\| \[(\w+)\]\(notebooks/(\w+)\.ipynb\)", README, flags=re.M)
+    assert listed == [(name, name) for name in NAMES]
+    for name in NAMES:
+        line = next(line for line in README.splitlines() if line.startswith(f"| [{name}]"))
+        assert colab_url(name) in line
+
+
+def test_every_link_to_the_repository_is_to_the_same():
+    for file in ("README.md", "CONTRIBUTING.md", "CITATION.cff"):
+        text = (ROOT / file).read_text(encoding="utf-8")
+        found = set(re.findall(r"github(?:\.com)?/([\w-]+/[\w-]+)", text))
+        assert found <= {REPOSITORY}, file
+
+
+def test_local_links_exist():
+    for file in ("README.md", "CONTRIBUTING.md"):
+        for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / file).read_text(encoding="utf-8")):
+            assert (ROOT / link).exists(), f"{file} links to {link}"

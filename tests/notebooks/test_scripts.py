@@ -1,0 +1,82 @@
+"""Notebook and script are in step; building is deterministic and leaves nothing half-done."""
+
+import build_notebooks
+import example
+import nbformat
+import pytest
+from build_notebooks import clean, convert, in_step
+from repository import ROOT
+
+
+def test_notebook_is_in_step_with_its_script(notebook):
+    script = ROOT / "notebooks" / "scripts" / f"{notebook.stem}.py"
+    assert script.exists(), f"{notebook.name} has no script"
+    assert in_step(script, notebook), f"{notebook.name} is not what {script.name} says: run make notebooks"
+
+
+def test_every_script_has_its_notebook():
+    scripts = {file.stem for file in (ROOT / "notebooks" / "scripts").glob("*.py")}
+    assert scripts == {file.stem for file in (ROOT / "notebooks").glob("*.ipynb")}
+
+
+@pytest.mark.parametrize("old, new", [
+    ("numbers = [seed,", "numbers = [ seed,"),                    # code
+    ("says little", "says a little"),                             # markdown
+    ('"row-1.1"', '"row-1.4"'),                                   # a tag
+    ("goes up from", "goes upward from"),                         # an alt text
+    ("# %%\n", "# %%\n", ),                                       # nothing
+])
+def test_a_change_of_the_script_is_seen(old, new, built, tmp_path):
+    script = tmp_path / f"{example.NAME}.py"
+    script.write_text(example.script().replace(old, new, 1))
+    assert in_step(script, built) == (old == new)
+
+
+def test_building_again_skips_or_gives_the_same_file(built_course, built, capsys, monkeypatch):
+    monkeypatch.setenv("COURSE_HOME", str(built_course))
+    before = built.read_bytes()
+    assert build_notebooks.main([], built_course) == 0
+    assert capsys.readouterr().out == f"{example.NAME}: in step\n"
+    assert build_notebooks.main([example.NAME], built_course) == 0      # named: executed again
+    assert "executed in" in capsys.readouterr().out
+    assert built.read_bytes() == before
+
+
+def test_ids_depend_on_the_cells_alone(built_course):
+    script = built_course / "notebooks" / "scripts" / f"{example.NAME}.py"
+    ids = [cell.id for cell in convert(script).cells]
+    assert len(set(ids)) == len(ids)
+    assert ids == [cell.id for cell in convert(script).cells]
+
+
+def test_a_failing_notebook_stays_as_it_was(tmp_path, capsys):
+    root = example.course(tmp_path, text="# %%\nprint(1)\n")
+    file = root / "notebooks" / f"{example.NAME}.ipynb"
+    assert build_notebooks.main([], root) == 0
+    before = file.read_bytes()
+    script = root / "notebooks" / "scripts" / f"{example.NAME}.py"
+    script.write_text("# %%\nprint(1)\n\n# %%\n1 / 0\n")
+    assert build_notebooks.main([], root) == 1
+    assert "ZeroDivisionError" in capsys.readouterr().out
+    script.write_text(f"# %%\nprint({str(ROOT / 'data')!r})\n")
+    assert build_notebooks.main([], root) == 1
+    assert "a path of this machine" in capsys.readouterr().out
+    assert file.read_bytes() == before
+    assert [path.name for path in file.parent.iterdir() if path.is_file()] == [file.name]
+
+
+def test_an_unknown_script_is_an_error(built_course):
+    with pytest.raises(SystemExit, match="no script for 91_none; there are: 90_example"):
+        build_notebooks.main(["91_none"], built_course)
+
+
+def test_clean_drops_widgets_and_times_and_joins_streams():
+    cell = nbformat.v4.new_code_cell("x", metadata={"tags": ["a"], "execution": {"t": "12:00"}}, outputs=[
+        nbformat.v4.new_output("stream", name="stdout", text="a\n"),
+        nbformat.v4.new_output("stream", name="stdout", text="b\n"),
+        nbformat.v4.new_output("display_data", data={"application/vnd.jupyter.widget-view+json": {}}),
+    ])
+    notebook = clean(nbformat.v4.new_notebook(cells=[cell], metadata={"widgets": {}, "language_info": {"name": "python", "version": "3"}}))
+    assert notebook.metadata == build_notebooks.NOTEBOOK_METADATA
+    assert notebook.cells[0].metadata == {"tags": ["a"]}
+    assert [output.text for output in notebook.cells[0].outputs] == ["a\nb\n"]
