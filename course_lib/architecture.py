@@ -146,9 +146,9 @@ def box(ax: Axes, x: float, y: float, width: float, height: float, text: str, co
     ax.text(x, y, text, ha="center", va="center", fontsize=size)
 
 
-def arrow(ax: Axes, x: float, start: float, end: float, label: str = "", x_end: float | None = None):
-    """From (x, start) to (x or x_end, end), with the shape of what flows along it."""
-    ax.annotate("", (x if x_end is None else x_end, end), (x, start),
+def arrow(ax: Axes, x: float, start: float, end: float, label: str = ""):
+    """From (x, start) to (x, end), with the shape of what flows along it."""
+    ax.annotate("", (x, end), (x, start),
                 arrowprops={"arrowstyle": "-|>", "color": "#444444", "shrinkA": 0, "shrinkB": 0})  # fmt: skip
     ax.text(x + 0.12, (start + end) / 2 - 0.03, label, ha="left", va="center", fontsize=SMALL)
 

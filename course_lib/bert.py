@@ -13,7 +13,7 @@ most of the work, and none of it is spent on `[PAD]`. Only attention and positio
 products, but any order is right.
 
 Left out on purpose: decoding with a cache, cross-attention, relative positions, next-sentence prediction, and padding
-itself. For other architectures `encoder.py` uses `transformers.AutoModel`.
+itself. For other architectures `transformer.py` uses `transformers.AutoModel`.
 """
 
 import math

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 DEFAULT = "course/sbert-mini"
-COURSE_HOME = Path(os.environ.get("COURSE_HOME", Path(__file__).resolve().parents[1]))
+COURSE_HOME = Path(os.environ.get("COURSE_HOME") or Path(__file__).resolve().parents[1])
 HUB_FILES = ["*.json", "*.txt", "*.model", "model*.safetensors", "*/config.json", "*/model.safetensors", "*/tokenizer.json"]
 
 
@@ -115,7 +115,8 @@ def atomic_folder(folder: str | Path) -> Iterator[Path]:
         with atomic_folder("my-model") as unfinished:
             ...  # write files into `unfinished`
 
-    A process killed on the way leaves the old folder or the new one, whole; the next call clears up what else it left.
+    A process killed on the way leaves the old folder or the new one, whole (where `exchange` needs three steps, perhaps
+    under the name it takes in between); the next call clears up what else it left.
     Raises FileExistsError where the target is a file or holds something that is not a model: it would be lost.
     """
     folder = Path(folder).expanduser().resolve()
@@ -148,6 +149,11 @@ def exchange(a: Path, b: Path):
     else:
         failed = not hasattr(libc, "renamex_np") or libc.renamex_np(os.fsencode(a), os.fsencode(b), 2)
     if failed:
-        between = a.with_name(a.name + ".swap")
-        for source, target in ((b, between), (a, b), (between, a)):
-            os.replace(source, target)
+        between = b.with_name(f".{b.name}.replaced-{os.getpid()}")
+        os.replace(b, between)
+        try:
+            os.replace(a, b)
+        except OSError:  # a file of it is in use, say: back to where we were
+            os.replace(between, b)
+            raise
+        os.replace(between, a)

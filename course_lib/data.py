@@ -26,6 +26,8 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from course_lib.checkpoints import COURSE_HOME
+
 LABELS = {"contradiction": 0, "entailment": 1, "neutral": 2}
 
 NLI_COLUMNS = ("label", "premise", "hypothesis")
@@ -39,11 +41,11 @@ PUBLIC_SETS = {  # folder below COURSE_DATA: (where to get it, the columns to sa
     "cad_nli": ("https://github.com/acmi-lab/counterfactually-augmented-data", NLI_COLUMNS),
     "wiki_nli": ("https://github.com/nyu-mll/semi-automatic-nli", NLI_COLUMNS),
     "stsbenchmark": ("https://huggingface.co/datasets/sentence-transformers/stsb (scores x 5)", STS_COLUMNS),
-    "captions": ("https://shannon.cs.illinois.edu/DenotationGraph (Flickr30k)", CAPTION_COLUMNS),
+    "captions": ("https://shannon.cs.illinois.edu/DenotationGraph (Flickr30k; Flickr8k likewise)", CAPTION_COLUMNS),
     "sick": ("https://zenodo.org/record/2787612", SICK_COLUMNS),
 }
 
-_COURSE = Path(__file__).resolve().parents[1] / "data"
+_COURSE = COURSE_HOME / "data"
 _log = logging.getLogger(__name__)
 
 

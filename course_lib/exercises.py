@@ -26,6 +26,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from course_lib.checkpoints import COURSE_HOME
+
 
 @dataclass
 class Exercise:
@@ -65,8 +67,7 @@ def check(name, answer):
 
 def find(name):
     """The Exercise called `name`. Errors: FileNotFoundError without its file, ValueError without the exercise."""
-    home = Path(os.environ.get("COURSE_HOME") or Path(__file__).resolve().parents[1])
-    file = home / "notebooks" / "solutions" / f"{str(name).split('.')[0]}.py"
+    file = Path(os.environ.get("COURSE_HOME") or COURSE_HOME) / "notebooks" / "solutions" / f"{str(name).split('.')[0]}.py"
     if not file.is_file():
         raise FileNotFoundError(
             f"exercise {name!r}: there is no file {file}. Exercises are named like '05.1'; "

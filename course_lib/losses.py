@@ -1,7 +1,7 @@
 """What training minimises. A loss here takes embeddings, not texts: who makes them is no concern of its own.
 
     vectors = encoder(premises), encoder(hypotheses)
-    loss = SoftmaxLoss(encoder.dim)(*vectors, labels)
+    loss = SoftmaxLoss(encoder.get_embedding_dimension())(*vectors, labels)
 
 Names and results are those of sentence_transformers' losses, which are given model and texts.
 

@@ -8,7 +8,7 @@ Every function takes tensors, numpy arrays, or lists of either or of numbers; on
 (1, dim). Half precision is computed in float32 (a score rounded to bfloat16 ties with its neighbours) and
 integers in torch's default dtype. All raise ValueError where the shapes do not fit, naming both.
 
-Left out on purpose: sparse tensors, and the top k of a large matrix (see search.py).
+Left out on purpose: sparse tensors, and the top k of a large matrix.
 """
 import numpy as np
 import torch

@@ -78,7 +78,8 @@ def full_blocks(tokenizer, pages: list[list[str]], length: int, tokens: int) -> 
 
 def sentence_blocks(tokenizer, texts: list[str], tokens: int) -> list[tuple]:
     """Single sentences. An example holds as many of one length as fit, and one more that fills it to exactly BLOCK tokens:
-    batches of one size keep the memory of the matrix library small."""
+    batches of one size keep the memory of the matrix library small. Sentences of a length whose fillers have run out are
+    left out, so that somewhat fewer come out than `tokens` says."""
     by_length: dict[int, list] = {}
     total = 0
     for ids in ids_of(tokenizer, texts):
@@ -90,7 +91,7 @@ def sentence_blocks(tokenizer, texts: list[str], tokens: int) -> list[tuple]:
         n, left = divmod(BLOCK, length)
         if 0 < left < 5:  # too short for a sentence: one of the n is replaced by a longer one
             n, left = n - 1, left + length
-        while len(by_length[length]) >= n + (left == length) and (not left or by_length.get(left)):
+        while len(by_length[length]) >= n and (not left or by_length.get(left)):
             sentences = [by_length[length].pop() for _ in range(n)] + ([by_length[left].pop()] if left else [])
             examples.append((np.array([i for s in sentences for i in s], dtype=np.uint16), [len(s) for s in sentences]))
     return examples
@@ -129,6 +130,8 @@ def main():
     tokenizer = make_wordpieces(sample + short)
     examples = make_examples(tokenizer, pages, short, tokens)
     del pages, short
+    if sum(len(ids) for ids, _ in examples) < 0.98 * tokens:
+        raise SystemExit(f"the text in COURSE_DATA does not fill {tokens} tokens; give fewer with --tokens")
     facts = {"tokens": sum(len(ids) for ids, _ in examples), "sequences": sum(len(n) for _, n in examples), "leaks_dropped": allowed.dropped}
     (WORK / "data.json").write_text(json.dumps(facts), encoding="utf-8")
     print(facts, flush=True)

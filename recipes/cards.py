@@ -1,4 +1,4 @@
-"""Facts and model cards: what a recipe measured goes to build/facts/NAME.json, from there into the folder's README.md."""
+"""Facts and model cards: what a recipe measured goes to data/results/recipes/NAME.json, from there into the folder's README.md."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from course_lib.checkpoints import COURSE_HOME
 
-FACTS = Path("build/facts")
+FACTS = COURSE_HOME / "data" / "results" / "recipes"
 
 
 def write_facts(name: str, facts: dict):
@@ -23,18 +23,18 @@ def model_folder(name: str) -> Path:
     return COURSE_HOME / "data" / "models" / name
 
 
-NLI_DATA = "SNLI (CC BY-SA 4.0), MultiNLI (mostly OANC), counterfactually revised SNLI (Apache-2.0, CC BY-SA 4.0), Wikipedia NLI (CC BY-SA 3.0)"
+NLI_DATA = "SNLI (train, test; CC BY-SA 4.0), MultiNLI (train, dev_mismatched; mostly OANC), counterfactually revised SNLI (Apache-2.0, CC BY-SA 4.0), Wikipedia NLI (CC BY-SA 3.0)"
 CAPTIONS = "Flickr30k and Flickr8k captions (research use)"
 PROTOCOL = "Spearman's correlation x 100 of cosine similarities with the scores of the set, float32, all pairs of the set in one correlation."
 
 TEXTS = {
     "glove-mini": dict(
         title="word vectors, averaged",
-        what="One fixed 128-dimensional vector for each of the 20,000 commonest words, made with GloVe (Pennington et al. 2014), in "
-        "StaticEmbedding's format. `frequencies.safetensors` holds each word's share of the training text, for weighted averages.",
+        what="One fixed 128-dimensional vector for each of the 19,999 commonest words, made with GloVe (Pennington et al. 2014), in "
+        "StaticEmbedding's format. `frequencies.safetensors` holds each word's share f of the training text, for weighted means (each vector times a / (a + f), a = 0.001).",
         data=f"40 million words: {CAPTIONS}, sentences of {NLI_DATA}, and articles of the English Wikipedia of 2015 (CC BY-SA 3.0).",
         command="python recipes/glove_mini.py",
-        bad="Word order and context: `dog bites man` and `man bites dog` get one vector. Words outside its vocabulary are ignored.",
+        bad="Word order and context: `dog bites man` and `man bites dog` get one vector. Words outside its vocabulary count as zero vectors.",
     ),
     "bert-mini": dict(
         title="a small BERT, pre-trained only",
@@ -48,14 +48,15 @@ TEXTS = {
         title="bert-mini, fine-tuned by the 2019 recipe",
         what="bert-mini as a siamese network with mean pooling, trained to label sentence pairs as entailment, neutral or contradiction "
         "by softmax over (u, v, |u - v|) (Reimers and Gurevych 2019). `softmax_head/` holds the classifier, which encoding does not need.",
-        data=f"Labelled pairs of {NLI_DATA}.",
+        data=f"Labelled pairs of {NLI_DATA}; and what bert-mini, which it starts from, learnt from: Wikipedia (CC BY-SA 3.0), {CAPTIONS}.",
         command="python recipes/siamese.py softmax",
         bad="Search and similarity in earnest: `course/sbert-mini` is the better encoder of the same size. English only; short sentences.",
     ),
     "sbert-mini": dict(
         title="the course's default encoder",
         what="bert-mini with mean pooling, trained with multiple negatives ranking loss (Henderson et al. 2017; cosine, scale 20).",
-        data=f"Entailment pairs and triplets of {NLI_DATA}; pairs of captions of one image from {CAPTIONS}.",
+        data=f"Entailment pairs and triplets of {NLI_DATA}; pairs of captions of one image from {CAPTIONS}; and what bert-mini, which it "
+        "starts from, learnt from: Wikipedia (CC BY-SA 3.0).",
         command="python recipes/siamese.py ranking",
         bad="Negation and numbers (`not bad` against `bad`), rare words, long documents, languages other than English. It has the size "
         "of a teaching model: for real use take a full-size one.",
@@ -67,21 +68,23 @@ def write_cards(rows: list[dict]):
     """README.md of each shipped model: what it is, data, licence, recipe with its key figures, scores, weaknesses."""
     for name, text in TEXTS.items():
         facts = json.loads((FACTS / f"{name}.json").read_text(encoding="utf-8"))
-        captions = name != "sbert-mini-nli"
         scores = [r for r in rows if r["model"] == f"course/{name}"]
         lines = ["---", "license: cc-by-sa-4.0", "language: en", "library_name: sentence-transformers", "---", ""]
         lines += [f"# course/{name}: {text['title']}", "", text["what"], "", "## Data and licence", "", text["data"], ""]
         if "leaks_dropped" in facts:
             lines += [f"{facts['leaks_dropped']:,} texts that equal, normalised, a sentence of STSb dev or SICK trial were dropped "
                       "(each time one was met).", ""]  # fmt: skip
-        lines += ["The weights are offered under CC BY-SA 4.0, as the share-alike sources ask"
-                  + ("; the captions' own terms allow research and teaching, so ask their owners before other uses." if captions else "."), ""]  # fmt: skip
-        lines += ["## Recipe", "", f"`COURSE_DATA=... {text['command']}`. Key figures of its log:", ""]
+        lines += ["The weights are offered under CC BY-SA 4.0, as the share-alike sources ask; the captions' own terms allow research and "
+                  "teaching, so ask their owners before other uses.", ""]  # fmt: skip
+        lines += ["## Recipe", "", f"`COURSE_DATA=... {text['command']}`. Key figures of its log (one thread of a shared machine with two cores):", ""]
         lines += [f"- {key.replace('_', ' ')}: {_show(value)}" for key, value in facts.items()]
         lines += ["", "## Scores", "", PROTOCOL + " Accuracy is the softmax head's." * (name == "sbert-mini-nli"), ""]
         lines += ["| pooling | data | metric | value |", "|---|---|---|---|"]
         lines += [f"| {r['pooling']} | {r['data']} | {r['metric']} | {r['value']} |" for r in scores]
-        lines += ["", f"Made by `{rows[0]['command']}`. STSb dev was watched while the recipes were written; its test set was not.", ""]
+        lines += ["", f"Made by `COURSE_DATA=... {rows[0]['command']}`. STSb dev was watched while the recipes were written. Its sentences and SICK trial's "
+                  "were kept out of the training text by the recipes; sentences of the STSb and SICK test sets had been taken out of the "
+                  "SNLI, cad_nli and caption files they read, not out of the others. SNLI test and MultiNLI dev_mismatched are training "
+                  "data here: report no scores on them.", ""]
         lines += ["## What it is bad at", "", text["bad"], ""]
         (model_folder(name) / "README.md").write_text("\n".join(lines), encoding="utf-8")
 

@@ -3,7 +3,7 @@
     COURSE_DATA=... python recipes/glove_mini.py
 
 Counts which words stand within ten words of each other, then fits vectors whose dot products are the logarithms of
-the counts. Resumable: goes on from build/glove-mini. What ships is the sum of word and context vectors, as in the paper.
+the counts. Counts below 1 are dropped. Resumable: the fit goes on from build/glove-mini; counting is done anew. What ships is the sum of word and context vectors, as in the paper.
 """
 
 import json

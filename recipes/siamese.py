@@ -56,6 +56,7 @@ def main():
 
     allowed = LeakFilter()
     encoder = SentenceEncoder.load("course/bert-mini")
+    torch.manual_seed(0)
     encoder.max_seq_length = 128
     if arguments.objective == "softmax":
         examples, head, loss = nli_examples(allowed), SoftmaxLoss(encoder.get_embedding_dimension()), softmax_loss
@@ -70,8 +71,6 @@ def main():
     counts = {example: sum(tokens[t] for t in several) for example, several in zip(examples, texts)}
     print(f"{len(examples)} examples, {sum(counts.values())} tokens, {allowed.dropped} leaks dropped", flush=True)
 
-    torch.manual_seed(0)
-    head = type(head)(encoder.get_embedding_dimension()) if arguments.objective == "softmax" else head
     model = nn.ModuleDict({"encoder": encoder, "head": head})
     sts = EmbeddingSimilarityEvaluator(load_sts("stsbenchmark/dev"), "stsb_dev")
     with open(work / "log.jsonl", "a", encoding="utf-8") as log:

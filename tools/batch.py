@@ -60,9 +60,9 @@ def check(names, flags, root=ROOT):
     for name in names:
         note = root / "build" / "parameters" / f"{name}.txt"
         text = shlex.join(flags) + "\n"
-        if not note.exists() or note.read_text() != text:
+        if not note.exists() or note.read_text(encoding="utf-8") != text:
             note.parent.mkdir(parents=True, exist_ok=True)
-            note.write_text(text)
+            note.write_text(text, encoding="utf-8")
     return names
 
 
@@ -75,7 +75,7 @@ def outcome(name, root):
             return "FAIL", seconds, "out of date: the notebook is newer than its run", built
         return "pass", seconds, "", built
     log = partial.with_suffix(".log")
-    last = (log.read_text(errors="replace").strip().splitlines() or [""])[-1] if log.exists() else ""
+    last = (log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or [""])[-1] if log.exists() else ""
     if not partial.exists():
         return ("FAIL", None, f"did not start: {last}", None) if last else ("not run", None, "", None)
     try:
@@ -158,10 +158,11 @@ def run(names, flags, root=ROOT):
     for name in names:
         built, partial = root / "build" / f"{name}.ipynb", root / "build" / "partial" / f"{name}.ipynb"
         built.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         print(f"run   {name}", flush=True)
         command = [sys.executable, "-m", "papermill", "--no-progress-bar", "--log-level", "ERROR",
                    *flags, str(available(root)[name]), str(partial)]
-        with open(partial.with_suffix(".log"), "w") as log:
+        with open(partial.with_suffix(".log"), "w", encoding="utf-8") as log:
             done = subprocess.run(command, stderr=log).returncode == 0
         if done:
             os.replace(partial, built)
