@@ -42,7 +42,7 @@ class SentenceEncoder(nn.Sequential):
 
     def __init__(self, modules: Iterable[nn.Module], prompts: Mapping[str, str] | None = None, default_prompt_name: str | None = None,
                  similarity_fn_name: str = "cosine", truncate_dim: int | None = None, dtype: str | torch.dtype = "auto"):  # fmt: skip
-        super().__init__(*modules)
+        super().__init__(*(modules.values() if isinstance(modules, Mapping) else modules))  # a slice of Sequential is a dict
         if similarity_fn_name not in similarities.SIMILARITY_FUNCTIONS:
             raise ValueError(f"similarity_fn_name is {similarity_fn_name!r}; expected one of {list(similarities.SIMILARITY_FUNCTIONS)}")
         self.prompts = {"query": "", "document": ""} | {name: text or "" for name, text in (prompts or {}).items()}

@@ -404,3 +404,12 @@ def test_dense_trains_with_the_encoder(tiny):
     encoder = SentenceEncoder([*tiny, Dense(32, 8)], dtype="float32")
     encoder(["A cat.", "b"]).sum().backward()
     assert encoder[2].linear.weight.grad.abs().max() > 0 and encoder.get_embedding_dimension() == 8
+
+
+def test_a_slice_is_an_encoder_of_those_modules(minilm):
+    assert len(minilm[:1]) == 1 and minilm[:1][0] is minilm[0]
+    part = minilm[:2]  # without Normalize; prompts and dtype are the defaults again
+    part.dtype = "float32"
+    longer = part.encode("She is reading a book")
+    assert np.allclose(longer / np.linalg.norm(longer), minilm.encode("She is reading a book"), atol=1e-5)
+    assert abs(np.linalg.norm(longer) - 1) > 0.01
