@@ -353,7 +353,7 @@ if bundled:
 #
 # Two numbers sum it up (Wang and Isola 2020), lower is better for both: *alignment* is the mean squared distance of similar pairs, *uniformity* says how evenly all vectors are spread over the sphere. **Predict**: which of the two is bad for the plain average?
 
-# %% tags=["row-3.4"] alt="Three pairs of histograms of cosines, for similar and for unrelated sentence pairs. Left, BERT averages: both lie close together at the high end. Middle, without the mean vector: both are wider. Right, the trained encoder: unrelated pairs low, similar pairs high, with little overlap."
+# %% tags=["row-3.4"] alt="Three pairs of histograms of cosines, for similar and for unrelated sentence pairs. Left, BERT averages: both lie close together at the high end. Middle, without the mean vector: both are wider. Right, the trained encoder: unrelated pairs low, similar pairs high, with a wider gap between them."
 from course_lib.plotting import histogram
 
 spaces = {"BERT average": mean, "mean removed": mean - mean.mean(0),
@@ -375,13 +375,13 @@ plt.show()
 assert not bundled or min(alignment, key=alignment.get) == max(uniformity, key=uniformity.get) == "BERT average"
 
 # %% [markdown]
-# The plain average has the best alignment and the worst uniformity: similar sentences are close, because all sentences are close. Removing the mean spreads everything, similar pairs too; whether it also *ranks* pairs better, the next section says. The trained encoder keeps similar pairs close *and* unrelated ones apart.
+# The plain average has the best alignment and the worst uniformity: similar sentences are close, because all sentences are close. Removing the mean spreads everything, similar pairs too; whether it also *ranks* pairs better, the next section says. The trained encoder moves unrelated pairs further away than similar ones.
 #
 # ## Is it a sentence embedding?
 #
 # The candidates: the average of static vectors; `[CLS]`, maximum and mean of the same BERT; its mean centred, as above; and the trained encoder. **Predict** their order by similarity. In the Sentence-BERT paper (right chart), averaged GloVe beat averaged BERT, and `[CLS]` came last by far.
 
-# %% tags=["row-1.23", "row-2.5"] alt="Two bar charts of Spearman correlations. Left, measured here on the bundled pairs: static average, BERT's CLS, max, mean, mean with the common part removed, and the trained encoder, whose bar is the longest. Right, published for STSb: averaged GloVe 58, averaged BERT 46, CLS 16.5, SBERT 77."
+# %% tags=["row-1.23", "row-2.5"] alt="Two bar charts of Spearman correlations. Left, measured here on the bundled pairs: static average, BERT's CLS, max, mean, mean with the common part removed, and the trained encoder, whose bar is the longest. Right, published for STSb: averaged GloVe 0.58, averaged BERT 0.46, CLS 0.17, SBERT 0.77."
 from course_lib.plotting import bars
 
 modes = ["cls", "max", "mean"]
@@ -420,7 +420,7 @@ print("classifiers, SentEval    ", *senteval.values())
 assert sts_tasks["GloVe"] > sts_tasks["BERT"] and senteval["GloVe"] < senteval["BERT"]
 
 # %% [markdown]
-# The trained encoder, with the same size and pooling as the plain average, is better at all three tasks. This is the paper's finding. The rest is not: here `[CLS]` stays close to the mean, and the static average is last. Removing the mean vector moved all cosines, and did not improve their order. Do not compare the *values* of the two charts: other pairs, other models.
+# The trained encoder, of the same size and pooling, is best at similarity, as in the paper, and at search; at clustering, barely. Unlike the paper, `[CLS]` is not far behind the mean, and the static average is last. Removing the mean vector moved all cosines, and did not improve their order. Do not compare the *values* of the two charts: other pairs, other models.
 #
 # You will often read that BERT's average is "worse than GloVe". The last lines say what was measured: it holds for the plain *cosine*. With a classifier trained on top of the vectors (SentEval), BERT's average is the better one. The information is in it; the cosine does not show it.
 #
@@ -455,7 +455,7 @@ if full:
     assert all(abs(float(a["value"]) - float(b["value"])) < 0.5 for a, b in zip(again, recorded, strict=True))
 
 # %% [markdown]
-# Plain averages of word vectors do not beat bert-mini's mean here, as GloVe beat BERT's in the paper; weighted ones come close. So: the average is better than chance, and a poor sentence embedding. Nothing in BERT's training asked that the cosine of two averages should mean anything. Notebook 06 asks for exactly that.
+# Unlike GloVe in the paper, plain averages of word vectors stay far below BERT's mean here; weighted ones come close. So: the average is better than chance, and a poor sentence embedding. Nothing in BERT's training asked that the cosine of two averages should mean anything. A loss in notebook 06 does.
 #
 # ## With full-size models
 #
@@ -517,7 +517,7 @@ check("05.3", last_token)
 # - Averages of static vectors see neither context nor word order. BERT's token vectors see both.
 # - Mean pooling divides a masked sum by the number of real tokens. Without the mask, a vector depends on its neighbours in the batch.
 # - BERT's averages share a large mean vector, so all their cosines are high. A cosine says something only in comparison.
-# - The plain average is a poor sentence embedding; training on pairs makes the same network a better one.
+# - The plain average is a poor sentence embedding; training on pairs can make the network a better one.
 #
 # ## References
 #
