@@ -1,51 +1,26 @@
-"""Sentence pairs by name: natural language inference (NLI), graded similarity (STS), paraphrases, captions.
+"""Examples by name: natural language inference (NLI), graded similarity (STS), paraphrases, captions, translations, questions.
 
-A name is one of
-    course/nli, course/sts, course/pairs   a file of data/, written for this course
-    snli/train, stsbenchmark/dev, ...      a file of the folder named by the environment variable COURSE_DATA:
-                                           snli/train.tsv or snli/train.tsv.gz
-    any path                               that file
-and a file is UTF-8 text, plain or .gz: a header, tab-separated columns, no quoting. Columns are found by
-their name in the header; others are ignored. A row with too few or too many columns raises ValueError with
-file and line.
+    load_nli("course/nli")        written for this course
+    load_nli("snli/train")        a public set, in the folder named by the environment variable COURSE_DATA
+    load_nli("/some/where.tsv")   any file
 
-Left out on purpose: downloading. The public homes of these sets (PUBLIC_SETS) serve parquet or archives, each
-with columns of its own; a name that is not found raises FileNotFoundError, which says where to get the set
-and as what to save it.
+files.py says what else a name may be, what a file looks like, and what is raised where one is missing or damaged.
 """
-import csv
-import gzip
 import logging
-import os
 import random
 import re
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from course_lib.checkpoints import COURSE_HOME
+from course_lib.files import (CAPTION_COLUMNS, NLI_COLUMNS, QUESTION_COLUMNS, SICK_COLUMNS, STS_COLUMNS, TRANSLATION_COLUMNS, find,
+                              read_header, read_tsv)  # fmt: skip
 
 LABELS = {"contradiction": 0, "entailment": 1, "neutral": 2}
+QUESTION_LABELS = {"abbreviation": 0, "description": 1, "entity": 2, "human": 3, "location": 4, "numeric": 5}
+TREC_LABELS = {"ABBR": "abbreviation", "DESC": "description", "ENTY": "entity", "HUM": "human", "LOC": "location", "NUM": "numeric"}
 
-NLI_COLUMNS = ("label", "premise", "hypothesis")
-STS_COLUMNS = ("score", "sentence1", "sentence2")
-CAPTION_COLUMNS = ("image", "caption")
-SICK_COLUMNS = ("sentence_A", "sentence_B")
-
-PUBLIC_SETS = {  # folder below COURSE_DATA: (where to get it, the columns to save)
-    "snli": ("https://huggingface.co/datasets/stanfordnlp/snli", NLI_COLUMNS),
-    "multinli": ("https://huggingface.co/datasets/nyu-mll/multi_nli", NLI_COLUMNS),
-    "cad_nli": ("https://github.com/acmi-lab/counterfactually-augmented-data", NLI_COLUMNS),
-    "wiki_nli": ("https://github.com/nyu-mll/semi-automatic-nli", NLI_COLUMNS),
-    "stsbenchmark": ("https://huggingface.co/datasets/sentence-transformers/stsb (scores x 5)", STS_COLUMNS),
-    "captions": ("https://shannon.cs.illinois.edu/DenotationGraph (Flickr30k; Flickr8k likewise)", CAPTION_COLUMNS),
-    "sick": ("https://zenodo.org/record/2787612", SICK_COLUMNS),
-}
-
-_COURSE = COURSE_HOME / "data"
 _log = logging.getLogger(__name__)
 
 
@@ -67,6 +42,30 @@ class ScoredPair:
     score: float
 
 
+@dataclass(frozen=True)
+class Translation:
+    """A sentence in two languages.
+
+    alignment: pairs of positions (English word, Spanish word), counted from 0 over the words between blanks, for words
+    that mean the same; empty where nobody aligned them. split: "train", "dev" or "test"; empty where the file has none.
+    """
+
+    english: str
+    spanish: str
+    alignment: tuple[tuple[int, int], ...] = ()
+    split: str = ""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What kind of answer does it ask for? `label` is a value of QUESTION_LABELS. fine: TREC's finer class, or empty."""
+
+    question: str
+    label: int
+    fine: str = ""
+    split: str = ""
+
+
 def load_nli(name: str | Path = "course/nli") -> list[NLIExample]:
     """The examples of an NLI file, in its order.
 
@@ -76,7 +75,7 @@ def load_nli(name: str | Path = "course/nli") -> list[NLIExample]:
     raises ValueError.
     """
     path = find(name)
-    if set(LABELS) <= set(_header(path)):
+    if set(LABELS) <= set(read_header(path)):
         order = ("entailment", "neutral", "contradiction")
         return [NLIExample(premise, hypothesis, LABELS[label])
                 for _, (premise, *hypotheses) in read_tsv(path, "premise", *order)
@@ -115,6 +114,48 @@ def load_sts(name: str | Path = "course/sts") -> list[ScoredPair]:
 def load_pairs(name: str | Path = "course/pairs") -> list[tuple[str, str]]:
     """The pairs of texts that belong together of a file with the columns sentence1, sentence2."""
     return [(a, b) for _, (a, b) in read_tsv(find(name), "sentence1", "sentence2")]
+
+
+def load_translations(name: str | Path = "course/en_es") -> list[Translation]:
+    """The sentence pairs of a file with the columns english, spanish, and perhaps alignment ("0-0 1-2") and split.
+
+    Texts are as in the file; `course_lib.vocabulary.words` cuts them into words, all files alike. "tatoeba" is short for
+    "tatoeba_en_es/eng_spa". An alignment that is not pairs of words of the two texts raises ValueError with file and line.
+    """
+    path, pairs = find("tatoeba_en_es/eng_spa" if name == "tatoeba" else name), []
+    more = [column for column in ("alignment", "split") if column in read_header(path)]
+    for line, (english, spanish, *values) in read_tsv(path, *TRANSLATION_COLUMNS, *more):
+        values = dict(zip(more, values))
+        links = _links(values.get("alignment", ""))
+        if links is None or any(i >= len(english.split()) or j >= len(spanish.split()) for i, j in links):
+            raise ValueError(f"{path}, line {line}: the alignment {values['alignment']!r} is not a list like '0-0 1-2' of positions "
+                             f"in {len(english.split())} English and {len(spanish.split())} Spanish words, counted from 0")
+        pairs.append(Translation(english, spanish, links, values.get("split", "")))
+    return pairs
+
+
+def _links(text: str) -> tuple[tuple[int, int], ...] | None:
+    """ "0-0 1-2" -> ((0, 0), (1, 2)); None if it is anything else."""
+    if not re.fullmatch(r"(\d+-\d+( |$))*", text, re.ASCII):
+        return None
+    numbers = [int(number) for number in text.replace("-", " ").split()]
+    return tuple(zip(numbers[::2], numbers[1::2]))
+
+
+def load_questions(name: str | Path = "course/questions") -> list[Question]:
+    """The questions of a file: columns label and question, and perhaps split; or, as in trec_questions, coarse, fine, question.
+
+    An unknown label raises ValueError with file and line.
+    """
+    path, questions = find(name), []
+    header = read_header(path)
+    columns = QUESTION_COLUMNS if "coarse" in header else ("label", *(["split"] if "split" in header else []), "question")
+    for line, (label, *more, question) in read_tsv(path, *columns):
+        label = TREC_LABELS.get(label, label)
+        if label not in QUESTION_LABELS:
+            raise ValueError(f"{path}, line {line}: unknown label {label!r}, expected {', '.join(QUESTION_LABELS)}")
+        questions.append(Question(question, QUESTION_LABELS[label], **{"fine" if "coarse" in header else "split": "".join(more)}))
+    return questions
 
 
 def load_triplets(name: str | Path = "course/nli") -> list[tuple[str, str, str]]:
@@ -166,65 +207,3 @@ def forbidden_sentences() -> set[str]:
     sts = read_tsv(find("stsbenchmark/dev"), "sentence1", "sentence2")
     sick = read_tsv(find("sick/trial"), *SICK_COLUMNS)
     return {normalized(sentence) for _, pair in chain(sts, sick) for sentence in pair}
-
-
-def find(name: str | Path) -> Path:
-    """The file that a name stands for, as said above; FileNotFoundError says where it was looked for."""
-    folder, _, file = str(name).partition("/")
-    if folder == "course":
-        if (path := _COURSE / f"{file}.tsv").is_file():
-            return path
-        known = ", ".join(f"course/{path.stem}" for path in sorted(_COURSE.glob("*.tsv")))
-        raise FileNotFoundError(f"no data set {str(name)!r} in {_COURSE}: there are {known or 'none'}")
-    if Path(name).is_file():
-        return Path(name)
-    root = os.environ.get("COURSE_DATA")
-    places = [Path(root, f"{name}{ending}") for ending in (".tsv", ".tsv.gz")] if root else []
-    for path in places:
-        if path.is_file():
-            return path
-    looked = f"neither {places[0]} nor {places[1].name} exists" if root else "COURSE_DATA is not set"
-    if folder not in PUBLIC_SETS:
-        raise FileNotFoundError(f"no data set {str(name)!r}: it is not a file, {looked}, and the sets known "
-                                f"by name are course, {', '.join(PUBLIC_SETS)}")
-    home, columns = PUBLIC_SETS[folder]
-    raise FileNotFoundError(
-        f"no data set {str(name)!r}: {looked}. The environment variable COURSE_DATA names a folder of public "
-        f"data sets. Get this one from {home} and save it there as {name}.tsv: "
-        f"UTF-8, tab-separated, a header, no quotes, the columns {', '.join(columns)}")
-
-
-def read_tsv(path: str | Path, *columns: str) -> Iterator[tuple[int, list[str]]]:
-    """Line number and the values of `columns`, in the order asked for, of each row of a tab-separated file.
-
-    Raises ValueError for a missing column, naming those that are there, for a row whose number of columns is
-    not the header's, an empty line included, and for text that is not UTF-8.
-    """
-    with _open(path) as file:
-        reader = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        header = next(reader, [])
-        if missing := [column for column in columns if column not in header]:
-            raise ValueError(f"{path}: no column {', '.join(missing)}; "
-                             f"the header has {', '.join(header) or 'none'}")
-        wanted = [header.index(column) for column in columns]
-        for row in reader:
-            if len(row) != len(header):
-                raise ValueError(f"{path}, line {reader.line_num}: {len(row)} columns, expected "
-                                 f"{len(header)} as in the header (a tab or line break inside a text?)")
-            yield reader.line_num, [row[i] for i in wanted]
-
-
-def _header(path: Path) -> list[str]:
-    with _open(path) as file:
-        return file.readline().rstrip("\r\n").split("\t")
-
-
-@contextmanager
-def _open(path: str | Path):
-    """The text of a plain or .gz file; what is not UTF-8 raises ValueError with the file's name."""
-    opener = gzip.open if str(path).endswith(".gz") else open
-    try:
-        with opener(path, "rt", encoding="utf-8-sig", newline="") as file:  # -sig: skips a mark
-            yield file
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text ({error.reason}): save it as UTF-8") from error

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from course_lib import data
+from course_lib import data, files
 from course_lib.data import LABELS, NLIExample, ScoredPair
 
 COURSE = Path(__file__).resolve().parents[1] / "data"
@@ -207,15 +207,15 @@ def test_a_set_that_is_not_there_says_where_it_was_sought_and_where_to_get_it(ro
 def test_unknown_names_list_the_known_ones(root, monkeypatch):
     with pytest.raises(FileNotFoundError, match="'snlii/train'.*course, snli, multinli"):
         data.load_nli("snlii/train")
-    monkeypatch.setattr(data, "_COURSE", root)
+    monkeypatch.setattr(files, "_COURSE", root)
     (root / "sts.tsv").touch()
     with pytest.raises(FileNotFoundError, match=r"'course/nlu'.*there are course/sts$"):
         data.load_nli("course/nlu")
 
 
 def test_course_names_are_files_of_the_folder_data(tmp_path, monkeypatch):
-    assert data._COURSE == COURSE and COURSE.is_absolute()  # wherever the notebook runs
-    monkeypatch.setattr(data, "_COURSE", tmp_path)
+    assert files._COURSE == COURSE and COURSE.is_absolute()  # wherever the notebook runs
+    monkeypatch.setattr(files, "_COURSE", tmp_path)
     (tmp_path / "pairs.tsv").write_text("sentence1\tsentence2\na\tb\n")
     assert data.load_pairs() == [("a", "b")]
 

@@ -1,5 +1,6 @@
 """Checks of the small data files in data/ and of their datasheet (data/nli.tsv has its own tests)."""
 import csv
+import gzip
 import re
 from collections import Counter
 from pathlib import Path
@@ -103,13 +104,15 @@ def test_senses_show_the_word_exactly_once():
 
 def test_datasheet_names_every_file_and_column():
     text = (DATA / "README.md").read_text(encoding="utf-8")
-    table = dict(re.findall(r"^\| `(\w+\.tsv)` \| (.*)$", text, flags=re.MULTILINE))
+    table = dict(re.findall(r"^\| `(\w+\.tsv(?:\.gz)?)` \| (.*)$", text, flags=re.MULTILINE))
     files = [p.name for p in DATA.iterdir() if p.is_file() and p.name != "README.md"]
     assert [name for name in files if name not in table] == []
     for name in files:
-        header = (DATA / name).read_text(encoding="utf-8").split("\n")[0].split("\t")
+        raw = (DATA / name).read_bytes()
+        content = (gzip.decompress(raw) if name.endswith(".gz") else raw).decode()
+        header = content.split("\n")[0].split("\t")
         rows, columns, _ = table[name].split(" | ")
         assert columns == " ".join(f"`{column}`" for column in header)
-        assert int(rows) == (DATA / name).read_text(encoding="utf-8").count("\n") - 1
+        assert int(rows) == content.count("\n") - 1
         assert f"\n## {name}\n" in text
     assert "CC BY 4.0" in text
