@@ -1,15 +1,17 @@
-"""The siamese network as a picture, drawn from the modules and tensors themselves.
+"""The siamese network and the cross-encoder as pictures, drawn from the modules and tensors themselves.
 
     siamese(encoder, SoftmaxLoss(256), ("She purchased a new laptop from the store", "She works in technology"))
+    cross({"trained": CrossEncoder.load("course/cross-encoder-mini")}, ("What is gravity?", "How do aeroplanes fly?"))
     plt.show()
 
-Nothing in it is typed in by hand: names and parameter counts are read off the modules, shapes off what they return for
-the two sentences, and the stripes show the numbers of u, v and |u - v|.
+Nothing in them is typed in by hand: names and parameter counts are read off the modules, shapes off what they return for
+the two sentences, and the stripes show the numbers of the vectors.
 
-Left out on purpose: other graphs than this one. For any module, `print(module)` lists what it holds.
+Left out on purpose: other graphs than these. For any module, `print(module)` lists what it holds.
 """
 
 import textwrap
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import torch
@@ -17,10 +19,12 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 from torch import Tensor, nn
 
+from course_lib.cross_encoder import CrossEncoder
 from course_lib.data import LABELS
 from course_lib.encoder import SentenceEncoder
 from course_lib.losses import SoftmaxLoss
 from course_lib.similarity import pairwise_cos_sim
+from course_lib.tokenization import tokenize_pairs
 
 WIDTH, LEFT, RIGHT = 10.0, 2.65, 7.35  # of the drawing, and the centres of its two columns
 TEXT, NETWORK, HEAD, PLAIN = "#f2f2f2", "#cfe3f5", "#fbdcb8", "white"
@@ -122,6 +126,46 @@ def classify(ax: Axes, y: float, u: Tensor, v: Tensor, head: SoftmaxLoss) -> flo
         arrow(ax, x, y + 2.45, y + 2.85)
         box(ax, x, y + 3.15, 2.6, 0.6, f"{names[i] if i < len(names) else i}  {probability:.2f}", TEXT)
     return y + 3.45
+
+
+def cross(scorers: Mapping[str, CrossEncoder], texts: tuple[str, str], title: str = "", ax: Axes | None = None) -> Axes:
+    """Two texts through cross-encoders of one architecture and tokenizer, side by side below the BERT that each has: name -> model.
+
+    Raises ValueError unless there are two texts, and one or two models with a single score.
+    """
+    if isinstance(texts, str) or len(texts) != 2 or not 1 <= len(scorers) <= 2 or any(s.num_labels != 1 for s in scorers.values()):
+        raise ValueError(f"expected two texts and one or two models with a single score, got {texts!r} and {list(scorers)}")
+    first = next(iter(scorers.values()))
+    ids, types = (found[0].tolist() for found in tokenize_pairs(first.tokenizer, [tuple(texts)], first.max_seq_length))
+    if ax is None:
+        _, ax = plt.subplots(figsize=(7.2, 5.2), layout="constrained")
+    for x, text, colour in zip((LEFT, RIGHT), texts, (NETWORK, HEAD)):
+        box(ax, x, 0.45, 4.5, 0.7, "\n".join(textwrap.wrap(f'"{text}"', 44)), colour)
+        arrow(ax, x, 0.8, 1.2)
+    width = 9.8 / len(ids)
+    for i, (token, kind) in enumerate(zip(ids, types)):
+        x = 0.1 + width * (i + 0.5)
+        box(ax, x, 1.5, 0.94 * width, 0.6, first.tokenizer.id_to_token(token), HEAD if kind else NETWORK, SMALL)
+        ax.text(x, 1.95, str(kind), ha="center", va="center", fontsize=SMALL)
+    ax.text(WIDTH / 2, 2.3, "token types: which text a token belongs to", ha="center", va="center", fontsize=SMALL)
+    config = first.model.config
+    box(ax, WIDTH / 2, 3.1, 9.8, 0.8, f"BERT reads both at once: {config.num_hidden_layers} layers, {config.hidden_size} wide, "
+        f"{parameters(first.model.bert) - parameters(first.model.bert.pooler):,} parameters", PLAIN, edge="#2b6ca3", line=1.6)  # fmt: skip
+    for x, (name, scorer) in zip((LEFT, RIGHT) if len(scorers) == 2 else (WIDTH / 2,), scorers.items()):
+        with torch.no_grad():
+            vector = scorer.model.bert(*(packed := scorer._packed([ids], [types], [0])))[0].cpu()  # (hidden,)
+            score = scorer.activation_fn(scorer.model.eval()(*packed)).item()
+        arrow(ax, x, 3.5, 4.05, shape(vector.shape))
+        stripes(ax, x - 2, x + 2, 4.3, vector, "[CLS]")
+        arrow(ax, x, 4.78, 5.15)
+        head = [scorer.model.bert.pooler, scorer.model.classifier]
+        box(ax, x, 5.55, 4.6, 0.8, f"{name} head:\n{sum(map(parameters, head)):,} parameters", HEAD)
+        arrow(ax, x, 5.95, 6.35)
+        box(ax, x, 6.7, 2.6, 0.7, f"score {score:.2f}", TEXT)
+    ax.set(xlim=(0, WIDTH), ylim=(7.15, 0))
+    ax.axis("off")
+    ax.set_title(title, fontsize="medium")
+    return ax
 
 
 def describe(module: nn.Module) -> str:

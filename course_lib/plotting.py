@@ -1,4 +1,4 @@
-"""The course's figures: heatmaps of similarities, histograms of scores, bars, and points in two dimensions.
+"""The course's figures: heatmaps of similarities, attention maps, histograms, bars, curves, points in two dimensions.
 
     ax = heatmap(cos_sim(vectors, vectors), labels=sentences, title="Sentences 1 and 2 are closest")
     plt.show()
@@ -67,6 +67,25 @@ def heatmap(matrix, labels: Sequence[str] | None = None, title: str = "", kind: 
     return ax
 
 
+def attention_map(weights, source_tokens: Sequence[str], target_tokens: Sequence[str] | None = None, title: str = "",
+                  ax: Axes | None = None) -> Axes:  # fmt: skip
+    """Attention weights (target, source), in 0..1, as colours: row i shows where target token i looks.
+
+    source_tokens: the columns, those that are looked at. target_tokens: the rows; without them the source's own, as in
+    self-attention. Up to 12 by 12 the values are written in the cells.
+
+    Raises ValueError for tokens that do not fit the weights, and for values outside 0..1.
+    """
+    target_tokens = source_tokens if target_tokens is None else target_tokens
+    expected = (len(target_tokens), len(source_tokens))
+    if _array(weights).shape != expected:
+        raise ValueError(f"the weights have the shape {_array(weights).shape}; expected (target tokens, source tokens) = {expected}")
+    ax = heatmap(weights, title=title, kind="unit", ax=ax)
+    ax.set_yticks(range(len(target_tokens)), target_tokens, fontsize=8)
+    ax.set_xticks(range(len(source_tokens)), source_tokens, fontsize=8, rotation=90)
+    return ax
+
+
 def histogram(scores, title: str = "", xlabel: str = "cosine", ax: Axes | None = None) -> Axes:
     """How often which scores occur: of one set of numbers (n,), or of several, {name: (n,), ...}.
 
@@ -98,6 +117,27 @@ def bars(values: Mapping[str, float], title: str = "", xlabel: str = "", ax: Axe
     ax.set_xlabel(xlabel)
     ax.set_title(title, fontsize="medium")
     sns.despine(ax=ax)
+    return ax
+
+
+def curve(x: Sequence, runs, label: str = "", ax: Axes | None = None) -> Axes:
+    """The mean of several runs (runs, points) over `x` as a line, and a band from their lowest to their highest.
+
+    One run, (points,), is a line without a band. Call it again on the same `ax` for another curve: colour, line and
+    marker change. The axes' names and the title are the caller's: `ax.set(xlabel=..., ylabel=..., title=...)`.
+    """
+    values = np.atleast_2d(_array(runs))
+    if values.ndim != 2 or values.shape[1] != len(x) or not values.size or not np.isfinite(values).all():
+        raise ValueError(f"expected finite numbers of shape (runs, {len(x)}), one for each x, got {values.shape}: {values}")
+    if ax is None:
+        _, ax = plt.subplots(figsize=(6.5, 3), layout="constrained")
+    i = len(ax.lines)
+    style = dict(color=PALETTE[i % len(PALETTE)], linestyle=LINES[i % len(LINES)], marker=MARKERS[i % len(MARKERS)], markersize=5)
+    ax.plot(x, values.mean(0), label=label or None, **style)
+    if len(values) > 1:
+        ax.fill_between(x, values.min(0), values.max(0), color=style["color"], alpha=0.2, linewidth=0)
+    if label:
+        ax.legend(fontsize=8)
     return ax
 
 

@@ -12,8 +12,9 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from course_lib.architecture import parameters, siamese, trace
+from course_lib.architecture import cross, parameters, siamese, trace
 from course_lib.bert import BertConfig, BertModel
+from course_lib.cross_encoder import CrossEncoder
 from course_lib.encoder import SentenceEncoder
 from course_lib.losses import SoftmaxLoss
 from course_lib.modules import Dense, Normalize, Pooling, Transformer
@@ -79,3 +80,36 @@ def test_no_text_overlaps_or_is_cut(encoder, sentences, with_head):
 def test_two_sentences(encoder, sentences):
     with pytest.raises(ValueError, match="two sentences"):
         siamese(encoder, sentences=sentences)
+
+
+def test_cross_encoder_figure():
+    torch.manual_seed(0)
+    untrained, trained = (CrossEncoder.load("course/bert-mini", num_labels=1, device="cpu", dtype="float32") for _ in range(2))
+    trained.model.classifier.bias.data.fill_(3.0)
+    questions = ("What is gravity?", "How do aeroplanes fly?")
+    ax = cross({"untrained": untrained, "trained": trained}, questions, title="two scores")
+    shown = " ".join(texts(ax))
+    for name, scorer in (("untrained", untrained), ("trained", trained)):
+        assert f"{name} head:" in shown and f"score {scorer.predict(questions):.2f}" in shown
+    pair = untrained.tokenizer.encode(*questions)
+    drawn = texts(ax)
+    start = drawn.index("[CLS]")
+    assert drawn[start : start + 2 * len(pair.ids) : 2] == pair.tokens  # a token, and its type below it
+    assert drawn[start + 1 : start + 2 * len(pair.ids) : 2] == [str(kind) for kind in pair.type_ids]
+    head = parameters(untrained.model.bert.pooler) + parameters(untrained.model.classifier)
+    assert f"{parameters(untrained.model) - head:,} parameters" in shown and f"{head:,} parameters" in shown
+    assert len(ax.images) == 2 and "two scores" == ax.get_title()
+    assert not cross({"one": trained}, questions).get_title()
+
+
+@pytest.mark.parametrize("texts", ["one text", ("a",), ("a", "b", "c")])
+def test_cross_encoder_figure_needs_two_texts(texts):
+    with pytest.raises(ValueError, match="expected two texts"):
+        cross({"one": CrossEncoder.load("course/bert-mini", num_labels=1, device="cpu")}, texts)
+
+
+def test_cross_encoder_figure_needs_single_scores():
+    with pytest.raises(ValueError, match="single score"):
+        cross({"three": CrossEncoder.load("course/bert-mini", num_labels=3, device="cpu")}, ("a", "b"))
+    with pytest.raises(ValueError, match="one or two models"):
+        cross({}, ("a", "b"))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.plotting import bars, heatmap, histogram, scatter
+from course_lib.plotting import attention_map, bars, curve, heatmap, histogram, scatter
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +67,33 @@ def test_heatmap_refuses_what_it_would_show_wrongly(matrix, options, message):
         heatmap(matrix, **options)
 
 
+def test_attention_map_has_a_row_for_each_target_and_a_column_for_each_source():
+    weights = torch.tensor([[0.1, 0.9, 0.0], [0.2, 0.3, 0.5]])
+    ax = attention_map(weights, ["the", "red", "car"], ["coche", "rojo"], title="A finding")
+    np.testing.assert_allclose(ax.images[0].get_array(), weights, atol=1e-7)
+    assert ax.images[0].get_clim() == (0, 1) and ax.images[0].get_cmap().name == "cividis" and ax.get_title() == "A finding"
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["coche", "rojo"]
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["the", "red", "car"]
+    assert [t.get_text() for t in ax.texts] == ["0.10", "0.90", "0.00", "0.20", "0.30", "0.50"]
+
+
+def test_attention_map_of_self_attention_names_each_token_twice_however_many():
+    tokens = [f"a long token {i}" for i in range(30)]
+    ax = attention_map(np.eye(30), tokens)
+    assert [t.get_text() for t in ax.get_yticklabels()] == [t.get_text() for t in ax.get_xticklabels()] == tokens
+    assert not ax.texts
+
+
+@pytest.mark.parametrize("weights, message", [
+    (np.zeros((3, 2)), r"the shape \(3, 2\); expected \(target tokens, source tokens\) = \(2, 3\)"),
+    (np.zeros((1, 2, 3)), r"the shape \(1, 2, 3\)"),
+    (np.full((2, 3), 1.5), "shows 0 to 1"),
+])  # fmt: skip
+def test_attention_map_refuses_what_does_not_fit(weights, message):
+    with pytest.raises(ValueError, match=message):
+        attention_map(weights, ["the", "red", "car"], ["coche", "rojo"])
+
+
 def test_histogram_counts_each_set_as_its_share():
     ax = histogram({"few": np.array([0.0, 1.0]), "many": torch.linspace(0, 1, 1000)}, title="A finding", xlabel="score")
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["few", "many"]
@@ -85,6 +112,26 @@ def test_bars_keep_their_order_and_show_their_values():
     assert ax.yaxis.get_inverted() and ax.get_xlim()[0] <= 0
 
 
+def test_curve_draws_the_mean_and_the_band_of_the_runs():
+    ax = curve([3, 5, 9], torch.tensor([[1.0, 2.0, 6.0], [3.0, 2.0, 0.0]]), label="with attention")
+    np.testing.assert_allclose(ax.lines[0].get_xydata(), [[3, 2], [5, 2], [9, 3]])
+    band = {tuple(point) for point in ax.collections[0].get_paths()[0].vertices}
+    assert {(3, 1), (3, 3), (5, 2), (9, 0), (9, 6)} == band
+    curve([3, 5, 9], [1, 1, 1], label="one run", ax=ax)
+    assert len(ax.collections) == 1  # one run has no band
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["with attention", "one run"]
+    first, second = ax.lines
+    assert first.get_color() != second.get_color() and first.get_linestyle() != second.get_linestyle()
+    assert first.get_marker() != second.get_marker()
+    assert curve(["3-6", "7-12"], [1, 2]).get_legend() is None
+
+
+@pytest.mark.parametrize("runs", [[[1, 2]], [1, 2, float("nan")], np.zeros((1, 2, 3)), np.zeros((0, 3))])
+def test_curve_refuses_what_it_cannot_show(runs):
+    with pytest.raises(ValueError, match=r"shape \(runs, 3\)"):
+        curve([3, 5, 9], runs)
+
+
 def test_scatter_draws_each_group_in_its_shape():
     ax = scatter(torch.eye(2), groups=["river", "money"], title="A finding")
     assert [collection.get_label() for collection in ax.collections] == ["river", "money"]
@@ -96,7 +143,8 @@ def test_scatter_draws_each_group_in_its_shape():
 
 
 def test_all_draw_on_the_axes_they_are_given():
-    _, axes = plt.subplots(1, 4)
+    _, axes = plt.subplots(1, 6)
     drawn = heatmap([[1.0]], ax=axes[0]), histogram([0.0, 1.0], ax=axes[1]), bars({"a": 1.0}, ax=axes[2]), scatter(np.eye(2), ax=axes[3])
+    drawn += attention_map([[1.0]], ["a"], ax=axes[4]), curve([1, 2], [1, 2], ax=axes[5])
     assert all(a is b for a, b in zip(drawn, axes))
     assert len(plt.get_fignums()) == 1

@@ -1,0 +1,232 @@
+"""Trains the translators of notebooks 01 to 03 and writes what they can do into data/results/01.csv, 02.csv and 03.csv.
+
+    python -m recipes.translation run live              # on the course's corpus: what the notebooks train while you wait
+    python -m recipes.translation run long              # the same models on all of it
+    COURSE_DATA=... python -m recipes.translation run tatoeba    # on the Tatoeba pairs, measured in BLEU
+    python -m recipes.translation tables                # the csv files, from the runs in build/translation
+
+`run BUDGET` trains every model and seed of RUNS, `run BUDGET MODEL SEED` one. Resumable: started again after an interruption,
+a run goes on from its last checkpoint, and a finished one is left as it is.
+
+In the tables a row is one number: of a model, trained on `data` with a budget and a seed, the `metric` on the test sentences
+of the `length` named (words of the source; thirds are of the test sentences). 01.csv holds the models without attention,
+02.csv those with it, 03.csv the Transformer. `seconds` are those of the training, on a machine that was also doing other things.
+`signature` says how sacrebleu counted.
+"""
+
+import argparse
+import csv
+import json
+import os
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+from zlib import crc32
+
+import torch
+from torch import nn
+
+from course_lib.checkpoints import COURSE_HOME
+from course_lib.data import load_translations, normalized
+from course_lib.decoding import translate
+from course_lib.seq2seq import RNNTranslator, TransformerTranslator, pair_length, translation_loss
+from course_lib.training import train
+from course_lib.translation_scores import alignment_hits, attention_weights, entropy, exact_match, length_thirds, mean_by
+from course_lib.vocabulary import Vocabulary, words
+from recipes.evaluate import write_csv
+from recipes.results import data_sha256
+
+WORK = Path("build/translation")
+RESULTS = COURSE_HOME / "data" / "results"
+EXPERIMENT = "translation"
+FILES = {"gru": "01.csv", "lstm": "01.csv", "gru-attention": "02.csv", "lstm-attention": "02.csv", "transformer": "03.csv"}
+
+
+class Budget(NamedTuple):
+    """What all models are given alike. max_words: longer pairs are left out of training, and of the test on the course's corpus."""
+
+    data: str
+    max_words: int
+    epochs: int
+    batch_size: int
+    embedding_size: int
+    hidden_size: int
+    d_model: int  # of the Transformer: about as many weights as the GRU with attention
+    learning_rate: float  # of the recurrent models; the highest that trains well
+    transformer_learning_rate: float
+    dropout: float = 0.0
+    max_vocabulary: int | None = None
+
+
+BUDGETS = {
+    "live": Budget("course/en_es", 10, 2, 32, 64, 128, 80, 1.2e-2, 2e-3),
+    "long": Budget("course/en_es", 25, 2, 32, 64, 128, 80, 1e-2, 2e-3),
+    "tatoeba": Budget("tatoeba_en_es/eng_spa", 30, 2, 64, 128, 256, 160, 3e-3, 1e-3, 0.1, 10_000),
+}
+RUNS = {
+    "live": [(model, seed) for seed in range(5) for model in ("gru-attention", "gru", "transformer")],
+    "long": [(model, seed) for seed in range(3) for model in ("gru-attention", "gru", "transformer")] + [("lstm", 0), ("lstm-attention", 0)],
+    "tatoeba": [("gru-attention", 0), ("gru", 0), ("transformer", 0)],
+}
+
+
+class Pairs(NamedTuple):
+    """train: (source, target) pairs. test: the same; references: for each test source all its right translations (one, in the
+    course's corpus). links: for each test pair its gold alignment, empty where there is none."""
+
+    train: list[tuple[str, str]]
+    test: list[tuple[str, str]]
+    references: list[list[str]]
+    links: list[tuple]
+
+
+def load(budget: Budget) -> Pairs:
+    """The pairs of a budget. The course's corpus has its split; a corpus without one (Tatoeba) is split by source sentence:
+    1% for development, 1% for the test, each source once, with all its translations."""
+    kept = [p for p in load_translations(budget.data) if max(len(words(p.english)), len(words(p.spanish)) - 5) <= budget.max_words]
+    if kept[0].split:
+        test = [p for p in kept if p.split == "test"]
+        return Pairs([(p.english, p.spanish) for p in kept if p.split == "train"], [(p.english, p.spanish) for p in test],
+                     [[p.spanish] for p in test], [p.alignment for p in test])  # fmt: skip
+    part = {p.english: crc32(normalized(p.english).encode()) % 100 for p in kept}  # 0: test, 1: development
+    references = defaultdict(list)
+    for p in kept:
+        if part[p.english] == 0:
+            references[p.english].append(p.spanish)
+    return Pairs([(p.english, p.spanish) for p in kept if part[p.english] > 1], [(source, right[0]) for source, right in references.items()],
+                 list(references.values()), [()] * len(references))  # fmt: skip
+
+
+def build(kind: str, budget: Budget, pairs: Sequence[tuple[str, str]], seed: int) -> nn.Module:
+    """A translator that has not learnt anything yet, with the vocabulary of `pairs`. kind: a key of FILES."""
+    sources, targets = (Vocabulary.build(texts, budget.max_vocabulary) for texts in zip(*pairs))
+    torch.manual_seed(seed)
+    if kind == "transformer":
+        return TransformerTranslator(sources, targets, budget.d_model, 4, 2, 2 * budget.d_model, budget.dropout)
+    cell, _, attention = kind.partition("-")
+    return RNNTranslator(sources, targets, budget.embedding_size, budget.hidden_size, bool(attention), cell, budget.dropout)
+
+
+def fit(model: nn.Module, budget: Budget, pairs: Sequence[tuple[str, str]], seed: int, checkpoint: Path | None = None) -> list[dict]:
+    """Train as the budget says; returns the history."""
+    rate = budget.transformer_learning_rate if isinstance(model, TransformerTranslator) else budget.learning_rate
+    return train(model, lambda batch: translation_loss(model, batch), pairs, batch_size=budget.batch_size, learning_rate=rate,
+                 epochs=budget.epochs, seed=seed, length=pair_length, autocast=False, checkpoint=checkpoint, checkpoint_every=200,
+                 show_progress_bar=False)  # fmt: skip
+
+
+def length_bucket(source: str, width: int = 3) -> str:
+    """ "03-05", "06-08", ...: the bucket of a sentence's number of words."""
+    low = len(words(source)) // width * width
+    return f"{low:02}-{low + width - 1:02}"
+
+
+def measure(model: nn.Module, pairs: Pairs) -> list[tuple[str, str, float]]:
+    """(metric, length, value) on the test pairs. Exact match and alignment are in percent, BLEU 0 to 100, entropy in bits."""
+    sources = [source for source, _ in pairs.test]
+    groups = [["all"] * len(sources), length_thirds(sources), [length_bucket(source) for source in sources]]
+    rows = []
+    if any(pairs.links):
+        found = exact_match(model, pairs.test)
+        rows += [("exact_match", group, 100 * value) for by in groups for group, value in mean_by(by, found).items()]
+        if getattr(model, "attention", None):
+            weights = attention_weights(model, pairs.test)
+            hits = [alignment_hits(w, links) for w, links in zip(weights, pairs.links)]
+            rows.append(("alignment", "all", 100 * sum(map(sum, hits)) / sum(map(len, hits))))
+            rows.append(("entropy", "all", torch.cat([entropy(w) for w in weights]).mean().item()))
+    else:
+        written = translate(model, sources)
+        for by in groups:
+            for group in sorted(set(by)):
+                chosen = [i for i, g in enumerate(by) if g == group]
+                rows.append(("bleu", group, bleu([written[i] for i in chosen], [pairs.references[i] for i in chosen])[0]))
+    return rows
+
+
+def bleu(written: list[str], references: list[list[str]]) -> tuple[float, str]:
+    """sacrebleu's corpus BLEU, 0 to 100, and its signature. Without case, as the models write no capitals; its tokenizer
+    "intl" also sets ¿ and ¡ apart. references: one or more for each sentence."""
+    from sacrebleu.metrics import BLEU  # needed for Tatoeba only
+
+    metric, most = BLEU(lowercase=True, tokenize="intl"), max(map(len, references))
+    streams = zip(*([*right, *[None] * (most - len(right))] for right in references))  # None: this sentence has no more
+    return metric.corpus_score(written, list(map(list, streams))).score, str(metric.get_signature())
+
+
+def run(name: str, kind: str, seed: int, work: Path = WORK) -> dict:
+    """Train and measure one model; the result is kept in `work`, and read from there when it is asked for again.
+
+    A result of other data, or of another budget of that name, is made anew.
+    """
+    budget, result = BUDGETS[name], work / f"{name}-{kind}-{seed}.json"
+    made_of = dict(settings=budget._asdict(), data_sha256=data_sha256(budget.data))
+    if result.exists():
+        found = json.loads(result.read_text(encoding="utf-8"))
+        if all(found[key] == value for key, value in made_of.items()):
+            return found
+    identity = sha256(json.dumps(made_of).encode()).hexdigest()[:12]
+    pairs = load(budget)
+    model = build(kind, budget, pairs.train, seed)
+    history = fit(model, budget, pairs.train, seed, work / f"{result.stem}-{identity}.safetensors")
+    start = time.perf_counter()
+    measured = measure(model, pairs)
+    speed = budget.epochs * sum(map(pair_length, pairs.train)) / history[-1]["seconds"]
+    measured += [("loss", "all", history[-1]["loss"]), ("tokens_per_second", "all", speed),
+                 ("parameters", "all", sum(p.numel() for p in model.parameters()))]  # fmt: skip
+    found = dict(budget=name, model=kind, seed=seed, data=budget.data, pairs=len(pairs.train), test=len(pairs.test), measured=measured,
+                 seconds=history[-1]["seconds"], test_seconds=round(time.perf_counter() - start, 1), **made_of)  # fmt: skip
+    unfinished = result.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    os.replace(unfinished, result)
+    return found
+
+
+def rows_of(found: dict) -> list[dict]:
+    """The lines of a result in the tables."""
+    shared = dict(experiment=EXPERIMENT, model=found["model"], data=found["data"], budget=found["budget"], seed=found["seed"])
+    command = f"python -m recipes.translation run {found['budget']} {found['model']} {found['seed']}"
+    signature = {"bleu": bleu(["a", "b"], [["a"], ["b", "c"]])[1]} if found["budget"] == "tatoeba" else {}
+    return [dict(**shared, metric=metric, length=length, value=f"{value:.6g}", command=command, seconds=found["seconds"],
+                 data_sha256=found["data_sha256"], signature=signature.get(metric, "")) for metric, length, value in found["measured"]]  # fmt: skip
+
+
+def tables(work: Path = WORK):
+    """Write the three tables from all finished runs; lines of other experiments stay."""
+    for file in sorted(set(FILES.values())):
+        rows, path = [], RESULTS / file
+        for budget, runs in RUNS.items():
+            for kind, seed in runs:
+                result = work / f"{budget}-{kind}-{seed}.json"
+                if FILES[kind] == file and result.exists():
+                    rows += rows_of(json.loads(result.read_text(encoding="utf-8")))
+        if path.exists():
+            with open(path, encoding="utf-8", newline="") as opened:
+                others = [row for row in csv.DictReader(opened) if row["experiment"] != EXPERIMENT]
+            columns = dict.fromkeys([*rows[0], *(name for row in others for name in row)], "")
+            rows = [columns | row for row in rows + others]
+        if rows:
+            write_csv(path, rows)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("run")
+    one.add_argument("budget", choices=BUDGETS)
+    one.add_argument("model", nargs="?", choices=FILES)
+    one.add_argument("seed", nargs="?", type=int, default=0)
+    commands.add_parser("tables")
+    arguments = parser.parse_args()
+    if arguments.command == "tables":
+        return tables()
+    WORK.mkdir(parents=True, exist_ok=True)
+    for kind, seed in [(arguments.model, arguments.seed)] if arguments.model else RUNS[arguments.budget]:
+        found = run(arguments.budget, kind, seed)
+        print(found["budget"], kind, seed, f"{found['seconds']:.0f} s", [(m, n, round(v, 2)) for m, n, v in found["measured"]], flush=True)
+
+
+if __name__ == "__main__":
+    main()
