@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 from course_lib import similarity as similarities
 from course_lib.checkpoints import DEFAULT, atomic_folder, read_json, resolve, write_json
 from course_lib.devices import pick_device, pick_dtype
-from course_lib.inference import for_inference, token_batches
+from course_lib.inference import for_inference, token_batches, weights_key
 from course_lib.modules import load_modules, output_dim, save_modules
 from course_lib.transformer import TokenEmbeddings, Transformer
 
@@ -131,7 +131,7 @@ class SentenceEncoder(nn.Sequential):
         first = self[0]
         if not isinstance(first, Transformer):
             return list(self)
-        key = (dtype, *((id(p), p.data_ptr(), p._version) for p in first.parameters()))
+        key = (dtype, *weights_key(first))
         if self._prepared is None or self._prepared[0] != key:
             self._prepared = (key, for_inference(first.model, dtype))
         prepared = self._prepared[1]

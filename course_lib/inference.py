@@ -78,6 +78,11 @@ def for_inference(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     return model
 
 
+def weights_key(model: nn.Module) -> tuple:
+    """Changes when a weight of `model` is changed, replaced or moved: what was prepared from it is then out of date."""
+    return tuple((id(p), p.data_ptr(), p._version) for p in model.parameters())
+
+
 def token_batches(lengths: list[int], batch_tokens: int) -> Iterator[list[int]]:
     """Indices sorted by length, longest first, in lists of at most `batch_tokens` tokens (or one longer text)."""
     batch, tokens = [], 0

@@ -78,6 +78,18 @@ class Pooling(nn.Module):
         return f"{self.dim}, mode={self.modes if len(self.modes) > 1 else self.modes[0]!r}, include_prompt={self.include_prompt}"
 
 
+def read_activation(path: str, folder: Path) -> nn.Module:
+    """The activation that a config names by its path, such as torch.nn.modules.activation.Tanh. ValueError unless it is torch's."""
+    kind = getattr(nn, path.rsplit(".", 1)[-1], None)
+    if not path.startswith("torch.nn.") or not isinstance(kind, type) or not issubclass(kind, nn.Module):
+        raise ValueError(f"activation_function is {path!r} in {folder}; expected a module of torch.nn")
+    return kind()
+
+
+def activation_path(activation: nn.Module) -> str:
+    return f"{type(activation).__module__}.{type(activation).__name__}"
+
+
 class Dense(nn.Module):
     """(sentences, in_features) -> (sentences, out_features): a linear map, then an activation (any of torch.nn's)."""
 
@@ -89,13 +101,10 @@ class Dense(nn.Module):
     @classmethod
     def load(cls, folder: Path) -> "Dense":
         config = read_json(folder / "config.json")
-        path = config.get("activation_function", "torch.nn.modules.activation.Tanh")
-        kind = getattr(nn, path.rsplit(".", 1)[-1], None)
-        if not path.startswith("torch.nn.") or not isinstance(kind, type) or not issubclass(kind, nn.Module):
-            raise ValueError(f"activation_function is {path!r} in {folder}; expected a module of torch.nn")
+        activation = read_activation(config.get("activation_function", "torch.nn.modules.activation.Tanh"), folder)
         if config.get("use_residual") or config.get("module_input_name", "sentence_embedding") != "sentence_embedding":
             raise ValueError(f"{folder} has a residual, or works on tokens; known are plain Dense modules on sentence vectors")
-        dense = cls(config["in_features"], config["out_features"], config.get("bias", True), kind())
+        dense = cls(config["in_features"], config["out_features"], config.get("bias", True), activation)
         weights = read_weights(folder)
         if {n: t.shape for n, t in weights.items()} != {n: t.shape for n, t in dense.state_dict().items()}:
             raise ValueError(f"the weights in {folder} do not fit its config.json: found { {n: tuple(t.shape) for n, t in weights.items()} }")
@@ -107,10 +116,9 @@ class Dense(nn.Module):
         return self.linear.in_features, self.linear.out_features
 
     def save(self, folder: Path, half: bool = False):
-        kind = type(self.activation)
         write_json(folder / "config.json", {
             "in_features": self.linear.in_features, "out_features": self.linear.out_features,
-            "bias": self.linear.bias is not None, "activation_function": f"{kind.__module__}.{kind.__name__}",
+            "bias": self.linear.bias is not None, "activation_function": activation_path(self.activation),
         })  # fmt: skip
         save_tensors(self.state_dict(), folder / "model.safetensors", half)
 

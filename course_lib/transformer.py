@@ -16,11 +16,7 @@ from torch import Tensor, nn
 
 from course_lib.bert import BertConfig, BertModel
 from course_lib.checkpoints import read_json, read_weights, save_tensors, write_json
-from course_lib.tokenization import TOKENIZER_FILES, read_tokenizer, tokenize
-
-
-# what transformers has to be told of a tokenizer that was not made by it; BERT's names
-SPECIAL_TOKENS = {"unk_token": "[UNK]", "pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+from course_lib.tokenization import TOKENIZER_FILES, read_tokenizer, save_tokenizer, tokenize
 
 
 @dataclass
@@ -109,12 +105,7 @@ class Transformer(nn.Module):
             pooler = {"pooler.dense.weight": torch.zeros(width, width), "pooler.dense.bias": torch.zeros(width)}
             save_tensors(self.model.state_dict() | pooler, folder / "model.safetensors", half)
         write_json(folder / "sentence_bert_config.json", {"max_seq_length": self.max_seq_length, "do_lower_case": self.do_lower_case})
-        self.tokenizer.no_truncation()
-        self.tokenizer.save(str(folder / "tokenizer.json"))
-        special = {kind: token for kind, token in SPECIAL_TOKENS.items() if self.tokenizer.token_to_id(token) is not None}
-        write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", **special})
-        for name, content in self.tokenizer_files.items():
-            (folder / name).write_bytes(content)
+        save_tokenizer(self.tokenizer, self.tokenizer_files, folder)
 
     @property
     def dims(self) -> tuple[int | None, int]:

@@ -3,7 +3,7 @@
     COURSE_DATA=... python recipes/bert_mini.py [--tokens 30_000_000]
 
 Resumable: started again after an interruption, it goes on from the last checkpoint in build/bert-mini. The log is
-build/bert-mini/log.jsonl.
+build/bert-mini/log.jsonl; some of its lines go to data/results/04.csv, as the curve that notebook 04 shows.
 """
 
 import argparse
@@ -19,15 +19,16 @@ from tokenizers import BertWordPieceTokenizer, Tokenizer
 from tokenizers.processors import TemplateProcessing
 
 from course_lib.bert import BertConfig, BertForMaskedLM, mask_tokens
-from course_lib.checkpoints import COURSE_HOME, atomic_folder, save_tensors, write_json
+from course_lib.checkpoints import atomic_folder, save_tensors, write_json
 from course_lib.encoder import SentenceEncoder
 from course_lib.modules import Pooling, Transformer
 from course_lib.training import train
-from recipes.cards import write_facts
-from recipes.pretraining_text import LeakFilter, articles, sentences_of, short_texts
+from recipes.cards import model_folder, weights_sha256, write_facts
+from recipes.pretraining_text import LeakFilter, articles, sentences_of, short_texts, text_sha256
+from recipes.results import record, row
 
 WORK = Path("build/bert-mini")
-VOCABULARY, BLOCK = 12_000, 512
+VOCABULARY, BLOCK, BATCH = 12_000, 512, 8
 MASKED = 72  # of the 512 tokens of an example: 14%, or 15% of those that are not [CLS] or [SEP]
 SPECIAL = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4}
 TOKENIZER_CONFIG = json.dumps({
@@ -145,12 +146,21 @@ def main():
     with open(WORK / "log.jsonl", "a", encoding="utf-8") as log:
         history = train(
             model, lambda batch: masked_language_loss(model, batch), examples,
-            batch_size=8, learning_rate=1e-3, warmup=0.05, length=lambda example: len(example[0]),
+            batch_size=BATCH, learning_rate=1e-3, warmup=0.05, length=lambda example: len(example[0]),
             checkpoint=WORK / "checkpoint.safetensors", checkpoint_every=250,
             log=lambda entry: print(json.dumps(entry), file=log, flush=True), show_progress_bar=False,
         )  # fmt: skip
-    save(model, tokenizer, COURSE_HOME / "data" / "models" / "bert-mini")
+    save(model, tokenizer, model_folder("bert-mini"))
+    record("04.csv", "pretraining", curve(history))
     write_facts("bert-mini", facts | {"mlm_loss": history[-1]["loss"], "steps": history[-1]["step"], "seconds": history[-1]["seconds"]})
+
+
+def curve(history: list[dict], points: int = 30) -> list[dict]:
+    """About `points` lines of the log, closer together where the loss falls fastest: their steps grow by a constant factor."""
+    at = {min(range(len(history)), key=lambda i: abs(history[i]["step"] - step)) for step in np.geomspace(history[0]["step"], history[-1]["step"], points)}
+    data, model = text_sha256(), weights_sha256(model_folder("bert-mini"))
+    return [row("pretraining", "course/bert-mini", "Wikipedia, captions, NLI sentences", "mlm_loss", history[i]["loss"], "python recipes/bert_mini.py",
+                history[i]["seconds"], n=history[i]["step"] * BATCH * BLOCK, seed=0, data_sha256=data, model_sha256=model) for i in sorted(at)]  # fmt: skip
 
 
 def save(model: BertForMaskedLM, tokenizer, folder: Path):

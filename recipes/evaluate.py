@@ -24,7 +24,6 @@ from recipes.cards import model_folder, weights_sha256, write_cards
 COMMAND = "python recipes/evaluate.py"
 STS = ["stsbenchmark/dev", "course/sts"]
 NLI = ["snli/dev", "multinli/dev_matched", "cad_nli/dev"]
-COLUMNS = ["model", "pooling", "data", "metric", "value", "command", "seconds", "model_sha256"]
 RANKING_NLI = Path("build/siamese/sbert-mini-nli-ranking/model")  # a comparison; not shipped
 RANKING_NLI_NAME = "ranking loss on NLI alone"
 
@@ -80,7 +79,7 @@ def write_csv(path: Path, rows: list[dict]):
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".unfinished")
     with open(unfinished, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     os.replace(unfinished, path)

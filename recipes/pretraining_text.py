@@ -5,6 +5,7 @@ dropped, and counted. Not so the premises of the NLI development sets: most of S
 captions, without hypothesis or label.
 """
 
+import hashlib
 import io
 import os
 import random
@@ -17,6 +18,7 @@ import zstandard
 
 from course_lib.data import find, forbidden_sentences, normalized, read_tsv
 
+CAPTIONS = ["captions/flickr30k", "captions/flickr8k"]
 NLI_FILES = ["snli/train", "multinli/train", "cad_nli/train", "wiki_nli/base_train"]
 SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z\"'(])")
 
@@ -45,6 +47,14 @@ def articles(seed: int = 0) -> list[list[str]]:
     return found
 
 
+def text_sha256() -> str:
+    """Of all files that the text is read from, one after the other."""
+    digest = hashlib.sha256()
+    for path in [*sorted((course_data() / "enwiki2015").glob("part*.txt.zst")), *map(find, [*CAPTIONS, *NLI_FILES])]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
 def sentences_of(paragraph: str) -> list[str]:
     return [s for s in SENTENCE_END.split(paragraph) if len(s) >= 20]
 
@@ -52,7 +62,7 @@ def sentences_of(paragraph: str) -> list[str]:
 def short_texts() -> Iterator[str]:
     """Captions, and premises and hypotheses without their labels; each distinct text once."""
     seen = set()
-    columns = {"captions/flickr30k": ["caption"], "captions/flickr8k": ["caption"]}
+    columns = {name: ["caption"] for name in CAPTIONS}
     columns |= {name: ["premise", "hypothesis"] for name in NLI_FILES}
     for name, wanted in columns.items():
         for _, texts in read_tsv(find(name), *wanted):

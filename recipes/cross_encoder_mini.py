@@ -1,0 +1,168 @@
+"""Make `course/cross-encoder-mini`: bert-mini learns to look from one text to the other, then to score pairs.
+
+    COURSE_DATA=... python recipes/cross_encoder_mini.py
+
+bert-mini never saw two texts at once, and fine-tuning alone hardly teaches it to compare them: one label a pair, seen
+through one [CLS] vector that depends on nothing yet, is too little to find out that tokens of one text should look for
+their like in the other. So there is a stage before, on pairs of captions and of NLI (their labels unused), with two aims:
+for each token, does it occur in the other text? And for the pair, the cosine that course/sbert-mini gives it. Then the
+head learns the scores of STSb train (binary cross-entropy).
+
+Measured for comparison, on the same STSb train: no stage before, and NLI's three classes as the stage before.
+Resumable: started again after an interruption, it goes on from the last checkpoint in build/cross-encoder-mini.
+"""
+
+import argparse
+import json
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from course_lib.cross_encoder import CrossEncoder
+from course_lib.data import ScoredPair, load_nli, load_sts
+from course_lib.encoder import SentenceEncoder
+from course_lib.evaluation import spearman
+from course_lib.similarity import pairwise_cos_sim
+from course_lib.tokenization import tokenize_pairs
+from course_lib.training import train
+from recipes.cards import model_folder, weights_sha256, write_cards, write_facts
+from recipes.evaluate import NLI, STS
+from recipes.pretraining_text import LeakFilter
+from recipes.results import data_sha256, record, row
+from recipes.sentence_pairs import all_caption_pairs, nli_examples
+
+NAME, WORK, COMMAND = "cross-encoder-mini", Path("build/cross-encoder-mini"), "python recipes/cross_encoder_mini.py"
+TOKENS = 2_000_000  # of the first stage
+LOOK = dict(batch_size=32, learning_rate=4e-4, epochs=1)
+CLASSES = dict(batch_size=32, learning_rate=2e-4, epochs=1)
+SCORES = dict(batch_size=32, learning_rate=2e-4, epochs=4)
+SEEDS = (0, 1, 2)
+
+
+def run(model: nn.Module, loss, examples: list, length, folder: Path, seed: int = 0, evaluators=(), **settings) -> list[dict]:
+    """Train; checkpoint and log go to `folder`. Returns the history."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "log.jsonl", "a", encoding="utf-8") as log:
+        return train(model, loss, examples, length=length, seed=seed, checkpoint=folder / "checkpoint.safetensors", checkpoint_every=200,
+                     evaluators=evaluators, log=lambda entry: print(json.dumps(entry), file=log, flush=True), show_progress_bar=False, **settings)  # fmt: skip
+
+
+def unlabelled_pairs(allowed: LeakFilter) -> list[tuple[str, str]]:
+    """In turn: two captions of one image, captions of two images, premise and hypothesis."""
+    captions, nli = all_caption_pairs(allowed), [(e.premise, e.hypothesis) for e in nli_examples(allowed)]
+    random.Random(0).shuffle(captions)
+    random.Random(0).shuffle(nli)
+    strangers = [(a, captions[(i + 7) % len(captions)][1]) for i, (a, _) in enumerate(captions)]
+    return [pair for three in zip(captions, strangers, nli) for pair in three]
+
+
+def look_across(scorer: CrossEncoder, pairs: list[tuple[str, str]]) -> list[dict]:
+    """The first stage: token by token, does it occur in the other text; and for the pair, the cosine of a bi-encoder."""
+    ids, types = tokenize_pairs(scorer.tokenizer, pairs, 128)
+    count = int(np.searchsorted(np.cumsum([len(i) for i in ids]), TOKENS))
+    teacher = SentenceEncoder.load("course/sbert-mini", dtype="float32")
+    u, v = (torch.from_numpy(teacher.encode([pair[side] for pair in pairs[:count]], show_progress_bar=False)) for side in (0, 1))
+    target = pairwise_cos_sim(u, v).clamp(0, 1)  # (pairs,)
+    occurs = [np.where(t == 0, np.isin(i, i[t == 1]), np.isin(i, i[t == 0])) for i, t in zip(ids, types)]
+    special = [scorer.tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]")]
+    model = nn.ModuleDict({"scorer": scorer, "token_head": nn.Linear(scorer.model.config.hidden_size, 1)})
+
+    def loss(batch: list[int]) -> torch.Tensor:
+        batch = sorted(batch, key=lambda k: len(ids[k]))
+        input_ids, lengths, token_types = scorer._packed(ids, types, batch)
+        hidden = scorer.model.bert(input_ids, lengths, token_types)  # (tokens, hidden)
+        scores = scorer.model.classifier(scorer.model.pool(hidden, lengths)).squeeze(1).float()  # (batch,)
+        inner = ~torch.isin(input_ids, torch.tensor(special))
+        found = torch.from_numpy(np.concatenate([occurs[k] for k in batch])).float()  # (tokens,)
+        by_token = F.binary_cross_entropy_with_logits(model["token_head"](hidden).squeeze(1).float()[inner], found[inner])
+        return by_token + F.binary_cross_entropy_with_logits(scores, target[batch])
+
+    return run(model, loss, list(range(count)), lambda k: len(ids[k]), WORK / "look", **LOOK)
+
+
+def fine_tune(scorer: CrossEncoder, examples: list[tuple], folder: Path, seed: int = 0, evaluators=(), **settings) -> list[dict]:
+    """Train on (text, text, label), and save the model in `folder`."""
+    counts = dict(zip(examples, map(len, tokenize_pairs(scorer.tokenizer, [e[:2] for e in examples], scorer.max_seq_length)[0])))
+    history = run(scorer, lambda batch: scorer.loss([e[:2] for e in batch], [e[2] for e in batch]), examples, counts.__getitem__, folder,
+                  seed, evaluators, **settings)  # fmt: skip
+    scorer.save(folder / "model", half=True)
+    return history
+
+
+def sts_spearman(scorer: CrossEncoder, pairs: list[ScoredPair]) -> float:
+    return spearman([p.score for p in pairs], scorer.predict([(p.sentence1, p.sentence2) for p in pairs], show_progress_bar=False))
+
+
+def nli_accuracy(scorer: CrossEncoder, data: str) -> float:
+    examples = load_nli(data)
+    logits = scorer.predict([(e.premise, e.hypothesis) for e in examples], show_progress_bar=False)  # (examples, 3)
+    return float((logits.argmax(1) == [e.label for e in examples]).mean())
+
+
+def untrained(num_labels: int, seed: int = 0) -> CrossEncoder:
+    torch.manual_seed(seed)
+    return CrossEncoder.load("course/bert-mini", num_labels=num_labels, dtype="float32")
+
+
+def new_head(scorer: CrossEncoder, seed: int) -> CrossEncoder:
+    """The same core with an untrained head for one score."""
+    fresh = untrained(1, seed)
+    fresh.model.bert.load_state_dict(scorer.model.bert.state_dict())
+    return fresh
+
+
+def main():
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    allowed, rows = LeakFilter(), []
+
+    def measured(name: str, data: str, metric: str, scorer: CrossEncoder, folder: Path, seed: int):
+        start = time.perf_counter()
+        value = sts_spearman(scorer, load_sts(data)) if metric == "spearman" else nli_accuracy(scorer, data)
+        rows.append(row("cross-encoder", name, data, metric, value, COMMAND, time.perf_counter() - start, seed=seed,
+                        data_sha256=data_sha256(data), model_sha256=weights_sha256(folder)))  # fmt: skip
+        print(f"{name:32} {data:22} {seed} {metric:10} {rows[-1]['value']}", flush=True)
+
+    sts = [(p.sentence1, p.sentence2, p.score) for p in load_sts("stsbenchmark/train") if allowed(p.sentence1) and allowed(p.sentence2)]
+    pairs, look = unlabelled_pairs(allowed), untrained(1)
+    dropped = allowed.dropped
+    look_history = look_across(look, pairs)
+    labelled = [(e.premise, e.hypothesis, e.label) for e in nli_examples(allowed)]
+    classes = untrained(3)
+    classes.model.id2label = {0: "contradiction", 1: "entailment", 2: "neutral"}
+
+    dev, seconds = load_sts("stsbenchmark/dev"), look_history[-1]["seconds"]
+    watch = [lambda scorer: {"stsb_dev_spearman": sts_spearman(scorer, dev)}]
+    before = {"pairs, then STSb": lambda seed: CrossEncoder.load(WORK / "look" / "model", dtype="float32"), "STSb only": lambda seed: untrained(1, seed),
+              "NLI, then STSb": lambda seed: new_head(CrossEncoder.load(WORK / "nli" / "model", dtype="float32"), seed)}  # fmt: skip
+    look.save(WORK / "look" / "model")
+    for name, start in before.items():
+        if name == "NLI, then STSb":
+            fine_tune(classes, labelled, WORK / "nli", **CLASSES)
+            for data in NLI:
+                measured("NLI", data, "accuracy", CrossEncoder.load(WORK / "nli" / "model", dtype="float32"), WORK / "nli" / "model", 0)
+        for seed in SEEDS:
+            folder = WORK / f"{name.split()[0].strip(',').lower()}-{seed}"
+            history = fine_tune(start(seed), sts, folder, seed, watch, **SCORES)
+            scorer = CrossEncoder.load(folder / "model", dtype="float32")
+            shipped = name == "pairs, then STSb" and seed == SEEDS[0]
+            for data in STS:
+                measured(f"course/{NAME}" if shipped else name, data, "spearman", scorer, folder / "model", seed)
+            if shipped:
+                scorer.save(model_folder(NAME), half=True)
+                write_facts(NAME, {
+                    "tokens_of_pairs": TOKENS, "pairs_learning_rate": LOOK["learning_rate"], "pairs_loss": look_history[-1]["loss"],
+                    "scored_pairs": len(sts), "leaks_dropped": dropped, **SCORES, "scores_loss": history[-1]["loss"],
+                    "stsb_dev_by_epoch": [e["stsb_dev_spearman"] for e in history if "stsb_dev_spearman" in e],
+                    "seconds": seconds + history[-1]["seconds"],
+                })  # fmt: skip
+                write_cards(rows)
+        record("04.csv", "cross-encoder", rows)
+
+
+if __name__ == "__main__":
+    main()
