@@ -4,8 +4,11 @@
 #   make test        all tests
 #   make notebooks   rebuild notebooks/*.ipynb from notebooks/scripts/*.py
 #   make lab         JupyterLab on this machine
+#   make browser     a notebook run in JupyterLab in a real browser (needs Chromium)
 #   make bench       measurements beside the peer library
 #   make compat      saved models against older versions of the peer library
+#   make colab       the notebooks with the versions that Google Colab ships
+#   make doctor      what is missing or broken here, and what to do about it
 #
 #   make run NOTEBOOKS="05_mean_pooling 06_sbert" PARAMS="-p seed 1"
 #   make -j2 run     two notebooks at a time
@@ -21,7 +24,7 @@ NAMES := $(basename $(notdir $(if $(strip $(NOTEBOOKS)),$(NOTEBOOKS),$(sort $(wi
 # What every notebook depends on: the library, the solutions and the data. Only names with a dot: files, not folders.
 SOURCES := $(wildcard course_lib/*.py notebooks/solutions/*.py data/*.* data/*/*.* data/*/*/*.* data/*/*/*/*.*)
 
-.PHONY: run executed test notebooks lab bench compat
+.PHONY: run executed test notebooks lab browser bench compat colab doctor
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
@@ -61,10 +64,22 @@ notebooks: $(INSTALLED)
 	$(PY) tools/build_notebooks.py $(NOTEBOOKS)
 
 lab: $(INSTALLED)
-	$(PY) -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks
+	$(PY) -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks --LabApp.extra_labextensions_path=tools/lab
+
+# The batch run first: the browser opens its index too.
+browser: $(INSTALLED)
+	@$(MAKE) --no-print-directory run NOTEBOOKS="$(or $(NOTEBOOKS),05_mean_pooling)"
+	NOTEBOOKS="$(NOTEBOOKS)" $(PY) -m pytest tests/browser
 
 bench: $(INSTALLED)
 	@set -e; for script in benchmarks/*.py; do echo "$$script"; $(PY) $$script; done
 
 compat: $(INSTALLED)
 	$(PY) tools/compat.py
+
+colab: $(INSTALLED)
+	$(PY) tools/colab.py $(NOTEBOOKS)
+
+# Of the environment as it is: a broken one is not mended first.
+doctor:
+	@$(if $(wildcard $(PY)),$(PY),$(PYTHON)) tools/doctor.py

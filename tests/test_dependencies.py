@@ -6,16 +6,13 @@ import sys
 import tomllib
 
 import pytest
+from colab import COLAB, COLAB_PYTHON
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 from repository import ROOT
 
-# What Google Colab ships (August 2026): lower bounds must be satisfied by it.
-COLAB = {"torch": "2.11", "transformers": "5.15", "sentence-transformers": "5.7", "numpy": "2.1",
-         "scikit-learn": "1.6", "matplotlib": "3.10", "ipykernel": "6.17"}
-COLAB_PYTHON = "3.13"
 # The packages the course was designed around.
 CARD = {"jupyterlab", "torch", "transformers", "matplotlib", "seaborn", "scikit-learn", "nbval", "papermill"}
 CONDA_NAMES = {"pytorch": "torch"}
@@ -74,9 +71,10 @@ def test_only_lower_bounds():
 
 
 def test_colab_satisfies_the_bounds():
-    assert set(COLAB) <= set(NAMED)
-    for name, version in COLAB.items():
-        assert Version(version) in NAMED[name].specifier, f"{name} {version} is what Colab ships"
+    """Lower bounds must be satisfied by what Google Colab ships."""
+    assert set(COLAB) - set(NAMED) == {"ipython"}
+    for name in set(COLAB) & set(NAMED):
+        assert Version(COLAB[name]) in NAMED[name].specifier, f"{name} {COLAB[name]} is what Colab ships"
 
 
 def test_lock_is_exact_and_within_the_bounds():
@@ -90,12 +88,19 @@ def test_lock_is_exact_and_within_the_bounds():
             assert Version(pins[0].version) in NAMED[name].specifier, requirement
 
 
-def needed(names, python):
-    """Names of all packages that the named ones pull in on Linux with that Python, by the installed metadata."""
+SYSTEMS = {"linux": ("Linux", "posix"), "darwin": ("Darwin", "posix"), "win32": ("Windows", "nt")}
+
+
+def environment_of(python, system):
+    """What markers are evaluated in, for that Python on that system."""
+    return {**default_environment(), "python_version": python, "python_full_version": f"{python}.0", "sys_platform": system,
+            "platform_system": SYSTEMS[system][0], "os_name": SYSTEMS[system][1]}
+
+
+def needed(names, environment):
+    """Names of all packages that the named ones pull in in that environment, by the installed metadata."""
     from importlib.metadata import PackageNotFoundError, requires
 
-    environment = {**default_environment(), "python_version": python, "python_full_version": f"{python}.0",
-                   "sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
     found, todo = set(), [(name, "") for name in names]
     while todo:
         name, extra = todo.pop()
@@ -116,13 +121,14 @@ def needed(names, python):
 CUDA = re.compile(r"(nvidia-.*|cuda-.*|triton)$")     # torch's Linux wheels pin these themselves
 
 
+@pytest.mark.parametrize("system", SYSTEMS)
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
-def test_lock_is_complete(python):
-    environment = {"python_version": python, "python_full_version": f"{python}.0", "sys_platform": "linux"}
+def test_lock_is_complete(python, system):
+    environment = environment_of(python, system)
     locked = {name for name, requirement in LOCK.items()
               if requirement.marker is None or requirement.marker.evaluate(environment)}
-    missing = {name for name in needed(NAMED, python) - locked if not CUDA.match(name)}
-    assert not missing, f"run on Python {python}, the lock lacks {', '.join(sorted(missing))}"
+    missing = {name for name in needed(NAMED, environment) - locked if not CUDA.match(name)}
+    assert not missing, f"run on Python {python} on {system}, the lock lacks {', '.join(sorted(missing))}"
 
 
 def test_lock_is_what_is_installed():

@@ -11,6 +11,7 @@ of the last run (rewritten only when they change, so that make executes again ex
 import argparse
 import html
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from pathlib import Path
 import nbformat
 from build_notebooks import add_alt
 from check_notebooks import parameters
+from glossary import anchor
 from repository import ROOT
 
 PARAMETER_FLAGS = ("-p", "--parameters", "-r", "--parameters_raw")
@@ -93,20 +95,43 @@ def outcome(name, root):
     return "FAIL", seconds, f"stopped before its end: {last}", partial
 
 
-def to_html(source, page):
-    """The executed notebook `source` as the HTML file `page`, with alt texts."""
+def to_html(notebook, name, page):
+    """An executed notebook as the HTML file `page`, with title, alt texts, table headers, and links to the other pages."""
     from nbconvert import HTMLExporter
 
     exporter = HTMLExporter(template_name="html", extra_template_basedirs=[str(Path(__file__).parent)])
-    notebook = add_alt(nbformat.read(source, as_version=4))
-    body, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": source.stem}})
+    notebook.metadata["title"] = title_of(notebook) or name
+    body, _ = exporter.from_notebook_node(add_alt(notebook), resources={"metadata": {"name": name}})
+    body = re.sub(r"<table.*?</table>", table_headers, body, flags=re.S)
+    body = re.sub(r'href="(?:\.\./(?:docs|notebooks)/)?(\w+)\.(?:md|ipynb)(["#])', r'href="\1.html\2', body)
     page.write_text(body, encoding="utf-8")
 
 
-def title_of(file):
-    lines = [line for cell in nbformat.read(file, as_version=4).cells if cell.cell_type == "markdown"
-             for line in cell.source.splitlines()]
-    return next((line[2:].strip() for line in lines if line.startswith("# ")), file.stem)
+def table_headers(match):
+    """An HTML table whose header cells say what they head; one without column titles has row titles instead."""
+    table = match[0]
+    head, end, rows = table.partition("</thead>")
+    if end and not re.search(r"<th\b[^>]*>\s*[^<\s]", head):
+        opening = re.match(r"<table[^>]*>", head)[0]
+        return opening + re.sub(r"(<tr[^>]*>\s*)<td([^>]*)>(.*?)</td>", r'\1<th scope="row"\2>\3</th>', rows, flags=re.S)
+    return re.sub(r"<th(?=[ >])(?![^>]*scope)", '<th scope="col"', head) + end + rows
+
+
+def title_of(notebook):
+    """The text of the first heading of level 1, or nothing."""
+    lines = [line for cell in notebook.cells if cell.cell_type == "markdown" for line in cell.source.splitlines()]
+    return next((line[2:].strip() for line in lines if line.startswith("# ")), "")
+
+
+def glossary_page(root):
+    """build/glossary.html, to which the notebooks' pages link; False without a glossary."""
+    file = root / "docs" / "glossary.md"
+    if file.exists():
+        page = root / "build" / "glossary.html"
+        to_html(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(file.read_text(encoding="utf-8"))]), "glossary", page)
+        text = page.read_text(encoding="utf-8")
+        page.write_text(re.sub(r'<h2 id="[^"]*">([^<]*)', lambda m: f'<h2 id="{anchor(html.unescape(m[1]))}">{m[1]}', text), encoding="utf-8")
+    return file.exists()
 
 
 def index(names, root=ROOT):
@@ -121,17 +146,20 @@ def index(names, root=ROOT):
         if source is None:
             page.unlink(missing_ok=True)
         elif not page.exists() or page.stat().st_mtime <= source.stat().st_mtime:
-            to_html(source, page)
+            to_html(nbformat.read(source, as_version=4), name, page)
         time = "" if seconds is None else f"{seconds:.1f}"
         link = f'<a href="{name}.html">{name}</a>' if source else name
         result = state + "".join(f"<br><code>{html.escape(line)}</code>" for line in detail.splitlines())
-        rows.append(f"<tr><td>{link}</td><td>{html.escape(title_of(file))}</td><td>{time}</td>"
+        rows.append(f"<tr><td>{link}</td><td>{html.escape(title_of(nbformat.read(file, as_version=4)) or name)}</td><td>{time}</td>"
                     f'<td class="{state.split()[0].lower()}">{result}</td></tr>')
         if name in names:
             print(f"{state:8}{name}" + (f"  {time} s" if time else ""), *detail.splitlines(), sep="\n        ")
             failed += [name] if state != "pass" else []
-    (build / "index.html").write_text(PAGE.format(rows="\n".join(rows)), encoding="utf-8")
-    print(f"{len(names) - len(failed)} of {len(names)} passed: {os.path.relpath(build / 'index.html')}")
+    glossary = '<p><a href="glossary.html">Glossary</a></p>' if glossary_page(root) else ""
+    page = build / "index.html"
+    page.write_text(PAGE.format(rows="\n".join(rows), glossary=glossary), encoding="utf-8")
+    page = page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page      # which may be on another drive
+    print(f"{len(names) - len(failed)} of {len(names)} passed: {page}")
     return 1 if failed else 0
 
 
@@ -140,14 +168,15 @@ PAGE = """<!doctype html>
 body {{ font-family: sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; }}
 table {{ border-collapse: collapse; }} th, td {{ text-align: left; vertical-align: top; padding: .3em .8em; border-bottom: 1px solid #bbb; }}
 td:nth-child(3) {{ text-align: right; }} .pass {{ color: #00567a; }} .fail {{ color: #a03000; font-weight: bold; }}
-</style></head><body>
+</style></head><body><main>
 <h1>Notebooks of the course, executed</h1>
 <table>
-<thead><tr><th>notebook</th><th>title</th><th>seconds</th><th>result</th></tr></thead>
+<thead><tr><th scope="col">notebook</th><th scope="col">title</th><th scope="col">seconds</th><th scope="col">result</th></tr></thead>
 <tbody>
 {rows}
 </tbody></table>
-</body></html>
+{glossary}
+</main></body></html>
 """
 
 

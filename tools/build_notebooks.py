@@ -2,6 +2,7 @@
 
     python tools/build_notebooks.py                    every notebook that is not in step with its script
     python tools/build_notebooks.py 05_mean_pooling    these, in step or not
+    python tools/build_notebooks.py --prose            text and glossary links only, where no code has changed: executes nothing
 
 A notebook is executed whole, in its folder, and replaced only when it ran to its end: whatever is in the repository
 has been executed in one go from the script beside it. What is stored does not depend on machine or moment: cell ids
@@ -18,12 +19,13 @@ import sys
 import time
 from pathlib import Path
 
+import glossary
 import jupytext
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from PIL import Image
-from repository import ROOT
+from repository import ROOT, SETUP, links
 
 WIDGETS = "application/vnd.jupyter.widget-"
 KEPT_CELL_METADATA = ("tags", "alt")
@@ -34,14 +36,20 @@ NOTEBOOK_METADATA = {
 
 
 def convert(script):
-    """The notebook of a jupytext percent script, not executed, with deterministic ids and no other metadata."""
+    """The notebook of a jupytext percent script, not executed, with deterministic ids, links to the glossary, and no other
+    metadata."""
     notebook = jupytext.read(script, fmt="py:percent")
     seen = {}
     for cell in notebook.cells:
-        key = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:10]
+        # What tools/set_repository.py rewrites does not count: a cell keeps its id when the course moves.
+        text = "set-up" if cell.source == SETUP else links().sub("", cell.source)
+        key = hashlib.sha256(f"{cell.cell_type}\n{text}".encode()).hexdigest()[:10]
         seen[key] = seen.get(key, 0) + 1
         cell["id"] = key if seen[key] == 1 else f"{key}-{seen[key]}"
         cell["metadata"] = {k: cell.metadata[k] for k in KEPT_CELL_METADATA if k in cell.metadata}
+    markdown = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
+    for cell, source in zip(markdown, glossary.linked([cell.source for cell in markdown], glossary.read())):
+        cell["source"] = source       # the id above is that of the cell without these links
     return nbformat.from_dict(
         {"cells": notebook.cells, "metadata": NOTEBOOK_METADATA, "nbformat": 4, "nbformat_minor": 5})
 
@@ -117,13 +125,30 @@ def build(script, file):
     leaks = sorted(set(re.findall(re.escape(str(ROOT)) + r"[^\s\"']*", text)))
     if leaks:
         raise ValueError(f"an output holds a path of this machine: {', '.join(leaks[:3])}")
-    partial = Path(file).with_name(f".{Path(file).name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, file)
+    write(text, file)
     return seconds
 
 
-def main(names, root=ROOT):
+def write(text, file):
+    """Replace a file in one step."""
+    partial = Path(file).with_name(f".{Path(file).name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, file)
+
+
+def refresh(script, file):
+    """Take over the script's Markdown where all code cells are what they were, with their outputs. True when it could be done."""
+    notebook, wanted = nbformat.read(file, as_version=4), convert(script)
+    code, new = ([cell for cell in cells if cell.cell_type == "code"] for cells in (notebook.cells, wanted.cells))
+    if [as_text(cell) for cell in code] != [as_text(cell) for cell in new]:
+        return False
+    for cell, old in zip(new, code):
+        cell["outputs"], cell["execution_count"] = old.outputs, old.execution_count
+    write(nbformat.writes(wanted, version=4).rstrip("\n") + "\n", file)
+    return True
+
+
+def main(names, root=ROOT, prose=False):
     scripts = {path.stem: path for path in sorted((root / "notebooks" / "scripts").glob("*.py"))}
     unknown = [name for name in names if name not in scripts]
     if unknown:
@@ -133,6 +158,11 @@ def main(names, root=ROOT):
         file = root / "notebooks" / f"{name}.ipynb"
         if not names and in_step(scripts[name], file):
             print(f"{name}: in step", flush=True)
+            continue
+        if prose:
+            done = file.exists() and refresh(scripts[name], file)
+            print(f"{name}: {'prose taken over' if done else 'code has changed, run without --prose'}", flush=True)
+            failed += [] if done else [name]
             continue
         try:
             print(f"{name}: executed in {build(scripts[name], file):.1f} s", flush=True)
@@ -145,5 +175,6 @@ def main(names, root=ROOT):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="names of notebooks, such as 05_mean_pooling")
+    parser.add_argument("--prose", action="store_true", help="take over text and links only; execute nothing")
     arguments = parser.parse_args()
-    sys.exit(main([Path(name).stem for name in arguments.names]))
+    sys.exit(main([Path(name).stem for name in arguments.names], prose=arguments.prose))

@@ -10,12 +10,13 @@ folders are small ones saved here, one of each kind, and all of data/models. Exi
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from environments import TORCH, environment
+from repository import ROOT
+
 WORK = ROOT / "build" / "compat"
 VERSIONS = {  # sentence-transformers, and a transformers of its time
     "3.4": ["sentence-transformers==3.4.*", "transformers==4.48.*"],
@@ -23,7 +24,6 @@ VERSIONS = {  # sentence-transformers, and a transformers of its time
     "5.7": ["sentence-transformers==5.7.*", "transformers==4.57.*"],
     "6.2": ["sentence-transformers==6.2.*", "transformers>=5,<6"],
 }
-TORCH = "torch==2.13.0"  # the one of requirements-lock.txt, so that pip has it already
 TOLERANCE = 1e-5  # of the largest component
 TEXTS = ["A cat sits on the mat.", "", "Where is the laptop?", "naïve café 🙂", "word " * 600, "NOT in capitals, no. 42!", "مرحبا"]
 
@@ -43,19 +43,6 @@ for folder in sys.argv[2:]:
     except Exception as error:
         print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
 """
-
-
-def environment(version: str) -> Path:
-    """The Python of an environment that holds this version."""
-    folder = WORK / f"venv-{version}"
-    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
-    if not (folder / "complete").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        print(f"making {folder.relative_to(ROOT)}", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", TORCH, *VERSIONS[version]], check=True)
-        (folder / "complete").touch()
-    return python
 
 
 def save_folders() -> list[Path]:
@@ -130,7 +117,8 @@ def main() -> int:
         file.unlink()
     offline = {"HF_HUB_OFFLINE": "1", "PYTHONPATH": "", "TOKENIZERS_PARALLELISM": "false"}
     for version in versions:
-        command = [environment(version), "-W", "ignore", "-c", PEER, version, *folders]
+        python = environment(WORK / f"venv-{version}", [TORCH, *VERSIONS[version]])
+        command = [python, "-W", "ignore", "-c", PEER, version, *folders]
         subprocess.run(command, cwd=WORK, env=os.environ | offline, check=True)
 
     print(f"\n{'largest difference':20}" + "".join(f"{'ST ' + version:>14}" for version in versions))

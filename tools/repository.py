@@ -1,11 +1,17 @@
-"""Where the course is published, in one place, and what in the notebooks depends on it."""
+"""Where the course is published, in one place, and what in the notebooks depends on it.
 
+    python tools/repository.py 05_mean_pooling     the badge and the set-up cell that a script begins with
+
+tools/set_repository.py changes the two constants, here and wherever the course links to itself.
+"""
+
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
 REPOSITORY = "sentence-transformers-course/course"
-BRANCH = "main"
+BRANCH = "main"  # or a tag
 
 
 def colab_url(name):
@@ -17,20 +23,40 @@ def colab_badge(name):
     return f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab_url(name)})"
 
 
+def links(repository=REPOSITORY, branch=BRANCH):
+    """Pattern of a link to the course: (1) the host, then the name, then perhaps (2) /blob/ or such and the branch."""
+    return re.compile(rf"(github(?:\.com)?/){re.escape(repository)}(?!(?!\.git\b)\.?[\w-])"
+                      rf"(?:(/(?:blob|tree|raw)/){re.escape(branch)}(?!\.?[\w-]))?")
+
+
+# The clone goes on sys.path; pip installs nothing. An editable install would show in new processes only, so that the
+# kernel had to be restarted; it would need Colab's setuptools, more seconds than the clone, and change `pip freeze`.
+# Every package that the notebooks import is part of Colab's image: tests/test_colab.py checks it.
+# The clone gets its name when it is whole: what an interrupted run leaves is never taken for the course.
 SETUP = f'''\
-# Locally this does nothing. In Colab it fetches the course once, and changes no installed version.
+# Locally this does nothing. In Colab it fetches the course, once, and changes no installed package.
 import importlib.util
-import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 if importlib.util.find_spec("course_lib") is None:
     if "google.colab" not in sys.modules:
-        raise ModuleNotFoundError("course_lib is not installed: start Jupyter with `make lab` (see the README)")
-    if not os.path.isdir("/content/course"):
+        raise ModuleNotFoundError(f"{{sys.executable}} has no course_lib: start Jupyter with `make lab`, "
+                                  "or choose the course's .venv as the notebook's kernel (see the README)")
+    course, unfinished = Path("/content/course"), Path("/content/course.unfinished")
+    if not course.exists():
+        shutil.rmtree(unfinished, ignore_errors=True)      # what an interrupted run left
         url = "https://github.com/{REPOSITORY}"
-        subprocess.run(["git", "clone", "--depth", "1", "--branch", "{BRANCH}", url, "/content/course"], check=True)
-    sys.path.insert(0, "/content/course")'''
+        clone = ["git", "clone", "--depth", "1", "--branch", "{BRANCH}", url, str(unfinished)]
+        try:
+            subprocess.run(clone, check=True, capture_output=True, text=True, timeout=300)
+        except (OSError, subprocess.SubprocessError) as error:
+            reason = getattr(error, "stderr", None) or error
+            raise RuntimeError(f"cannot fetch {{url}}: is Colab online? Then run this cell again. {{reason}}") from None
+        unfinished.rename(course)
+    sys.path.insert(0, str(course))'''
 
 
 if __name__ == "__main__":

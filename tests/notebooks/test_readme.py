@@ -24,6 +24,6 @@ def test_every_link_to_the_repository_is_to_the_same():
 
 
 def test_local_links_exist():
-    for file in ("README.md", "CONTRIBUTING.md"):
-        for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / file).read_text(encoding="utf-8")):
-            assert (ROOT / link).exists(), f"{file} links to {link}"
+    for file in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
+        for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", file.read_text(encoding="utf-8")):
+            assert (file.parent / link).exists(), f"{file.name} links to {link}"
