@@ -39,7 +39,7 @@ from course_lib.vocabulary import Vocabulary, words
 from recipes.evaluate import write_csv
 from recipes.results import data_sha256
 
-WORK = Path("build/translation")
+WORK = COURSE_HOME / "build" / "translation"
 RESULTS = COURSE_HOME / "data" / "results"
 EXPERIMENT = "translation"
 FILES = {"gru": "01.csv", "lstm": "01.csv", "gru-attention": "02.csv", "lstm-attention": "02.csv", "transformer": "03.csv"}
@@ -148,10 +148,10 @@ def measure(model: nn.Module, pairs: Pairs) -> list[tuple[str, str, float]]:
 
 def bleu(written: list[str], references: list[list[str]]) -> tuple[float, str]:
     """sacrebleu's corpus BLEU, 0 to 100, and its signature. Without case, as the models write no capitals; its tokenizer
-    "intl" also sets ¿ and ¡ apart. references: one or more for each sentence."""
+    "intl" also sets ¿ and ¡ apart (`force`: no warning that the text is tokenized). references: one or more for each sentence."""
     from sacrebleu.metrics import BLEU  # needed for Tatoeba only
 
-    metric, most = BLEU(lowercase=True, tokenize="intl"), max(map(len, references))
+    metric, most = BLEU(lowercase=True, tokenize="intl", force=True), max(map(len, references))
     streams = zip(*([*right, *[None] * (most - len(right))] for right in references))  # None: this sentence has no more
     return metric.corpus_score(written, list(map(list, streams))).score, str(metric.get_signature())
 
@@ -168,6 +168,7 @@ def run(name: str, kind: str, seed: int, work: Path = WORK) -> dict:
         if all(found[key] == value for key, value in made_of.items()):
             return found
     identity = sha256(json.dumps(made_of).encode()).hexdigest()[:12]
+    work.mkdir(parents=True, exist_ok=True)
     pairs = load(budget)
     model = build(kind, budget, pairs.train, seed)
     history = fit(model, budget, pairs.train, seed, work / f"{result.stem}-{identity}.safetensors")
@@ -222,7 +223,6 @@ def main():
     arguments = parser.parse_args()
     if arguments.command == "tables":
         return tables()
-    WORK.mkdir(parents=True, exist_ok=True)
     for kind, seed in [(arguments.model, arguments.seed)] if arguments.model else RUNS[arguments.budget]:
         found = run(arguments.budget, kind, seed)
         print(found["budget"], kind, seed, f"{found['seconds']:.0f} s", [(m, n, round(v, 2)) for m, n, v in found["measured"]], flush=True)

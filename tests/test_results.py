@@ -46,7 +46,7 @@ def test_pre_training_is_worth_ten_points_at_fifty_labels(data):
         for start in starts:  # the setting used is the best one of the trials
             trials = {r["setting"]: float(r["value"]) for r in of("questions-dev", data=data, model=start, n=n) if "first word" in r["setting"]}
             used = {r["setting"] for r in of("questions", data=data, model=start, n=n)}
-            assert len(trials) == 3 and len(used) == 1 and trials[used.pop()] == max(trials.values())
+            assert len(trials) == 4 and len(used) == 1 and trials[used.pop()] == max(trials.values())
 
 
 @pytest.mark.parametrize("what, slope", [("pairs", 2), ("embedding", 1), ("one query", 1)])

@@ -14,19 +14,29 @@
 # | Download | nothing: the models come with the course |
 
 # %% tags=["setup"]
-# Locally this does nothing. In Colab it fetches the course once, and changes no installed version.
+# Locally this does nothing. In Colab it fetches the course, once, and changes no installed package.
 import importlib.util
-import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 if importlib.util.find_spec("course_lib") is None:
     if "google.colab" not in sys.modules:
-        raise ModuleNotFoundError("course_lib is not installed: start Jupyter with `make lab` (see the README)")
-    if not os.path.isdir("/content/course"):
+        raise ModuleNotFoundError(f"{sys.executable} has no course_lib: start Jupyter with `make lab`, "
+                                  "or choose the course's .venv as the notebook's kernel (see the README)")
+    course, unfinished = Path("/content/course"), Path("/content/course.unfinished")
+    if not course.exists():
+        shutil.rmtree(unfinished, ignore_errors=True)      # what an interrupted run left
         url = "https://github.com/sentence-transformers-course/course"
-        subprocess.run(["git", "clone", "--depth", "1", "--branch", "main", url, "/content/course"], check=True)
-    sys.path.insert(0, "/content/course")
+        clone = ["git", "clone", "--depth", "1", "--branch", "main", url, str(unfinished)]
+        try:
+            subprocess.run(clone, check=True, capture_output=True, text=True, timeout=300)
+        except (OSError, subprocess.SubprocessError) as error:
+            reason = getattr(error, "stderr", None) or error
+            raise RuntimeError(f"cannot fetch {url}: is Colab online? Then run this cell again. {reason}") from None
+        unfinished.rename(course)
+    sys.path.insert(0, str(course))
 
 # %% [markdown]
 # `model` is a BERT that was only trained to fill in masked words, `static_model` has one fixed vector a word, `trained_model` was trained to embed sentences and appears later. `full` repeats what is otherwise read from a file.
@@ -103,7 +113,7 @@ for task, value in three_tasks(mean).items():
     assert value > chance[task]
 
 # %% [markdown]
-# Better than chance at all three. Whether that is *good*, the table at the end tells.
+# Better than chance at all three. Whether that is _good_, the table at the end tells.
 #
 # ## What does a word's vector know?
 #
@@ -141,7 +151,7 @@ for ax, name, occurrence in [(axes[0], "Static", static_occurrence), (axes[1], "
 plt.show()
 
 # %% [markdown]
-# The static model looks the word up: ten points on top of each other. BERT computes the vector from the whole sentence: they spread. Do they also *separate*, sense from sense? One word in two dimensions proves little, so count over all twelve words of the file: how often is the nearest other occurrence of the word of the same sense?
+# The static model looks the word up: ten points on top of each other. BERT computes the vector from the whole sentence: they spread. Do they also _separate_, sense from sense? One word in two dimensions proves little, so count over all twelve words of the file: how often is the nearest other occurrence of the word of the same sense?
 
 # %%
 def same_sense(vector_of):
@@ -166,7 +176,7 @@ print(f"average of all static vectors            {by_words:.2f}")
 assert by_token > 4 / 9 + 0.1
 
 # %% [markdown]
-# The context has reached the word's own vector: its neighbours share its sense more often than by guessing. But read the last two lines. Averages over the sentence, even of static vectors, also tell the senses apart, because the *other* words give them away ("loan", "canoe"). That only a contextual model can know the sense is not shown.
+# The context has reached the word's own vector: its neighbours share its sense more often than by guessing. But read the last two lines. Averages over the sentence, even of static vectors, also tell the senses apart, because the _other_ words give them away ("loan", "canoe"). That only a contextual model can know the sense is not shown.
 #
 # ## Does word order count?
 #
@@ -187,7 +197,7 @@ assert np.allclose(static.encode(text), static.encode(" ".join(shuffled)), atol=
 assert np.allclose(*static.encode(bites), atol=1e-5) and not np.allclose(*encoder.encode(bites), atol=1e-3)
 
 # %% [markdown]
-# A sum does not know in which order its terms came. The average of static vectors is a *bag of words*: every shuffling of a sentence has the same vector. BERT adds a position to each token, so its token vectors differ, and so does their average. Whether it differs *usefully* is not shown.
+# A sum does not know in which order its terms came. The average of static vectors is a *bag of words*: every shuffling of a sentence has the same vector. BERT adds a position to each token, so its token vectors differ, and so does their average. Whether it differs _usefully_ is not shown.
 #
 # ## How do many vectors become one?
 #
@@ -216,7 +226,7 @@ print(pooled)
 assert torch.equal(torch.stack(looped), pooled)
 
 # %% [markdown]
-# Mean pooling is: multiply by the mask, add up, divide by the number of *real* tokens. A BERT with this on top is the simplest sentence transformer.
+# Mean pooling is: multiply by the mask, add up, divide by the number of _real_ tokens. A BERT with this on top is the simplest sentence transformer.
 #
 # ### Six ways
 #
@@ -347,9 +357,9 @@ if bundled:
     assert before[eight][:, eight].min() > 0.4 and before[different].mean() > 0.5
 
 # %% [markdown]
-# On the left every pair gets a high cosine. All vectors share one large part: their mean. Subtract it, and the cosines spread around zero. This is arithmetic: for vectors of length 1 the average of all cosines *is* the squared length of the mean vector, $\frac{1}{n^2} \sum_{ij} u_i \cdot u_j = \bar u \cdot \bar u$, as the next cell asserts.
+# On the left every pair gets a high cosine. All vectors share one large part: their mean. Subtract it, and the cosines spread around zero. This is arithmetic: for vectors of length 1 the average of all cosines _is_ the squared length of the mean vector, $\frac{1}{n^2} \sum_{ij} u_i \cdot u_j = \bar u \cdot \bar u$, as the next cell asserts.
 #
-# So a cosine means nothing by itself, and no fixed threshold for "similar" holds for all models. What counts is whether *similar* pairs come out higher than *unrelated* ones. The histograms show both, from the scored pairs: scores of at least 4 of 5, and of at most 1.
+# So a cosine means nothing by itself, and no fixed threshold for "similar" holds for all models. What counts is whether _similar_ pairs come out higher than _unrelated_ ones. The histograms show both, from the scored pairs: scores of at least 4 of 5, and of at most 1.
 #
 # Two numbers sum it up (Wang and Isola 2020), lower is better for both: *alignment* is the mean squared distance of similar pairs, *uniformity* says how evenly all vectors are spread over the sphere. **Predict**: which of the two is bad for the plain average?
 
@@ -375,7 +385,7 @@ plt.show()
 assert not bundled or min(alignment, key=alignment.get) == max(uniformity, key=uniformity.get) == "BERT average"
 
 # %% [markdown]
-# The plain average has the best alignment and the worst uniformity: similar sentences are close, because all sentences are close. Removing the mean spreads everything, similar pairs too; whether it also *ranks* pairs better, the next section says. The trained encoder moves unrelated pairs further away than similar ones.
+# The plain average has the best alignment and the worst uniformity: similar sentences are close, because all sentences are close. Removing the mean spreads everything, similar pairs too; whether it also _ranks_ pairs better, the next section says. The trained encoder moves unrelated pairs further away than similar ones.
 #
 # ## Is it a sentence embedding?
 #
@@ -420,9 +430,9 @@ print("classifiers, SentEval    ", *senteval.values())
 assert sts_tasks["GloVe"] > sts_tasks["BERT"] and senteval["GloVe"] < senteval["BERT"]
 
 # %% [markdown]
-# The trained encoder, of the same size and pooling, is best at similarity, as in the paper, and at search; at clustering, barely. Unlike the paper, `[CLS]` is not far behind the mean, and the static average is last. Removing the mean vector moved all cosines, and did not improve their order. Do not compare the *values* of the two charts: other pairs, other models.
+# The trained encoder, of the same size and pooling, is best at similarity, as in the paper, and at search; at clustering, barely. Unlike the paper, `[CLS]` is not far behind the mean, and the static average is last. Removing the mean vector moved all cosines, and did not improve their order. Do not compare the _values_ of the two charts: other pairs, other models.
 #
-# You will often read that BERT's average is "worse than GloVe". The last lines say what was measured: it holds for the plain *cosine*. With a classifier trained on top of the vectors (SentEval), BERT's average is the better one. The information is in it; the cosine does not show it.
+# You will often read that BERT's average is "worse than GloVe". The last lines say what was measured: it holds for the plain _cosine_. With a classifier trained on top of the vectors (SentEval), BERT's average is the better one. The information is in it; the cosine does not show it.
 #
 # ### Recorded: the real benchmark
 #
@@ -487,7 +497,7 @@ def centred_cosines(vectors):
 check("05.2", centred_cosines)
 
 # %% [markdown]
-# **3.** Some models pool the *last* token, and some tokenizers pad on the left. Find the last real token, wherever the padding is.
+# **3.** Some models pool the _last_ token, and some tokenizers pad on the left. Find the last real token, wherever the padding is.
 
 # %% tags=["exercise", "nbval-check-output"]
 def last_token(token_embeddings, attention_mask):

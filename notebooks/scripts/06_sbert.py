@@ -14,19 +14,29 @@
 # | Download | nothing: models and data come with the course |
 
 # %% tags=["setup"]
-# Locally this does nothing. In Colab it fetches the course once, and changes no installed version.
+# Locally this does nothing. In Colab it fetches the course, once, and changes no installed package.
 import importlib.util
-import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 if importlib.util.find_spec("course_lib") is None:
     if "google.colab" not in sys.modules:
-        raise ModuleNotFoundError("course_lib is not installed: start Jupyter with `make lab` (see the README)")
-    if not os.path.isdir("/content/course"):
+        raise ModuleNotFoundError(f"{sys.executable} has no course_lib: start Jupyter with `make lab`, "
+                                  "or choose the course's .venv as the notebook's kernel (see the README)")
+    course, unfinished = Path("/content/course"), Path("/content/course.unfinished")
+    if not course.exists():
+        shutil.rmtree(unfinished, ignore_errors=True)      # what an interrupted run left
         url = "https://github.com/sentence-transformers-course/course"
-        subprocess.run(["git", "clone", "--depth", "1", "--branch", "main", url, "/content/course"], check=True)
-    sys.path.insert(0, "/content/course")
+        clone = ["git", "clone", "--depth", "1", "--branch", "main", url, str(unfinished)]
+        try:
+            subprocess.run(clone, check=True, capture_output=True, text=True, timeout=300)
+        except (OSError, subprocess.SubprocessError) as error:
+            reason = getattr(error, "stderr", None) or error
+            raise RuntimeError(f"cannot fetch {url}: is Colab online? Then run this cell again. {reason}") from None
+        unfinished.rename(course)
+    sys.path.insert(0, str(course))
 
 # %% [markdown]
 # Everything you may want to change: `model` is trained here for seconds; `nli_model` and `best_model` are the same BERT after longer trainings; `full` trains on public NLI sets instead of the bundled one.
@@ -135,7 +145,7 @@ for name, p, loss in zip(("pair 1", "pair 2"), probabilities.tolist(), losses):
 # %% [markdown]
 # ### A trap: one softmax too many
 #
-# Diagrams show a softmax *layer*, then the loss. torch's `cross_entropy` takes **logits**: it has the softmax inside. If you put another before it, nothing fails: the shapes fit, the loss falls.
+# Diagrams show a softmax _layer_, then the loss. torch's `cross_entropy` takes **logits**: it has the softmax inside. If you put another before it, nothing fails: the shapes fit, the loss falls.
 #
 # **Predict** the loss of a perfect answer, when its probabilities (1, 0, 0) are fed in as if they were logits.
 
@@ -220,7 +230,7 @@ for objective, loss_head, rows, _ in objectives.values():
     assert value.ndim == 0 and value.requires_grad                      # all that the training loop asks of it
 
 # %% [markdown]
-# Both start from the same weights and read the same number of sentences from the same file, in the same loop, at the same learning rate. Two measures, on sentences that were not trained on: Spearman's correlation with the scores of the bundled STS pairs, as in notebook 05; and a new *search*: 200 sentences, each with a rewording; what share has its own nearest among all 200 rewordings?
+# Both start from the same weights and read the same number of sentences from the same file, in the same loop, at the same learning rate. Two measures, on sentences that were not trained on: Spearman's correlation with the scores of the bundled STS pairs, as in notebook 05; and a new _search_: 200 sentences, each with a rewording; what share has its own nearest among all 200 rewordings?
 #
 # **Predict** which objective gains more.
 
@@ -285,7 +295,7 @@ assert others["ranking"] < others["softmax"] - 0.05
 #
 # **Question.** Does the softmax objective care about cosines at all?
 #
-# Take `nli_model`, trained with it on a large set, and its own head. Now add one and the same offset to *every* vector. `|u - v|` stays as it is. Choose the offset so that the rest of the head does not see it either; three logits cannot watch all dimensions.
+# Take `nli_model`, trained with it on a large set, and its own head. Now add one and the same offset to _every_ vector. `|u - v|` stays as it is. Choose the offset so that the rest of the head does not see it either; three logits cannot watch all dimensions.
 #
 # **Predict** what happens to the NLI loss, to the cosines, and to the ranking loss.
 
@@ -318,7 +328,7 @@ assert cos_sim(u + offset, v + offset).min() > 0.95 and ranking_loss > 2
 #
 # **Question.** What does the 2019 recipe give with more data, and the ranking loss beside it?
 #
-# First what the softmax model was trained for. The source calls the laptop pair *neutral*: who buys a laptop need not work in technology. Two more hypotheses stand for the other labels.
+# First what the softmax model was trained for. The source calls the laptop pair _neutral_: who buys a laptop need not work in technology. Two more hypotheses stand for the other labels.
 #
 # **Predict** on which of the three the model is least sure.
 
@@ -367,7 +377,7 @@ assert ours["ranking loss on NLI alone"] > ours["course/sbert-mini-nli"] + 10
 # %% [markdown]
 # In the paper the softmax objective gained a lot, with a much larger BERT and about a million labelled pairs. The course's model gains little, and on the bundled pairs loses. With the ranking loss on NLI alone it gains a lot, and `sbert-mini`, which saw caption pairs too, more still. These runs also differ in batch size and learning rate: the cause is open.
 #
-# The six sentences again; compare with "before" above:
+# The six sentences again:
 
 # %% alt="Two heatmaps of the same six sentences. sbert-mini-nli, trained with the softmax objective: some sentences on other topics are as close as partners. sbert-mini, trained with the ranking loss: the three pairs of equal meaning stand out as dark blocks on the diagonal, everything else is pale."
 best = SentenceEncoder.load(best_model, dtype="float32")
@@ -378,9 +388,11 @@ print("search:", found)
 assert found[best_model] > found[nli_model] + 0.2
 
 # %% [markdown]
+# On the right every partner stands out; on the left, some are missed.
+#
 # ### Does pooling matter?
 #
-# In the paper, after NLI training, mean beat max and `[CLS]` by little: in Table 6 the way of joining `u` and `v` matters far more. (That table's column "NLI" means STSb development scores *after NLI training*, not NLI accuracy.) So "mean is best" is no law; there are good models that use `[CLS]`. What counts is to pool as the model was trained. Read from `[CLS]`, a model trained with the mean loses:
+# In the paper, after NLI training, mean beat max and `[CLS]` by little: in Table 6 the way of joining `u` and `v` matters far more. (That table's column "NLI" means STSb development scores _after NLI training_, not NLI accuracy.) So "mean is best" is no law; good models use `[CLS]`. What counts is to pool as the model was trained. Read from `[CLS]`, a model trained with the mean loses:
 
 # %% tags=["row-1.26", "nbval-check-output"]
 from course_lib.modules import Pooling
@@ -396,7 +408,7 @@ assert table_6["mean"] - table_6["max"] < 2 < 14 < table_6["(u, v, |u - v|)"] - 
 #
 # **Question.** A cross-encoder (notebook 04) reads both sentences at once. Why bother with vectors?
 #
-# A vector belongs to *one* sentence. It is computed once, stored, and compared with any other by a few hundred multiplications. For the most similar pair among 10,000 sentences the paper reports about 65 hours with BERT as a cross-encoder, about 5 seconds with SBERT.
+# A vector belongs to _one_ sentence. It is computed once, stored, and compared with any other by a few hundred multiplications. For the most similar pair among 10,000 sentences the paper reports about 65 hours with BERT as a cross-encoder, about 5 seconds with SBERT.
 #
 # **Predict** how many bytes one of our vectors takes.
 

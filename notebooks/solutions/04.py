@@ -1,0 +1,127 @@
+"""Solutions of notebook 04. Try the exercises first: check() tells you what kind of mistake you made."""
+
+import math
+
+from course_lib.exercises import Exercise
+
+# ---- 04.1
+
+
+def pair_input(a, b, cls, sep, max_length):
+    a, b = list(a), list(b)
+    while len(a) + len(b) + 3 > max_length:                                  # [CLS] and two [SEP]
+        (b if len(b) > len(a) else a).pop()
+    ids = [cls, *a, sep, *b, sep]
+    return ids, [0] * (len(a) + 2) + [1] * (len(b) + 1)
+
+
+def first_sep_belongs_to_b(a, b, cls, sep, max_length):
+    ids, types = pair_input(a, b, cls, sep, max_length)
+    types[ids.index(sep)] = 1
+    return ids, types
+
+
+def types_all_zero(a, b, cls, sep, max_length):
+    ids, types = pair_input(a, b, cls, sep, max_length)
+    return ids, [0] * len(types)
+
+
+def no_last_sep(a, b, cls, sep, max_length):
+    ids, types = pair_input(a, b, cls, sep, max_length + 1)
+    return ids[:-1], types[:-1]
+
+
+def cls_before_both(a, b, cls, sep, max_length):
+    a, b = list(a), list(b)
+    while len(a) + len(b) + 4 > max_length:
+        (b if len(b) > len(a) else a).pop()
+    return [cls, *a, sep, cls, *b, sep], [0] * (len(a) + 2) + [1] * (len(b) + 2)
+
+
+def cut_off_at_the_end(a, b, cls, sep, max_length):
+    ids, types = pair_input(a, b, cls, sep, len(a) + len(b) + 3)
+    return ids[:max_length], types[:max_length]
+
+
+def only_b_cut(a, b, cls, sep, max_length):
+    return pair_input(a, list(b)[: max(0, max_length - 3 - len(a))], cls, sep, len(a) + len(b) + 3)
+
+
+def half_each(a, b, cls, sep, max_length):
+    room = (max_length - 3) // 2
+    return pair_input(list(a)[:room], list(b)[:room], cls, sep, max_length)
+
+
+# ---- 04.2
+
+
+def collection_perplexity(log_probabilities):
+    every = [p for text in log_probabilities for p in text]
+    return math.exp(-sum(every) / len(every))
+
+
+def mean_of_the_texts(log_probabilities):
+    return sum(collection_perplexity([text]) for text in log_probabilities) / len(log_probabilities)
+
+
+def texts_count_alike(log_probabilities):
+    means = [sum(text) / len(text) for text in log_probabilities]
+    return math.exp(-sum(means) / len(means))
+
+
+def minus_forgotten(log_probabilities):
+    return 1 / collection_perplexity(log_probabilities)
+
+
+def not_divided(log_probabilities):
+    return math.exp(-sum(map(sum, log_probabilities)))
+
+
+def not_exponentiated(log_probabilities):
+    return math.log(collection_perplexity(log_probabilities))
+
+
+def base_two(log_probabilities):
+    return 2 ** not_exponentiated(log_probabilities)
+
+
+LONG_A, SHORT, LONG_B = [11, 12, 13, 14, 15, 16, 17, 18], [21, 22], [31, 32, 33, 34, 35, 36]
+
+EXERCISES = {
+    "04.1": Exercise(
+        title="Build [CLS] A [SEP] B [SEP] and its token types, cut to max_length",
+        cases={
+            "everything fits": ([11, 12, 13], [21, 22], 1, 2, 20),
+            "a long A, a short B": (LONG_A, SHORT, 1, 2, 10),
+            "a short A, a long B": (SHORT, LONG_B, 1, 2, 9),
+            "both too long": (LONG_B, LONG_A, 1, 2, 11),
+        },
+        solution=pair_input,
+        wrong=[
+            (first_sep_belongs_to_b, "The first [SEP] closes A: which token type has it?"),
+            (types_all_zero, "The ids are right. The token types should tell the two texts apart."),
+            (no_last_sep, "B has no [SEP] after it."),
+            (cls_before_both, "There is one [CLS], for the pair: its vector is what the head reads."),
+            (cut_off_at_the_end, "You cut the finished sequence: its last [SEP] is lost, and only B gets shorter."),
+            (only_b_cut, "You shorten only B. Which of the two texts is longer?"),
+            (half_each, "You give each text half of the room, even where one of them does not need it."),
+        ],
+    ),
+    "04.2": Exercise(
+        title="Compute the pseudo-perplexity of a collection of texts",
+        cases={
+            "one text": ([[-1.0, -2.0, -0.5]],),
+            "a short and a long one": ([[-3.0], [-0.5, -0.25, -1.0, -0.25]],),
+            "certainty": ([[0.0, 0.0], [-0.1]],),
+        },
+        solution=collection_perplexity,
+        wrong=[
+            (mean_of_the_texts, "You average the perplexities of the texts. One number for all tokens together is wanted."),
+            (texts_count_alike, "You average within each text first, so that a text of one token counts as much as a long one."),
+            (minus_forgotten, "It came out below 1. Log probabilities are negative: what sign does the exponent need?"),
+            (not_divided, "That is one over the probability of everything. Divide by the number of tokens, so that length does not count."),
+            (not_exponentiated, "That is the mean cost in nats. The perplexity is its exponential."),
+            (base_two, "The logarithms are natural ones. What base has the exponential that undoes them?"),
+        ],
+    ),
+}
