@@ -146,6 +146,8 @@ histogram({"as written": np.log10(as_written), "words shuffled": np.log10(shuffl
 plt.show()
 
 # %% [markdown]
+# They hardly overlap: order and sense have left traces in the weights.
+#
 # ## What does pre-training take?
 #
 # **Question.** How long does such a model have to read?
@@ -542,7 +544,7 @@ check("04.2", collection_perplexity)
 #
 # **2.** You fine-tune BERT on few labels. A colleague needs twenty times as many from random weights for the same accuracy. What does the comparison leave out?
 #
-# <details><summary>Answer</summary>What the reading cost, and who paid; whether both had their best settings; how much the results vary with the sample.</details>
+# <details><summary>Answer</summary>What the reading cost; whether both had their best settings; how much results vary.</details>
 #
 # **3.** A shop compares each new product with its 300 others. Is a cross-encoder hopeless there?
 #
