@@ -346,7 +346,7 @@ def test_one_thread_and_little_memory_are_notes(monkeypatch):
 def test_make_doctor_builds_nothing():
     """It takes the course's Python where there is one, another otherwise, and never makes an environment first."""
     for python, taken in ((sys.executable, sys.executable), ("/no/python", "other-python")):
-        done = subprocess.run(["make", "-n", "doctor", f"PY={python}", "PYTHON=other-python", "INSTALLED=none"], cwd=ROOT, capture_output=True, text=True)
+        done = subprocess.run(["make", "--no-print-directory", "-n", "doctor", f"PY={python}", "PYTHON=other-python", "INSTALLED=none"], cwd=ROOT, capture_output=True, text=True)
         assert done.stdout == f"{taken} tools/doctor.py\n", done.stderr
 
 
