@@ -70,6 +70,7 @@ import math
 import matplotlib.pyplot as plt
 import torch
 
+torch.set_num_threads(1)                                                # as in the recorded runs; the matrices are small
 h = torch.tensor([[1.0, -1.0], [-1.0, 1.0], [0.0, 0.0]])                # (3 source words, 2): the encoder's states
 queries = torch.tensor([[2.0, 0.0], [0.0, 2.0]])                        # (2 steps, 2): the decoder's states
 W, U, v = torch.eye(2) * 2, torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([1.0, 2.0])
