@@ -23,6 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from course_lib.linear import Linear, linear
+
 ACTIVATIONS = {
     "gelu": F.gelu,
     "gelu_new": lambda x: F.gelu(x, approximate="tanh"),
@@ -113,15 +115,15 @@ class BertSelfAttention(nn.Module):
     def __init__(self, config: BertConfig):
         super().__init__()
         self.heads = config.num_attention_heads
-        self.query = nn.Linear(config.hidden_size, config.hidden_size)
-        self.key = nn.Linear(config.hidden_size, config.hidden_size)
-        self.value = nn.Linear(config.hidden_size, config.hidden_size)
+        self.query = Linear(config.hidden_size, config.hidden_size)
+        self.key = Linear(config.hidden_size, config.hidden_size)
+        self.value = Linear(config.hidden_size, config.hidden_size)
         self.dropout = config.attention_probs_dropout_prob
 
     def project(self, x: Tensor) -> Tensor:
         """(tokens, hidden) -> (tokens, 3 * hidden): queries, keys and values in one matrix product."""
         three = self.query, self.key, self.value
-        return F.linear(x, torch.cat([m.weight for m in three]), torch.cat([m.bias for m in three]))
+        return linear(x, torch.cat([m.weight for m in three]), torch.cat([m.bias for m in three]))
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Each (sentences, heads, length, size) -> (sentences, heads, length, size)."""
@@ -149,7 +151,7 @@ class BertOutput(nn.Module):
 
     def __init__(self, config: BertConfig, in_features: int):
         super().__init__()
-        self.dense = nn.Linear(in_features, config.hidden_size)
+        self.dense = Linear(in_features, config.hidden_size)
         self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
@@ -163,7 +165,7 @@ class BertLayer(nn.Module):
         self.attention = nn.ModuleDict(
             {"self": BertSelfAttention(config), "output": BertOutput(config, config.hidden_size)}
         )
-        self.intermediate = nn.ModuleDict({"dense": nn.Linear(config.hidden_size, config.intermediate_size)})
+        self.intermediate = nn.ModuleDict({"dense": Linear(config.hidden_size, config.intermediate_size)})
         self.output = BertOutput(config, config.intermediate_size)
         self.activation = ACTIVATIONS[config.hidden_act]
 
@@ -222,7 +224,7 @@ class BertForMaskedLM(nn.Module):
         super().__init__()
         self.config = config
         self.bert = BertModel(config)
-        dense, norm = nn.Linear(config.hidden_size, config.hidden_size), nn.LayerNorm(config.hidden_size, config.layer_norm_eps)
+        dense, norm = Linear(config.hidden_size, config.hidden_size), nn.LayerNorm(config.hidden_size, config.layer_norm_eps)
         self.cls = nn.ModuleDict(
             {"predictions": nn.ModuleDict({"transform": nn.ModuleDict({"dense": dense, "LayerNorm": norm})})}
         )

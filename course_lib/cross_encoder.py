@@ -52,6 +52,10 @@ class CrossEncoder(nn.Module):
     def __getstate__(self) -> dict:
         return self.__dict__ | {"_prepared": None}  # copies and pickles make their own
 
+    def train(self, mode: bool = True):
+        self._prepared = None  # weights are about to change, or have changed
+        return super().train(mode)
+
     # ---- folders
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Examples by name: natural language inference (NLI), graded similarity (STS), paraphrases, captions, translations, questions.
+"""Examples by name: natural language inference (NLI), graded similarity (STS), paraphrases, captions, translations, questions, retrieval.
 
     load_nli("course/nli")        written for this course
     load_nli("snli/train")        a public set, in the folder named by the environment variable COURSE_DATA
@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 
 from course_lib.files import (CAPTION_COLUMNS, NLI_COLUMNS, QUESTION_COLUMNS, SICK_COLUMNS, STS_COLUMNS, TRANSLATION_COLUMNS, find,
-                              read_header, read_tsv)  # fmt: skip
+                              find_folder, plain_or_packed, read_header, read_texts, read_tsv)  # fmt: skip
 
 LABELS = {"contradiction": 0, "entailment": 1, "neutral": 2}
 QUESTION_LABELS = {"abbreviation": 0, "description": 1, "entity": 2, "human": 3, "location": 4, "numeric": 5}
@@ -156,6 +156,29 @@ def load_questions(name: str | Path = "course/questions") -> list[Question]:
             raise ValueError(f"{path}, line {line}: unknown label {label!r}, expected {', '.join(QUESTION_LABELS)}")
         questions.append(Question(question, QUESTION_LABELS[label], **{"fine" if "coarse" in header else "split": "".join(more)}))
     return questions
+
+
+def load_retrieval(name: str | Path = "scifact", split: str = "test") -> tuple[dict[str, str], dict[str, str], dict[str, set[str]]]:
+    """Queries, corpus and answers of a folder in BEIR's format: ({id: text}, {id: text}, {query's id: ids of documents}).
+
+    The folder holds corpus.jsonl (_id, title, text), queries.jsonl (_id, text) and qrels/test.tsv (query-id, corpus-id, score),
+    each perhaps .gz. A document's text is title and text with a blank between. Answers are the rows of `split` with a score
+    above 0, queries those that have one (Thakur et al. 2021, arXiv 2104.08663).
+    Raises FileNotFoundError for a missing file, ValueError with file and line for a damaged one, an id that comes twice, or an
+    answer whose query or document is not there.
+    """
+    folder = find_folder(name)
+    corpus, queries = (read_texts(plain_or_packed(folder / file)) for file in ("corpus.jsonl", "queries.jsonl"))
+    path, relevant = plain_or_packed(folder / "qrels" / f"{split}.tsv"), defaultdict(set)
+    for line, (query, document, score) in read_tsv(path, "query-id", "corpus-id", "score"):
+        if not re.fullmatch(r"-?\d+", score):
+            raise ValueError(f"{path}, line {line}: the score {score!r} is not a whole number")
+        if query not in queries or document not in corpus:
+            raise ValueError(f"{path}, line {line}: there is no {'document' if query in queries else 'query'} with the id "
+                             f"{document if query in queries else query!r}")
+        if int(score) > 0:
+            relevant[query].add(document)
+    return {query: text for query, text in queries.items() if query in relevant}, corpus, dict(relevant)
 
 
 def load_triplets(name: str | Path = "course/nli") -> list[tuple[str, str, str]]:

@@ -12,11 +12,12 @@ Left out on purpose: several processes, quantised outputs, other backends, model
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from tokenizers import AddedToken
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
@@ -53,6 +54,10 @@ class SentenceEncoder(nn.Sequential):
 
     def __getstate__(self) -> dict:
         return self.__dict__ | {"_prepared": None}  # copies and pickles make their own
+
+    def train(self, mode: bool = True):
+        self._prepared = None  # weights are about to change, or have changed
+        return super().train(mode)
 
     # ---- folders
 
@@ -103,6 +108,20 @@ class SentenceEncoder(nn.Sequential):
     @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
+
+    # ---- changes of the first module, in place: see surgery.py
+
+    def add_tokens(self, tokens: Iterable[str | AddedToken], special_tokens: bool = False) -> int:
+        """More tokens, such as ["[DOC]", "[QRY]"], and a random row of the word embeddings for each; returns how many were new."""
+        return self[0].add_tokens(tokens, special_tokens)
+
+    def keep_layers(self, layers: Sequence[int]):
+        """Drop all layers of the Transformer but these, counted from 0."""
+        self[0].keep_layers(layers)
+
+    def freeze(self, layers: int | None = None):
+        """The Transformer's embeddings and first `layers` layers do not learn; None: nothing of the Transformer does."""
+        self[0].freeze(layers)
 
     # ---- from texts to vectors
 

@@ -2,62 +2,25 @@
 
 A model is anything with `encode(list of n texts) -> (n, dim)` array or tensor: this course's SentenceEncoder,
 a SentenceTransformer, or a class of three lines. Each evaluator names the number to compare models by in
-`primary_metric`. Names and results are those of sentence_transformers' evaluators.
+`primary_metric`; higher is better. Names and results are those of sentence_transformers' evaluators. tables.py prints
+the dicts and appends them to a CSV file.
 
-Left out on purpose: writing CSV files, p-values, and the maximum over similarity functions.
+Left out on purpose: the maximum over similarity functions, which chooses one on the very data it is measured on; and
+evaluators of translation, reranking and paraphrase mining.
 """
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from inspect import signature
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from course_lib.data import NLIExample, ScoredPair
 from course_lib.losses import SoftmaxLoss
-from course_lib.similarity import PAIRWISE_SIMILARITY_FUNCTIONS
+from course_lib.metrics import AT_K, binary_classification, pearson, ranking_metrics, spearman
+from course_lib.search import top_k
+from course_lib.similarity import PAIRWISE_SIMILARITY_FUNCTIONS, SIMILARITY_FUNCTIONS
 
-
-def pearson(x, y) -> float:
-    """Pearson's correlation of n numbers with n others, -1..1: the cosine of the two after centring.
-
-    Computed in float64. Raises ValueError unless both have one length of at least 2, finite values, and are
-    not constant: the correlation would be 0 / 0, and a model that scores all pairs alike is broken, not bad.
-    """
-    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    if x.ndim != 1 or x.shape != y.shape or len(x) < 2:
-        raise ValueError(f"expected two sequences of one length, at least 2, got {x.shape} and {y.shape}")
-    for which, values in (("first", x), ("second", y)):
-        if bad := np.count_nonzero(~np.isfinite(values)):
-            raise ValueError(f"no correlation: {bad} of {len(values)} values of the {which} sequence are NaN "
-                             "or infinite")
-        if np.all(values == values[0]):
-            raise ValueError(f"no correlation: all {len(values)} values of the {which} sequence are equal")
-    return float(np.clip(_direction(x) @ _direction(y), -1, 1))
-
-
-def _direction(values: np.ndarray) -> np.ndarray:
-    """Centred and of length 1, (n,)."""
-    centred = values - values.mean()
-    centred /= np.abs(centred).max()  # so that the squares of tiny values are not 0
-    return centred / np.linalg.norm(centred)
-
-
-def spearman(x, y) -> float:
-    """Spearman's rank correlation, -1..1: Pearson's of the ranks, tied values sharing the average of theirs.
-
-    What the STS tasks are scored by: it asks only that better pairs get higher scores (Reimers et al. 2016,
-    COLING). ValueError as in `pearson`.
-    """
-    return pearson(_ranks(x), _ranks(y))
-
-
-def _ranks(values) -> np.ndarray:
-    """1 for the smallest of n values to n for the largest, (n,) float64. NaN stays, for `pearson` to find."""
-    values = np.asarray(values, dtype=np.float64)
-    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[which]  # k equal values up to rank r share r - (k - 1) / 2
-    return np.where(np.isfinite(values), ranks, np.nan)
+DISTANCES = ("euclidean", "manhattan")  # their similarity is minus a distance
 
 
 class EmbeddingSimilarityEvaluator:
@@ -75,8 +38,8 @@ class EmbeddingSimilarityEvaluator:
         self.primary_metric = _key(name, "spearman_cosine")
 
     def __call__(self, model) -> dict[str, float]:
-        u = _encode(model, [pair.sentence1 for pair in self.pairs])  # (pairs, dim)
-        v = _encode(model, [pair.sentence2 for pair in self.pairs])
+        u = embed(model, [pair.sentence1 for pair in self.pairs])  # (pairs, dim)
+        v = embed(model, [pair.sentence2 for pair in self.pairs])
         gold = [pair.score for pair in self.pairs]
         metrics = {}
         for kind, function in PAIRWISE_SIMILARITY_FUNCTIONS.items():
@@ -103,23 +66,154 @@ class LabelAccuracyEvaluator:
 
     @torch.no_grad()
     def __call__(self, model) -> dict[str, float]:
-        device = self.loss.classifier.weight.device
-        u = _encode(model, [example.premise for example in self.examples]).to(device)  # (examples, dim)
-        v = _encode(model, [example.hypothesis for example in self.examples]).to(device)
+        device = next(self.loss.parameters()).device
+        u = embed(model, [example.premise for example in self.examples]).to(device)  # (examples, dim)
+        v = embed(model, [example.hypothesis for example in self.examples]).to(device)
         labels = torch.tensor([example.label for example in self.examples], device=device)
         right = self.loss.logits(u, v).argmax(dim=1) == labels  # (examples,)
         return {self.primary_metric: right.double().mean().item()}
 
 
-def _encode(model, sentences: list[str]) -> Tensor:
-    """The model's embeddings, (sentences, dim), on the CPU. ValueError unless finite, one a sentence."""
+class BinaryClassificationEvaluator:
+    """Does a threshold on the similarity tell pairs that belong together (label 1) from others (label 0)?
+
+    Called with a model, returns for each of four similarities the measures of `metrics.binary_classification`:
+    cosine_accuracy, cosine_accuracy_threshold, cosine_f1, cosine_f1_threshold, cosine_precision, cosine_recall, cosine_ap,
+    cosine_mcc, and so on for dot, euclidean, manhattan. Thresholds of the last two are distances: at most that far apart.
+    pairs: two texts each; labels: 0 or 1 each. ValueError where they do not fit, or one of the labels does not occur.
+    """
+
+    def __init__(self, pairs: Sequence[tuple[str, str]], labels: Sequence[int], name: str = ""):
+        if len(pairs) != len(labels) or set(labels) != {0, 1}:
+            raise ValueError(f"expected a label for each pair, 0 or 1, and both of them, got {len(pairs)} pairs and {len(labels)} "
+                             f"labels, of which the first are {list(labels[:5])}")
+        self.pairs, self.labels = list(pairs), list(labels)
+        self.name = name
+        self.primary_metric = _key(name, "cosine_ap")
+
+    def __call__(self, model) -> dict[str, float]:
+        vectors = embed(model, [a for a, _ in self.pairs] + [b for _, b in self.pairs])  # (2 * pairs, dim)
+        u, v = vectors.chunk(2)  # (pairs, dim) each
+        metrics = {}
+        for kind, function in PAIRWISE_SIMILARITY_FUNCTIONS.items():
+            found = binary_classification(function(u, v).numpy(), self.labels)
+            sign = -1 if kind in DISTANCES else 1
+            metrics |= {_key(self.name, f"{kind}_{metric}"): value * (sign if metric.endswith("threshold") else 1) for metric, value in found.items()}
+        return metrics
+
+
+class TripletEvaluator:
+    """How often is an anchor more similar to its positive than to its negative, by more than `margin`?
+
+    Called with a model, returns this share, 0..1, for each of four similarities: cosine_accuracy, dot_accuracy,
+    euclidean_accuracy, manhattan_accuracy. As in sentence_transformers, anchors are encoded as queries, the others as
+    documents (see `embed`). ValueError without triplets.
+    """
+
+    def __init__(self, triplets: Sequence[tuple[str, str, str]], name: str = "", margin: float = 0.0):
+        if not len(triplets):
+            raise ValueError("accuracy needs at least one triplet")
+        self.triplets = list(triplets)
+        self.name = name
+        self.margin = margin
+        self.primary_metric = _key(name, "cosine_accuracy")
+
+    def __call__(self, model) -> dict[str, float]:
+        anchors, positives, negatives = zip(*self.triplets)
+        a = embed(model, list(anchors), "query")  # (triplets, dim)
+        p, n = embed(model, [*positives, *negatives], "document").chunk(2)
+        return {_key(self.name, f"{kind}_accuracy"): (function(a, p) > function(a, n) + self.margin).double().mean().item()
+                for kind, function in PAIRWISE_SIMILARITY_FUNCTIONS.items()}
+
+
+class InformationRetrievalEvaluator:
+    """Does the search for a query find the documents that are relevant to it?
+
+    Called with a model, ranks the whole corpus for each query, exactly, and returns the means of `metrics.ranking_metrics`:
+    cosine_accuracy@1, cosine_precision@10, cosine_recall@10, cosine_ndcg@10, cosine_mrr@10, cosine_map@100 and more.
+
+    queries, corpus: from ids to texts; relevant: from queries' ids to the ids of their documents (`data.load_retrieval` reads
+        all three). Queries without relevant documents are left out, and so are answers to queries that are not there.
+    similarity_fn_name: "cosine", "dot", "euclidean" or "manhattan".
+    at_k: for each measure the numbers of first documents it looks at.
+    ValueError where no query is left, where the corpus lacks a relevant document, and for an unknown measure.
+    Of documents with equal scores the one with the smaller id comes first. The scores are never all in memory at once
+    (search.py), the vectors are: 150 MB for 100,000 texts and 384 dimensions.
+    """
+
+    def __init__(self, queries: Mapping[str, str], corpus: Mapping[str, str], relevant: Mapping[str, Collection[str]], name: str = "",
+                 similarity_fn_name: str = "cosine", at_k: Mapping[str, Sequence[int]] = AT_K):  # fmt: skip
+        for query, documents in relevant.items():
+            if isinstance(documents, (str, Mapping)):
+                raise TypeError(f"relevant[{query!r}] is {documents!r}; expected a set of ids of documents")
+        if similarity_fn_name not in SIMILARITY_FUNCTIONS:
+            raise ValueError(f"similarity_fn_name is {similarity_fn_name!r}; expected one of {list(SIMILARITY_FUNCTIONS)}")
+        self.relevant = {query: set(relevant[query]) for query in queries if relevant.get(query)}
+        self.queries = {query: queries[query] for query in self.relevant}
+        self.corpus = dict(sorted(corpus.items()))  # by id: the smaller one first among equals
+        if missing := sorted({document for documents in self.relevant.values() for document in documents} - set(corpus)):
+            raise ValueError(f"{len(missing)} relevant documents are not in the corpus of {len(corpus)}, {missing[0]!r} among them; "
+                             "put them in, or take them out of relevant")
+        ranking_metrics({query: [] for query in self.queries}, self.relevant, at_k)  # raises ValueError where it is called for
+        self.name, self.similarity_fn_name, self.at_k = name, similarity_fn_name, at_k
+        main = "ndcg" if "ndcg" in at_k else next(iter(at_k))
+        self.primary_metric = _key(name, f"{similarity_fn_name}_{main}@{max(at_k[main])}")
+
+    def __call__(self, model) -> dict[str, float]:
+        metrics = ranking_metrics(self.rankings(model), self.relevant, self.at_k)
+        return {_key(self.name, f"{self.similarity_fn_name}_{metric}"): value for metric, value in metrics.items()}
+
+    def rankings(self, model) -> dict[str, list[str]]:
+        """For each query's id the ids of the documents found, best first, as many as the largest k of `at_k`."""
+        queries = embed(model, list(self.queries.values()), "query")  # (queries, dim)
+        corpus = embed(model, list(self.corpus.values()), "document")  # (documents, dim)
+        k = max(k for ks in self.at_k.values() for k in ks)
+        _, rows = top_k(queries, corpus, k, SIMILARITY_FUNCTIONS[self.similarity_fn_name])  # (queries, k)
+        ids = list(self.corpus)
+        return {query: [ids[row] for row in found] for query, found in zip(self.queries, rows.tolist())}
+
+
+class SequentialEvaluator:
+    """Several evaluators one after the other, their results in one dict.
+
+    Called with a model, returns all their numbers and, as "sequential_score", the one to compare models by: what
+    `main_score_function` makes of the list of the evaluators' primary metrics, by default the last of them. ValueError
+    without evaluators, or where two give numbers of one name: give them names.
+    """
+
+    primary_metric = "sequential_score"
+
+    def __init__(self, evaluators: Sequence[Callable], main_score_function: Callable[[list[float]], float] = lambda scores: scores[-1]):
+        self.evaluators = list(evaluators)
+        self.main_score_function = main_score_function
+        if not self.evaluators:
+            raise ValueError("expected at least one evaluator")
+
+    def __call__(self, model) -> dict[str, float]:
+        metrics, scores = {}, []
+        for evaluator in self.evaluators:
+            found = evaluator(model)
+            if twice := metrics.keys() & found.keys():
+                raise ValueError(f"two evaluators give {sorted(twice)[0]!r}; give each a name of its own")
+            metrics |= found
+            scores.append(found[evaluator.primary_metric])
+        return metrics | {self.primary_metric: self.main_score_function(scores)}
+
+
+def embed(model, texts: list[str], kind: str = "") -> Tensor:
+    """The model's embeddings, (texts, dim), on the CPU. ValueError unless finite, one a text.
+
+    kind: "query" or "document", for models that put a prompt before each: `model.encode_query` is called in the place of
+    `model.encode`, where there is one.
+    """
+    encode = getattr(model, f"encode_{kind}", model.encode)
     quiet = {"show_progress_bar": False} if "show_progress_bar" in signature(model.encode).parameters else {}
-    embeddings = torch.as_tensor(model.encode(sentences, **quiet)).detach().cpu()
-    if embeddings.ndim != 2 or len(embeddings) != len(sentences):
-        raise ValueError(f"encode gave the shape {tuple(embeddings.shape)} for {len(sentences)} sentences, "
-                         f"expected ({len(sentences)}, dim)")
+    embeddings = torch.as_tensor(encode(texts, **quiet)).detach().cpu()
+    if embeddings.ndim != 2 or len(embeddings) != len(texts):
+        raise ValueError(f"encode gave the shape {tuple(embeddings.shape)} for {len(texts)} sentences, "
+                         f"expected ({len(texts)}, dim)")
     if bad := int((~embeddings.isfinite().all(dim=1)).sum()):
-        raise ValueError(f"encode gave NaN or infinite values for {bad} of {len(sentences)} sentences")
+        raise ValueError(f"encode gave NaN or infinite values for {bad} of {len(texts)} sentences")
     return embeddings
 
 

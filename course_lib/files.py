@@ -5,6 +5,7 @@ A name is one of
     snli/train, stsbenchmark/dev, ...      a file of the folder named by the environment variable COURSE_DATA:
                                            snli/train.tsv or snli/train.tsv.gz
     any path                               that file
+    scifact                                of retrieval sets, a folder: below COURSE_DATA, or any path (`find_folder`)
 and a file is UTF-8 text, plain or .gz: a header, tab-separated columns, no quoting. Columns are found by
 their name in the header; others are ignored. A row with too few or too many columns raises ValueError with
 file and line.
@@ -15,6 +16,7 @@ and as what to save it.
 """
 import csv
 import gzip
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +41,10 @@ PUBLIC_SETS = {  # folder below COURSE_DATA: (where to get it, the columns to sa
     "sick": ("https://zenodo.org/record/2787612", SICK_COLUMNS),
     "trec_questions": ("https://cogcomp.seas.upenn.edu/Data/QA/QC", QUESTION_COLUMNS),
     "tatoeba_en_es": ("https://www.manythings.org/anki (spa-eng, from tatoeba.org)", TRANSLATION_COLUMNS),
+}
+
+RETRIEVAL_SETS = {  # folder below COURSE_DATA: where to get it
+    "scifact": "https://public.ukp.informatik.tu-darmstadt.de/thakur/BEIR/datasets/scifact.zip",
 }
 
 _ENDINGS = (".tsv", ".tsv.gz")
@@ -70,6 +76,50 @@ def find(name: str | Path) -> Path:
         f"no data set {str(name)!r}: {looked}. The environment variable COURSE_DATA names a folder of public "
         f"data sets. Get this one from {home} and save it there as {name}.tsv: "
         f"UTF-8, tab-separated, a header, no quotes, the columns {', '.join(columns)}")
+
+
+def find_folder(name: str | Path) -> Path:
+    """The folder of a retrieval set: a folder, or a name below COURSE_DATA. FileNotFoundError says where it was looked for."""
+    root = os.environ.get("COURSE_DATA")
+    for folder in [Path(name), *([Path(root, name)] if root else [])]:
+        if folder.is_dir():
+            return folder
+    looked = f"{Path(root, name)} does not exist" if root else "COURSE_DATA is not set"
+    homes = "; ".join(f"{known}: {home}" for known, home in RETRIEVAL_SETS.items())
+    raise FileNotFoundError(f"no retrieval set {str(name)!r}: it is not a folder, and {looked}. Save one in BEIR's format there: "
+                            f"corpus.jsonl, queries.jsonl, qrels/test.tsv, each perhaps .gz ({homes})")
+
+
+def plain_or_packed(path: Path) -> Path:
+    """The file, or the same with .gz; FileNotFoundError says what lies in its folder instead."""
+    packed = path.with_name(path.name + ".gz")
+    if not path.is_file() and not packed.is_file():
+        there = ", ".join(sorted(other.name for other in path.parent.iterdir())) if path.parent.is_dir() else ""
+        raise FileNotFoundError(f"neither {path} nor {packed.name} exists; in that folder: {there or 'nothing'}")
+    return path if path.is_file() else packed
+
+
+def read_texts(path: Path) -> dict[str, str]:
+    """From _id to text, the title before it if there is one, of a file with a JSON object a line. Empty lines are skipped.
+
+    Raises ValueError with file and line for a line that is something else, an id that comes twice, and text that is not UTF-8.
+    """
+    texts = {}
+    with _open(path) as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise ValueError(f"{path}, line {number}: not JSON ({error}); is the file cut short?") from error
+            identity, title, text = (row.get(key) for key in ("_id", "title", "text")) if isinstance(row, dict) else (None,) * 3
+            if not all(isinstance(value, str) for value in (identity, title or "", text)):
+                raise ValueError(f"{path}, line {number}: expected an object with the strings _id, text and perhaps title, got {line.strip()[:80]}")
+            if identity in texts:
+                raise ValueError(f"{path}, line {number}: the id {identity!r} comes twice")
+            texts[identity] = f"{title or ''} {text}".strip()
+    return texts
 
 
 def read_tsv(path: str | Path, *columns: str) -> Iterator[tuple[int, list[str]]]:

@@ -79,8 +79,14 @@ def for_inference(model: nn.Module, dtype: torch.dtype) -> nn.Module:
 
 
 def weights_key(model: nn.Module) -> tuple:
-    """Changes when a weight of `model` is changed, replaced or moved: what was prepared from it is then out of date."""
-    return tuple((id(p), p.data_ptr(), p._version) for p in model.parameters())
+    """Changes when a weight of `model` is changed, replaced or moved: what was prepared from it is then out of date.
+
+    Fused optimisers change weights without counting it in `_version` (torch 2.13): so two numbers of each are compared too.
+    That may miss a change of a few rows, so encoders also forget what they prepared whenever they are put into training mode.
+    """
+    parameters = [p.detach() for p in model.parameters()]
+    ends = torch.stack([end for p in parameters for end in (p.flatten()[0], p.flatten()[-1])]).tolist()
+    return (*((id(p), p.data_ptr(), p._version) for p in model.parameters()), *ends)
 
 
 def token_batches(lengths: list[int], batch_tokens: int) -> Iterator[list[int]]:

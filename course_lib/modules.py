@@ -18,12 +18,13 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Tokenizer
 from torch import Tensor, nn
 
 from course_lib.bert import runs
 from course_lib.checkpoints import read_json, read_weights, save_tensors, write_json
 from course_lib.pooling import POOLING_MODES, pool
+from course_lib.surgery import add_tokens
 from course_lib.tokenization import read_tokenizer, tokenize
 from course_lib.transformer import TokenEmbeddings, Transformer
 
@@ -83,20 +84,37 @@ def read_activation(path: str, folder: Path) -> nn.Module:
     kind = getattr(nn, path.rsplit(".", 1)[-1], None)
     if not path.startswith("torch.nn.") or not isinstance(kind, type) or not issubclass(kind, nn.Module):
         raise ValueError(f"activation_function is {path!r} in {folder}; expected a module of torch.nn")
-    return kind()
+    try:
+        return kind()
+    except TypeError as error:
+        raise ValueError(f"activation_function is {path!r} in {folder}, which cannot be made without settings ({error})") from error
 
 
 def activation_path(activation: nn.Module) -> str:
-    return f"{type(activation).__module__}.{type(activation).__name__}"
+    """What a config can say of an activation: the path of its class. ValueError where that loses settings, as of LeakyReLU(0.2)."""
+    kind = type(activation)
+    try:
+        kept = getattr(nn, kind.__name__, None) is kind and repr(kind()) == repr(activation)
+    except TypeError:  # it cannot be made without settings
+        kept = False
+    if not kept:
+        raise ValueError(f"the activation {activation!r} cannot be saved: the format names a class of torch.nn, and nothing of its settings")
+    return f"{kind.__module__}.{kind.__name__}"
 
 
 class Dense(nn.Module):
-    """(sentences, in_features) -> (sentences, out_features): a linear map, then an activation (any of torch.nn's)."""
+    """(sentences, in_features) -> (sentences, out_features): a linear map, then an activation.
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True, activation: nn.Module | None = None):
+    activation_function: any module of torch.nn, such as PReLU, whose weight is learned and saved with the map's; None: none.
+        Only its class is saved: `save` raises ValueError where its settings are not the defaults.
+    """
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True, activation_function: nn.Module | None = nn.Tanh()):
         super().__init__()
+        if not isinstance(activation_function, nn.Module | None):
+            raise TypeError(f"activation_function is {activation_function!r}; expected a module of torch.nn, such as torch.nn.Tanh()")
         self.linear = nn.Linear(in_features, out_features, bias=bias)
-        self.activation = activation or nn.Tanh()
+        self.activation_function = nn.Identity() if activation_function is None else activation_function
 
     @classmethod
     def load(cls, folder: Path) -> "Dense":
@@ -118,12 +136,12 @@ class Dense(nn.Module):
     def save(self, folder: Path, half: bool = False):
         write_json(folder / "config.json", {
             "in_features": self.linear.in_features, "out_features": self.linear.out_features,
-            "bias": self.linear.bias is not None, "activation_function": activation_path(self.activation),
+            "bias": self.linear.bias is not None, "activation_function": activation_path(self.activation_function),
         })  # fmt: skip
         save_tensors(self.state_dict(), folder / "model.safetensors", half)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.activation(self.linear(x))
+        return self.activation_function(self.linear(x))
 
 
 class Normalize(nn.Module):
@@ -179,6 +197,10 @@ class StaticEmbedding(nn.Module):
 
     def tokenize(self, texts: list[str]) -> tuple[list[np.ndarray], list[bool]]:
         return tokenize(self.tokenizer, texts, self.max_seq_length, special=False)
+
+    def add_tokens(self, tokens: Iterable[str | AddedToken], special_tokens: bool = False) -> int:
+        """More tokens, and a random vector for each; returns how many were new. See surgery.add_tokens."""
+        return add_tokens(self.tokenizer, self.embedding, tokens, special_tokens)
 
     def forward(self, input_ids: Tensor, lengths: list[int], prompt_length: int = 0) -> Tensor:
         offsets = torch.tensor([0, *lengths[:-1]], device=input_ids.device).cumsum(0)  # where each sentence starts

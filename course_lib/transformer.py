@@ -6,16 +6,19 @@ are those of `transformers`, plus `sentence_bert_config.json`, in which sentence
 Left out on purpose: encoder-decoder models, token types other than 0, truncation from the left.
 """
 
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Tokenizer
 from torch import Tensor, nn
 
 from course_lib.bert import BertConfig, BertModel
 from course_lib.checkpoints import read_json, read_weights, save_tensors, write_json
+from course_lib.surgery import add_tokens, freeze, keep_layers
 from course_lib.tokenization import TOKENIZER_FILES, read_tokenizer, save_tokenizer, tokenize
 
 
@@ -66,7 +69,7 @@ class Transformer(nn.Module):
 
     model: `BertModel`, or `PaddedModel` around another architecture.
     max_seq_length: tokens a text may have, special tokens included; what is longer is cut. At most the model's positions.
-    do_lower_case: lower-case texts before the tokenizer, which may do so itself.
+    do_lower_case: lower-case texts, but for special tokens, before the tokenizer, which may do so itself.
     tokenizer_files: further files of the tokenizer, such as tokenizer_config.json, which `save` writes as they are.
     """
 
@@ -112,10 +115,33 @@ class Transformer(nn.Module):
         return None, self.model.config.hidden_size
 
     def tokenize(self, texts: list[str]) -> tuple[list[np.ndarray], list[bool]]:
-        return tokenize(self.tokenizer, [t.lower() for t in texts] if self.do_lower_case else texts, self.max_seq_length)
+        return tokenize(self.tokenizer, [self._lower(t) for t in texts] if self.do_lower_case else texts, self.max_seq_length)
+
+    def _lower(self, text: str) -> str:
+        as_written = [re.escape(t.content) for t in self.tokenizer.get_added_tokens_decoder().values() if not t.normalized]
+        parts = re.split(f"({'|'.join(as_written)})", text) if as_written else [text]  # every second one is a special token
+        return "".join(part if i % 2 else part.lower() for i, part in enumerate(parts))
 
     def forward(self, input_ids: Tensor, lengths: list[int], prompt_length: int = 0) -> TokenEmbeddings:
         return TokenEmbeddings(self.model(input_ids, lengths), lengths, prompt_length)
+
+    # ---- changes in place, see surgery.py
+
+    def add_tokens(self, tokens: Iterable[str | AddedToken], special_tokens: bool = False) -> int:
+        """More tokens, and a random row of the word embeddings for each; returns how many were new. See surgery.add_tokens."""
+        inner = self.model
+        table = inner.model.get_input_embeddings() if isinstance(inner, PaddedModel) else inner.embeddings.word_embeddings
+        added = add_tokens(self.tokenizer, table, tokens, special_tokens)
+        inner.config.vocab_size = table.num_embeddings
+        return added
+
+    def keep_layers(self, layers: Sequence[int]):
+        """Drop all layers but these, counted from 0. See surgery.keep_layers."""
+        keep_layers(self.model, layers)
+
+    def freeze(self, layers: int | None = None):
+        """The embeddings and the first `layers` layers do not learn; None: nothing of the model does. See surgery.freeze."""
+        freeze(self.model, layers)
 
     def __repr__(self) -> str:
         c, kind = self.model.config, type(getattr(self.model, "model", self.model)).__name__

@@ -160,14 +160,47 @@ def test_unknown_prompt_lists_the_known_ones(minilm):
 # ---- Dense, Normalize, StaticEmbedding
 
 
-@pytest.mark.parametrize("activation", [torch.nn.Tanh, torch.nn.Identity, torch.nn.GELU, torch.nn.ReLU])
+ACTIVATIONS = [torch.nn.Tanh, torch.nn.Identity, torch.nn.GELU, torch.nn.ReLU, torch.nn.Sigmoid, torch.nn.SiLU, torch.nn.LeakyReLU, torch.nn.PReLU]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("bias", [True, False])
 def test_dense_and_normalize(activation, bias, tiny, tmp_path):
     parts = [st.Transformer(str(tiny)), st.Pooling(32), st.Dense(32, 9, bias, activation()), st.Normalize()]
+    for weight in parts[2].activation_function.parameters():  # PReLU's slope, 0.25 when new
+        torch.nn.init.constant_(weight, -0.7)
     SentenceTransformer(modules=parts, device="cpu").save(str(tmp_path / "new"))
     ours = assert_both_ways(tmp_path / "new", tmp_path)
-    assert [type(m) for m in ours] == [Transformer, Pooling, Dense, Normalize] and type(ours[2].activation) is activation
+    assert [type(m) for m in ours] == [Transformer, Pooling, Dense, Normalize] and type(ours[2].activation_function) is activation
     np.testing.assert_allclose(np.linalg.norm(ours.encode(TEXTS), axis=1), 1, rtol=1e-6)
+
+
+def test_dense_without_an_activation_is_linear():
+    x = torch.randn(3, 4)
+    for activation in (None, torch.nn.Identity()):
+        ours, other = Dense(4, 2, activation_function=activation), st.Dense(4, 2, activation_function=activation)
+        ours.load_state_dict(other.state_dict())
+        assert torch.equal(ours(x), other({"sentence_embedding": x})["sentence_embedding"]) and torch.equal(ours(x), ours.linear(x))
+    assert type(Dense(4, 2).activation_function) is type(st.Dense(4, 2).activation_function) is torch.nn.Tanh
+    with pytest.raises(TypeError, match="expected a module of torch.nn, such as torch.nn.Tanh"):
+        Dense(4, 2, activation_function=torch.tanh)
+
+
+class Ours(torch.nn.Tanh):
+    pass
+
+
+SETTINGS = [torch.nn.LeakyReLU(0.5), torch.nn.GELU("tanh"), torch.nn.PReLU(8), torch.nn.Threshold(0.1, 20), torch.nn.Sequential(torch.nn.Tanh()), Ours()]
+
+
+@pytest.mark.parametrize("activation", SETTINGS, ids=repr)
+def test_activations_whose_settings_would_be_lost_are_not_saved(activation, tiny, tmp_path):
+    """sentence-transformers saves the class and loads another function: LeakyReLU(0.5) comes back as LeakyReLU(0.01)."""
+    encoder = SentenceEncoder([Transformer.load(tiny), Pooling(32), Dense(32, 8, activation_function=activation)])
+    assert encoder.encode(TEXTS).shape == (len(TEXTS), 8)
+    with pytest.raises(ValueError, match="cannot be saved: the format names a class of torch.nn"):
+        encoder.save(tmp_path / "m")
+    assert not (tmp_path / "m").exists()
 
 
 @pytest.mark.parametrize("options", [{"use_residual": True}, {"module_input_name": "token_embeddings"}])
@@ -178,12 +211,13 @@ def test_dense_that_we_do_not_compute_is_refused(options, tiny, tmp_path):
         load(tmp_path / "new")
 
 
-@pytest.mark.parametrize("path", ["torch.nn.functional.gelu", "os.system", "torch.nn.modules.activation.Nothing", "their.layers.Tanh"])
+@pytest.mark.parametrize("path", ["torch.nn.functional.gelu", "os.system", "torch.nn.modules.activation.Nothing", "their.layers.Tanh",
+                                  "torch.nn.modules.activation.Threshold"])  # fmt: skip
 def test_activations_that_are_no_module_of_torch_are_refused(path, tiny, tmp_path):
     SentenceEncoder([Transformer.load(tiny), Pooling(32), Dense(32, 4)]).save(tmp_path / "m")
     file = tmp_path / "m/2_Dense/config.json"
     file.write_text(file.read_text().replace("torch.nn.modules.activation.Tanh", path))
-    with pytest.raises(ValueError, match="expected a module of torch.nn"):
+    with pytest.raises(ValueError, match="expected a module of torch.nn|cannot be made without settings"):
         load(tmp_path / "m")
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from check_notebooks import code_cells, tags
 from course_lib.checkpoints import read_weights
-from course_lib.training import load_checkpoint, save_checkpoint
+from course_lib.training_checkpoint import load_checkpoint, save_checkpoint
 from repository import ROOT
 from safetensors.torch import save_file
 from set_repository import LEFT_OUT

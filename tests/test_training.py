@@ -1,24 +1,21 @@
-"""course_lib.training: the loop, its checkpoints, and runs that are killed and go on as if nothing had happened."""
+"""course_lib.training: the loop, several tasks, evaluation, and its checkpoints (which test_training_killed.py breaks)."""
 
-import hashlib
 import json
+import logging
 import math
 import os
-import random
-import signal
-import time
 
 import numpy as np
 import pytest
 import torch
-from processes import start, wait
+import transformers
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from course_lib import training
-from course_lib.bert import BertConfig, BertForMaskedLM, mask_tokens
-from course_lib.training import learning_rate_factor, make_batches, parameter_groups, train
+from course_lib.data import NLIExample
+from course_lib.training import learning_rate_factor, parameter_groups, train
 
 
 def toy(n: int = 64):
@@ -38,28 +35,6 @@ def fit(model, loss, examples, **options):
 # ---- parts
 
 
-@pytest.mark.parametrize("n, size", [(10, 3), (12, 4), (1, 5), (1000, 7)])
-@pytest.mark.parametrize("bucketed", [True, False])
-def test_batches_are_a_permutation_that_follows_the_seed(n, size, bucketed):
-    lengths = [random.Random(i).randrange(50) for i in range(n)] if bucketed else None
-    batches = make_batches(n, size, 1, lengths)
-    assert sorted(i for batch in batches for i in batch) == list(range(n))
-    assert len(batches) == math.ceil(n / size) and all(1 <= len(batch) <= size for batch in batches)
-    assert batches == make_batches(n, size, 1, lengths)
-    if n == 1000:
-        assert batches != make_batches(n, size, 2, lengths)
-
-
-def test_buckets_hold_similar_lengths_in_random_order():
-    lengths = [random.Random(i).randrange(200) for i in range(5000)]
-    spread = lambda batches: np.mean([np.ptp([lengths[i] for i in batch]) for batch in batches])  # noqa: E731
-    plain, bucketed = make_batches(5000, 16, 0), make_batches(5000, 16, 0, lengths)
-    assert spread(bucketed) < 0.05 * spread(plain)
-    means = [np.mean([lengths[i] for i in batch]) for batch in bucketed]
-    assert abs(np.corrcoef(range(len(means)), means)[0, 1]) < 0.2  # not from short to long
-    assert {frozenset(b) for b in bucketed} != {frozenset(b) for b in make_batches(5000, 16, 1, lengths)}
-
-
 def test_learning_rate_rises_and_falls_linearly():
     factors = [learning_rate_factor(step, 4, 12) for step in range(13)]
     np.testing.assert_allclose(factors[:5], [0.25, 0.5, 0.75, 1, 1])
@@ -68,12 +43,32 @@ def test_learning_rate_rises_and_falls_linearly():
     assert learning_rate_factor(0, 0, 5) == 1 and learning_rate_factor(0, 0, 1) == 1
 
 
+@pytest.mark.parametrize("name", ["linear", "constant", "cosine"])
+def test_schedules_are_those_of_transformers(name):
+    """Its warm-up begins with a step of 0, ours with the first step of the rise."""
+    optimizer = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=1.0)
+    kind = "constant_with_warmup" if name == "constant" else name
+    reference = transformers.get_scheduler(kind, optimizer, num_warmup_steps=10, num_training_steps=50)
+    factors = []
+    for _ in range(50):
+        factors.append(reference.get_last_lr()[0])
+        optimizer.step()
+        reference.step()
+    ours = [learning_rate_factor(step, 10, 50, name) for step in range(50)]
+    np.testing.assert_allclose(ours[10:], factors[10:], atol=1e-12)
+    np.testing.assert_allclose(ours[:9], factors[1:10], atol=1e-12)
+    assert factors[0] == 0 < ours[0]
+
+
 def test_learning_rate_of_each_step_is_the_schedule(monkeypatch):
     used = []
     step = torch.optim.AdamW.step
     monkeypatch.setattr(torch.optim.AdamW, "step", lambda self: used.append(self.param_groups[0]["lr"]) or step(self))
     fit(*toy(), epochs=2, warmup=0.25)
     np.testing.assert_allclose(used, [0.1 * learning_rate_factor(k, 4, 16) for k in range(16)])
+    used.clear()
+    fit(*toy(), epochs=2, warmup=0.25, schedule="cosine")
+    np.testing.assert_allclose(used, [0.1 * learning_rate_factor(k, 4, 16, "cosine") for k in range(16)])
 
 
 def test_matrices_decay_and_vectors_do_not():
@@ -87,6 +82,23 @@ def test_matrices_decay_and_vectors_do_not():
     train(model, zero, [0, 1], batch_size=1, learning_rate=0.1, weight_decay=0.3, warmup=0, show_progress_bar=False, autocast=False)
     torch.testing.assert_close(model["a"].weight, before.pop("a.weight") * (1 - 0.03) * (1 - 0.015))
     assert all(torch.equal(p, before[name]) for name, p in model.named_parameters() if name != "a.weight")
+
+
+def test_the_optimizer_is_the_fused_one_and_does_what_the_plain_one_does(monkeypatch):
+    made, original, weights = [], torch.optim.AdamW, []
+    for fused in (True, False):
+        monkeypatch.setattr(torch.optim, "AdamW", lambda groups, plain=not fused, **kw: made.append(kw) or original(groups, **(kw | ({"fused": False} if plain else {}))))
+        model, loss, examples = toy()
+        fit(model, loss, examples)
+        weights.append(model.weight.detach())
+    assert made[0]["fused"] is True
+    torch.testing.assert_close(*weights, atol=1e-6, rtol=1e-5)
+
+
+def test_a_frozen_model_is_an_error():
+    model, loss, examples = toy()
+    with pytest.raises(ValueError, match="no parameters to train: all are frozen"):
+        fit(model.requires_grad_(False), loss, examples)
 
 
 def test_long_gradients_are_clipped(monkeypatch):
@@ -142,6 +154,22 @@ def test_every_epoch_has_an_order_of_its_own_that_follows_the_seed():
     assert order(0) == (first, second) and order(1) != (first, second)
 
 
+@pytest.mark.parametrize("n", [64, 61])
+def test_accumulated_batches_make_the_step_of_a_large_one(n):
+    """Of per-example mean losses; also where the last batches are smaller."""
+    def trained(**options):
+        model, loss, examples = toy(n)
+        model, examples = model.double(), [(x.double(), y.double()) for x, y in examples]
+        history = fit(model, loss, examples, epochs=3, **options)
+        return torch.cat([p.detach().flatten() for p in model.parameters()]), history
+
+    (large, of_large), (small, of_small) = trained(batch_size=16), trained(batch_size=4, accumulate=4)
+    torch.testing.assert_close(small, large, rtol=1e-9, atol=1e-12)
+    assert not torch.allclose(trained(batch_size=4)[0], large, atol=1e-4)
+    assert [e["step"] for e in of_small] == [e["step"] for e in of_large] == [4, 8, 12]
+    np.testing.assert_allclose([e["loss"] for e in of_small], [e["loss"] for e in of_large], rtol=1e-6)
+
+
 def test_training_mode_while_it_runs():
     model, loss, examples = toy()
     model.eval()
@@ -165,6 +193,179 @@ def test_a_loss_that_is_no_number_is_an_error(bad):
     with pytest.raises(FloatingPointError, match=rf"the loss is {bad} at step 3, on the examples \[\d+(, \d+){{7}}\]"):
         fit(model, broken, examples)
     assert torch.equal(model.weight, before)  # the broken step was not taken
+
+
+def test_the_batch_that_broke_the_run_is_written_for_people_to_read(tmp_path):
+    examples = [NLIExample(f"Él dijo «sí» {i}.", "He said yes.", i % 3) for i in range(12)]
+    model, numbers = nn.Linear(1, 1), {"x": torch.ones(2)}
+    loss = lambda batch: model.weight.sum() * (math.inf if examples[5] in batch else 1)  # noqa: E731
+    with pytest.raises(FloatingPointError, match=r"the loss is (-?inf) at step \d, on the examples \[.*\], written to .*run\.failed_batch\.json"):
+        fit(model, loss, examples, batch_size=4, checkpoint=tmp_path / "run.safetensors")
+    text = (tmp_path / "run.failed_batch.json").read_text(encoding="utf-8")
+    content = json.loads(text)
+    assert "Él dijo «sí» 5." in text and "inf at step" in content["failed"] and len(content["examples"]) == 4
+    assert {"of": "examples", "index": 5, "example": {"premise": "Él dijo «sí» 5.", "hypothesis": "He said yes.", "label": 2}} in content["examples"]
+    assert os.listdir(tmp_path) == ["run.failed_batch.json"]
+    with pytest.raises(FloatingPointError, match=r"on the examples \[0\] of examples\[1\], written"):  # no text, and one of two tasks
+        fit(model, [lambda b: model.weight.sum(), lambda b: model.weight.sum() * math.nan], [examples, [numbers]], checkpoint=tmp_path / "two")
+    assert json.loads((tmp_path / "two.failed_batch.json").read_text(encoding="utf-8"))["examples"] == [{"of": "examples[1]", "index": 0, "example": {"x": [1, 1]}}]
+
+
+def test_a_gradient_that_is_no_number_is_an_error_before_it_ruins_the_weights(tmp_path):
+    model, loss, examples = toy()
+    before = model.weight.detach().clone()
+    root = lambda batch: (model.weight * 0).abs().sum().sqrt() + 1  # noqa: E731  (0 under the root: a finite value, an infinite slope)
+    with pytest.raises(FloatingPointError, match=r"the length of the gradient is (nan|inf) at step 0, on the examples \[.*\]"):
+        fit(model, root, examples, checkpoint=tmp_path / "run")
+    assert torch.equal(model.weight, before) and len(json.loads((tmp_path / "run.failed_batch.json").read_text(encoding="utf-8"))["examples"]) == 8
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"schedule": "lineal"}, "schedule is 'lineal'; expected one of linear, constant, cosine"), ({"sampling": "random"}, "expected one of proportional"),
+    ({"warmup": 100}, "warmup is 100; expected the share of all steps"), ({"batch_size": 0}, "batch_size is 0; expected at least 1"),
+    ({"accumulate": 0}, "accumulate is 0"), ({"patience": 2}, "need evaluators"), ({"best": "b"}, "need evaluators"),
+    ({"patience": 2, "evaluators": [lambda m: {"a": 1}]}, "metric_for_best_model, or the primary_metric"),
+    ({"no_duplicates": True}, "no_duplicates compares texts, but examples hold none"),
+    ({"num_labels": 3}, "labels are to lie in 0..2, but"),
+])  # fmt: skip
+def test_settings_that_do_not_fit_are_an_error_before_the_first_step(options, message):
+    model, loss, examples = toy()
+    with pytest.raises(ValueError, match=message):
+        fit(model, lambda batch: pytest.fail("trained"), examples, **options)
+
+
+def test_examples_are_looked_at_before_the_first_step():
+    model = nn.Linear(1, 1)
+    examples = [("a", "b", 0)] * 20 + [("a", "", 1)]
+    with pytest.raises(ValueError, match=r"examples\[20\] has a blank text in column 1"):
+        fit(model, lambda batch: pytest.fail("trained"), examples)
+    with pytest.raises(ValueError, match=r"examples\[1\]\[20\] has the label 3 in column 2, expected 0\.\.2"):
+        fit(model, [lambda batch: pytest.fail("trained")] * 2, [examples[:3], [*examples[:20], ("a", "b", 3)]], num_labels=3)
+
+
+# ---- several tasks
+
+
+def test_each_task_has_its_examples_and_its_loss():
+    model, seen = nn.Linear(1, 1), []
+    losses = [lambda batch, k=k: seen.append((k, len(batch))) or model.weight.sum() * 0 + k for k in range(2)]
+    history = fit(model, losses, [list(range(40)), ["a", "b", "c"]], batch_size=4, log_every=1, epochs=2)
+    assert sorted(seen) == [(0, 4)] * 20 + [(1, 3)] * 2 and len(history) == 22
+    assert [k for k, _ in seen] == [e["loss"] for e in history]
+    seen.clear()
+    history = fit(model, losses, [list(range(40)), ["a", "b", "c"]], batch_size=4, sampling="round-robin", epochs=3)
+    assert [k for k, _ in seen] == [0, 1] * 3 and [e["epoch"] for e in history] == [1, 2, 3]
+
+
+def test_one_network_learns_two_tasks():
+    """Two heads on one layer, each with its own targets; one task alone leaves the other where it was."""
+    def trained(which):
+        torch.manual_seed(0)
+        model = nn.ModuleDict({"body": nn.Linear(5, 5), "sum": nn.Linear(5, 1), "first": nn.Linear(5, 1)})
+        x = torch.randn(200, 5)
+        targets = {"sum": x.sum(1), "first": x[:, 0] + 2}
+        losses = {name: lambda batch, name=name: (model[name](model["body"](x[batch]))[:, 0] - targets[name][batch]).square().mean() for name in targets}
+        fit(model, [losses[name] for name in which], [list(range(200))] * len(which), epochs=20, learning_rate=0.02)
+        with torch.no_grad():
+            return [losses[name](list(range(200))).item() for name in ("sum", "first")]
+
+    both, one = trained(["sum", "first"]), trained(["sum"])
+    assert max(both) < 0.1 and one[0] < 0.1 and one[1] > 1
+
+
+@pytest.mark.parametrize("losses, examples, message", [([len], [[1], [2]], "a list of examples for each loss, got 1 losses and 2 lists"), ([], [], "got 0 losses"),
+                                                       ([len, len], [[1], []], r"no examples to train on: \[1, 0\] for 2 tasks")])  # fmt: skip
+def test_tasks_that_do_not_fit_are_an_error(losses, examples, message):
+    with pytest.raises(ValueError, match=message):
+        fit(nn.Linear(1, 1), losses, examples)
+
+
+# ---- without duplicate texts
+
+
+def test_batches_without_duplicate_texts(caplog):
+    model, seen = nn.Linear(1, 1), []
+    examples = [(f"anchor {i % 16}", f"positive {i}") for i in range(64)]
+    loss = lambda batch: seen.append([a for a, _ in batch]) or model.weight.sum()  # noqa: E731
+    fit(model, loss, examples)
+    assert any(len(set(batch)) < len(batch) for batch in seen)
+    seen.clear()
+    history = fit(model, loss, examples, no_duplicates=True, epochs=2)
+    assert all(len(set(batch)) == len(batch) == 8 for batch in seen) and len(seen) == 16
+    assert "left_out" not in history[-1] and not caplog.records
+    with caplog.at_level(logging.WARNING):
+        history = fit(model, loss, examples + [("anchor 0", f"another {i}") for i in range(8)], no_duplicates=True, epochs=2)
+    assert [e["left_out"] for e in history] == [3, 3]  # 12 examples with that anchor, 9 batches
+    assert [record.getMessage() for record in caplog.records] == ["3 of 72 examples share texts with too many others for a place in a batch of this epoch"] * 2
+
+
+# ---- evaluation
+
+
+class Rises:
+    """An evaluator whose metric follows a script."""
+
+    primary_metric = "score"
+
+    def __init__(self, scores):
+        self.scores, self.weights = iter(scores), []
+
+    def __call__(self, model):
+        self.weights.append(model.weight.detach().clone())
+        return {"score": next(self.scores), "noise": torch.rand(3).sum().item(), "mode": float(model.training)}
+
+
+def test_evaluation_every_n_steps_and_at_epoch_ends():
+    evaluator = Rises(range(100))
+    history = fit(*toy(), epochs=2, evaluators=[evaluator], evaluate_every=3, log_every=4)
+    assert [e["step"] for e in history] == [3, 4, 6, 8, 9, 12, 15, 16]
+    assert [e["step"] for e in history if "score" in e] == [3, 6, 8, 9, 12, 15, 16] and all(e["mode"] == 0 for e in history if "mode" in e)
+
+
+def test_evaluation_does_not_change_the_training():
+    def trained(**options):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(5, 8), nn.Dropout(0.5), nn.Linear(8, 1))
+        fit(model, lambda batch: model(torch.stack([x for x, _ in batch])).square().mean(), toy()[2], **options)
+        return model[0].weight.detach()
+
+    class Noise:
+        def __call__(self, model):
+            return {"noise": torch.rand(1).item()}
+
+    assert torch.equal(trained(), trained(evaluators=[Noise()], evaluate_every=1))
+
+
+def test_the_best_weights_are_kept(tmp_path):
+    evaluator = Rises([0.1, 0.5, 0.3, 0.5, 0.2])
+    model, loss, examples = toy()
+    fit(model, loss, examples, epochs=5, evaluators=[evaluator], best=tmp_path / "new" / "best", checkpoint=tmp_path / "c")
+    assert torch.equal(load_file(tmp_path / "new" / "best")["weight"], evaluator.weights[1]) and not torch.equal(model.weight, evaluator.weights[1])
+    with safe_open(tmp_path / "new" / "best", "pt") as opened:
+        assert json.loads(opened.metadata()["best"]) == {"step": 16, "score": 0.5}
+    model.load_state_dict(load_file(tmp_path / "new" / "best"))
+    assert torch.equal(model.weight, evaluator.weights[1])
+
+
+def test_any_metric_may_decide(tmp_path):
+    evaluators = [lambda m: {"plain": 1.0}, Rises([0.9, 0.8, 0.7]), lambda m, values=iter([1, 3, 2]): {"other": np.float32(next(values))}]
+    fit(*toy(), epochs=3, evaluators=evaluators, best=tmp_path / "best", metric_for_best_model="other", patience=3)
+    assert torch.equal(load_file(tmp_path / "best")["weight"], evaluators[1].weights[1])
+    with pytest.raises(ValueError, match=r"no evaluator gave 'f1'; there are \['epoch', 'loss', 'plain'"):
+        fit(*toy(), evaluators=evaluators[:1], patience=1, metric_for_best_model="f1")
+
+
+def test_training_stops_when_it_gets_no_better(tmp_path):
+    evaluator = Rises([0.1, 0.5, 0.3, math.nan, 0.6, 0.4, 0.6, 0.5, 0.9])
+    model, loss, examples = toy()
+    history = fit(model, loss, examples, epochs=9, evaluators=[evaluator], best=tmp_path / "best", patience=3, checkpoint=tmp_path / "c", checkpoint_every=100)
+    assert [e["score"] for e in history][-1] == 0.5 and len(history) == 8 and not model.training  # 0.6 once more is no better
+    assert torch.equal(load_file(tmp_path / "best")["weight"], evaluator.weights[4])
+    again = toy()[0]
+    fails = lambda batch: pytest.fail("trained again")  # noqa: E731
+    assert str(fit(again, fails, examples, epochs=9, evaluators=[evaluator], best=tmp_path / "best", patience=3, checkpoint=tmp_path / "c",
+                   checkpoint_every=100)) == str(history)  # fmt: skip
+    assert torch.equal(again.weight, model.weight)
 
 
 def test_nothing_to_train_on_is_an_error():
@@ -212,7 +413,8 @@ def test_checkpoint_holds_all_and_a_finished_run_is_not_run_again(tmp_path):
 
 
 @pytest.mark.parametrize("changes", [{"learning_rate": 0.2}, {"epochs": 2}, {"seed": 1}, {"batch_size": 4}, {"weight_decay": 0.0},
-                                     {"warmup": 0.0}, {"max_grad_norm": 2.0}, {"autocast": True}], ids=str)  # fmt: skip
+                                     {"warmup": 0.0}, {"max_grad_norm": 2.0}, {"autocast": True}, {"schedule": "cosine"}, {"accumulate": 2},
+                                     {"sampling": "round-robin"}], ids=str)  # fmt: skip
 def test_changed_settings_are_an_error_that_changes_nothing(changes, tmp_path):
     fit(*toy(), checkpoint=tmp_path / "c")
     model, loss, examples = toy()
@@ -245,128 +447,3 @@ def test_damaged_checkpoints_are_an_error(damage, tmp_path):
         file.write_bytes({"cut": content[:-10], "empty": b"", "text": b"something else entirely, and long enough"}[damage])
     with pytest.raises(ValueError, match="c is not a whole checkpoint .*; remove it to start anew"):
         fit(*toy(), checkpoint=file)
-
-
-# ---- killed and resumed
-
-
-def masked_language_model():
-    """A tiny BERT with dropout that guesses masked words: random numbers at every step, from two sources."""
-    torch.set_num_threads(1)
-    torch.manual_seed(3)
-    config = BertConfig(vocab_size=40, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, max_position_embeddings=16)
-    model = BertForMaskedLM(config)
-    examples = [torch.randint(5, 40, (3 + i % 12,)) for i in range(90)]
-
-    def loss(batch):
-        ids, lengths = torch.cat(batch), [len(example) for example in batch]
-        ids, positions, labels = mask_tokens(ids, torch.arange(len(ids)), max(1, len(ids) // 5), 1, 40)
-        return nn.functional.cross_entropy(model(ids, lengths, positions), labels)
-
-    return model, loss, examples
-
-
-def run(checkpoint, result, before_step=lambda step: None):
-    """Train for 69 steps with a checkpoint every 4; write the weights when done."""
-    model, loss, examples = masked_language_model()
-    steps = iter(range(10**9))
-
-    def watched(batch):
-        before_step(next(steps))
-        return loss(batch)
-
-    history = train(model, watched, examples, batch_size=4, learning_rate=3e-3, epochs=3, length=len, log_every=5, autocast=False,
-                    checkpoint=checkpoint, checkpoint_every=4, show_progress_bar=False)  # fmt: skip
-    save_file(dict(model.state_dict()), result)
-    result.with_suffix(".json").write_text(json.dumps([[e["step"], e["loss"]] for e in history]))
-
-
-def die(*_):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def die_at_step(checkpoint, result, step):
-    """Killed before this step of this process."""
-    run(checkpoint, result, lambda k: k == step and die())
-
-
-def die_while_writing(checkpoint, result, count, moment):
-    """Killed while a checkpoint is written, the count-th of this process: half-way through the file, or before the renaming."""
-    written = iter(range(1, 10**9))
-    if moment == "half":
-        original = training.save_file
-
-        def save(tensors, path, metadata):
-            original(tensors, path, metadata=metadata)
-            if next(written) == count:
-                os.truncate(path, path.stat().st_size // 2)
-                die()
-
-        training.save_file = save
-    else:
-        original = os.replace
-        os.replace = lambda a, b: die() if next(written) == count else original(a, b)
-    run(checkpoint, result)
-
-
-@pytest.fixture(scope="module")
-def unbroken(tmp_path_factory):
-    """The weights and history of a run that is never stopped."""
-    folder = tmp_path_factory.mktemp("unbroken")
-    assert wait(start(run, None, folder / "weights")) == 0
-    return (folder / "weights").read_bytes(), (folder / "weights.json").read_text()
-
-
-def sha256(content):
-    return hashlib.sha256(content).hexdigest()
-
-
-def assert_resumed_ends_like(unbroken, checkpoint, result):
-    assert not result.exists()
-    assert wait(start(run, checkpoint, result)) == 0
-    assert sha256(result.read_bytes()) == sha256(unbroken[0])
-    assert result.with_suffix(".json").read_text() == unbroken[1]
-    assert sorted(os.listdir(checkpoint.parent)) == ["checkpoint", "weights", "weights.json"]
-
-
-def test_a_run_with_checkpoints_is_the_run_without(unbroken, tmp_path):
-    assert_resumed_ends_like(unbroken, tmp_path / "checkpoint", tmp_path / "weights")
-
-
-def test_killed_at_random_steps_and_resumed_ends_with_equal_weights(unbroken, tmp_path):
-    paths = tmp_path / "checkpoint", tmp_path / "weights"
-    steps = random.Random(time.time_ns()).sample(range(2, 24), 4)
-    for step in steps:
-        assert wait(start(die_at_step, *paths, step)) == -signal.SIGKILL, steps
-    assert_resumed_ends_like(unbroken, *paths)
-
-
-def test_killed_while_writing_checkpoints_and_resumed_ends_with_equal_weights(unbroken, tmp_path):
-    paths = tmp_path / "checkpoint", tmp_path / "weights"
-    for count, moment in [(1, "half"), (3, "before"), (2, "half"), (1, "before")]:
-        assert wait(start(die_while_writing, *paths, count, moment)) == -signal.SIGKILL
-        assert (tmp_path / "checkpoint.unfinished").exists()
-    assert load_file(paths[0])  # old, and whole
-    assert_resumed_ends_like(unbroken, *paths)
-
-
-def test_killed_at_random_times_and_resumed_ends_with_equal_weights(unbroken, tmp_path):
-    """Whatever the process is doing: from outside, with no help from it."""
-    paths = tmp_path / "checkpoint", tmp_path / "weights"
-    killed = 0
-    for k in range(5):
-        pid = start(run, *paths)
-        time.sleep(random.uniform(0.05, 0.4))
-        os.kill(pid, signal.SIGKILL)
-        killed += wait(pid) == -signal.SIGKILL
-        paths[1].unlink(missing_ok=True), paths[1].with_suffix(".json").unlink(missing_ok=True)
-    assert killed
-    assert_resumed_ends_like(unbroken, *paths)
-
-
-def test_another_seed_ends_with_other_weights(unbroken, tmp_path):
-    """The hashes above could differ."""
-    model, loss, examples = masked_language_model()
-    train(model, loss, examples, batch_size=4, learning_rate=3e-3, epochs=3, length=len, autocast=False, seed=1, show_progress_bar=False)
-    save_file(dict(model.state_dict()), tmp_path / "weights")
-    assert sha256((tmp_path / "weights").read_bytes()) != sha256(unbroken[0])

@@ -38,8 +38,8 @@ COLAB = {  # what Colab ships, August 2026
     "torch": "2.11", "transformers": "5.15", "sentence-transformers": "5.7", "numpy": "2.1", "scikit-learn": "1.6",
     "matplotlib": "3.10", "ipython": "7.34", "ipykernel": "6.17",
 }
-ALSO_IN_COLAB = {"huggingface_hub", "pandas", "pillow", "safetensors", "scipy", "seaborn", "tokenizers", "tqdm"}
-PACKAGES = [TORCH, "seaborn==0.13.*", *(f"{name}=={version}.*" for name, version in COLAB.items() if name != "torch")]
+ALSO_IN_COLAB = {"accelerate", "datasets", "huggingface_hub", "pandas", "pillow", "safetensors", "scipy", "seaborn", "tokenizers", "tqdm"}
+PACKAGES = [TORCH, "accelerate", "datasets", "seaborn==0.13.*", *(f"{name}=={version}.*" for name, version in COLAB.items() if name != "torch")]
 
 KERNEL = "import google.colab\nfrom ipykernel.kernelapp import launch_new_instance\n\nlaunch_new_instance()\n"
 BEFORE = """

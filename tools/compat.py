@@ -71,7 +71,7 @@ def save_folders() -> list[Path]:
         "bert-dense": SentenceEncoder([bert(), Pooling(24), Dense(24, 8), Normalize()]),
         "modes": SentenceEncoder([bert(), Pooling(24, ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"))]),
         "prompts": SentenceEncoder([bert(), Pooling(24, include_prompt=False)], {"query": "Where is "}),
-        "static": SentenceEncoder([StaticEmbedding(tokenizer, torch.randn(config.vocab_size, 8)), Dense(8, 4, activation=torch.nn.GELU())]),
+        "static": SentenceEncoder([StaticEmbedding(tokenizer, torch.randn(config.vocab_size, 8)), Dense(8, 4, activation_function=torch.nn.GELU())]),
     }
     for name, encoder in encoders.items():
         encoder.save(WORK / "folders" / name, half=True)
