@@ -54,10 +54,13 @@ TEXTS = {
     ),
     "sbert-mini": dict(
         title="the course's default encoder",
-        what="bert-mini with mean pooling, trained with multiple negatives ranking loss (Henderson et al. 2017; cosine, scale 20).",
-        data=f"Entailment pairs and triplets of {NLI_DATA}; pairs of captions of one image from {CAPTIONS}; and what bert-mini, which it "
-        "starts from, learnt from: Wikipedia (CC BY-SA 3.0).",
-        command="python recipes/siamese.py ranking",
+        what="bert-mini with mean pooling, trained with multiple negatives ranking loss (Henderson et al. 2017; cosine, scale 20), then as the "
+        "student of all-MiniLM-L6-v2 (Apache-2.0): it learnt to give texts the teacher's vectors, rotated by PCA to 256 dimensions, and pairs "
+        "of texts the teacher's cosines. No similarity scores of people were used.",
+        data=f"Entailment pairs and triplets of {NLI_DATA}; pairs of captions of one image from {CAPTIONS}; then the teacher's vectors of all "
+        "these sentences, of English sentences of Tatoeba (CC BY 2.0) and of sentences of the English Wikipedia of 2015 (CC BY-SA 3.0); and "
+        "what bert-mini, which it starts from, learnt from: Wikipedia and the same captions and sentences.",
+        command="python recipes/siamese.py ranking`, then `COURSE_DATA=... python recipes/distillation.py",
         bad="Negation and numbers (`not bad` against `bad`), rare words, long documents, languages other than English. It has the size "
         "of a teaching model: for real use take a full-size one.",
     ),
@@ -65,8 +68,8 @@ TEXTS = {
         title="a scorer of sentence pairs",
         what="bert-mini with a classification head that reads two texts at once, `[CLS] A [SEP] B [SEP]`, and gives the pair a score from 0 "
         "(nothing in common) to 1 (the same meaning). It first learnt which tokens occur in the other text, and the cosines that "
-        "`course/sbert-mini` gives to pairs; then the scores of people.",
-        data=f"Pairs of {NLI_DATA}, without their labels; pairs of captions from {CAPTIONS}; the cosines of `course/sbert-mini` for both, which "
+        "the ranking model gives to pairs (`recipes/siamese.py ranking`, from which `course/sbert-mini` starts); then the scores of people.",
+        data=f"Pairs of {NLI_DATA}, without their labels; pairs of captions from {CAPTIONS}; the cosines of the ranking model for both, which "
         "learnt from NLI labels; scored pairs of the STS Benchmark (train; CC BY-SA 4.0); and what bert-mini, which it starts from, learnt "
         "from: Wikipedia (CC BY-SA 3.0).",
         command="python recipes/cross_encoder_mini.py",

@@ -5,7 +5,7 @@
 bert-mini never saw two texts at once, and fine-tuning alone hardly teaches it to compare them: one label a pair, seen
 through one [CLS] vector that depends on nothing yet, is too little to find out that tokens of one text should look for
 their like in the other. So there is a stage before, on pairs of captions and of NLI (their labels unused), with two aims:
-for each token, does it occur in the other text? And for the pair, the cosine that course/sbert-mini gives it. Then the
+for each token, does it occur in the other text? And for the pair, the cosine that the ranking model (`recipes/siamese.py ranking`) gives it. Then the
 head learns the scores of STSb train (binary cross-entropy).
 
 Measured for comparison, on the same STSb train: no stage before, and NLI's three classes as the stage before.
@@ -31,7 +31,7 @@ from course_lib.similarity import pairwise_cos_sim
 from course_lib.tokenization import tokenize_pairs
 from course_lib.training import train
 from recipes.cards import model_folder, weights_sha256, write_cards, write_facts
-from recipes.evaluate import NLI, STS
+from recipes.evaluate import NLI, RANKING, STS
 from recipes.pretraining_text import LeakFilter
 from recipes.results import data_sha256, record, row
 from recipes.sentence_pairs import all_caption_pairs, nli_examples
@@ -65,7 +65,7 @@ def look_across(scorer: CrossEncoder, pairs: list[tuple[str, str]]) -> list[dict
     """The first stage: token by token, does it occur in the other text; and for the pair, the cosine of a bi-encoder."""
     ids, types = tokenize_pairs(scorer.tokenizer, pairs, 128)
     count = int(np.searchsorted(np.cumsum([len(i) for i in ids]), TOKENS))
-    teacher = SentenceEncoder.load("course/sbert-mini", dtype="float32")
+    teacher = SentenceEncoder.load(RANKING, dtype="float32")
     u, v = (torch.from_numpy(teacher.encode([pair[side] for pair in pairs[:count]], show_progress_bar=False)) for side in (0, 1))
     target = pairwise_cos_sim(u, v).clamp(0, 1)  # (pairs,)
     occurs = [np.where(t == 0, np.isin(i, i[t == 1]), np.isin(i, i[t == 0])) for i, t in zip(ids, types)]

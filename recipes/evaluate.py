@@ -24,6 +24,8 @@ from recipes.cards import model_folder, weights_sha256, write_cards
 COMMAND = "python recipes/evaluate.py"
 STS = ["stsbenchmark/dev", "course/sts"]
 NLI = ["snli/dev", "multinli/dev_matched", "cad_nli/dev"]
+RANKING = Path("build/siamese/sbert-mini-ranking/model")  # on NLI and captions: what course/sbert-mini starts from
+MINED = Path("build/siamese/sbert-mini-mined/model")  # course/sbert-mini after ranking with mined negatives; not shipped
 RANKING_NLI = Path("build/siamese/sbert-mini-nli-ranking/model")  # a comparison; not shipped
 RANKING_NLI_NAME = "ranking loss on NLI alone"
 

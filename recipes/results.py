@@ -21,7 +21,7 @@ RESULTS = COURSE_HOME / "data" / "results"
 def row(experiment: str, model: str, data: str, metric: str, value: float, command: str, seconds: float, *, n: int | str = "",
         seed: int | str = "", setting: str = "", data_sha256: str = "", model_sha256: str = "") -> dict:  # fmt: skip
     """One line of the table. Shares and correlations are given as 0..1 and written times 100."""
-    shown = f"{100 * value:.2f}" if metric in ("accuracy", "spearman") else f"{value:.6g}"
+    shown = f"{100 * value:.2f}" if metric in ("accuracy", "spearman", "average_precision") else f"{value:.6g}"
     return dict(experiment=experiment, model=model, data=data, n=n, seed=seed, setting=setting, metric=metric, value=shown, command=command,
                 seconds=f"{seconds:.3f}", data_sha256=data_sha256, model_sha256=model_sha256)  # fmt: skip
 

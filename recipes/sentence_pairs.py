@@ -1,6 +1,9 @@
 """The sentence pairs that the siamese models learn from. Needs COURSE_DATA; drops what the models are measured on."""
 
+import random
+
 from course_lib.data import LABELS, NLIExample, caption_pairs, load_nli, load_triplets
+from course_lib.mining import mine_hard_negatives
 from recipes.pretraining_text import LeakFilter
 
 # not among them, for measuring only: snli/dev, multinli/dev_matched, cad_nli/dev
@@ -31,3 +34,12 @@ def nli_triplets(allowed: LeakFilter) -> list[tuple[str, ...]]:
 def all_caption_pairs(allowed: LeakFilter) -> list[tuple[str, str]]:
     pairs = [pair for name in CAPTION_SETS for pair in caption_pairs(name, seed=0)]
     return [pair for pair in pairs if all(allowed(t) for t in pair)]
+
+
+def mined_triplets(examples: list[tuple[str, ...]], miner, count: int = 30_000) -> list[tuple[str, ...]]:
+    """(anchor, positive, negative) for `count` of the examples: the negative is the text nearest to the anchor, by the miner's cosine,
+    among those that are further from it than 95% of the positive's cosine."""
+    pairs = [texts[:2] for texts in random.Random(0).sample(examples, count)]
+    mined = mine_hard_negatives(pairs, miner, num_negatives=1, range_max=50, relative_margin=0.05)
+    print(mined, flush=True)
+    return mined.examples

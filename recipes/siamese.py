@@ -1,10 +1,11 @@
 """Fine-tune bert-mini on sentence pairs, two ways.
 
     COURSE_DATA=... python recipes/siamese.py softmax    # course/sbert-mini-nli: the 2019 recipe, softmax over (u, v, |u - v|)
-    COURSE_DATA=... python recipes/siamese.py ranking    # course/sbert-mini: multiple negatives ranking, NLI and captions
-    COURSE_DATA=... python recipes/siamese.py ranking-nli    # the same on NLI alone, for comparison; stays in build/
+    COURSE_DATA=... python recipes/siamese.py ranking    # multiple negatives ranking, NLI and captions: what distillation.py starts from
+    COURSE_DATA=... python recipes/siamese.py ranking-nli    # the same on NLI alone, for comparison
+    COURSE_DATA=... python recipes/siamese.py mined      # ranking with mined negatives, from course/sbert-mini: a trial that does not ship
 
-Resumable: started again after an interruption, each goes on from its last checkpoint in build/siamese.
+The ranking models stay in build/siamese. Resumable: started again after an interruption, each goes on from its last checkpoint there.
 """
 
 import argparse
@@ -22,13 +23,15 @@ from course_lib.losses import MultipleNegativesRankingLoss, SoftmaxLoss
 from course_lib.training import train
 from recipes.cards import model_folder, write_facts
 from recipes.pretraining_text import LeakFilter
-from recipes.sentence_pairs import all_caption_pairs, nli_examples, nli_triplets
+from recipes.sentence_pairs import all_caption_pairs, mined_triplets, nli_examples, nli_triplets
+from recipes.speed_and_quality import minilm_folder
 
 WORK = Path("build/siamese")
-RUNS = {  # name, batch size, learning rate, epochs
-    "softmax": ("sbert-mini-nli", 32, 2e-4, 1),
-    "ranking": ("sbert-mini", 64, 3e-4, 1),
-    "ranking-nli": ("sbert-mini-nli-ranking", 64, 3e-4, 1),
+RUNS = {  # name, start, batch size, learning rate, epochs
+    "softmax": ("sbert-mini-nli", "course/bert-mini", 32, 2e-4, 1),
+    "ranking": ("sbert-mini-ranking", "course/bert-mini", 64, 3e-4, 1),
+    "ranking-nli": ("sbert-mini-nli-ranking", "course/bert-mini", 64, 3e-4, 1),
+    "mined": ("sbert-mini-mined", "course/sbert-mini", 64, 5e-5, 1),
 }
 
 
@@ -50,12 +53,12 @@ def main():
     parser.add_argument("objective", choices=RUNS)
     parser.add_argument("--work", type=Path, default=WORK)
     arguments = parser.parse_args()
-    name, batch_size, learning_rate, epochs = RUNS[arguments.objective]
+    name, begin, batch_size, learning_rate, epochs = RUNS[arguments.objective]
     work = arguments.work / name
     work.mkdir(parents=True, exist_ok=True)
 
     allowed = LeakFilter()
-    encoder = SentenceEncoder.load("course/bert-mini")
+    encoder = SentenceEncoder.load(begin)
     torch.manual_seed(0)
     encoder.max_seq_length = 128
     if arguments.objective == "softmax":
@@ -63,8 +66,10 @@ def main():
         texts = [(e.premise, e.hypothesis) for e in examples]
     else:
         examples, head, loss = nli_triplets(allowed), MultipleNegativesRankingLoss(), ranking_loss
-        if arguments.objective == "ranking":
+        if arguments.objective != "ranking-nli":
             examples += all_caption_pairs(allowed)
+        if arguments.objective == "mined":
+            examples = mined_triplets(examples, SentenceEncoder.load(minilm_folder()))
         texts = examples
     distinct = list({t for several in texts for t in several})
     tokens = dict(zip(distinct, map(len, encoder[0].tokenize(distinct)[0])))
@@ -81,7 +86,7 @@ def main():
             evaluators=[lambda m: {"stsb_dev_spearman_cosine": sts(m["encoder"])[sts.primary_metric]}],
             log=lambda entry: print(json.dumps(entry), file=log, flush=True), show_progress_bar=False,
         )  # fmt: skip
-    folder = model_folder(name) if arguments.objective != "ranking-nli" else work / "model"
+    folder = model_folder(name) if arguments.objective == "softmax" else work / "model"
     encoder.save(folder, half=True)
     if arguments.objective == "softmax":
         (folder / "softmax_head").mkdir()

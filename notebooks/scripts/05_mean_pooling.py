@@ -430,7 +430,7 @@ print("classifiers, SentEval    ", *senteval.values())
 assert sts_tasks["GloVe"] > sts_tasks["BERT"] and senteval["GloVe"] < senteval["BERT"]
 
 # %% [markdown]
-# The trained encoder, of the same size and pooling, is best at similarity, as in the paper, and at search; at clustering, barely. Unlike the paper, `[CLS]` is not far behind the mean, and the static average is last. Removing the mean vector moved all cosines, and did not improve their order. Do not compare the _values_ of the two charts: other pairs, other models.
+# The trained encoder, of the same size and pooling, is best at similarity, as in the paper, and by far at search and clustering. Unlike the paper, `[CLS]` is not far behind the mean, and the static average is last. Removing the mean vector moved all cosines, and did not improve their order. Do not compare the _values_ of the two charts: other pairs, other models.
 #
 # You will often read that BERT's average is "worse than GloVe". The last lines say what was measured: it holds for the plain _cosine_. With a classifier trained on top of the vectors (SentEval), BERT's average is the better one. The information is in it; the cosine does not show it.
 #

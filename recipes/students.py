@@ -1,0 +1,202 @@
+"""Smaller models and smaller vectors from a model that is there. Writes to data/results/12.csv.
+
+    COURSE_DATA=... python recipes/students.py layers        # all-MiniLM-L6-v2 with 3, 2 and 1 of its 6 layers
+    COURSE_DATA=... python recipes/students.py dimensions    # PCA, truncation, and a training that expects truncation
+    python recipes/students.py bundled                       # what notebook 12 trains, with other seeds
+
+layers: the evenly spaced layers that are kept run as they are, and after a short distillation: the mean squared difference
+of the student's vectors from the whole model's, on 8,000 caption, NLI, Tatoeba and Wikipedia sentences without a label.
+The word embeddings stay as they are. Speed is measured as in recipes/speed_and_quality.py: processor time on one thread,
+all models in turns.
+
+dimensions: vectors of all-MiniLM-L6-v2, and of bert-mini after the ranking loss on the pairs of recipes/negatives.py with
+and without MatryoshkaLoss around it, cut to their first numbers, or projected on the principal components of
+the 4,000 anchors of those pairs.
+
+Resumable: models lie in build/students. The teacher's vectors are those of `recipes/distillation.py --only-teacher`.
+"""
+
+import argparse
+import random
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from course_lib.data import load_nli, load_pairs, load_sts
+from course_lib.distillation import MatryoshkaLoss, MSELoss
+from course_lib.encoder import SentenceEncoder
+from course_lib.metrics import spearman
+from course_lib.losses import MultipleNegativesRankingLoss
+from course_lib.similarity import pairwise_cos_sim
+from course_lib.training import train
+from recipes import distillation, negatives
+from recipes.cards import model_folder, weights_sha256
+from recipes.negatives import miner_folder
+from recipes.pretraining_text import LeakFilter
+from recipes.results import data_sha256, record, row
+
+WORK, FILE, COMMAND = Path("build/students"), "12.csv", "python recipes/students.py"
+TEACHER = negatives.MINER
+DEPTHS, TEXTS, ROUNDS = (3, 2, 1), 8_000, 5
+DISTILLATION = dict(batch_size=64, learning_rate=5e-4, epochs=1)
+BUNDLED = dict(batch_size=32, learning_rate=1e-3, epochs=2)
+DIMS = (256, 128, 64, 32, 16, 8)
+STS = ("stsbenchmark/dev", "course/sts")
+
+
+def correlation(u: np.ndarray, v: np.ndarray, data: str) -> float:
+    """u, v: (pairs, dim), the vectors of both sides of an STS set."""
+    return spearman(pairwise_cos_sim(u, v).numpy(), [p.score for p in load_sts(data)])
+
+
+def both_sides(encoder: SentenceEncoder, data: str) -> tuple[np.ndarray, np.ndarray]:
+    pairs = load_sts(data)
+    return tuple(encoder.encode([getattr(p, side) for p in pairs], show_progress_bar=False) for side in ("sentence1", "sentence2"))
+
+
+# ---- fewer layers
+
+
+def spaced(count: int, of: int) -> list[int]:
+    """`count` of the layers 0..of - 1, evenly spaced; the first is always among them."""
+    return np.linspace(0, of - 1, count).round().astype(int).tolist()
+
+
+def distillation_data(work: Path) -> tuple[list[str], torch.Tensor]:
+    """TEXTS sentences and the teacher's vectors (texts, 384)."""
+    texts = [t for group in distillation.groups(LeakFilter()) for t in group]
+    wide = np.load(distillation.WORK / "teacher.npy", mmap_mode="r")
+    if len(wide) != len(texts):
+        raise ValueError(f"{distillation.WORK / 'teacher.npy'} has {len(wide)} vectors for {len(texts)} texts; run recipes/distillation.py --only-teacher")
+    chosen = sorted(random.Random(0).sample(range(len(texts)), TEXTS))
+    return [texts[k] for k in chosen], torch.from_numpy(wide[chosen].astype(np.float32))
+
+
+def distilled(depth: int, data: tuple[list[str], torch.Tensor], work: Path) -> SentenceEncoder:
+    folder = work / f"minilm-{depth}"
+    if not folder.exists():
+        texts, targets = data
+        student = SentenceEncoder.load(miner_folder())
+        student.keep_layers(spaced(depth, 6))
+        student.freeze(0)
+        student.max_seq_length, mse = 128, MSELoss()
+        train(student, lambda batch: mse(student([texts[k] for k in batch]), targets[batch]), list(range(len(texts))), **DISTILLATION,
+              checkpoint=work / f"minilm-{depth}.safetensors", checkpoint_every=25, log=lambda entry: print(depth, entry, flush=True), show_progress_bar=False)  # fmt: skip
+        student.save(folder, half=True)
+        (work / f"minilm-{depth}.safetensors").unlink()
+    return SentenceEncoder.load(folder, device="cpu", dtype="float32")
+
+
+def seconds_in_turns(encoders: dict[str, SentenceEncoder], texts: list[str], rounds: int = ROUNDS) -> dict[str, list[float]]:
+    """Processor seconds of encoding `texts`, one a round."""
+    seconds = {name: [] for name in encoders}
+    for _ in range(rounds + 1):
+        for name, encoder in encoders.items():
+            start = time.process_time()
+            encoder.encode(texts, show_progress_bar=False)
+            seconds[name].append(time.process_time() - start)
+    return {name: several[1:] for name, several in seconds.items()}  # the first round warms up
+
+
+def layers():
+    torch.set_num_threads(1)
+    whole = SentenceEncoder.load(miner_folder(), device="cpu", dtype="float32")
+    data = distillation_data(WORK) if any(not (WORK / f"minilm-{n}").exists() for n in DEPTHS) else None
+    students: dict[int, dict[str, SentenceEncoder]] = {6: {"whole": whole}}
+    for depth in DEPTHS:
+        cut = SentenceEncoder.load(miner_folder(), device="cpu", dtype="float32")
+        cut.keep_layers(spaced(depth, 6))
+        students[depth] = {"cut": cut, "distilled": distilled(depth, data, WORK)}
+    sts = load_sts("course/sts")
+    texts = [p.sentence1 for p in sts] + [p.sentence2 for p in sts]
+    seconds = seconds_in_turns({depth: list(kinds.values())[-1] for depth, kinds in students.items()}, texts)
+    sha, rows = weights_sha256(miner_folder()), []
+    for depth, kinds in students.items():
+        for kind, encoder in kinds.items():
+            measured = {("spearman", name): correlation(*both_sides(encoder, name), name) for name in STS}
+            measured["parameters", ""] = sum(p.numel() for p in encoder.parameters())
+            if kind != "cut":
+                measured["texts_per_second", "course/sts"] = len(texts) / statistics.median(seconds[depth])
+                measured["relative_speed", "course/sts"] = statistics.median(a / b for a, b in zip(seconds[6], seconds[depth]))
+            kept = " ".join(map(str, spaced(depth, 6)))
+            for (metric, name), value in measured.items():
+                rows.append(row("layers", TEACHER, name, metric, value, f"{COMMAND} layers", sum(seconds[depth]), n=depth, seed=0,
+                                setting=f"{kind}; layers {kept}", data_sha256=data_sha256(name) if name else "", model_sha256=sha))  # fmt: skip
+                print(depth, kind, name, metric, rows[-1]["value"], flush=True)
+    record(FILE, "layers", rows)
+
+
+def bundled():
+    """course/sbert-mini with its first layer only, taught by the whole of it on the sentences of the bundled NLI set and pairs."""
+    teacher = SentenceEncoder.load("course/sbert-mini", device="cpu", dtype="float32")
+    texts = [t for e in load_nli() for t in (e.premise, e.hypothesis)] + [t for pair in load_pairs() for t in pair]
+    texts, rows, mse = list(dict.fromkeys(texts)), [], MSELoss()
+    targets = torch.from_numpy(teacher.encode(texts, show_progress_bar=False))
+    for seed in negatives.SEEDS:
+        start, student = time.perf_counter(), SentenceEncoder.load("course/sbert-mini", device="cpu", dtype="float32")
+        student.keep_layers([0])
+        student.freeze(0)
+        train(student, lambda batch: mse(student([texts[k] for k in batch]), targets[batch]), list(range(len(texts))), seed=seed, show_progress_bar=False, **BUNDLED)
+        u, v = both_sides(student, "course/sts")
+        agreement = np.mean([pairwise_cos_sim(a, b).mean() for a, b in zip((u, v), both_sides(teacher, "course/sts"))])
+        for metric, value in (("spearman", correlation(u, v, "course/sts")), ("cosine_with_teacher", agreement)):
+            rows.append(row("bundled", "course/sbert-mini", "course/sts", metric, value, f"{COMMAND} bundled", time.perf_counter() - start, n=len(texts),
+                            seed=seed, setting="layers 0", data_sha256=data_sha256("course/sts"), model_sha256=weights_sha256(model_folder("sbert-mini"))))  # fmt: skip
+            print(seed, metric, rows[-1]["value"], flush=True)
+    record(FILE, "bundled", rows)
+
+
+# ---- shorter vectors
+
+
+def principal_components(vectors: np.ndarray) -> np.ndarray:
+    """(n, wide) -> (wide, wide): as columns the directions of greatest variance, the greatest first."""
+    return np.linalg.eigh(np.cov(vectors.astype(np.float64).T))[1][:, ::-1]
+
+
+def ranking_model(name: str, seed: int, work: Path) -> Path:
+    """The folder of bert-mini after the ranking loss on the pairs of negatives.py; "matryoshka": with MatryoshkaLoss around it."""
+    if name == "ranking":
+        return negatives.trained("none", seed)
+    folder = work / f"matryoshka-{seed}"
+    if not folder.exists():
+        pairs, encoder = negatives.training_pairs(), SentenceEncoder.load(negatives.START)
+        encoder.max_seq_length, loss = 128, MatryoshkaLoss(MultipleNegativesRankingLoss(), DIMS)
+        train(encoder, lambda batch: loss(*encoder([p[1] for p in batch] + [p[2] for p in batch]).chunk(2)), pairs, **negatives.SETTINGS,
+              seed=seed, checkpoint=work / f"matryoshka-{seed}.safetensors", checkpoint_every=25, log=lambda entry: print(name, seed, entry, flush=True),
+              show_progress_bar=False)  # fmt: skip
+        encoder.save(folder)
+        (work / f"matryoshka-{seed}.safetensors").unlink()
+    return folder
+
+
+def dimensions():
+    rows, anchors = [], [p[1] for p in negatives.training_pairs()]
+    models = [(TEACHER, 0), *((name, seed) for name in ("ranking", "matryoshka") for seed in negatives.SEEDS)]
+    for name, seed in models:
+        start = time.perf_counter()
+        folder = miner_folder() if name == TEACHER else ranking_model(name, seed, WORK)
+        encoder = SentenceEncoder.load(folder, device="cpu", dtype="float32")
+        axes = principal_components(encoder.encode(anchors, show_progress_bar=False))
+        u, v = both_sides(encoder, "stsbenchmark/dev")
+        for dim in (u.shape[1], *(d for d in DIMS if d < u.shape[1])):
+            for kind, first, second in (("first numbers", u, v), ("principal components", u @ axes, v @ axes)):
+                value = correlation(first[:, :dim], second[:, :dim], "stsbenchmark/dev")
+                rows.append(row("dimensions", name, "stsbenchmark/dev", "spearman", value, f"{COMMAND} dimensions", time.perf_counter() - start,
+                                n=dim, seed=seed, setting=kind, data_sha256=data_sha256("stsbenchmark/dev"), model_sha256=weights_sha256(folder)))  # fmt: skip
+        print(name, seed, *(f"{r['setting'][0]}{r['n']} {r['value']}" for r in rows if (r["model"], r["seed"]) == (name, seed)), flush=True)
+        record(FILE, "dimensions", rows)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("layers", "dimensions", "bundled"))
+    WORK.mkdir(parents=True, exist_ok=True)
+    {"layers": layers, "dimensions": dimensions, "bundled": bundled}[parser.parse_args().what]()
+
+
+if __name__ == "__main__":
+    main()
