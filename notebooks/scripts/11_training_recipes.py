@@ -121,7 +121,7 @@ with elsewhere() as folder:
     before = {name: p.detach().clone() for name, p in library.named_parameters()}
     train_dataloader = DataLoader(examples, shuffle=True, batch_size=16)
     train_loss = losses.CosineSimilarityLoss(library)
-    library.fit([(train_dataloader, train_loss)], epochs=1, warmup_steps=100)
+    library.fit([(train_dataloader, train_loss)], epochs=1, warmup_steps=100, show_progress_bar=False)
     saved = list(folder.rglob("*.safetensors"))
 
 change = max((before[name] - p).abs().max().item() for name, p in library.named_parameters())
