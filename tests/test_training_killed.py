@@ -20,6 +20,7 @@ from course_lib import training_checkpoint
 from course_lib.bert import BertConfig, BertForMaskedLM, mask_tokens
 from course_lib.training import train
 
+pytestmark = pytest.mark.skipif("COURSE_FORKS" not in os.environ, reason="test_forks.py runs these in a process of their own")
 torch.optim.AdamW([nn.Parameter(torch.ones(1))])  # imports what optimisers need, seconds long, once for all the children
 
 
