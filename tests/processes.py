@@ -7,6 +7,9 @@ import traceback
 import pytest
 
 
+trains_in_forks = pytest.mark.skipif("COURSE_FORKS" not in os.environ, reason="test_forks.py runs these in a process of their own")
+
+
 def start(function, *arguments) -> int:
     """Run the function in a child process; its id."""
     if sys.platform != "linux":  # Windows cannot fork, and macOS's frameworks end a forked process that uses them

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from processes import start, wait
+from processes import start, trains_in_forks, wait
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -23,6 +23,7 @@ from course_lib.distributed import gather, processes, said_by_first, shared, tot
 from course_lib.losses import MultipleNegativesRankingLoss
 from course_lib.training import train
 
+pytestmark = trains_in_forks
 torch.optim.AdamW([nn.Parameter(torch.ones(1))])  # imports what optimisers need, seconds long, once for all the children
 LOOPBACK = {"linux": "lo", "darwin": "lo0"}.get(sys.platform)
 
