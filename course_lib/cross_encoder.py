@@ -24,12 +24,12 @@ from tqdm.auto import tqdm
 from course_lib.checkpoints import atomic_folder, read_json, resolve, write_json
 from course_lib.devices import pick_device, pick_dtype
 from course_lib.heads import BertForSequenceClassification
-from course_lib.inference import for_inference, token_batches, weights_key
+from course_lib.inference import PreparedCopy, token_batches
 from course_lib.modules import activation_path, read_activation
 from course_lib.tokenization import TOKENIZER_FILES, read_tokenizer, save_tokenizer, tokenize_pairs
 
 
-class CrossEncoder(nn.Module):
+class CrossEncoder(PreparedCopy, nn.Module):
     """A BERT with a classification head, and its tokenizer.
 
     max_seq_length: tokens a pair may have, [CLS] and both [SEP] included; a longer pair loses tokens from the end of its
@@ -47,14 +47,6 @@ class CrossEncoder(nn.Module):
         self.max_seq_length = min(max_seq_length or model.config.max_position_embeddings, model.config.max_position_embeddings)
         self.activation_fn = activation_fn or (nn.Sigmoid() if model.num_labels == 1 else nn.Identity())
         self.tokenizer_files = tokenizer_files or {}
-        self._prepared: tuple | None = None
-
-    def __getstate__(self) -> dict:
-        return self.__dict__ | {"_prepared": None}  # copies and pickles make their own
-
-    def train(self, mode: bool = True):
-        self._prepared = None  # weights are about to change, or have changed
-        return super().train(mode)
 
     # ---- folders
 
@@ -157,7 +149,7 @@ class CrossEncoder(nn.Module):
             places.setdefault(tuple(pair), []).append(total - 1)
         targets = list(places.values())
         ids, types = tokenize_pairs(self.tokenizer, list(places), self.max_seq_length)
-        bert, rows = self._bert_for_inference(), torch.empty(total, self.num_labels)
+        bert, rows = self.prepared(self.model.bert, pick_dtype(self.dtype, self.device)), torch.empty(total, self.num_labels)
         with tqdm(total=total, desc="predict", unit="pair", delay=4 if show_progress_bar is None else 0, disable=show_progress_bar is False) as progress:
             for batch in token_batches([len(i) for i in ids], batch_tokens or (2048 if self.device.type == "cpu" else 32_768)):
                 input_ids, lengths, token_type_ids = self._packed(ids, types, batch)
@@ -168,14 +160,6 @@ class CrossEncoder(nn.Module):
         scores = (activation_fn or self.activation_fn)(rows)  # (pairs, num_labels)
         scores = (scores.squeeze(1) if self.num_labels == 1 else scores).numpy()
         return scores[0] if one else scores
-
-    def _bert_for_inference(self) -> nn.Module:
-        """BERT prepared in `dtype`; prepared anew when a weight was changed or moved."""
-        dtype = pick_dtype(self.dtype, self.device)
-        key = (dtype, *weights_key(self.model.bert))
-        if self._prepared is None or self._prepared[0] != key:
-            self._prepared = (key, for_inference(self.model.bert, dtype))
-        return self._prepared[1]
 
     def rank(self, query: str, documents: Sequence[str], top_k: int | None = None, return_documents: bool = False, **options) -> list[dict]:
         """Documents by their score with the query, best first: [{"corpus_id": place in `documents`, "score": ...}, ...].

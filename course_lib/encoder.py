@@ -24,14 +24,14 @@ from tqdm.auto import tqdm
 from course_lib import similarity as similarities
 from course_lib.checkpoints import DEFAULT, atomic_folder, read_json, resolve, write_json
 from course_lib.devices import pick_device, pick_dtype
-from course_lib.inference import for_inference, token_batches, weights_key
+from course_lib.inference import PreparedCopy, token_batches
 from course_lib.modules import load_modules, output_dim, save_modules
 from course_lib.transformer import TokenEmbeddings, Transformer
 
 WINDOW = 16_384  # texts of a generator that are read, sorted and encoded together
 
 
-class SentenceEncoder(nn.Sequential):
+class SentenceEncoder(PreparedCopy, nn.Sequential):
     """Modules in sequence, from a list of texts to a tensor (texts, dim).
 
     modules: Transformer and Pooling, or StaticEmbedding, then any Dense and Normalize.
@@ -50,14 +50,6 @@ class SentenceEncoder(nn.Sequential):
         output_dim(self)  # raises where modules do not fit each other
         self.default_prompt_name = default_prompt_name
         self.similarity_fn_name, self.truncate_dim, self.dtype = similarity_fn_name, truncate_dim, dtype
-        self._prepared: tuple | None = None
-
-    def __getstate__(self) -> dict:
-        return self.__dict__ | {"_prepared": None}  # copies and pickles make their own
-
-    def train(self, mode: bool = True):
-        self._prepared = None  # weights are about to change, or have changed
-        return super().train(mode)
 
     # ---- folders
 
@@ -145,15 +137,10 @@ class SentenceEncoder(nn.Sequential):
         return len(self[0].tokenize([prompt])[0][0]) - 1 if prompt else 0
 
     def _modules_for_inference(self) -> list[nn.Module]:
-        """The modules with the model prepared in `dtype`; prepared anew when a weight was changed or moved."""
-        dtype = pick_dtype(self.dtype, self.device)
-        first = self[0]
-        if not isinstance(first, Transformer):
+        """The modules with the model prepared in `dtype`."""
+        if not isinstance(self[0], Transformer):
             return list(self)
-        key = (dtype, *weights_key(first))
-        if self._prepared is None or self._prepared[0] != key:
-            self._prepared = (key, for_inference(first.model, dtype))
-        prepared = self._prepared[1]
+        prepared = self.prepared(self[0].model, pick_dtype(self.dtype, self.device))
         return [lambda ids, lengths, prompt: TokenEmbeddings(prepared(ids, lengths), lengths, prompt), *list(self)[1:]]
 
     def encode(self, sentences: str | Iterable[str], prompt_name: str | None = None, prompt: str | None = None, *,

@@ -90,6 +90,26 @@ def weights_key(model: nn.Module) -> tuple:
     return (*((id(p), p.data_ptr(), p._version) for p in model.parameters()), *ends)
 
 
+class PreparedCopy:
+    """For a module that encodes with a prepared copy of a model inside it: keeps the copy until a weight changes or moves."""
+
+    _prepared: tuple | None = None
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_prepared": None}  # copies and pickles make their own
+
+    def train(self, mode: bool = True):
+        self._prepared = None  # weights are about to change, or have changed
+        return super().train(mode)
+
+    def prepared(self, model: nn.Module, dtype: torch.dtype) -> nn.Module:
+        """`for_inference(model, dtype)`, made anew only where it is out of date."""
+        key = (dtype, *weights_key(model))
+        if self._prepared is None or self._prepared[0] != key:
+            self._prepared = (key, for_inference(model, dtype))
+        return self._prepared[1]
+
+
 def token_batches(lengths: list[int], batch_tokens: int) -> Iterator[list[int]]:
     """Indices sorted by length, longest first, in lists of at most `batch_tokens` tokens (or one longer text)."""
     batch, tokens = [], 0
