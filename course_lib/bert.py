@@ -1,9 +1,8 @@
 """A minimal BERT, packed.
 
-One file, the whole model (Devlin et al. 2019, arXiv 1810.04805): embeddings, self-attention, feed-forward, and the head
-that guesses masked words. It computes what `transformers.BertModel` computes, on the same weights under the same names,
-but without padding. A batch is *packed*: the tokens of all sentences lie one after the other in a `(tokens, hidden)`
-matrix, and `lengths` says where each sentence ends:
+One file, the whole model (Devlin et al. 2019, arXiv 1810.04805): embeddings, self-attention, feed-forward. It computes
+what `transformers.BertModel` computes, on the same weights under the same names, but without padding. A batch is *packed*:
+the tokens of all sentences lie one after the other in a `(tokens, hidden)` matrix, and `lengths` says where each ends:
 
     lengths = [3, 3, 5]     tokens:  a a a b b b c c c c c
 
@@ -12,8 +11,8 @@ most of the work, and none of it is spent on `[PAD]`. Only attention and positio
 *runs* of neighbours of equal length, which need no mask: whoever sorts a batch by length gets few runs and large matrix
 products, but any order is right.
 
-Left out on purpose: decoding with a cache, cross-attention, relative positions, next-sentence prediction, and padding
-itself. For other architectures `transformer.py` uses `transformers.AutoModel`.
+Left out on purpose: decoding with a cache, cross-attention, relative positions, and padding itself. masked_lm.py adds the
+head it is pre-trained with. For other architectures `transformer.py` uses `transformers.AutoModel`.
 """
 
 import math
@@ -212,46 +211,3 @@ class BertModel(nn.Module):
         for layer in self.encoder["layer"]:
             x = layer(x, batch_runs)
         return x
-
-
-class BertForMaskedLM(nn.Module):
-    """BERT with the head it is pre-trained with: guess the token at each chosen position.
-
-    The output layer is the word embedding matrix itself, turned round (*tied*), plus a bias.
-    """
-
-    def __init__(self, config: BertConfig):
-        super().__init__()
-        self.config = config
-        self.bert = BertModel(config)
-        dense, norm = Linear(config.hidden_size, config.hidden_size), nn.LayerNorm(config.hidden_size, config.layer_norm_eps)
-        self.cls = nn.ModuleDict(
-            {"predictions": nn.ModuleDict({"transform": nn.ModuleDict({"dense": dense, "LayerNorm": norm})})}
-        )
-        self.cls["predictions"].register_parameter("bias", nn.Parameter(torch.zeros(config.vocab_size)))
-        initialize(self.cls, config.initializer_range)
-
-    def logits(self, hidden: Tensor) -> Tensor:
-        """(positions, hidden) -> (positions, vocabulary)."""
-        head = self.cls["predictions"]
-        x = ACTIVATIONS[self.config.hidden_act](head["transform"]["dense"](hidden))
-        return F.linear(head["transform"]["LayerNorm"](x), self.bert.embeddings.word_embeddings.weight, head.bias)
-
-    def forward(self, input_ids: Tensor, lengths: list[int], positions: Tensor) -> Tensor:
-        """Logits (positions, vocabulary) at the chosen packed positions only: the head is as wide as the vocabulary."""
-        return self.logits(self.bert(input_ids, lengths)[positions])
-
-
-def mask_tokens(input_ids: Tensor, candidates: Tensor, count: int, mask_token_id: int, vocab_size: int):
-    """Choose `count` of the `candidates` (packed positions, int64) for the model to guess, and hide them.
-
-    Of the chosen, 80% become [MASK], 10% a random token, 10% stay (Devlin et al. 2019, section 3.1), so that the model
-    cannot rely on seeing [MASK]. Uses torch's global random state. Returns (masked ids, positions, true ids).
-    """
-    positions = candidates[torch.randperm(len(candidates))[:count]]
-    labels = input_ids[positions]
-    dice = torch.rand(len(positions))
-    replacement = torch.where(dice < 0.8, mask_token_id, torch.where(dice < 0.9, torch.randint(vocab_size, dice.shape), labels))
-    masked = input_ids.clone()
-    masked[positions] = replacement
-    return masked, positions, labels

@@ -6,8 +6,7 @@
 
     classifier = BertForSequenceClassification.load("course/bert-mini", num_labels=6)   # the same core, a new head
 
-The masked language model itself is in bert.py, since its output layer is BERT's own word embeddings. Folders are those
-of transformers.
+The masked language model itself is in masked_lm.py. Folders are those of transformers.
 
 Left out on purpose: heads that label every token or mark an answer's span, regression, several labels at once.
 """
@@ -19,8 +18,9 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from course_lib.bert import BertConfig, BertForMaskedLM, BertModel, initialize
+from course_lib.bert import BertConfig, BertModel, initialize
 from course_lib.checkpoints import read_json, read_weights, resolve, save_tensors, write_json
+from course_lib.masked_lm import BertForMaskedLM
 from course_lib.tokenization import read_tokenizer, tokenize
 from course_lib.transformer import load_bert
 

@@ -18,9 +18,10 @@ import torch.nn.functional as F
 from tokenizers import BertWordPieceTokenizer, Tokenizer
 from tokenizers.processors import TemplateProcessing
 
-from course_lib.bert import BertConfig, BertForMaskedLM, mask_tokens
+from course_lib.bert import BertConfig
 from course_lib.checkpoints import atomic_folder, save_tensors, write_json
 from course_lib.encoder import SentenceEncoder
+from course_lib.masked_lm import BertForMaskedLM, mask_tokens
 from course_lib.modules import Pooling, Transformer
 from course_lib.training import train
 from recipes.cards import model_folder, weights_sha256, write_facts

@@ -8,9 +8,10 @@ import torch
 import transformers
 from torch import nn
 
-from course_lib.bert import BertConfig, BertForMaskedLM, BertModel, mask_tokens, runs
+from course_lib.bert import BertConfig, BertModel, runs
 from course_lib.checkpoints import read_json, read_weights
 from course_lib.inference import FusedSelfAttention, PackedLinear, for_inference
+from course_lib.masked_lm import BertForMaskedLM, mask_tokens
 from course_lib.transformer import load_bert
 
 

@@ -12,15 +12,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from processes import start, wait
+from processes import start, trains_in_forks, wait
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from course_lib import training_checkpoint
-from course_lib.bert import BertConfig, BertForMaskedLM, mask_tokens
+from course_lib.bert import BertConfig
+from course_lib.masked_lm import BertForMaskedLM, mask_tokens
 from course_lib.training import train
 
-pytestmark = pytest.mark.skipif("COURSE_FORKS" not in os.environ, reason="test_forks.py runs these in a process of their own")
+pytestmark = trains_in_forks
 torch.optim.AdamW([nn.Parameter(torch.ones(1))])  # imports what optimisers need, seconds long, once for all the children
 
 

@@ -162,7 +162,8 @@ import math
 
 import torch.nn.functional as F
 
-from course_lib.bert import BertConfig, BertForMaskedLM, mask_tokens
+from course_lib.bert import BertConfig
+from course_lib.masked_lm import BertForMaskedLM, mask_tokens
 from course_lib.training import train
 
 special = torch.tensor([vocabulary["[CLS]"], vocabulary["[SEP]"]])
