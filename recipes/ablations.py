@@ -39,7 +39,7 @@ from course_lib.modules import Pooling
 from course_lib.training import train
 from recipes.cards import weights_sha256
 from recipes.pretraining_text import LeakFilter
-from recipes.results import data_sha256, read_rows, record, row
+from recipes.results import append, data_sha256, read_rows, row
 from recipes.sentence_pairs import NLI_SETS, nli_examples
 from recipes.siamese import softmax_loss
 
@@ -166,9 +166,8 @@ def main():
     minutes = parser.parse_args().minutes
     done = {(r["experiment"], r["setting"], r["seed"]) for r in read_rows(FILE)}
     for rows in run_all(done, minutes):
-        experiment = rows[0]["experiment"]
-        record(FILE, experiment, [r for r in read_rows(FILE) if r["experiment"] == experiment] + rows)
-        print(experiment, rows[0]["setting"], "seed", rows[0]["seed"], {r["data"]: r["value"] for r in rows}, f"{float(rows[0]['seconds']):.0f} s", flush=True)
+        append(FILE, rows)
+        print(rows[0]["experiment"], rows[0]["setting"], "seed", rows[0]["seed"], {r["data"]: r["value"] for r in rows}, f"{float(rows[0]['seconds']):.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ from recipes.pretraining_text import LeakFilter, articles, sentences_of
 from recipes.quality import quality
 from recipes.results import data_sha256, record, row
 from recipes.sentence_pairs import CAPTION_SETS, NLI_SETS
-from recipes.speed_and_quality import minilm_folder
+from recipes.minilm import minilm_folder
 
 COMMAND = "python recipes/distillation.py"
 WORK = Path("build/distillation")

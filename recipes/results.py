@@ -43,3 +43,8 @@ def record(file: str, experiment: str, rows: list[dict]):
     """Put `rows` in the place of those that `experiment` had."""
     kept = [r for r in read_rows(file) if r["experiment"] != experiment]
     write_csv(RESULTS / file, sorted(kept + rows, key=lambda r: r["experiment"]))
+
+
+def append(file: str, rows: list[dict]):
+    """Put `rows`, all of one experiment, after those that it has."""
+    record(file, rows[0]["experiment"], [r for r in read_rows(file) if r["experiment"] == rows[0]["experiment"]] + rows)

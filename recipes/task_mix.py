@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 import torch
+from torch import Tensor
 
 from course_lib.data import load_questions
 from course_lib.encoder import SentenceEncoder
@@ -47,6 +48,12 @@ def duplicates(count: int = 600) -> Task:
     return lambda encoder: evaluator(encoder)["cosine_ap"]
 
 
+def class_mean_accuracy(known: Tensor, labels: Tensor, asked: Tensor, answers: Tensor) -> float:
+    """Share of the unit vectors `asked` (m, dim) whose nearest class mean of `known` (n, dim), by cosine, has the right label."""
+    means = torch.stack([known[labels == i].mean(0) for i in range(int(labels.max()) + 1)])  # (classes, dim)
+    return (cos_sim(asked, means).argmax(1) == answers).double().mean().item()
+
+
 def nearest_mean(labels: Sequence[str], texts: Sequence[str], known: int = 300) -> Task:
     """Of 2 * `known` texts drawn at random, half give each class its mean; the others are asked which mean is nearest."""
     chosen = random.Random(0).sample(range(len(texts)), 2 * known)
@@ -55,8 +62,7 @@ def nearest_mean(labels: Sequence[str], texts: Sequence[str], known: int = 300) 
 
     def accuracy(encoder: SentenceEncoder) -> float:
         vectors = encoder.encode([texts[i] for i in chosen], normalize_embeddings=True, convert_to_tensor=True, show_progress_bar=False)
-        means = torch.stack([vectors[:known][classes[:known] == i].mean(0) for i in range(len(names))])  # (classes, dim)
-        return (cos_sim(vectors[known:], means).argmax(1) == classes[known:]).double().mean().item()
+        return class_mean_accuracy(vectors[:known], classes[:known], vectors[known:], classes[known:])
 
     return accuracy
 

