@@ -158,8 +158,8 @@ def load_questions(name: str | Path = "course/questions") -> list[Question]:
     return questions
 
 
-def load_retrieval(name: str | Path = "scifact", split: str = "test") -> tuple[dict[str, str], dict[str, str], dict[str, set[str]]]:
-    """Queries, corpus and answers of a folder in BEIR's format: ({id: text}, {id: text}, {query's id: ids of documents}).
+def load_retrieval(name: str | Path = "scifact", split: str = "test") -> tuple[dict[str, str], dict[str, str], dict[str, dict[str, int]]]:
+    """Queries, corpus and answers of a folder in BEIR's format: ({id: text}, {id: text}, {query's id: {document's id: grade}}).
 
     The folder holds corpus.jsonl (_id, title, text), queries.jsonl (_id, text) and qrels/test.tsv (query-id, corpus-id, score),
     each perhaps .gz. A document's text is title and text with a blank between. Answers are the rows of `split` with a score
@@ -169,7 +169,7 @@ def load_retrieval(name: str | Path = "scifact", split: str = "test") -> tuple[d
     """
     folder = find_folder(name)
     corpus, queries = (read_texts(plain_or_packed(folder / file)) for file in ("corpus.jsonl", "queries.jsonl"))
-    path, relevant = plain_or_packed(folder / "qrels" / f"{split}.tsv"), defaultdict(set)
+    path, relevant = plain_or_packed(folder / "qrels" / f"{split}.tsv"), defaultdict(dict)
     for line, (query, document, score) in read_tsv(path, "query-id", "corpus-id", "score"):
         if not re.fullmatch(r"-?\d+", score):
             raise ValueError(f"{path}, line {line}: the score {score!r} is not a whole number")
@@ -177,7 +177,7 @@ def load_retrieval(name: str | Path = "scifact", split: str = "test") -> tuple[d
             raise ValueError(f"{path}, line {line}: there is no {'document' if query in queries else 'query'} with the id "
                              f"{document if query in queries else query!r}")
         if int(score) > 0:
-            relevant[query].add(document)
+            relevant[query][document] = int(score)
     return {query: text for query, text in queries.items() if query in relevant}, corpus, dict(relevant)
 
 

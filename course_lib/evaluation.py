@@ -132,8 +132,8 @@ class InformationRetrievalEvaluator:
     Called with a model, ranks the whole corpus for each query, exactly, and returns the means of `metrics.ranking_metrics`:
     cosine_accuracy@1, cosine_precision@10, cosine_recall@10, cosine_ndcg@10, cosine_mrr@10, cosine_map@100 and more.
 
-    queries, corpus: from ids to texts; relevant: from queries' ids to the ids of their documents (`data.load_retrieval` reads
-        all three). Queries without relevant documents are left out, and so are answers to queries that are not there.
+    queries, corpus: from ids to texts; relevant: from queries' ids to the ids of their documents, or from these to
+        grades (`data.load_retrieval` reads all three). Queries without relevant documents are left out, and so are answers to queries that are not there.
     similarity_fn_name: "cosine", "dot", "euclidean" or "manhattan".
     at_k: for each measure the numbers of first documents it looks at.
     ValueError where no query is left, where the corpus lacks a relevant document, and for an unknown measure.
@@ -141,14 +141,14 @@ class InformationRetrievalEvaluator:
     (search.py), the vectors are: 150 MB for 100,000 texts and 384 dimensions.
     """
 
-    def __init__(self, queries: Mapping[str, str], corpus: Mapping[str, str], relevant: Mapping[str, Collection[str]], name: str = "",
+    def __init__(self, queries: Mapping[str, str], corpus: Mapping[str, str], relevant: Mapping[str, Collection[str] | Mapping[str, int]], name: str = "",
                  similarity_fn_name: str = "cosine", at_k: Mapping[str, Sequence[int]] = AT_K):  # fmt: skip
         for query, documents in relevant.items():
-            if isinstance(documents, (str, Mapping)):
-                raise TypeError(f"relevant[{query!r}] is {documents!r}; expected a set of ids of documents")
+            if isinstance(documents, str):
+                raise TypeError(f"relevant[{query!r}] is {documents!r}; expected a set of ids of documents, or a mapping from them to grades")
         if similarity_fn_name not in SIMILARITY_FUNCTIONS:
             raise ValueError(f"similarity_fn_name is {similarity_fn_name!r}; expected one of {list(SIMILARITY_FUNCTIONS)}")
-        self.relevant = {query: set(relevant[query]) for query in queries if relevant.get(query)}
+        self.relevant = {query: relevant[query] for query in queries if relevant.get(query)}
         self.queries = {query: queries[query] for query in self.relevant}
         self.corpus = dict(sorted(corpus.items()))  # by id: the smaller one first among equals
         if missing := sorted({document for documents in self.relevant.values() for document in documents} - set(corpus)):

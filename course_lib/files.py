@@ -5,7 +5,7 @@ A name is one of
     snli/train, stsbenchmark/dev, ...      a file of the folder named by the environment variable COURSE_DATA:
                                            snli/train.tsv or snli/train.tsv.gz
     any path                               that file
-    scifact                                of retrieval sets, a folder: below COURSE_DATA, or any path (`find_folder`)
+    course/help, scifact                   of retrieval sets, a folder: of data/, below COURSE_DATA, or any path (`find_folder`)
 and a file is UTF-8 text, plain or .gz: a header, tab-separated columns, no quoting. Columns are found by
 their name in the header; others are ignored. A row with too few or too many columns raises ValueError with
 file and line.
@@ -79,8 +79,10 @@ def find(name: str | Path) -> Path:
 
 
 def find_folder(name: str | Path) -> Path:
-    """The folder of a retrieval set: a folder, or a name below COURSE_DATA. FileNotFoundError says where it was looked for."""
+    """The folder of a retrieval set: "course/...", a folder, or a name below COURSE_DATA. FileNotFoundError says where it was looked for."""
     root = os.environ.get("COURSE_DATA")
+    if str(name).startswith("course/") and (folder := _COURSE / str(name).removeprefix("course/")).is_dir():
+        return folder
     for folder in [Path(name), *([Path(root, name)] if root else [])]:
         if folder.is_dir():
             return folder

@@ -102,23 +102,24 @@ def _middle(higher: np.ndarray, lower: np.ndarray) -> np.ndarray:
 AT_K = {"accuracy": (1, 3, 5, 10), "precision": (1, 3, 5, 10), "recall": (1, 3, 5, 10), "ndcg": (10,), "mrr": (10,), "map": (100,)}
 
 
-def ranking_metrics(rankings: Mapping[str, Sequence[str]], relevant: Mapping[str, Collection[str]],
+def ranking_metrics(rankings: Mapping[str, Sequence[str]], relevant: Mapping[str, Collection[str] | Mapping[str, int]],
                     at_k: Mapping[str, Sequence[int]] = AT_K) -> dict[str, float]:
     """Mean over the queries of measures of their first k documents, 0..1: {"accuracy@1": ..., "ndcg@10": ...}.
 
-    rankings: for each query's id the ids of documents, best first; relevant: the ids of those it should find.
+    rankings: for each query's id the ids of documents, best first; relevant: the ids of those it should find, or a mapping
+        from their ids to grades, of which those above 0 are relevant. Without grades all are worth 1. Only ndcg looks at them.
         accuracy     is there a relevant one?
         precision    the share of the k places that hold a relevant one; empty places count
         recall       the share of the relevant ones that are there
         mrr          1 / rank of the first relevant one, 0 without (Voorhees 1999, TREC-8)
-        ndcg         sum of 1 / log2(1 + rank) over the relevant ones, divided by what the best order would give (Järvelin &
-                     Kekäläinen 2002)
+        ndcg         sum of grade / log2(1 + rank) over the relevant ones, divided by what the best order would give (Järvelin
+                     & Kekäläinen 2002; trec_eval and BEIR take the grade itself, as here, others 2 ** grade - 1)
         map          the precision at the rank of each relevant one, summed, divided by min(k, relevant ones)
     Queries without relevant documents count in no mean. ValueError where that leaves none, for an unknown measure or k
     below 1, and for a ranking that names a document twice.
     """
-    if unknown := [name for name in at_k if name not in _RANKING]:
-        raise ValueError(f"no measure {', '.join(unknown)}; there are {', '.join(_RANKING)}")
+    if unknown := [name for name in at_k if name not in AT_K]:
+        raise ValueError(f"no measure {', '.join(unknown)}; there are {', '.join(AT_K)}")
     wanted = [(name, k) for name, ks in at_k.items() for k in ks]
     if not wanted or min(k for _, k in wanted) < 1:
         raise ValueError(f"expected a k of at least 1 for some measure, got {dict(at_k)}")
@@ -126,9 +127,12 @@ def ranking_metrics(rankings: Mapping[str, Sequence[str]], relevant: Mapping[str
     for query, ranking in rankings.items():
         if len(set(ranking)) < len(ranking):
             raise ValueError(f"the ranking of query {query!r} names a document twice")
-        if answers := set(relevant.get(query, ())):
-            hits = np.array([document in answers for document in ranking], dtype=bool)  # (documents,)
-            rows.append([_RANKING[name](hits[:k], k, len(answers)) for name, k in wanted])
+        answers = relevant.get(query, ())
+        grades = {document: grade for document, grade in answers.items() if grade > 0} if isinstance(answers, Mapping) else dict.fromkeys(answers, 1)
+        if grades:
+            gains = np.array([grades.get(document, 0) for document in ranking], dtype=float)  # (documents,)
+            best = np.array(sorted(grades.values(), reverse=True), dtype=float)  # (relevant ones,)
+            rows.append([_ndcg(gains[:k], best[:k]) if name == "ndcg" else _RANKING[name](gains[:k] > 0, k, len(best)) for name, k in wanted])
     if not rows:
         raise ValueError(f"none of the {len(rankings)} queries has a relevant document")
     return {f"{name}@{k}": float(mean) for (name, k), mean in zip(wanted, np.mean(rows, axis=0))}
@@ -138,9 +142,9 @@ def _mrr(hits: np.ndarray, k: int, total: int) -> float:
     return 1 / (hits.argmax() + 1) if hits.any() else 0.0
 
 
-def _ndcg(hits: np.ndarray, k: int, total: int) -> float:
-    discounts = 1 / np.log2(np.arange(2, k + 2))  # (k,): of rank 1, 2, ...
-    return discounts[: len(hits)][hits].sum() / discounts[:total].sum()
+def _ndcg(gains: np.ndarray, best: np.ndarray) -> float:
+    """gains: (up to k,), grades of the documents found; best: (up to k,), those of the best order."""
+    return (gains / np.log2(np.arange(2, len(gains) + 2))).sum() / (best / np.log2(np.arange(2, len(best) + 2))).sum()
 
 
 def _average_precision(hits: np.ndarray, k: int, total: int) -> float:
@@ -152,5 +156,5 @@ _RANKING = {  # hits: (up to k,), is the document at this rank relevant?; total:
     "accuracy": lambda hits, k, total: float(hits.any()),
     "precision": lambda hits, k, total: hits.sum() / k,
     "recall": lambda hits, k, total: hits.sum() / total,
-    "ndcg": _ndcg, "mrr": _mrr, "map": _average_precision,
+    "mrr": _mrr, "map": _average_precision,
 }  # fmt: skip

@@ -171,8 +171,8 @@ def test_retrieval(beir, ending, root):
     queries, corpus, relevant = data.load_retrieval(folder)
     assert queries == {"q1": "one", "3": "three"}  # q2 has no answer with a score above 0
     assert corpus == {"d1": "Ü a", "d2": "b", "3": "c"}
-    assert relevant == {"3": {"d1"}, "q1": {"d1", "3"}}
-    assert data.load_retrieval(folder, "dev") == ({"q2": "two"}, corpus, {"q2": {"d1"}})
+    assert relevant == {"3": {"d1": 1}, "q1": {"d1": 2, "3": 1}}
+    assert data.load_retrieval(folder, "dev") == ({"q2": "two"}, corpus, {"q2": {"d1": 1}})
     assert folder == root / "set" and data.load_retrieval("set") == (queries, corpus, relevant)  # below COURSE_DATA
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from sentence_transformers.sentence_transformer.evaluation import BinaryClassificationEvaluator, InformationRetrievalEvaluator
-from sklearn.metrics import average_precision_score, f1_score, matthews_corrcoef, precision_score, recall_score
+from sklearn.metrics import average_precision_score, f1_score, matthews_corrcoef, ndcg_score, precision_score, recall_score
 
 from course_lib.metrics import AT_K, binary_classification, pearson, ranking_metrics, spearman
 
@@ -131,6 +131,25 @@ def test_rankings_by_hand():
     assert found == pytest.approx({
         "accuracy@1": 0, "accuracy@2": 1, "precision@4": 1 / 2, "precision@8": 1 / 4, "recall@4": 2 / 3, "mrr@1": 0, "mrr@4": 1 / 2,
         "ndcg@4": (1 / np.log2(3) + 1 / np.log2(5)) / (1 + 1 / np.log2(3) + 1 / 2), "map@2": 1 / 4, "map@4": (1 / 2 + 2 / 4) / 3})  # fmt: skip
+
+
+def test_grades_equal_scikit_learn():
+    generator = np.random.default_rng(0)
+    grades, found = {}, {}
+    for q in range(20):
+        documents = [f"d{i}" for i in range(30)]
+        grades[q], found[q] = dict(zip(documents, generator.integers(0, 4, 30).tolist())), generator.permutation(documents)[:17].tolist()
+    ours = [ranking_metrics({q: found[q]}, grades, {"ndcg": [1, 5, 10, 17]}) for q in found]
+    for k in (1, 5, 10, 17):
+        truth, scores = ([[table[d] for d in grades[q]] for q, table in of.items()]
+                         for of in (grades, {q: {d: 99 - found[q].index(d) if d in found[q] else 0 for d in grades[q]} for q in found}))  # fmt: skip
+        assert [one[f"ndcg@{k}"] for one in ours] == pytest.approx([ndcg_score([t], [s], k=k) for t, s in zip(truth, scores)], abs=1e-12)
+    plain = {q: {d for d, grade in table.items() if grade > 0} for q, table in grades.items()}
+    rest = {name: ks for name, ks in AT_K.items() if name != "ndcg"}
+    assert ranking_metrics(found, grades, rest) == ranking_metrics(found, plain, rest)
+    assert ranking_metrics(found, grades, {"ndcg": [10]}) != ranking_metrics(found, plain, {"ndcg": [10]})
+    with pytest.raises(ValueError, match="none of the 1 queries"):
+        ranking_metrics({"q": ["a"]}, {"q": {"a": 0}})
 
 
 def test_queries_without_answers_count_in_no_mean():
