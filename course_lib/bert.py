@@ -135,12 +135,13 @@ class BertSelfAttention(nn.Module):
         return weights @ v
 
     def forward(self, x: Tensor, batch_runs: list) -> Tensor:
-        qkv = self.project(x)  # (tokens, 3 * hidden)
+        # split, for its gradient is put together once; that of a slice is as large as the whole, for every run
+        of_runs = self.project(x).split([count * length for _, count, length in batch_runs])  # each (count * length, 3 * hidden)
         size = x.shape[-1] // self.heads
         contexts = []
-        for start, count, length in batch_runs:
-            run = qkv[start : start + count * length].view(count, length, 3, self.heads, size)
-            context = self.attend(*run.permute(2, 0, 3, 1, 4))  # (count, heads, length, size)
+        for qkv, (_, count, length) in zip(of_runs, batch_runs):
+            three = qkv.view(count, length, 3, self.heads, size).permute(2, 0, 3, 1, 4)  # (3, count, heads, length, size)
+            context = self.attend(*three)  # (count, heads, length, size)
             contexts.append(context.transpose(1, 2).reshape(count * length, -1))  # (count * length, hidden)
         return torch.cat(contexts)  # (tokens, hidden)
 

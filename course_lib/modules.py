@@ -66,9 +66,9 @@ class Pooling(nn.Module):
         skipped = 0 if self.include_prompt else tokens.prompt_length
         if skipped and "weightedmean" in self.modes:
             raise ValueError("weightedmean cannot leave a prompt out (include_prompt=False); use another mode, or no prompt")
-        pooled = []
-        for start, count, length in runs(tokens.lengths):
-            run = tokens.vectors[start : start + count * length].view(count, length, -1).float()
+        pooled, batch_runs = [], runs(tokens.lengths)
+        for part, (_, count, length) in zip(tokens.vectors.split([count * length for _, count, length in batch_runs]), batch_runs):
+            run = part.view(count, length, -1).float()
             mask = torch.ones(count, length, dtype=torch.bool, device=run.device)
             if skipped:
                 mask[:, :skipped] = False
