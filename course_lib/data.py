@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 
 from course_lib.files import (CAPTION_COLUMNS, NLI_COLUMNS, QUESTION_COLUMNS, SICK_COLUMNS, STS_COLUMNS, TRANSLATION_COLUMNS, find,
-                              find_folder, plain_or_packed, read_header, read_texts, read_tsv)  # fmt: skip
+                              find_folder, plain_or_packed, read_header, read_objects, read_texts, read_tsv)  # fmt: skip
 
 LABELS = {"contradiction": 0, "entailment": 1, "neutral": 2}
 QUESTION_LABELS = {"abbreviation": 0, "description": 1, "entity": 2, "human": 3, "location": 4, "numeric": 5}
@@ -179,6 +179,18 @@ def load_retrieval(name: str | Path = "scifact", split: str = "test") -> tuple[d
         if int(score) > 0:
             relevant[query][document] = int(score)
     return {query: text for query, text in queries.items() if query in relevant}, corpus, dict(relevant)
+
+
+def load_fields(name: str | Path, file: str, field: str) -> dict[str, str]:
+    """What a file of `load_retrieval`'s folder says of each text beside it, in the object itself or in its "metadata": {id: value}.
+
+        load_fields("course/help", "corpus", "title"), load_fields("course/help", "queries", "words")
+
+    Texts without the field are left out. Raises as `load_retrieval` does.
+    """
+    rows = read_objects(plain_or_packed(find_folder(name) / f"{file}.jsonl"))
+    found = {identity: row.get(field, (row.get("metadata") or {}).get(field)) for identity, row in rows.items()}
+    return {identity: value for identity, value in found.items() if value is not None}
 
 
 def load_triplets(name: str | Path = "course/nli") -> list[tuple[str, str, str]]:

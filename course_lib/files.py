@@ -106,7 +106,12 @@ def read_texts(path: Path) -> dict[str, str]:
 
     Raises ValueError with file and line for a line that is something else, an id that comes twice, and text that is not UTF-8.
     """
-    texts = {}
+    return {identity: f"{row.get('title') or ''} {row['text']}".strip() for identity, row in read_objects(path).items()}
+
+
+def read_objects(path: Path) -> dict[str, dict]:
+    """From _id to the whole JSON object of `read_texts`, which says what is raised."""
+    objects = {}
     with _open(path) as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
@@ -118,10 +123,10 @@ def read_texts(path: Path) -> dict[str, str]:
             identity, title, text = (row.get(key) for key in ("_id", "title", "text")) if isinstance(row, dict) else (None,) * 3
             if not all(isinstance(value, str) for value in (identity, title or "", text)):
                 raise ValueError(f"{path}, line {number}: expected an object with the strings _id, text and perhaps title, got {line.strip()[:80]}")
-            if identity in texts:
+            if identity in objects:
                 raise ValueError(f"{path}, line {number}: the id {identity!r} comes twice")
-            texts[identity] = f"{title or ''} {text}".strip()
-    return texts
+            objects[identity] = row
+    return objects
 
 
 def read_tsv(path: str | Path, *columns: str) -> Iterator[tuple[int, list[str]]]:

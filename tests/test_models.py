@@ -8,20 +8,25 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 from sentence_transformers import SentenceTransformer
+from sentence_transformers import SparseEncoder as TheirSparseEncoder
 
 from course_lib.checkpoints import COURSE_HOME, DEFAULT, read_weights
 from course_lib.data import load_sts
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import EmbeddingSimilarityEvaluator
+from course_lib.sparse import SparseEncoder
 from recipes.cards import weights_sha256
 
-MODELS = sorted(path.parent for path in (COURSE_HOME / "data" / "models").glob("*/modules.json"))
+FOLDERS = sorted(path.parent for path in (COURSE_HOME / "data" / "models").glob("*/modules.json"))
+SPARSE = [folder for folder in FOLDERS if (folder / "1_SpladePooling").exists()]
+MODELS = [folder for folder in FOLDERS if folder not in SPARSE]  # dense sentence encoders
 TEXTS = ["A cat sits on a mat.", "", "She is reading a book", "naïve café 🎉 שלום", "word " * 600]
 
 
 def test_the_models_that_notebooks_load_are_there():
     names = {f"course/{path.name}" for path in MODELS}
     assert {DEFAULT, "course/bert-mini", "course/glove-mini", "course/sbert-mini-nli"} <= names
+    assert [folder.name for folder in SPARSE] == ["splade-mini"]
 
 
 @pytest.mark.parametrize("folder", MODELS, ids=lambda p: p.name)
@@ -31,7 +36,14 @@ def test_same_vectors_in_sentence_transformers(folder):
     assert np.abs(ours - theirs).max() <= 1e-5 * np.abs(theirs).max()
 
 
-@pytest.mark.parametrize("folder", MODELS, ids=lambda p: p.name)
+@pytest.mark.parametrize("folder", SPARSE, ids=lambda p: p.name)
+def test_same_sparse_vectors_in_sentence_transformers(folder):
+    ours = SparseEncoder.load(folder, device="cpu", dtype="float32").encode(TEXTS).toarray()
+    theirs = TheirSparseEncoder(str(folder), device="cpu").encode(TEXTS).to_dense().numpy()
+    assert np.abs(ours - theirs).max() <= 1e-5 * np.abs(theirs).max() and ours.max() > 1
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.name)
 def test_small_and_pickle_free(folder):
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) <= 16e6
@@ -46,7 +58,7 @@ def test_all_models_together_stay_light():
     assert sum(path.stat().st_size for path in (COURSE_HOME / "data" / "models").rglob("*") if path.is_file()) < 80e6
 
 
-@pytest.mark.parametrize("folder", MODELS, ids=lambda p: p.name)
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.name)
 def test_card(folder):
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert card.startswith("---\nlicense: ")

@@ -85,8 +85,8 @@ def test_library_tools_and_recipes(find):
 
 @pytest.mark.parametrize("file", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda file: file.stem)
 def test_notebooks(file):
-    """No shell, no magics, no path of one system: the set-up cell alone starts a program, and in Colab alone."""
-    cells = [cell.source for cell in code_cells(nbformat.read(file, as_version=4)) if "setup" not in tags(cell)]
+    """No shell, no magics, no path of one system: the set-up cell (and INSTALL) alone starts a program, and in Colab alone."""
+    cells = [cell.source for cell in code_cells(nbformat.read(file, as_version=4)) if not {"setup", "install"} & set(tags(cell))]
     trees = [ast.parse(cell) for cell in cells]      # a magic or a ! is no Python
     assert [line for tree in trees for find in (shell_isms, text_without_encoding, posix_only) for line in find(tree)] == []
 

@@ -6,7 +6,7 @@
 Each notebook gets a kernel in an empty folder that stands for /content. There the set-up cell, run twice, fetches the
 course by git, which is told to take the files as they lie here for the repository on GitHub; then every cell is run.
 A cell that fails is an error, and so is a cell whose checked output is not the stored one, or a package that has
-changed. The environment lies in build/colab/venv, made on the first call. Not Colab's in it: torch, of which no CPU
+changed; the few that notebooks themselves install (repository.py) are removed first. The environment lies in build/colab/venv, made on the first call. Not Colab's in it: torch, of which no CPU
 build of Colab's version is to be had (here the locked one); Python (here the one that runs this); packages that Colab
 ships in versions not listed below (here what pip takes). The clone comes from the disk, so its seconds are not Colab's.
 """
@@ -31,7 +31,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
-from repository import BRANCH, REPOSITORY, ROOT
+from repository import BRANCH, NOT_IN_COLAB, REPOSITORY, ROOT
 
 COLAB_PYTHON = "3.13"
 COLAB = {  # what Colab ships, August 2026
@@ -125,6 +125,7 @@ def main() -> int:
     names = choose(parser.parse_args().names, ROOT)
     work = ROOT / "build" / "colab"
     python = environment(work / "venv", PACKAGES)
+    subprocess.run([python, "-m", "pip", "uninstall", "--quiet", "--yes", *NOT_IN_COLAB], check=True)  # what an earlier rehearsal installed
     before = freeze(python)
     versions = dict(line.split("==") for line in before.splitlines() if "==" in line)
     print("here:  python", platform.python_version(), *(f"{name} {versions[name]}" for name in COLAB))
@@ -141,7 +142,8 @@ def main() -> int:
               *wrong, sep="\n        ", flush=True)
         failed += [name] if wrong else []
         shutil.rmtree(work / name, ignore_errors=True)
-    same = freeze(python) == before
+    added = tuple(f"{name}==" for name in NOT_IN_COLAB)
+    same = [line for line in freeze(python).splitlines() if not line.startswith(added)] == before.splitlines()
     print(f"{len(names) - len(failed)} of {len(names)} passed; installed packages {'unchanged' if same else 'CHANGED'}")
     return 0 if same and not failed else 1
 

@@ -31,7 +31,7 @@ def links(repository=REPOSITORY, branch=BRANCH):
 
 # The clone goes on sys.path; pip installs nothing. An editable install would show in new processes only, so that the
 # kernel had to be restarted; it would need Colab's setuptools, more seconds than the clone, and change `pip freeze`.
-# Every package that the notebooks import is part of Colab's image: tests/test_colab.py checks it.
+# Every package that the notebooks import is part of Colab's image, or installed by INSTALL: tests/test_colab.py checks it.
 # The clone gets its name when it is whole: what an interrupted run leaves is never taken for the course.
 SETUP = f'''\
 # Locally this does nothing. In Colab it fetches the course, once, and changes no installed package.
@@ -57,6 +57,14 @@ if importlib.util.find_spec("course_lib") is None:
             raise RuntimeError(f"cannot fetch {{url}}: is Colab online? Then run this cell again. {{reason}}") from None
         unfinished.rename(course)
     sys.path.insert(0, str(course))'''
+
+# The cell after it, tagged install, in notebooks that need what Colab's image lacks. Without dependencies, which Colab
+# has, pip changes no other package.
+NOT_IN_COLAB = ("bm25s",)
+INSTALL = '''\
+# Locally this does nothing. In Colab it installs the one package of this notebook that Colab does not ship.
+if "google.colab" in sys.modules and importlib.util.find_spec("bm25s") is None:
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "bm25s"], check=True)'''
 
 
 if __name__ == "__main__":

@@ -1,0 +1,525 @@
+# %% [markdown]
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/sentence-transformers-course/course/blob/main/notebooks/14_hybrid_and_reranking.ipynb)
+#
+# # By words, by meaning, or both?
+#
+# You search the same pages by counted words, dense vectors and learnt sparse vectors, fuse and rerank the results, and put quality, time and bytes into one table.
+#
+# | | |
+# |---|---|
+# | You will be able to | compute BM25, a SPLADE vector and reciprocal rank fusion by hand; read which terms a model adds to a text; build an inverted index; say for a query which kind of search will find its answer |
+# | You need first | notebook 13: semantic search and nDCG; notebook 04: masked language modelling and the cross-encoder |
+# | Time | 40 minutes to read; the code runs in about half a minute |
+# | Hardware | any laptop, no GPU |
+# | Download | nothing: models and data come with the course (in Colab one small package, `bm25s`) |
+
+# %% tags=["setup"]
+# Locally this does nothing. In Colab it fetches the course, once, and changes no installed package.
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+if importlib.util.find_spec("course_lib") is None:
+    if "google.colab" not in sys.modules:
+        raise ModuleNotFoundError(f"{sys.executable} has no course_lib: start Jupyter with `make lab`, "
+                                  "or choose the course's .venv as the notebook's kernel (see the README)")
+    course, unfinished = Path("/content/course"), Path("/content/course.unfinished")
+    if not course.exists():
+        shutil.rmtree(unfinished, ignore_errors=True)      # what an interrupted run left
+        url = "https://github.com/sentence-transformers-course/course"
+        clone = ["git", "clone", "--depth", "1", "--branch", "main", url, str(unfinished)]
+        try:
+            subprocess.run(clone, check=True, capture_output=True, text=True, timeout=300)
+        except (OSError, subprocess.SubprocessError) as error:
+            reason = getattr(error, "stderr", None) or error
+            raise RuntimeError(f"cannot fetch {url}: is Colab online? Then run this cell again. {reason}") from None
+        unfinished.rename(course)
+    sys.path.insert(0, str(course))
+
+# %% tags=["install"]
+# Locally this does nothing. In Colab it installs the one package of this notebook that Colab does not ship.
+if "google.colab" in sys.modules and importlib.util.find_spec("bm25s") is None:
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "bm25s"], check=True)
+
+# %% [markdown]
+# `dataset` is a folder in BEIR's format: the help pages of a small town, or `"scifact"` if you have it. `model` makes dense vectors, `sparse_model` sparse ones, `reranker` reads the first `candidates` documents once more. `rrf_k` is the constant of the fusion.
+
+# %% tags=["parameters"]
+dataset = "course/help"
+model = "course/sbert-mini"
+sparse_model = "course/splade-mini"
+reranker = "course/cross-encoder-mini"
+candidates = 10
+rrf_k = 60
+full = False
+
+# %% [markdown]
+# ## Words, counted
+#
+# **Question.** What is a word worth that query and document share?
+#
+# *BM25* adds up a weight for each word of the query that the document holds. The weight grows with the number of times it occurs, but less and less; it is smaller in long documents; and it is multiplied by the word's *inverse document frequency* (IDF), the logarithm of how rare the word is among all documents. Nothing is learnt. The two constants, `k1` and `b`, are Lucene's: 1.2 and 0.75.
+#
+# **Predict** for the query "river ticket": which of these four documents comes first, and which of the two words is worth more?
+
+# %% tags=["nbval-check-output", "row-AT4"]
+import math
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from course_lib.bm25 import BM25
+
+plt.rcParams["figure.dpi"] = 70                                         # keeps this file small
+toy = ["ticket ticket ticket", "river boat ticket office", "river river ferry", "ticket machine tram stop market square ticket office"]
+words = [text.split() for text in toy]
+mean_length = sum(map(len, words)) / len(words)
+
+def idf(word):
+    containing = sum(word in document for document in words)
+    return math.log(1 + (len(words) - containing + 0.5) / (containing + 0.5))
+
+def bm25_weight(word, document, k1=1.2, b=0.75):
+    count = document.count(word)
+    return idf(word) * count / (count + k1 * (1 - b + b * len(document) / mean_length))
+
+by_loop = [sum(bm25_weight(word, document) for word in "river ticket".split()) for document in words]
+counted = BM25(toy)
+scores = (counted.encode_query("river ticket") @ counted.vectors.T).toarray()[0]        # (1, words) @ (words, 4): a product of matrices
+assert np.allclose(by_loop, scores, atol=1e-6)
+print({word: round(idf(word), 3) for word in ("river", "ticket")}, [round(score, 3) for score in by_loop])
+
+# %% [markdown]
+# "River" twice beats the commoner "ticket" three times, and both words together beat either. The loop and the product of two matrices agree: **BM25 gives each document a vector**, as long as the vocabulary, of counted weights.
+#
+# ### On real pages, against dense vectors
+#
+# The bundled set has 300 help pages of a town that does not exist, and 150 questions by its residents. A page has grade 2 where it answers the question, 1 where it helps. Nearly a third of the questions share no word with a page that answers them.
+#
+# **Predict:** which of the two groups does BM25 win, and by how much does it lose the other?
+
+# %% tags=["nbval-check-output"]
+import time
+
+from course_lib.data import load_retrieval
+from course_lib.encoder import SentenceEncoder
+from course_lib.search import top_k
+from course_lib.similarity import dot_score
+queries, corpus, relevant = load_retrieval(dataset)
+ids, texts, asked = list(corpus), list(corpus.values()), list(queries.values())
+systems, cost = {}, {}
+def add(name, search, size, documents=0.0):
+    """Search for all queries; keep {query: {document: score}}, milliseconds a query, bytes, seconds to encode the documents."""
+    start = time.process_time()                                         # of this process only, whatever else runs
+    scores, rows = search()                                             # (queries, 50) each
+    cost[name] = 1000 * (time.process_time() - start) / len(queries), size, documents
+    systems[name] = {q: {ids[r]: float(s) for s, r in zip(*found) if s != 0} for q, *found in zip(queries, scores, rows)}
+
+bm25 = BM25(texts)
+add("BM25", lambda: bm25.search(asked, 50), bm25.index.nbytes)
+encoder = SentenceEncoder.load(model, dtype="float32")
+def embed(texts):
+    return encoder.encode(texts, normalize_embeddings=True, show_progress_bar=False)   # (texts, dim), of length 1
+start = time.process_time()
+vectors = embed(texts)
+add("dense", lambda: top_k(embed(asked), vectors, 50, dot_score), vectors.nbytes, time.process_time() - start)
+print(f"{len(corpus)} documents, {len(queries)} queries, {np.mean([len(found) for found in relevant.values()]):.1f} relevant documents a query")
+
+# %% tags=["nbval-check-output"]
+from course_lib.metrics import ranking_metrics
+
+def shared_words(query):
+    """Words of a query that occur in a document that answers it best, the most of any such document."""
+    best = [ids.index(d) for d, grade in relevant[query].items() if grade == max(relevant[query].values())]
+    asked_for = bm25.encode_query(queries[query]).indices
+    return int((bm25.vectors[best].toarray()[:, asked_for] > 0).sum(axis=1).max())
+
+shared = {query: shared_words(query) for query in queries}
+groups = {"no shared word": [q for q in queries if shared[q] == 0], "some": [q for q in queries if shared[q] > 0]}
+groups = {group: chosen for group, chosen in groups.items() if chosen}
+
+def quality(name, chosen=None):
+    """nDCG@10 and recall@50 of a system, over the chosen queries."""
+    found = ranking_metrics({q: list(systems[name][q]) for q in chosen or queries}, relevant, {"ndcg": (10,), "recall": (50,)})
+    return found["ndcg@10"], found["recall@50"]
+
+for group, chosen in groups.items():
+    print(f"{group:15} {len(chosen):3} queries   nDCG@10", {name: round(quality(name, chosen)[0], 3) for name in systems})
+default = (dataset, model, sparse_model, reranker) == ("course/help", "course/sbert-mini", "course/splade-mini", "course/cross-encoder-mini")
+if default:
+    assert quality("BM25", groups["no shared word"])[0] < 0.1 < quality("dense", groups["no shared word"])[0]
+
+# %% [markdown]
+# Without a shared word BM25 finds nothing but accidents. With shared words it holds its ground against a trained model, without any training.
+#
+# ## Words, learnt
+#
+# **Question.** Can a vector over the vocabulary also hold words that the text does not say?
+#
+# A masked language model gives, at every token, a score (logit) for each word of its vocabulary: how well would it fit here? *SPLADE* (Formal et al. 2021) makes a vector of these guesses. A term's weight in a text $x$ is
+#
+# $$w_v = \max_{t \in x} \log(1 + \mathrm{relu}(\mathrm{logit}_{t,v}))$$
+#
+# the best guess at any token, with the logarithm to tame large ones. Such a vector is a *learned sparse* one: training pushes almost all weights to exactly zero, and leaves the words that help to find the text, its own or others. That words are added is called *term expansion*.
+#
+# **Predict:** in this toy with two tokens and four terms, how many weights are not zero?
+
+# %% tags=["row-2.15", "nbval-check-output"]
+import torch
+
+from course_lib.heads import load_masked_lm
+from course_lib.sparse import SparseEncoder, sparsity
+from course_lib.tokenization import tokenize
+
+logits = torch.tensor([[3.0, -1.0, 0.5, -2.0], [1.0, -3.0, 2.0, -0.1]])                 # (2 tokens, 4 terms)
+by_loop = [max(math.log(1 + max(0.0, logits[t, v].item())) for t in range(2)) for v in range(4)]
+by_matrix = torch.log1p(torch.relu(logits)).amax(0)                                     # (4 terms,)
+assert torch.allclose(torch.tensor(by_loop), by_matrix) and torch.allclose(torch.log1p(torch.relu(logits.amax(0))), by_matrix)
+print("toy:", by_matrix.numpy().round(3))
+
+sparse = SparseEncoder.load(sparse_model, dtype="float32")
+head, tokenizer = load_masked_lm(sparse_model)
+sentence = "The tram to the lake stops at the old mill."
+token_ids = torch.from_numpy(tokenize(tokenizer, [sentence], None)[0][0]).long()        # (tokens,), [CLS] and [SEP] too
+with torch.no_grad():
+    guesses = head.logits(head.bert(token_ids, [len(token_ids)]))                       # (tokens, vocabulary)
+by_hand = torch.log1p(torch.relu(guesses)).amax(0)                                      # (vocabulary,)
+assert np.abs(by_hand.numpy() - sparse.encode(sentence).toarray()[0]).max() < 1e-4
+print(f"{len(token_ids)} tokens, {len(by_hand):,} terms, {int((by_hand > 0).sum())} weights are not 0")
+
+# %% [markdown]
+# The library takes the maximum before the logarithm, which never falls: so it never holds a number for every token _and_ every term of a batch.
+#
+# What did the model learn to add?
+
+# %% tags=["row-2.15"] alt="Two bar charts of term weights, highest first. Left, for 'swimming with my dog in the lake': dog, swimming and lake weigh most; added terms, hatched and marked with a plus, are among others puppy, dogs and cat, but also parked and legs. Right, for 'who won the football match': football, match and won, with added soccer and sports, but also concert and baseball."
+from course_lib.plotting import PALETTE, bars
+
+examples = ["swimming with my dog in the lake", "who won the football match"]
+figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+added = []
+for ax, text in zip(axes, examples):
+    own = set(sparse.tokenizer.encode(text).tokens)
+    terms = sparse.decode(sparse.encode(text), 16)[0]                   # [(term, weight), ...], highest first
+    labels = [("" if term in own else "+ ") + term for term, _ in terms]
+    drawn = ax.barh(labels, [weight for _, weight in terms], color=[PALETTE[0] if term in own else PALETTE[1] for term, _ in terms])
+    for bar, (term, _) in zip(drawn, terms):
+        bar.set_hatch("" if term in own else "xx")
+    ax.invert_yaxis()
+    ax.set(title=f'"{text}"', xlabel="weight")
+    added += [term for term, _ in terms if term not in own]
+figure.suptitle("A text's own tokens, and with a plus, hatched, the terms that the model adds", fontsize="medium")
+plt.show()
+start = time.process_time()
+documents = sparse.encode_document(texts, show_progress_bar=False)      # sparse (documents, vocabulary)
+seconds = time.process_time() - start
+print({name: round(value, 4) for name, value in sparsity(documents).items()})
+assert not default or 20 < sparsity(documents)["active_dims"] < 200 and {"puppy", "soccer"} <= set(added)
+
+# %% [markdown]
+# Words of little use ("in", "the") are gone, nouns weigh most, and something is added: a dog brings "puppy" and "dogs", football "soccer" and "sports". It also brings nonsense, "parked" or "concert": this is a small model, briefly trained. Below the figure: terms a page, and the share of weights that are zero.
+#
+# ## The inverted index
+#
+# **Question.** Is a vector of 12,000 numbers not slower to search than one of 256?
+#
+# Only if you multiply its zeros. An *inverted index* keeps, for each term, the list of documents that hold it, with their weights: its *postings*. A query reads the lists of its own terms and adds up. Everything else is zero and is never touched.
+#
+# **Predict:** a page has about a hundred terms of 12,000, a query fewer. Which part of the multiplications is left: a tenth, a hundredth, a thousandth?
+
+# %% tags=["row-2.20"]
+from course_lib.inverted_index import InvertedIndex
+
+wanted = sparse.encode_query(asked, show_progress_bar=False)            # sparse (queries, vocabulary)
+postings = {}                                                           # term: [(document, weight), ...]
+for row, (first, end) in enumerate(zip(documents.indptr, documents.indptr[1:])):
+    for term, weight in zip(documents.indices[first:end], documents.data[first:end]):
+        postings.setdefault(int(term), []).append((row, weight))
+by_hand, products = np.zeros(len(texts)), 0
+for term, weight in zip(wanted[[0]].indices, wanted[[0]].data):         # the first query
+    for row, of_document in postings.get(int(term), []):
+        by_hand[row] += weight * of_document
+        products += 1
+whole = (wanted @ documents.T).toarray()                                # (queries, documents)
+index = InvertedIndex(documents)
+scores, rows = index.search(wanted, 50)
+assert np.allclose(by_hand, whole[0], atol=1e-3) and np.allclose(scores, -np.sort(-whole, axis=1)[:, :50], atol=1e-4)
+print(f"{products:,} products instead of {documents.shape[0] * documents.shape[1]:,}: one of {documents.shape[0] * documents.shape[1] // products:,}")
+assert products < documents.shape[0] * documents.shape[1] / 200
+add("sparse", lambda: index.search(sparse.encode_query(asked, show_progress_bar=False), 50), index.nbytes, seconds)
+
+# %% [markdown]
+# Sparse vectors are cheap to _search_, not to _make_: behind them stands a whole BERT, with a head as wide as the vocabulary. That sparse models are cheaper than dense ones is true of half of the work. The table below has both halves.
+#
+# ## Fusion
+#
+# **Question.** Two systems, two lists. How do they become one?
+#
+# *Reciprocal rank fusion* (RRF; Cormack et al. 2009) looks at ranks only: each list gives a document $1 / (k + \mathrm{rank})$, and the sums are sorted. *Score fusion* adds the scores, weighted. To search by words and by vectors, and to fuse, is *hybrid search*.
+#
+# **Predict:** a document is second in both lists. Does it beat one that is first in one list, and absent from the other?
+
+# %% tags=["row-AT4", "nbval-check-output"]
+from course_lib.fusion import reciprocal_rank_fusion, weighted_fusion
+
+lists = [["a", "b", "c"], ["d", "b", "a"]]
+by_hand = {}
+for ranking in lists:
+    for rank, document in enumerate(ranking, 1):
+        by_hand[document] = by_hand.get(document, 0) + 1 / (rrf_k + rank)
+fused = reciprocal_rank_fusion(lists, rrf_k)
+assert by_hand == fused and list(fused) == sorted(by_hand, key=by_hand.get, reverse=True)
+print({document: round(score, 4) for document, score in fused.items()})
+
+# %% [markdown]
+# With $k = 60$, being found twice counts for more than being first once. That is RRF's strength, and, as you will see, its weakness.
+#
+# ### A trap: adding raw scores
+#
+# Cosines end at 1. BM25 has no upper end.
+#
+# **Predict:** add the two scores as they are. Whose ranking comes out?
+
+# %% tags=["row-AT4"]
+def raw_sum(results):
+    total = {}
+    for scores in results:
+        for document, score in scores.items():
+            total[document] = total.get(document, 0) + score
+    return dict(sorted(total.items(), key=lambda item: -item[1]))
+
+def fuse(name, parts, how):
+    start = time.process_time()
+    systems[name] = {q: how([systems[part][q] for part in parts]) for q in queries}
+    milliseconds = 1000 * (time.process_time() - start) / len(queries)
+    cost[name] = tuple(sum(values) for values in zip((milliseconds, 0, 0), *(cost[part] for part in parts)))
+
+fuse("raw sum", ["BM25", "dense"], raw_sum)
+same = {part: np.mean([len(set(list(systems["raw sum"][q])[:10]) & set(list(systems[part][q])[:10])) for q in queries]) for part in ("BM25", "dense")}
+ranges = {part: max(max(found.values(), default=0) for found in systems[part].values()) for part in ("BM25", "dense")}
+print("highest scores:", {part: round(value, 2) for part, value in ranges.items()})
+print("of the ten first of the raw sum, also among the ten first of", {part: f"{value:.1f}" for part, value in same.items()})
+assert ranges["BM25"] > 5 * ranges["dense"] and same["BM25"] > same["dense"]
+
+# %% [markdown]
+# The sum is BM25 with a whisper of meaning. Scores have to be brought to one scale first: *min-max normalisation* gives each list's highest score 1 and its lowest 0. The library's `weighted_fusion` does that, for each query.
+
+# %% tags=["row-AT4", "row-2.21"]
+def rrf(results):
+    return reciprocal_rank_fusion([list(scores) for scores in results], rrf_k)
+
+fuse("RRF: BM25 + dense", ["BM25", "dense"], rrf)
+fuse("RRF: BM25 + sparse", ["BM25", "sparse"], rrf)
+fuse("RRF: all three", ["BM25", "dense", "sparse"], rrf)
+fuse("sum: BM25 + dense", ["BM25", "dense"], weighted_fusion)
+fuse("sum: dense + sparse", ["dense", "sparse"], weighted_fusion)
+for name in systems:
+    print(f"{name:20} nDCG@10 {quality(name)[0]:.3f}   recall@50 {quality(name)[1]:.3f}")
+if default:
+    assert quality("RRF: BM25 + dense")[1] > quality("BM25")[1] and quality("sum: BM25 + dense")[0] > quality("RRF: BM25 + dense")[0] + 0.02
+
+# %% [markdown]
+# BM25 and dense together, by rank or by scaled score, have more of the answers among their first 50 than either. The order is another matter: RRF puts the two _below_ dense alone. It gives BM25's list the same say on every question, also where that list holds accidents only; ranks do not tell how sure a system was. Normalised scores tell a little, and their sum is the best of these, barely above dense. The small sparse model finds what BM25 finds, and little else: fusing these two gains a point.
+#
+# ## Rerank
+#
+# **Question.** Would a model that reads query and page together order the first few better?
+#
+# *Reranking* gives the first candidates of a fast search to a cross-encoder. It costs a pass through BERT for each pair, and it cannot find what is not among the candidates.
+#
+# Mind what `course/cross-encoder-mini` learnt: how _similar_ two sentences are, on pairs of captions and news. A question and the page that answers it are not similar sentences.
+#
+# **Predict:** does it help?
+
+# %% tags=["row-2.14"]
+from course_lib.cross_encoder import CrossEncoder
+from course_lib.reranking import rerank
+
+scorer = CrossEncoder.load(reranker)
+before = "sum: BM25 + dense"
+start = time.process_time()
+found = rerank(scorer, queries, corpus, {q: list(systems[before][q]) for q in queries}, candidates, show_progress_bar=False)
+milliseconds = 1000 * (time.process_time() - start) / len(queries)
+systems["reranked"] = {q: dict.fromkeys(ranking) for q, ranking in found.items()}
+cost["reranked"] = (cost[before][0] + milliseconds, *cost[before][1:])
+print(f"nDCG@10 {quality(before)[0]:.3f} before, {quality('reranked')[0]:.3f} after; recall@50 {quality(before)[1]:.3f}, {quality('reranked')[1]:.3f}")
+print(f"{milliseconds:.1f} ms a query for {candidates} pairs, after {cost[before][0]:.1f} ms for the search")
+assert quality("reranked")[1] == quality(before)[1] and milliseconds > cost["BM25"][0]
+assert not default or quality("reranked")[0] < quality(before)[0] - 0.05
+
+# %% [markdown]
+# It does harm. Every candidate was read together with the question, at many times the cost of the search, and the order is worse than before: being alike is not being the answer. A cross-encoder is better at what it was trained for, nothing else.
+#
+# ## One table
+#
+# **Question.** What does which search cost, and what does it find?
+
+# %% tags=["row-2.20", "row-2.21"]
+print(f"{'':20}  nDCG@10  recall@50  ms a query  index bytes  documents, s")
+for name in systems:
+    ndcg, recall = quality(name)
+    ms, size, seconds = cost[name]
+    print(f"{name:20}  {ndcg:7.3f}  {recall:9.3f}  {ms:10.2f}  {size:11,}  {seconds:12.2f}")
+assert not default or cost["sparse"][2] > cost["dense"][2] > 0 and cost["BM25"][0] < cost["dense"][0] < cost["reranked"][0]
+
+# %% [markdown]
+# Three things to read from it. To encode the pages, the sparse model needs about twice the time of the dense one, for the same BERT: that is the head. Its index is not smaller than the dense vectors, although more than 99 of 100 weights are zero: each of the others takes eight bytes, four for the weight and four for the page's number. And BM25 needs no model at all.
+#
+# ## When does which win?
+#
+# **Predict** for both groups of questions, those that share no word with their answer and the others: which system is best?
+
+# %% tags=["row-2.21"] alt="Horizontal bars of nDCG@10 for seven systems, two bars each. For queries that share no word with their answer, hatched, BM25 and the sparse model are near 0, dense vectors lead with 0.33, the fused systems lie in between. For the other queries all lie between 0.5 and 0.65, the sums of scores highest, except the reranked one, which is lower."
+shown = ["BM25", "dense", "sparse", "RRF: BM25 + dense", "sum: BM25 + dense", "sum: dense + sparse", "reranked"]
+figure, ax = plt.subplots(figsize=(7.5, 3.4), layout="constrained")
+places = np.arange(len(shown))
+for shift, (group, chosen), hatch, colour in zip((-0.2, 0.2), groups.items(), ("xx", ""), PALETTE):
+    drawn = ax.barh(places + shift, [quality(name, chosen)[0] for name in shown], 0.4, label=f"{group} ({len(chosen)} queries)", hatch=hatch, color=colour)
+    ax.bar_label(drawn, fmt="%.2f", fontsize=8, padding=2)
+ax.set_yticks(places, shown)
+ax.invert_yaxis()
+ax.margins(x=0.1)
+ax.set_xlabel("nDCG@10")
+ax.set_title("Without shared words fusion dilutes the dense vectors, with them it helps", fontsize="medium")
+ax.legend(fontsize=8)
+plt.show()
+if default:
+    none, some = groups.values()
+    assert max(shown, key=lambda name: quality(name, none)[0]) == "dense" and max(shown, key=lambda name: quality(name, some)[0]) == "sum: BM25 + dense"
+
+# %% [markdown]
+# Where no word is shared, dense vectors stand alone, and every list of accidents that you mix in dilutes them. Where words are shared, BM25 and dense score alike, find different pages, and their sum is better than each. Which is yours depends on who asks: people who know the words of the collection, or others.
+#
+# Single questions say why. Below are those where two systems differ most; and a test of _names and numbers_: each number and each name that stands in one page only, alone, as a query.
+#
+# **Predict** how often the dense vectors put that page first.
+
+# %%
+import re
+
+def ndcg_of(name, query):
+    return ranking_metrics({query: list(systems[name][query])}, relevant, {"ndcg": (10,)})["ndcg@10"]
+
+for winner, loser in (("BM25", "dense"), ("dense", "BM25")):
+    gain = {q: ndcg_of(winner, q) - ndcg_of(loser, q) for q in queries}
+    print(f"{winner} before {loser}:")
+    for query in sorted(gain, key=lambda q: (-round(gain[q], 3), q))[:4]:
+        print(f"    {gain[query]:.2f}  {queries[query][:90]}")
+
+by_word = bm25.vectors.tocsc()                                          # column by column: the documents of each word
+once = {word: by_word[:, [i]].indices[0] for word, i in bm25.vocabulary.items() if by_word.indptr[i + 1] - by_word.indptr[i] == 1}
+named = {found.lower() for text in texts for found in re.findall(r"(?<=[a-z,] )[A-Z][a-z]+", text)}
+for kind, chosen in {"numbers": [w for w in once if w.isdigit()], "names": [w for w in once if w in named]}.items():
+    firsts = {"BM25": bm25.search(chosen, 1)[1][:, 0], "sparse": index.search(sparse.encode_query(chosen), 1)[1][:, 0],
+              "dense": top_k(embed(chosen), vectors, 1, dot_score)[1][:, 0]}
+    hits = {name: np.mean([row == once[word] for word, row in zip(chosen, rows)]) for name, rows in firsts.items()}
+    print(f"{len(chosen)} {kind} that one page has, page found first:", {name: round(float(share), 2) for name, share in hits.items()})
+    assert not default or hits["BM25"] == 1 > hits["sparse"] > hits["dense"]
+
+# %% [markdown]
+# BM25 wins with rare words: "corrugated", "asbestos", "mouldy". The dense vectors win where the resident has other words for the matter: "naked where it is so hot" means the sauna. For a number alone a dense vector is next to useless, for a name not much better: what is rare has no place of its own in its few dimensions. The sparse vector stands in between: it keeps the pieces of the word, and other words share them.
+#
+# ## Recorded: a public test set
+#
+# SciFact asks which of 5,183 abstracts speak to a scientific claim (300 claims). `recipes/hybrid.py` measured the systems there and **recorded** them in `data/results/14.csv`; the parameter `full` does it again, with SciFact at hand. BM25's published nDCG@10 there is 0.665.
+#
+# **Predict** where the small models stand in another domain, and whether they still add anything to BM25.
+
+# %% tags=["row-2.21"] alt="Horizontal bars of nDCG@10 x 100 on SciFact. BM25 has 66.6, sbert-mini 34, splade-mini 57, all-MiniLM-L6-v2 64.5. Fused with BM25 both small models stay below BM25 alone; only all-MiniLM-L6-v2 fused with BM25 lies above it, at 69 by ranks and 71 by scores. Reranking by cross-encoder-mini lies lower."
+import contextlib
+import csv
+import runpy
+from course_lib.checkpoints import COURSE_HOME
+if full:                                                                # needs COURSE_DATA, and a quarter of an hour
+    sys.argv = ["hybrid"]
+    with contextlib.chdir(COURSE_HOME):
+        runpy.run_module("recipes.hybrid", run_name="__main__")
+
+recorded = {}
+for row in csv.DictReader((COURSE_HOME / "data" / "results" / "14.csv").read_text(encoding="utf-8").splitlines()):
+    if row["experiment"] == "scifact":
+        recorded.setdefault(row["model"].replace("course/", "").replace("sentence-transformers/", ""), {})[row["metric"]] = float(row["value"])
+_, ax = plt.subplots(figsize=(8.5, 4.2), layout="constrained")
+named = {f"{name}  ({of['milliseconds']:.1f} ms)": of["ndcg@10"] for name, of in recorded.items()}
+bars(named, "Far from their training, the small models do not help BM25's ranking", "nDCG@10 x 100 on SciFact; in brackets milliseconds a query", ax)
+plt.show()
+ndcg = {name: of["ndcg@10"] for name, of in recorded.items()}
+assert abs(ndcg["BM25"] - 66.5) < 1 and ndcg["splade-mini"] > ndcg["sbert-mini"] + 15
+assert ndcg["RRF of BM25, splade-mini"] < ndcg["BM25"] < ndcg["RRF of BM25, all-MiniLM-L6-v2"] - 1
+assert recorded["RRF of BM25, splade-mini"]["recall@100"] > recorded["BM25"]["recall@100"]
+assert dataset != "scifact" or abs(100 * quality("BM25")[0] - ndcg["BM25"]) < 0.5
+
+# %% [markdown]
+# Both small models come from bert-mini, yet the sparse one clearly beats the dense one: weighting words, learnt on paragraphs of Wikipedia, carries over to a new domain better than vectors learnt mostly on single sentences. Neither beats BM25, and fused with it by ranks, both pull it down; only the recall grows. all-MiniLM-L6-v2 alone is a little worse than BM25, and together they beat either. Fusion pays when the parts are about equally good and err differently.
+#
+# ## Now from the library
+#
+# It is in `course_lib`: `bm25.py`, `sparse.py`, `inverted_index.py`, `fusion.py`, `reranking.py`. The fusion is as short as yours:
+
+# %%
+import inspect
+
+print(inspect.getsource(reciprocal_rank_fusion).split('"""')[2])
+assert all(list(rrf([systems["BM25"][q], systems["dense"][q]])) == list(systems["RRF: BM25 + dense"][q]) for q in queries)
+
+# %% [markdown]
+# ## With full-size models
+#
+# `model="sentence-transformers/all-MiniLM-L6-v2"` (90 MB) is the teacher of both small models. `sparse_model="prithivida/Splade_PP_en_v1"` (440 MB) is a full-size SPLADE, trained on questions with passages; so was `reranker="cross-encoder/ms-marco-MiniLM-L6-v2"` (90 MB), which learnt what ours did not: does this passage answer this question? `dataset="scifact"` needs the set in the folder that `COURSE_DATA` names, and some minutes.
+#
+# ## Exercises
+#
+# **14.1** Write reciprocal rank fusion.
+
+# %% tags=["exercise", "nbval-check-output"]
+from course_lib.exercises import check
+
+def fuse_ranks(rankings, k):
+    """rankings: lists of ids, best first. The ids of all, best first by the sum of 1 / (k + rank), ranks from 1; ties in order of appearance."""
+    ...
+
+check("14.1", fuse_ranks)
+
+# %% [markdown]
+# **14.2** Make SPLADE vectors of a padded batch, as sentence-transformers holds it.
+
+# %% tags=["exercise", "nbval-check-output"]
+def splade(logits, attention_mask):
+    """logits: (batch, tokens, vocabulary), attention_mask: (batch, tokens) of 0 and 1 -> weights (batch, vocabulary)."""
+    ...
+
+check("14.2", splade)
+
+# %% [markdown]
+# ## Questions
+#
+# 1. A query is a part number, "BX-2041". Which system would you not trust alone, and why?
+# 2. Why can a reranker not raise recall@50, if it reads the first 20 documents?
+# 3. Your BM25 scores reach 40, your cosines 0.8, and you add them with weights of 1 and 1. What have you built?
+#
+# <details><summary>Answers</summary>
+#
+# 1. The dense one: it has to squeeze a string it never saw into its vector, while BM25 gives it a high IDF. A sparse model stands between, since it cuts the number into pieces.
+# 2. It only changes the order of documents that were found; which documents are among the first 50 stays the same.
+# 3. BM25, in which cosines settle ties. Bring both to one scale for each query, or fuse ranks.
+#
+# </details>
+#
+# ## Summary
+#
+# - BM25 counts; names, numbers and rare words are its strength, and without a shared word it finds nothing.
+# - A learned sparse vector is a text in weighted words, its own and added ones. It is searched by an inverted index, cheaply; making it costs more than making a dense one.
+# - Fusion by ranks needs no scale and listens to every list alike; fusion by scores needs a scale, and hears who is sure. Measure on your own questions which is better.
+# - A reranker orders what was found. It must have learnt what you want it to order by.
+#
+# ## References
+#
+# - Stephen Robertson and Hugo Zaragoza (2009). *The Probabilistic Relevance Framework: BM25 and Beyond*. Foundations and Trends in Information Retrieval 3(4).
+# - Thibault Formal, Carlos Lassance, Benjamin Piwowarski and Stéphane Clinchant (2021). *SPLADE v2: Sparse Lexical and Expansion Model for Information Retrieval*. arXiv 2109.10086.
+# - Gordon Cormack, Charles Clarke and Stefan Büttcher (2009). *Reciprocal Rank Fusion Outperforms Condorcet and Individual Rank Learning Methods*. SIGIR.
+# - Rodrigo Nogueira and Kyunghyun Cho (2019). *Passage Re-ranking with BERT*. arXiv 1901.04085.
+# - Xing Han Lù (2024). *BM25S: Orders of magnitude faster lexical search via eager sparse scoring*. arXiv 2407.03618.
+#
+# **Next:** notebook 15 finds duplicates and clusters in the same vectors.

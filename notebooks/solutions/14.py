@@ -1,0 +1,124 @@
+"""Solutions of notebook 14. Try the exercises first: check() tells you what kind of mistake you made."""
+
+import torch
+
+from course_lib.exercises import Exercise
+
+# ---- 14.1
+
+
+def fuse_ranks(rankings, k):
+    scores = {}
+    for ranking in rankings:
+        for rank, document in enumerate(ranking, 1):
+            scores[document] = scores.get(document, 0) + 1 / (k + rank)
+    return sorted(scores, key=lambda document: -scores[document])
+
+
+def from_zero(rankings, k):
+    scores = {}
+    for ranking in rankings:
+        for rank, document in enumerate(ranking):
+            scores[document] = scores.get(document, 0) + 1 / max(k + rank, 1e-9)
+    return sorted(scores, key=lambda document: -scores[document])
+
+
+def without_k(rankings, k):
+    return fuse_ranks(rankings, 0)
+
+
+def worst_first(rankings, k):
+    return fuse_ranks(rankings, k)[::-1]
+
+
+def only_in_all(rankings, k):
+    return [document for document in fuse_ranks(rankings, k) if all(document in ranking for ranking in rankings)]
+
+
+def sum_of_ranks(rankings, k):
+    ranks = {}
+    for ranking in rankings:
+        for rank, document in enumerate(ranking, 1):
+            ranks[document] = ranks.get(document, 0) + rank
+    return sorted(ranks, key=lambda document: ranks[document])
+
+
+def best_rank_only(rankings, k):
+    best = {}
+    for ranking in rankings:
+        for rank, document in enumerate(ranking, 1):
+            best[document] = max(best.get(document, 0), 1 / (k + rank))
+    return sorted(best, key=lambda document: -best[document])
+
+
+# ---- 14.2
+
+
+def splade(logits, attention_mask):
+    weights = torch.log1p(torch.relu(logits)) * attention_mask.unsqueeze(-1)      # (batch, tokens, vocabulary)
+    return weights.amax(1)                                                        # (batch, vocabulary)
+
+
+def unmasked(logits, attention_mask):
+    return torch.log1p(torch.relu(logits)).amax(1)
+
+
+def summed(logits, attention_mask):
+    return (torch.log1p(torch.relu(logits)) * attention_mask.unsqueeze(-1)).sum(1)
+
+
+def averaged(logits, attention_mask):
+    return summed(logits, attention_mask) / attention_mask.sum(1, keepdim=True)
+
+
+def without_log(logits, attention_mask):
+    return (torch.relu(logits) * attention_mask.unsqueeze(-1)).amax(1)
+
+
+def over_terms(logits, attention_mask):
+    return (torch.log1p(torch.relu(logits)) * attention_mask.unsqueeze(-1)).amax(2)
+
+
+def masked_first(logits, attention_mask):
+    return torch.log1p((logits * attention_mask.unsqueeze(-1)).amax(1))           # the log of numbers below 0
+
+
+EXERCISES = {
+    "14.1": Exercise(
+        title="Fuse rankings by their reciprocal ranks",
+        cases={
+            "two lists that agree on the second place": ([["a", "b", "c"], ["d", "b", "a"]], 60),
+            "a small constant: to be first counts": ([["a", "b", "c", "f"], ["d", "e", "f", "b"]], 1),
+            "a list that is empty": ([[], ["x", "y"]], 60),
+            "three lists, one document each": ([["p"], ["q"], ["r"]], 60),
+            "a document low in two lists, others high in one": ([["a", "b", "c", "d", "z"], ["e", "f", "g", "h", "z"]], 60),
+            "the same with hardly any constant": ([["a", "b", "c", "d", "z"], ["e", "f", "g", "h", "z"]], 1),
+        },
+        solution=fuse_ranks,
+        wrong=[
+            (from_zero, "Your ranks count from 0. Which rank does the first document have?"),
+            (without_k, "You leave out k, or use your own. Is 1 / rank what the formula says?"),
+            (worst_first, "The worst document comes first. Does a high score mean good or bad?"),
+            (only_in_all, "You drop documents that one of the lists does not name. What do they get from that list?"),
+            (sum_of_ranks, "You add up ranks: a document that is in one list only is better off than one in both. What of 1 / (k + rank)?"),
+            (best_rank_only, "You keep a document's best rank. What should happen if two lists name it?"),
+        ],
+    ),
+    "14.2": Exercise(
+        title="Make SPLADE vectors of a padded batch",
+        cases={
+            "one text, nothing padded": (torch.tensor([[[3.0, -1.0, 0.5], [1.0, -3.0, 2.0]]]), torch.tensor([[1, 1]])),
+            "the padding has the highest logits": (torch.tensor([[[1.0, -1.0, 0.5], [0.5, -3.0, 2.0], [9.0, 9.0, 9.0]]]), torch.tensor([[1, 1, 0]])),
+            "two texts": (torch.arange(-8.0, 10.0).reshape(2, 3, 3) / 3, torch.tensor([[1, 1, 1], [1, 0, 0]])),
+        },
+        solution=splade,
+        wrong=[
+            (unmasked, "Padding takes part in your maximum. Which tokens does attention_mask say to count?"),
+            (summed, "You add over the tokens, as the first SPLADE did. Here the highest guess counts."),
+            (averaged, "You average over the tokens. Here the highest guess counts."),
+            (without_log, "There is no logarithm in your weights: one large logit outweighs everything."),
+            (over_terms, "You take the maximum over the vocabulary: one number a token. There should be one number a term."),
+            (masked_first, "Terms that no token wants get a negative weight, or NaN. Where did relu go?"),
+        ],
+    ),
+}

@@ -1,0 +1,144 @@
+"""Measure search by words, by meaning, by both, and reranked, on SciFact: data/results/14.csv.
+
+    COURSE_DATA=... python recipes/hybrid.py
+
+For each system: ndcg@10 and recall@100, x 100; milliseconds a query, encoding of the query included, and milliseconds to encode
+a document, measured on the first 200; bytes of what is searched. Times are processor time of one thread, all queries together,
+so that other work on the machine counts little. A fused system costs what its parts cost.
+Resumable: vectors stay in build/hybrid, under the hash of the weights they come from.
+"""
+
+import argparse
+import hashlib
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse
+import torch
+
+from course_lib.bm25 import BM25
+from course_lib.checkpoints import resolve
+from course_lib.cross_encoder import CrossEncoder
+from course_lib.data import load_retrieval
+from course_lib.encoder import SentenceEncoder
+from course_lib.files import find_folder
+from course_lib.fusion import reciprocal_rank_fusion, weighted_fusion
+from course_lib.inverted_index import InvertedIndex
+from course_lib.metrics import ranking_metrics
+from course_lib.reranking import rerank
+from course_lib.search import top_k
+from course_lib.similarity import dot_score
+from course_lib.sparse import SparseEncoder
+from recipes.cards import weights_sha256, write_cards
+from recipes.minilm import minilm_folder
+from recipes.results import record, row
+from recipes.splade_mini import start
+
+COMMAND, DATA, WORK = "python recipes/hybrid.py", "scifact", Path("build/hybrid")
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+DEPTH, RERANKED = 100, 10  # documents of a ranking; those of them that the cross-encoder reads
+METRICS = {"ndcg": (10,), "recall": (DEPTH,)}
+
+
+def data_hash() -> str:
+    folder = find_folder(DATA)
+    files = sorted(path for path in folder.rglob("*") if path.name.startswith(("corpus.", "queries.", "test.")))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+
+
+def kept(name: str, sha: str, make):
+    """What `make()` returns, a dense or sparse matrix; from build/hybrid, if it lies there."""
+    path = WORK / f"{name.replace('/', '-')}-{sha[:12]}.npz"
+    if not path.exists():
+        vectors, unfinished = make(), path.with_name(f"unfinished-{path.name}")
+        (scipy.sparse.save_npz if scipy.sparse.issparse(vectors) else np.savez)(unfinished, vectors)
+        os.replace(unfinished, path)
+    with np.load(path) as loaded:
+        return loaded["arr_0"] if "arr_0" in loaded else scipy.sparse.csr_array(scipy.sparse.load_npz(path))
+
+
+class Table:
+    """The rows so far, and each system's rankings with scores: {query: {document: score}}, best first."""
+
+    def __init__(self):
+        self.queries, self.corpus, self.relevant = load_retrieval(DATA)
+        self.documents, self.data_sha256 = list(self.corpus), data_hash()
+        self.rows, self.found, self.cost, self.begin = [], {}, {}, time.perf_counter()
+
+    def results(self, scores: np.ndarray, rows: np.ndarray) -> dict[str, dict[str, float]]:
+        """(queries, k) each -> {query: {document: score}}; documents with score 0 share nothing with the query."""
+        return {query: {self.documents[r]: float(s) for s, r in zip(of_scores, of_rows) if s > 0 or scores.min() < 0}
+                for query, of_scores, of_rows in zip(self.queries, scores, rows)}  # fmt: skip
+
+    def add(self, name: str, found: dict[str, dict[str, float]], milliseconds: float, size: int, encode: float = 0.0, sha: str = ""):
+        self.found[name], self.cost[name] = found, (milliseconds, size)
+        measured = ranking_metrics({query: list(scores) for query, scores in found.items()}, self.relevant, METRICS)
+        values = {metric: 100 * value for metric, value in measured.items()} | {"milliseconds": milliseconds, "bytes": size, "milliseconds a document": encode}
+        self.rows += [row("scifact", name, DATA, metric, value, COMMAND, time.perf_counter() - self.begin, data_sha256=self.data_sha256, model_sha256=sha) for metric, value in values.items()]
+        self.begin = time.perf_counter()
+        print(f"{name:42}", *(f"{metric} {value:.2f}" for metric, value in values.items()), sep="  ", flush=True)
+
+    def add_fused(self, name: str, parts: list[str], fuse=None):
+        cost = [self.cost[part] for part in parts]
+        fuse = fuse or (lambda results: reciprocal_rank_fusion([list(r) for r in results]))
+        found, ms = timed(lambda: {query: fuse([self.found[part][query] for part in parts]) for query in self.queries}, len(self.queries))
+        self.add(name, found, sum(ms for ms, _ in cost) + ms, sum(size for _, size in cost))
+
+
+def timed(run, n: int):
+    """What `run()` returns, and the milliseconds of processor time it took for each of n texts."""
+    begin = time.process_time()
+    found = run()
+    return found, 1000 * (time.process_time() - begin) / n
+
+
+def main():
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    WORK.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    table = Table()
+    texts, asked = list(table.corpus.values()), list(table.queries.values())
+
+    bm25, built = timed(lambda: BM25(texts), len(texts))
+    (scores, rows), ms = timed(lambda: bm25.search(asked, DEPTH), len(asked))
+    table.add("BM25", table.results(scores, rows), ms, bm25.index.nbytes, built)
+
+    for name, folder in (("course/sbert-mini", resolve("course/sbert-mini")), (MINILM, minilm_folder())):
+        encoder, sha = SentenceEncoder.load(folder), weights_sha256(folder)
+        vectors = kept(name, sha, lambda: encoder.encode(texts, normalize_embeddings=True, show_progress_bar=False))
+        _, encode = timed(lambda: encoder.encode(texts[:200], show_progress_bar=False), 200)
+        (scores, rows), ms = timed(lambda: top_k(encoder.encode(asked, normalize_embeddings=True, show_progress_bar=False), vectors, DEPTH, dot_score), len(asked))
+        table.add(name, table.results(scores, rows), ms, vectors.nbytes, encode, sha)
+
+    bert = weights_sha256(resolve("course/bert-mini"))
+    for name, encoder, sha in (("bert-mini as a sparse encoder", start(), bert),
+                               ("course/splade-mini", SparseEncoder.load("course/splade-mini"), weights_sha256(resolve("course/splade-mini")))):  # fmt: skip
+        vectors = kept(name, sha, lambda: encoder.encode_document(texts, show_progress_bar=False))
+        _, encode = timed(lambda: encoder.encode_document(texts[:200], show_progress_bar=False), 200)
+        index = InvertedIndex(vectors)
+        (scores, rows), ms = timed(lambda: index.search(encoder.encode_query(asked, show_progress_bar=False), DEPTH), len(asked))
+        table.add(name, table.results(scores, rows), ms, index.nbytes, encode, sha)
+        table.rows += [row("terms", name, DATA, what, found.nnz / found.shape[0], COMMAND, time.perf_counter() - table.begin, data_sha256=table.data_sha256, model_sha256=sha)
+                       for what, found in (("terms a document", vectors), ("terms a query", encoder.encode_query(asked, show_progress_bar=False)))]  # fmt: skip
+
+    for partner in ("course/sbert-mini", "course/splade-mini", MINILM):
+        table.add_fused(f"RRF of BM25, {partner}", ["BM25", partner])
+        table.add_fused(f"sum of BM25, {partner}", ["BM25", partner], weighted_fusion)
+    table.add_fused("RRF of BM25, course/sbert-mini, course/splade-mini", ["BM25", "course/sbert-mini", "course/splade-mini"])
+
+    first = "RRF of BM25, course/splade-mini"
+    folder = resolve("course/cross-encoder-mini")
+    scorer, ranked = CrossEncoder.load(folder), {query: list(scores) for query, scores in table.found[first].items()}
+    found, ms = timed(lambda: rerank(scorer, table.queries, table.corpus, ranked, RERANKED, show_progress_bar=False), len(asked))
+    reranked = {query: {document: -float(place) for place, document in enumerate(documents)} for query, documents in found.items()}
+    table.add(f"{first}; {RERANKED} reranked", reranked, table.cost[first][0] + ms, table.cost[first][1], sha=weights_sha256(folder))
+    for experiment in ("scifact", "terms"):
+        record("14.csv", experiment, [r for r in table.rows if r["experiment"] == experiment])
+    wanted = ("ndcg@10", f"recall@{DEPTH}", "terms a document", "terms a query")
+    write_cards([r | {"pooling": "max"} for r in table.rows if r["model"] == "course/splade-mini" and r["metric"] in wanted])
+
+
+if __name__ == "__main__":
+    main()

