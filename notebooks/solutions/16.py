@@ -1,0 +1,104 @@
+"""Solutions of notebook 16. Try the exercises first: check() tells you what kind of mistake you made."""
+
+import torch
+from torch.nn.functional import normalize
+
+from course_lib.exercises import Exercise
+
+# ---- 16.1
+
+
+def patches(pictures, size):
+    n, side, _, channels = pictures.shape
+    grid = pictures.reshape(n, side // size, size, side // size, size, channels)      # (n, rows, i, columns, j, channels)
+    return grid.transpose(2, 3).reshape(n, -1, size * size * channels)                # (n, rows, columns, i, j, channels) -> (n, patches, numbers)
+
+
+def not_transposed(pictures, size):
+    n, side, _, channels = pictures.shape
+    return pictures.reshape(n, (side // size) ** 2, size * size * channels)
+
+
+def by_columns(pictures, size):
+    return patches(pictures.transpose(1, 2), size)
+
+
+def columns_first(pictures, size):
+    n, side, _, channels = pictures.shape
+    rows = side // size
+    return patches(pictures, size).reshape(n, rows, rows, -1).transpose(1, 2).reshape(n, rows * rows, -1)
+
+
+def channels_first(pictures, size):
+    n, side, _, channels = pictures.shape
+    cut = patches(pictures, size).reshape(n, -1, size * size, channels)
+    return cut.transpose(2, 3).reshape(n, -1, size * size * channels)
+
+
+def one_channel(pictures, size):
+    return patches(pictures[..., :1], size)
+
+
+# ---- 16.2
+
+
+def classify(pictures, prompts):
+    classes = normalize(prompts, dim=-1).mean(1)                                      # (classes, dim)
+    return (normalize(pictures, dim=1) @ normalize(classes, dim=1).T).argmax(1)       # (n, classes) -> (n,)
+
+
+def not_normalised_prompts(pictures, prompts):
+    return (normalize(pictures, dim=1) @ normalize(prompts.mean(1), dim=1).T).argmax(1)
+
+
+def dot_with_the_mean(pictures, prompts):
+    return (pictures @ normalize(prompts, dim=-1).mean(1).T).argmax(1)
+
+
+def best_single_prompt(pictures, prompts):
+    cosines = torch.einsum("nd,cpd->ncp", normalize(pictures, dim=1), normalize(prompts, dim=-1))
+    return cosines.amax(2).argmax(1)
+
+
+def first_prompt(pictures, prompts):
+    return classify(pictures, prompts[:, :1])
+
+
+def per_class(pictures, prompts):
+    classes = normalize(prompts, dim=-1).mean(1)
+    return (normalize(pictures, dim=1) @ normalize(classes, dim=1).T).argmax(0)
+
+
+GRID = torch.arange(2 * 4 * 4 * 3.0).reshape(2, 4, 4, 3)                              # (2 pictures, 4, 4, 3 channels)
+LOOKS = torch.tensor([[1.0, 0.1], [0.5, 0.6], [0.2, 1.0], [0.9, 0.75]])               # (4 pictures, 2)
+PROMPTS = torch.tensor([[[1.0, 0.0], [0.0, 3.0]], [[0.1, 1.0], [0.0, 1.0]], [[5.0, 0.5], [1.0, 0.9]]])      # (3 classes, 2 prompts, 2)
+MANY = torch.sin(torch.arange(36.0)).reshape(12, 3)                                    # (12 pictures, 3)
+LENGTHS = torch.tensor([1.0, 4.0, 0.5])[:, None]                                      # of the prompts
+MIXED = LENGTHS * torch.cos(1.7 * torch.arange(36.0)).reshape(4, 3, 3)                # (4 classes, 3 prompts, 3)
+
+EXERCISES = {
+    "16.1": Exercise(
+        title="Cut pictures into patches, by rows from the top left",
+        cases={"two pictures of 4 x 4, patches of 2": (GRID, 2), "one patch": (GRID, 4), "patches of one pixel": (GRID, 1)},
+        solution=patches,
+        wrong=[
+            (not_transposed, "The shape is right, but a patch takes its pixels from neighbouring rows in full. Which two axes have to change places?"),
+            (by_columns, "Rows and columns are exchanged, within each patch and among the patches."),
+            (columns_first, "Each patch is right, but they come by columns: the second one lies to the right of the first."),
+            (channels_first, "Each patch has its pixels, but ordered by channel. Keep the channels of a pixel together."),
+            (one_channel, "Only the first channel is there: a pixel has all of its channels."),
+        ],
+    ),
+    "16.2": Exercise(
+        title="Zero-shot classification with the mean of several prompts",
+        cases={"four pictures, three classes": (LOOKS, PROMPTS), "two classes": (LOOKS, PROMPTS[:2]), "twelve pictures": (MANY, MIXED)},
+        solution=classify,
+        wrong=[
+            (not_normalised_prompts, "A long prompt vector weighs more than a short one in your mean. Bring them to length 1 first."),
+            (dot_with_the_mean, "The mean of vectors of length 1 is shorter than 1, the more so the more they differ: this is no cosine yet."),
+            (best_single_prompt, "You take each class's best prompt. Their mean is wanted: one vector a class."),
+            (first_prompt, "You use one prompt a class. There are several."),
+            (per_class, "You look for the best picture of each class. What is wanted is a class for each picture."),
+        ],
+    ),
+}
