@@ -495,17 +495,17 @@ check("14.2", splade)
 # %% [markdown]
 # ## Questions
 #
-# 1. A query is a part number, "BX-2041". Which system would you not trust alone, and why?
-# 2. Why can a reranker not raise recall@50, if it reads the first 20 documents?
-# 3. Your BM25 scores reach 40, your cosines 0.8, and you add them with weights of 1 and 1. What have you built?
+# **1.** A query is a part number, "BX-2041". Which system would you not trust alone, and why?
 #
-# <details><summary>Answers</summary>
+# <details><summary>Answer</summary>The dense one: it has to squeeze a string it never saw into its vector, while BM25 gives it a high IDF. A sparse model stands between, since it cuts the number into pieces.</details>
 #
-# 1. The dense one: it has to squeeze a string it never saw into its vector, while BM25 gives it a high IDF. A sparse model stands between, since it cuts the number into pieces.
-# 2. It only changes the order of documents that were found; which documents are among the first 50 stays the same.
-# 3. BM25, in which cosines settle ties. Bring both to one scale for each query, or fuse ranks.
+# **2.** Why can a reranker not raise recall@50, if it reads the first 20 documents?
 #
-# </details>
+# <details><summary>Answer</summary>It only changes the order of documents that were found; which documents are among the first 50 stays the same.</details>
+#
+# **3.** Your BM25 scores reach 40, your cosines 0.8, and you add them with weights of 1 and 1. What have you built?
+#
+# <details><summary>Answer</summary>BM25, in which cosines settle ties. Bring both to one scale for each query, or fuse ranks.</details>
 #
 # ## Summary
 #
