@@ -1,65 +1,219 @@
 """Exact search: for each query, the k nearest of many vectors, without ever holding all scores at once.
 
-Queries and corpus are taken in blocks. Each block of scores gives its best k, which are merged with the best so far, so
-that memory grows with the block and with n * k, not with n * m.
+    scores, rows = top_k(queries, corpus, 10)                                     # by cosine
+    scores, rows = top_k(unit_queries, np.load("vectors.npy", mmap_mode="r"), 10, dot_score)    # larger than memory
+    scores, rows = top_k(query_bits, corpus_bits, 10, hamming_sim)                # packed bits
 
-Left out on purpose: approximate search, quantised vectors, a corpus that is not in memory.
+Queries and corpus are taken in blocks. Of each block only the scores above the query's k-th best so far matter; they are
+few after the first blocks, and are found by the largest score of each 64. What remains is the matrix product, which
+products.py takes from the fastest library at hand. `benchmarks/search.py` compares it with FAISS and sentence-transformers.
+
+Left out on purpose: approximate search; an index, for there is nothing to build. Vectors of length 1 need no cosine: normalise
+a corpus once and search it with `dot_score`.
 """
+import math
+import warnings
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from course_lib.similarity import cos_sim
+from course_lib.products import bits, dot_products, has_coarse_products, lengths
+from course_lib.similarity import cos_sim, dot_score
+
+Vectors = Tensor | np.ndarray
+
+
+def hamming_sim(a: Tensor, b: Tensor) -> Tensor:
+    """Minus the number of bits that differ: uint8 or int8 (n, bytes), (m, bytes) -> (n, m). See quantization.py.
+
+    From a dot product, like all others: of the bits set in b, a has h and lacks l; a has s set; s - h + l bits differ.
+    """
+    a, b = bits(a), bits(b)  # (n, bits), (m, bits) of 0 and 1
+    return dot_products(2 * a - 1, b) - a.sum(1, dtype=torch.int32)[:, None]  # (n, m): h - l - s
 
 
 @torch.no_grad()
-def top_k(queries: Tensor, corpus: Tensor, k: int, score_function: Callable[[Tensor, Tensor], Tensor] = cos_sim, *,
-          query_block: int = 1024, corpus_block: int = 16_384) -> tuple[Tensor, Tensor]:
+def top_k(queries: Vectors, corpus: Vectors, k: int, score_function: Callable[[Tensor, Tensor], Tensor] = cos_sim, *,
+          query_block: int = 1024, corpus_block: int = 16_384) -> tuple[Vectors, Vectors]:
     """The k rows of `corpus` with the highest scores for each query, best first.
 
-    queries: (n, dim); corpus: (m, dim); score_function: (a, dim), (b, dim) -> (a, b), one of similarity.py, say.
-    Returns scores and row numbers (int64), both (n, min(k, m)). Of equal scores the lower row number comes first, so the
-    result does not depend on the blocks, but for the last digit of a score. One block of scores takes query_block *
-    corpus_block numbers: 64 MB of float32 as it stands.
-    Raises ValueError for k below 1, and for NaN or infinite vectors, which have no place in an order.
+    queries: (n, dim); corpus: (m, dim). Tensors or arrays, each; an array may be a memory map, which is read block by block.
+        float64, float32, float16, bfloat16 or int8, or for `hamming_sim` packed bits, uint8 or int8 (n, dim / 8). Two
+        dtypes meet in float32, or float64. (NumPy has no bfloat16: torch.from_numpy(map_of_uint16).view(torch.bfloat16).)
+    score_function: (a, dim), (b, dim) -> (a, b), one of similarity.py or `hamming_sim`, say. `cos_sim` and `dot_score` are
+        not called, but computed in faster ways: products of int8 without rounding, all others in float32 or float64.
+    Returns scores (float32, or float64 for float64 vectors) and row numbers (int64), both (n, min(k, m)), as arrays where
+    `queries` is one, on the device of `queries` otherwise.
+
+    Of equal scores the lower row number comes first, so the result does not depend on the blocks, but for the last digit of a
+    score. One block of scores takes query_block * corpus_block numbers: 64 MB of float32 as it stands.
+    Raises ValueError for k below 1, vectors of two dimensions, and NaN or infinite values, which have no place in an order;
+    TypeError for what is no tensor, array or numbers.
     """
     if k < 1:
         raise ValueError(f"k is {k}; expected at least 1")
-    for name, vectors in (("queries", queries), ("corpus", corpus)):
-        if vectors.ndim != 2:
-            raise ValueError(f"{name} has the shape {tuple(vectors.shape)}; expected (vectors, dim)")
-        if not vectors.sum().isfinite() and (bad := int((~vectors.isfinite().all(dim=1)).sum())):  # the sum is the quick look
-            raise ValueError(f"{bad} of {len(vectors)} vectors of {name} hold NaN or infinite values")
-    best = [_one_block(part, corpus, k, score_function, corpus_block) for part in queries.split(query_block)]
-    return torch.cat([scores for scores, _ in best]), torch.cat([rows for _, rows in best])  # (n, k) each
+    as_arrays = isinstance(queries, np.ndarray)
+    queries, corpus = _tensor(queries, "queries"), _tensor(corpus, "corpus")
+    if queries.shape[1] != corpus.shape[1]:
+        raise ValueError(f"queries have the dimension {queries.shape[1]}, corpus {corpus.shape[1]}: were they made by two different models?")
+    if score_function is hamming_sim and {queries.dtype, corpus.dtype} - {torch.uint8, torch.int8}:
+        raise TypeError(f"hamming_sim compares packed bits, uint8 or int8, not {queries.dtype} and {corpus.dtype}: see quantization.py")
+    _raise_unless_finite(queries, "queries", lengths(queries))
+    found = [_search(part, corpus, k, score_function, corpus_block) for part in queries.split(query_block)]
+    scores, rows = torch.cat([scores for scores, _ in found]), torch.cat([rows for _, rows in found])  # (n, k) each
+    return (scores.numpy(), rows.numpy()) if as_arrays else (scores, rows)
 
 
-def _one_block(queries: Tensor, corpus: Tensor, k: int, score_function: Callable, corpus_block: int) -> tuple[Tensor, Tensor]:
+def _search(queries: Tensor, corpus: Tensor, k: int, score_function: Callable, corpus_block: int) -> tuple[Tensor, Tensor]:
     """`top_k` for queries that are taken together."""
-    scores = rows = None
-    for start in range(0, len(corpus), corpus_block):
-        found = score_function(queries, corpus[start : start + corpus_block])  # (queries, block)
-        there = _best(found, k)
-        found, there = found.gather(1, there), there + start  # (queries, k): of this block
-        if scores is not None:  # earlier rows first: a stable sort keeps them first among equals
-            found, there = torch.cat([scores, found], dim=1), torch.cat([rows, there], dim=1)  # (queries, up to 2 k)
-        scores, order = found.sort(dim=1, descending=True, stable=True)
-        scores, rows = scores[:, :k], there.gather(1, order)[:, :k]  # (queries, k)
-    if scores is None:
-        return queries.new_empty(len(queries), 0), torch.empty(len(queries), 0, dtype=torch.long)
-    return scores, rows
+    best, cosine = _Best(len(queries), k, queries.device), score_function is cos_sim
+    coarse = score_function in (cos_sim, dot_score) and has_coarse_products(queries, corpus)
+    for start in range(0, len(corpus), corpus_block) if len(queries) else ():
+        block = corpus[start : start + corpus_block].to(queries.device)  # (block, dim)
+        if block.dtype == torch.float16:
+            block = block.float()  # products of float16 are emulated on CPUs
+        if coarse and best.full and best.update_from_coarse(queries, block, cosine, start):
+            continue
+        scores, finite = _scores(queries, block, score_function)
+        _raise_unless_finite(block, "corpus", finite, start)
+        best.update(scores, start)
+    dtype = torch.promote_types(torch.promote_types(queries.dtype, corpus.dtype), torch.float32)
+    if best.rows is None:  # nothing to search for, or in
+        shape = len(queries), min(k, len(corpus))
+        return queries.new_empty(shape, dtype=dtype), torch.empty(shape, dtype=torch.long, device=queries.device)
+    scores = best.scores.to(dtype) if dtype.is_floating_point else best.scores
+    return scores / lengths(queries).clamp_min(1e-12)[:, None] if cosine else scores, best.rows  # (queries, k) each
+
+
+def _scores(queries: Tensor, block: Tensor, score_function: Callable) -> tuple[Tensor, Tensor]:
+    """Scores (queries, block), cosines still to be divided by the queries' lengths; and numbers (block,), finite if the vectors are."""
+    if score_function is dot_score:
+        with_zero = torch.cat([queries, queries.new_zeros(1, queries.shape[1])])  # 0 times NaN or infinite is NaN
+        scores = dot_products(with_zero, block)  # (queries + 1, block)
+        return scores[:-1], scores[-1]
+    norms = lengths(block)  # (block,)
+    if score_function is cos_sim:
+        return dot_products(queries, block) / norms.clamp_min(1e-12), norms
+    return score_function(queries, block), norms
+
+
+class _Best:
+    """The k best scores of each query so far, best first, and their rows: (queries, up to k) each."""
+
+    def __init__(self, queries: int, k: int, device: torch.device):
+        self.queries, self.k, self.device = queries, k, device
+        self.scores = self.rows = None
+
+    @property
+    def full(self) -> bool:
+        return self.scores is not None and self.scores.shape[1] == self.k
+
+    def update(self, scores: Tensor, start: int):
+        """Take in the scores (queries, block) of the rows from `start` on."""
+        if not self.full:
+            _raise_if_nan(scores)
+        else:
+            query, column = _above(scores, self.scores[:, -1])
+            if len(query) <= scores.numel() // 16:
+                return self.add(query, column + start, scores[query, column])
+        columns = _best(scores, self.k)  # (queries, up to k)
+        self._merge(scores.gather(1, columns), columns + start)
+
+    def update_from_coarse(self, queries: Tensor, block: Tensor, cosine: bool, start: int) -> bool:
+        """The same from products rounded to bfloat16; False, and nothing done, where these do not tell enough apart.
+
+        A candidate is what may be above the limit for all that rounding can do: half a unit in the last of bfloat16's 8
+        bits, and what sums in float32 may lose. Candidates are then scored in float32.
+        """
+        norms = lengths(block)  # (block,)
+        _raise_unless_finite(block, "corpus", norms, start)
+        coarse = queries @ block.T  # bfloat16 (queries, block)
+        limit = self.scores[:, -1]  # (queries,)
+        if cosine:  # of the dot products: the smallest that may do for a vector of this block
+            limit = torch.where(limit > 0, limit * norms.min(), limit * norms.max())
+        limit = limit - queries.shape[1] * 2**-23 * lengths(queries) * norms.max()
+        query, column = _above(coarse, limit - limit.abs() / 250)
+        if len(query) * queries.shape[1] > coarse.numel():
+            return False
+        scores = (queries[query].float() * block[column].float()).sum(1)  # (candidates,)
+        if cosine:
+            scores /= norms[column].clamp_min(1e-12)
+        higher = scores > self.scores[query, -1]
+        self.add(query[higher], column[higher] + start, scores[higher])
+        return True
+
+    def add(self, query: Tensor, rows: Tensor, scores: Tensor):
+        """Take in single scores, (hits,) each, sorted by query and then by row."""
+        if not len(query):
+            return
+        counts = query.bincount(minlength=self.queries)  # (queries,)
+        place = torch.arange(len(query), device=self.device) - (counts.cumsum(0) - counts)[query]  # (hits,): 0, 1, ... of each query
+        lowest = -math.inf if scores.is_floating_point() else torch.iinfo(scores.dtype).min
+        padded = scores.new_full((self.queries, int(counts.max())), lowest)  # (queries, most hits)
+        padded_rows = torch.zeros_like(padded, dtype=torch.long)
+        padded[query, place], padded_rows[query, place] = scores, rows
+        self._merge(padded, padded_rows)
+
+    def _merge(self, scores: Tensor, rows: Tensor):
+        if self.scores is not None:  # earlier rows first: a stable sort keeps them first among equals
+            scores, rows = torch.cat([self.scores, scores], dim=1), torch.cat([self.rows, rows], dim=1)
+        scores, order = scores.sort(dim=1, descending=True, stable=True)
+        self.scores, self.rows = scores[:, : self.k], rows.gather(1, order)[:, : self.k]  # (queries, up to k) each
+
+
+def _above(scores: Tensor, limit: Tensor) -> tuple[Tensor, Tensor]:
+    """Where is a score above the query's limit? (queries, block), (queries,) -> queries and columns (hits,), in rising order."""
+    size = math.gcd(scores.shape[1], 64)
+    groups = scores.unflatten(1, (-1, size))  # (queries, groups, size)
+    highest = groups.amax(2)  # (queries, groups): NaN where there is one
+    _raise_if_nan(highest)
+    query, group = (highest > limit[:, None]).nonzero(as_tuple=True)
+    hit, place = (groups[query, group] > limit[query, None]).nonzero(as_tuple=True)
+    return query[hit], group[hit] * size + place
 
 
 def _best(scores: Tensor, k: int) -> Tensor:
     """Columns of the k highest of each row, in rising order of columns: (rows, columns) -> (rows, min(k, columns)).
 
-    torch.topk picks any of several equal scores. Where the k-th equals one that was left out, a stable sort picks the first.
+    torch.topk picks any of several equal scores. Where the k-th equals one that was left out, the first of them are counted off.
     """
     if k >= scores.shape[1]:
         return torch.arange(scores.shape[1], device=scores.device).expand(len(scores), -1)
     values, columns = scores.topk(k + 1, dim=1)  # (rows, k + 1), highest first
     tied, columns = values[:, k - 1] == values[:, k], columns[:, :k]  # (rows,), (rows, k)
     if tied.any():
-        columns[tied] = scores[tied].sort(dim=1, descending=True, stable=True).indices[:, :k]
+        last = values[tied, k - 1, None]  # (tied, 1)
+        higher, equal = scores[tied] > last, scores[tied] == last  # (tied, columns)
+        keep = higher | equal & (equal.cumsum(1) <= k - higher.sum(1, keepdim=True))  # k in each row
+        columns[tied] = keep.nonzero()[:, 1].view(-1, k)
     return columns.sort(dim=1).values
+
+
+def _tensor(vectors: Vectors, name: str) -> Tensor:
+    """A tensor (vectors, dim) that shares the memory of an array."""
+    if isinstance(vectors, np.ndarray):
+        if vectors.dtype.kind not in "fiu":
+            raise TypeError(f"{name} is an array of {vectors.dtype}; expected float32, float16, float64, int8, or uint8 for packed bits")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # nothing writes to it
+            vectors = torch.from_numpy(vectors)
+    if not isinstance(vectors, Tensor):
+        raise TypeError(f"{name} is a {type(vectors).__name__}; expected a torch tensor or a NumPy array")
+    if vectors.ndim != 2 or not vectors.shape[1]:
+        raise ValueError(f"{name} has the shape {tuple(vectors.shape)}; expected (vectors, dim), with a dim of at least 1")
+    if vectors.is_complex() or vectors.dtype == torch.bool:
+        raise TypeError(f"{name} is a tensor of {vectors.dtype}; expected floating point numbers, int8, or uint8 for packed bits")
+    return vectors
+
+
+def _raise_if_nan(scores: Tensor):
+    if scores.isnan().any():
+        raise ValueError("some scores are NaN, though no vector is: are values too large to be multiplied, or is score_function wrong?")
+
+
+def _raise_unless_finite(vectors: Tensor, name: str, numbers: Tensor, start: int = 0):
+    """One number for each vector is the quick look, its length, say: where it is not finite the vector is only perhaps not."""
+    if not numbers.isfinite().all() and len(bad := (~vectors.isfinite().all(dim=1)).nonzero()):
+        raise ValueError(f"{len(bad)} of {len(vectors)} vectors of {name} hold NaN or infinite values, row {start + int(bad[0])} first")
