@@ -86,10 +86,10 @@ def groups(allowed: LeakFilter) -> list[tuple[str, ...]]:
     return [group for group in found if group]
 
 
-def teacher_vectors(texts: list[str], folder: Path, work: Path) -> np.ndarray:
+def teacher_vectors(texts: list[str], folder: Path, work: Path, max_tokens: int = 128) -> np.ndarray:
     """The teacher's unit vectors, float16 (texts, 384), kept in `work` and gone on with where an earlier run stopped."""
     teacher = SentenceEncoder.load(folder)
-    teacher.max_seq_length = 128
+    teacher.max_seq_length = max_tokens
     state = {"texts": len(texts), "sha256": hashlib.sha256("\n".join(texts).encode()).hexdigest()}
     path, progress, done = work / "teacher.npy", work / "teacher.json", 0
     if progress.exists():

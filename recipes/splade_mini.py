@@ -14,7 +14,6 @@ Resumable: started again after an interruption, it goes on from what lies in bui
 """
 
 import argparse
-import hashlib
 import json
 import random
 from pathlib import Path
@@ -25,13 +24,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.bm25 import BM25
-from course_lib.checkpoints import read_json, write_json
-from course_lib.encoder import SentenceEncoder
 from course_lib.heads import load_masked_lm
 from course_lib.sparse import SparseEncoder
 from course_lib.tokenization import tokenize
 from course_lib.training import train
 from recipes.cards import model_folder, write_facts
+from recipes.distillation import teacher_vectors
 from recipes.minilm import minilm_folder
 from recipes.pretraining_text import LeakFilter, articles, sentences_of
 
@@ -71,25 +69,6 @@ def groups(allowed: LeakFilter, count: int, seed: int = 0) -> list[tuple[tuple[s
 def flops(vectors: Tensor) -> Tensor:
     """(texts, vocabulary) -> sum over terms of the squared mean weight: the expected work of an inverted index (Paria et al. 2020, arXiv 2004.05665)."""
     return vectors.mean(0).square().sum()
-
-
-def teacher_vectors(texts: list[str], folder: Path, path: Path) -> np.ndarray:
-    """The teacher's unit vectors, float16 (texts, 384), kept in `path` and gone on with where an earlier run stopped."""
-    teacher = SentenceEncoder.load(folder)
-    teacher.max_seq_length = TOKENS
-    done_path = path.with_suffix(".json")
-    state = {"texts": len(texts), "sha256": hashlib.sha256("\n".join(texts).encode()).hexdigest()}
-    before = read_json(done_path, default={})
-    if before and {k: before[k] for k in state} != state:
-        raise ValueError(f"{path} holds the vectors of other texts; remove {path.parent} to start anew")
-    done, shape = before.get("done", 0), (len(texts), teacher.get_embedding_dimension())
-    vectors = np.lib.format.open_memmap(path, "r+" if before else "w+", dtype=None if before else np.float16, shape=None if before else shape)
-    for first in range(done, len(texts), 4096):
-        chunk = texts[first : first + 4096]
-        vectors[first : first + len(chunk)] = teacher.encode(chunk, normalize_embeddings=True, show_progress_bar=False)
-        vectors.flush()
-        write_json(done_path, state | {"done": first + len(chunk)})
-    return vectors
 
 
 class Distillation(nn.Module):
@@ -151,7 +130,7 @@ def main():
     allowed = LeakFilter()
     pairs = [pair for group in groups(allowed, STAGES["expansion"]["groups"][1]) for pair in group]
     texts = [text for pair in pairs for text in pair]
-    vectors = teacher_vectors(texts, minilm_folder(arguments.teacher), WORK / "teacher.npy")
+    vectors = teacher_vectors(texts, minilm_folder(arguments.teacher), WORK, TOKENS)
     print(f"{len(pairs)} pairs, {allowed.dropped} leaks dropped", flush=True)
 
     encoder, facts = start(), {"leaks_dropped": allowed.dropped, "batch_size": GROUP * BATCH, "cosine": COSINE}
