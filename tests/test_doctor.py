@@ -131,6 +131,7 @@ def home(tmp_path):
     for file in (ROOT / "data").iterdir():
         if file.is_file():
             shutil.copy(file, tmp_path / "data")
+    shutil.copytree(ROOT / "data" / "help", tmp_path / "data" / "help")
     return tmp_path
 
 
@@ -206,6 +207,12 @@ def test_broken_data(defect, home):
     broken, fine = doctor_files.data(home, True)
     assert broken[0] == BROKEN and broken[1].startswith(f"{name}: ") and message in broken[1] and fine[0] == OK
     assert states(doctor_files.data(home, False)) == [NOTE]
+
+
+def test_broken_help_pages(home):
+    without_last_line(home / "data" / "help" / "queries.jsonl")
+    (state, what, advice), fine = doctor_files.data(home, True)
+    assert state == BROKEN and what.startswith("help/: ValueError: ") and "no query" in what and advice.startswith("get the file again") and fine[0] == OK
 
 
 def test_compressed_data(home):

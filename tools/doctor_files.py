@@ -54,13 +54,15 @@ def model_problem(folder, hashes, usable):
         return ""
     from course_lib.checkpoints import read_weights
     from course_lib.encoder import SentenceEncoder
+    from course_lib.sparse import SparseEncoder
 
     try:
         for file in files:
             if file.name == "model.safetensors":
                 read_weights(file.parent)
         if (folder / "modules.json").exists():
-            SentenceEncoder.load(folder, device="cpu").encode(["A cat sits on a mat."])
+            sparse = "SpladePooling" in (folder / "modules.json").read_text(encoding="utf-8")
+            (SparseEncoder if sparse else SentenceEncoder).load(folder, device="cpu").encode(["A cat sits on a mat."])
     except Exception as error:  # of a damaged folder, anything
         return f"{type(error).__name__}: {error}"
     return ""
@@ -86,7 +88,9 @@ def models(home, usable):
 def data(home, usable):
     """The files of `home`/data, read by the course's reader."""
     sheet = home / "data" / "README.md"
-    table = re.findall(r"^\| `([\w.]+\.tsv(?:\.gz)?)` \| ([\d,]+) \| ([^|]+) \|", sheet.read_text(encoding="utf-8") if sheet.exists() else "", flags=re.M)
+    text = sheet.read_text(encoding="utf-8") if sheet.exists() else ""
+    folders = re.findall(r"^\| `(\w+)/` \| ([\d,]+) articles, ([\d,]+) queries \|", text, flags=re.M)
+    table = re.findall(r"^\| `([\w.]+\.tsv(?:\.gz)?)` \| ([\d,]+) \| ([^|]+) \|", text, flags=re.M)
     if not table:
         yield "BROKEN", f"{sheet} lists no files", AGAIN.format("data")
     elif not usable:
@@ -104,5 +108,15 @@ def data(home, usable):
         if problem:
             yield "BROKEN", f"{name}: {problem}", AGAIN.format(f"data/{name}")
         good += not problem
+    for name, articles, asked in folders:
+        from course_lib.data import load_retrieval
+
+        try:
+            queries, corpus, _ = load_retrieval(home / "data" / name)
+            problem = "" if (len(corpus), len(queries)) == (int(articles.replace(",", "")), int(asked.replace(",", ""))) else f"{len(corpus)} articles, {len(queries)} queries"
+        except Exception as error:
+            problem = f"{type(error).__name__}: {error}"
+        if problem:
+            yield "BROKEN", f"{name}/: {problem}", AGAIN.format(f"data/{name}")
     if good:
         yield "ok", f"{good} files with the rows and columns that data/README.md says", ""
