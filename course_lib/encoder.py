@@ -26,12 +26,13 @@ from course_lib.checkpoints import DEFAULT, atomic_folder, read_json, resolve, w
 from course_lib.devices import pick_device, pick_dtype
 from course_lib.inference import PreparedCopy, token_batches
 from course_lib.modules import load_modules, output_dim, save_modules
+from course_lib.prompts import Prompted
 from course_lib.transformer import TokenEmbeddings, Transformer
 
 WINDOW = 16_384  # texts of a generator that are read, sorted and encoded together
 
 
-class SentenceEncoder(PreparedCopy, nn.Sequential):
+class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
     """Modules in sequence, from a list of texts to a tensor (texts, dim).
 
     modules: Transformer and Pooling, or StaticEmbedding, then any Dense and Normalize.
@@ -46,9 +47,8 @@ class SentenceEncoder(PreparedCopy, nn.Sequential):
         super().__init__(*(modules.values() if isinstance(modules, Mapping) else modules))  # a slice of Sequential is a dict
         if similarity_fn_name not in similarities.SIMILARITY_FUNCTIONS:
             raise ValueError(f"similarity_fn_name is {similarity_fn_name!r}; expected one of {list(similarities.SIMILARITY_FUNCTIONS)}")
-        self.prompts = {"query": "", "document": ""} | {name: text or "" for name, text in (prompts or {}).items()}
+        self.set_prompts(prompts, default_prompt_name)
         output_dim(self)  # raises where modules do not fit each other
-        self.default_prompt_name = default_prompt_name
         self.similarity_fn_name, self.truncate_dim, self.dtype = similarity_fn_name, truncate_dim, dtype
 
     # ---- folders
@@ -159,7 +159,7 @@ class SentenceEncoder(PreparedCopy, nn.Sequential):
 
         Raises TypeError naming the position of what is not a string, ValueError for an unknown prompt or an unfit `out`.
         """
-        prompt = self._resolve_prompt(prompt, prompt_name)
+        prompt = self.resolve_prompt(prompt, prompt_name)
         one = isinstance(sentences, str)
         if not isinstance(sentences, Iterable):
             raise TypeError(f"sentences is {sentences!r}; expected a string, or a list or generator of strings")
@@ -205,22 +205,6 @@ class SentenceEncoder(PreparedCopy, nn.Sequential):
                 rows[targets[k]] = vector
             progress.update(sum(len(targets[k]) for k in batch))
         return sum(len(where) for where, was_cut in zip(targets, cut) if was_cut)
-
-    def _resolve_prompt(self, prompt: str | None, prompt_name: str | None) -> str:
-        if prompt is not None:
-            return prompt
-        name = self.default_prompt_name if prompt_name is None else prompt_name
-        if name is not None and name not in self.prompts:
-            raise ValueError(f"no prompt {name!r}; this model has {sorted(self.prompts)}")
-        return "" if name is None else self.prompts[name]
-
-    def encode_query(self, sentences, prompt_name: str = "query", **options):
-        """`encode` with the prompt "query", which is empty where the model names none."""
-        return self.encode(sentences, prompt_name, **options)
-
-    def encode_document(self, sentences, prompt_name: str = "document", **options):
-        """`encode` with the prompt "document", which is empty where the model names none."""
-        return self.encode(sentences, prompt_name, **options)
 
     # ---- looking inside
 

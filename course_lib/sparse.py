@@ -33,6 +33,7 @@ from course_lib.heads import load_masked_lm
 from course_lib.inference import PreparedCopy, token_batches
 from course_lib.linear import linear
 from course_lib.masked_lm import BertForMaskedLM
+from course_lib.prompts import Prompted
 from course_lib.tokenization import TOKENIZER_FILES, save_tokenizer, tokenize
 
 POOLING = {"pooling_strategy": "max", "activation_function": "relu"}
@@ -72,7 +73,7 @@ def max_over_tokens(hidden: Tensor, weight: Tensor, lengths: list[int], dtype: t
         return _MaxOverTokens.apply(hidden, weight, lengths, dtype)
 
 
-class SparseEncoder(PreparedCopy, nn.Module):
+class SparseEncoder(PreparedCopy, Prompted, nn.Module):
     """A BERT with its masked-language-model head, read as a sparse encoder; and its tokenizer.
 
     max_seq_length: tokens of a text that are read, [CLS] and [SEP] included; at most the model's positions.
@@ -85,8 +86,8 @@ class SparseEncoder(PreparedCopy, nn.Module):
         super().__init__()
         self.model, self.tokenizer, self.dtype = model, tokenizer, dtype
         self.max_seq_length = min(max_seq_length or model.config.max_position_embeddings, model.config.max_position_embeddings)
-        self.prompts = {"query": "", "document": ""} | {name: text or "" for name, text in (prompts or {}).items()}
-        self.default_prompt_name, self.tokenizer_files = default_prompt_name, tokenizer_files or {}
+        self.set_prompts(prompts, default_prompt_name)
+        self.tokenizer_files = tokenizer_files or {}
 
     # ---- folders
 
@@ -176,10 +177,7 @@ class SparseEncoder(PreparedCopy, nn.Module):
 
         Raises TypeError naming the position of what is not a string, ValueError for an unknown prompt.
         """
-        name = prompt_name or self.default_prompt_name
-        if prompt is None and name is not None and name not in self.prompts:
-            raise ValueError(f"no prompt {name!r}; this model has {sorted(self.prompts)}")
-        prompt = prompt if prompt is not None else self.prompts[name] if name else ""
+        prompt = self.resolve_prompt(prompt, prompt_name)
         places: dict[str, int] = {}  # each distinct text, and its number among them
         rows = []
         for i, text in enumerate([sentences] if isinstance(sentences, str) else sentences):
@@ -201,14 +199,6 @@ class SparseEncoder(PreparedCopy, nn.Module):
         counts = np.cumsum([0, *(len(found[k][0]) for k in rows)])
         terms, weights = (np.concatenate([np.empty(0, kind), *(found[k][side] for k in rows)]) for side, kind in ((0, np.int32), (1, np.float32)))
         return scipy.sparse.csr_array((weights, terms, counts), shape=(len(rows), self.get_embedding_dimension()))
-
-    def encode_query(self, sentences, prompt_name: str = "query", **options) -> scipy.sparse.csr_array:
-        """`encode` with the prompt "query", which is empty where the model names none."""
-        return self.encode(sentences, prompt_name, **options)
-
-    def encode_document(self, sentences, prompt_name: str = "document", **options) -> scipy.sparse.csr_array:
-        """`encode` with the prompt "document", which is empty where the model names none."""
-        return self.encode(sentences, prompt_name, **options)
 
     # ---- looking inside
 
