@@ -96,27 +96,27 @@ def data(home, usable):
     elif not usable:
         yield "note", "not read: course_lib cannot be imported", "see the lines on packages and course_lib"
         return
+    from course_lib.data import load_retrieval, read_tsv
+
+    def number(shown):
+        return int(shown.replace(",", ""))
+
+    def table_problem(name, rows, columns):
+        count = sum(1 for _ in read_tsv(home / "data" / name, *re.findall(r"`(\w+)`", columns)))
+        return "" if count == number(rows) else f"{count:,} rows, not {rows}"
+
+    def folder_problem(name, articles, asked):
+        queries, corpus, _ = load_retrieval(home / "data" / name)
+        return "" if (len(corpus), len(queries)) == (number(articles), number(asked)) else f"{len(corpus)} articles, {len(queries)} queries"
+
     good = 0
-    for name, rows, columns in table:
-        from course_lib.data import read_tsv
-
+    for name, problem_of, said in [(row[0], table_problem, row) for row in table] + [(f"{row[0]}/", folder_problem, row) for row in folders]:
         try:
-            count = sum(1 for _ in read_tsv(home / "data" / name, *re.findall(r"`(\w+)`", columns)))
-            problem = "" if count == int(rows.replace(",", "")) else f"{count:,} rows, not {rows}"
+            problem = problem_of(*said)
         except Exception as error:
             problem = f"{type(error).__name__}: {error}"
         if problem:
-            yield "BROKEN", f"{name}: {problem}", AGAIN.format(f"data/{name}")
-        good += not problem
-    for name, articles, asked in folders:
-        from course_lib.data import load_retrieval
-
-        try:
-            queries, corpus, _ = load_retrieval(home / "data" / name)
-            problem = "" if (len(corpus), len(queries)) == (int(articles.replace(",", "")), int(asked.replace(",", ""))) else f"{len(corpus)} articles, {len(queries)} queries"
-        except Exception as error:
-            problem = f"{type(error).__name__}: {error}"
-        if problem:
-            yield "BROKEN", f"{name}/: {problem}", AGAIN.format(f"data/{name}")
+            yield "BROKEN", f"{name}: {problem}", AGAIN.format(f"data/{name.rstrip('/')}")
+        good += not problem and problem_of is table_problem
     if good:
         yield "ok", f"{good} files with the rows and columns that data/README.md says", ""
