@@ -21,7 +21,10 @@ def dot_products(a: Tensor, b: Tensor) -> Tensor:
     if a.dtype == b.dtype == torch.int8 and a.device.type == "cpu" and exact_int8():
         return torch._int_mm(a, b.T)
     dtype = torch.promote_types(torch.promote_types(a.dtype, b.dtype), torch.float32)
-    return linear(a.to(dtype), b.to(dtype))
+    a, b = a.to(dtype), b.to(dtype)
+    if 0 < len(a) < 32:  # a few queries: libraries are faster with the many vectors first, and with two columns than with one
+        return linear(b, a if len(a) > 1 else a.repeat(2, 1)).T[: len(a)].contiguous()
+    return linear(a, b)
 
 
 def has_coarse_products(a: Tensor, b: Tensor) -> bool:

@@ -4,9 +4,10 @@
     scores, rows = top_k(unit_queries, np.load("vectors.npy", mmap_mode="r"), 10, dot_score)    # larger than memory
     scores, rows = top_k(query_bits, corpus_bits, 10, hamming_sim)                # packed bits
 
-Queries and corpus are taken in blocks. Of each block only the scores above the query's k-th best so far matter; they are
-few after the first blocks, and are found by the largest score of each 64. What remains is the matrix product, which
-products.py takes from the fastest library at hand. `benchmarks/search.py` compares it with FAISS and sentence-transformers.
+Queries and corpus are taken in blocks, and the corpus is read once. Of each block of scores only those above the query's k-th
+best so far matter; they are few after the first blocks, and are found by the largest score of each 64. What remains is the
+matrix product, which products.py takes from the fastest library at hand. `benchmarks/search.py` compares it with FAISS and
+sentence-transformers.
 
 Left out on purpose: approximate search; an index, for there is nothing to build. Vectors of length 1 need no cosine: normalise
 a corpus once and search it with `dot_score`.
@@ -36,7 +37,7 @@ def hamming_sim(a: Tensor, b: Tensor) -> Tensor:
 
 @torch.no_grad()
 def top_k(queries: Vectors, corpus: Vectors, k: int, score_function: Callable[[Tensor, Tensor], Tensor] = cos_sim, *,
-          query_block: int = 1024, corpus_block: int = 16_384) -> tuple[Vectors, Vectors]:
+          query_block: int = 256, corpus_block: int | None = None) -> tuple[Vectors, Vectors]:
     """The k rows of `corpus` with the highest scores for each query, best first.
 
     queries: (n, dim); corpus: (m, dim). Tensors or arrays, each; an array may be a memory map, which is read block by block.
@@ -48,7 +49,8 @@ def top_k(queries: Vectors, corpus: Vectors, k: int, score_function: Callable[[T
     `queries` is one, on the device of `queries` otherwise.
 
     Of equal scores the lower row number comes first, so the result does not depend on the blocks, but for the last digit of a
-    score. One block of scores takes query_block * corpus_block numbers: 64 MB of float32 as it stands.
+    score. A block of scores takes query_block * corpus_block numbers. Without corpus_block that is 16 MB of float32, which a cache
+    may hold: 16,384 vectors are taken, and for up to 128 queries 32,768.
     Raises ValueError for k below 1, vectors of two dimensions, and NaN or infinite values, which have no place in an order;
     TypeError for what is no tensor, array or numbers.
     """
@@ -61,42 +63,38 @@ def top_k(queries: Vectors, corpus: Vectors, k: int, score_function: Callable[[T
     if score_function is hamming_sim and {queries.dtype, corpus.dtype} - {torch.uint8, torch.int8}:
         raise TypeError(f"hamming_sim compares packed bits, uint8 or int8, not {queries.dtype} and {corpus.dtype}: see quantization.py")
     _raise_unless_finite(queries, "queries", lengths(queries))
-    found = [_search(part, corpus, k, score_function, corpus_block) for part in queries.split(query_block)]
-    scores, rows = torch.cat([scores for scores, _ in found]), torch.cat([rows for _, rows in found])  # (n, k) each
-    return (scores.numpy(), rows.numpy()) if as_arrays else (scores, rows)
 
-
-def _search(queries: Tensor, corpus: Tensor, k: int, score_function: Callable, corpus_block: int) -> tuple[Tensor, Tensor]:
-    """`top_k` for queries that are taken together."""
-    best, cosine = _Best(len(queries), k, queries.device), score_function is cos_sim
-    coarse = score_function in (cos_sim, dot_score) and has_coarse_products(queries, corpus)
+    dtype = torch.promote_types(torch.promote_types(queries.dtype, corpus.dtype), torch.float32)
+    cosine, dot = score_function is cos_sim, score_function is dot_score
+    coarse = (cosine or dot) and has_coarse_products(queries, corpus)
+    product = dot_products if cosine or dot else score_function
+    corpus_block = corpus_block or (16_384 if len(queries) > 128 else 32_768)
+    found = [(part, _Best(len(part), k, queries.device)) for part in queries.split(query_block)]
     for start in range(0, len(corpus), corpus_block) if len(queries) else ():
         block = corpus[start : start + corpus_block].to(queries.device)  # (block, dim)
         if block.dtype == torch.float16:
             block = block.float()  # products of float16 are emulated on CPUs
-        if coarse and best.full and best.update_from_coarse(queries, block, cosine, start):
-            continue
-        scores, finite = _scores(queries, block, score_function)
-        _raise_unless_finite(block, "corpus", finite, start)
-        best.update(scores, start)
-    dtype = torch.promote_types(torch.promote_types(queries.dtype, corpus.dtype), torch.float32)
-    if best.rows is None:  # nothing to search for, or in
+        if coarse or not dot:  # (block,), rounded to bfloat16 where that is enough, which is faster
+            norms = torch.linalg.vector_norm(block, dim=1).float() if coarse else lengths(block)
+            _raise_unless_finite(block, "corpus", norms, start)
+        for part, best in found:
+            if coarse and best.full and best.update_from_coarse(part, block, norms, cosine, start):
+                continue
+            scores = product(part, block)  # (part, block)
+            if dot:  # a number times NaN or infinite is neither finite, nor is any sum with it
+                _raise_unless_finite(block, "corpus", scores[0], start)
+            if cosine:
+                scores = scores.to(dtype).div_((lengths(block) if coarse else norms).clamp_min(1e-12))
+            best.update(scores, start)
+
+    if not len(queries) or not len(corpus):
         shape = len(queries), min(k, len(corpus))
-        return queries.new_empty(shape, dtype=dtype), torch.empty(shape, dtype=torch.long, device=queries.device)
-    scores = best.scores.to(dtype) if dtype.is_floating_point else best.scores
-    return scores / lengths(queries).clamp_min(1e-12)[:, None] if cosine else scores, best.rows  # (queries, k) each
-
-
-def _scores(queries: Tensor, block: Tensor, score_function: Callable) -> tuple[Tensor, Tensor]:
-    """Scores (queries, block), cosines still to be divided by the queries' lengths; and numbers (block,), finite if the vectors are."""
-    if score_function is dot_score:
-        with_zero = torch.cat([queries, queries.new_zeros(1, queries.shape[1])])  # 0 times NaN or infinite is NaN
-        scores = dot_products(with_zero, block)  # (queries + 1, block)
-        return scores[:-1], scores[-1]
-    norms = lengths(block)  # (block,)
-    if score_function is cos_sim:
-        return dot_products(queries, block) / norms.clamp_min(1e-12), norms
-    return score_function(queries, block), norms
+        scores, rows = queries.new_empty(shape, dtype=dtype), torch.empty(shape, dtype=torch.long, device=queries.device)
+    else:
+        scores, rows = torch.cat([best.scores for _, best in found]).to(dtype), torch.cat([best.rows for _, best in found])  # (n, k) each
+    if cosine:
+        scores = scores / lengths(queries).clamp_min(1e-12)[:, None]  # left out so far: they do not change the order
+    return (scores.numpy(), rows.numpy()) if as_arrays else (scores, rows)
 
 
 class _Best:
@@ -121,25 +119,26 @@ class _Best:
         columns = _best(scores, self.k)  # (queries, up to k)
         self._merge(scores.gather(1, columns), columns + start)
 
-    def update_from_coarse(self, queries: Tensor, block: Tensor, cosine: bool, start: int) -> bool:
-        """The same from products rounded to bfloat16; False, and nothing done, where these do not tell enough apart.
+    def update_from_coarse(self, queries: Tensor, block: Tensor, norms: Tensor, cosine: bool, start: int) -> bool:
+        """The same from products of bfloat16; False, and nothing done, where these do not tell enough apart.
 
+        norms: (block,), lengths rounded to bfloat16.
         A candidate is what may be above the limit for all that rounding can do: half a unit in the last of bfloat16's 8
-        bits, and what sums in float32 may lose. Candidates are then scored in float32.
+        bits, and what sums in float32 may lose. Candidates are then scored as everything else.
         """
-        norms = lengths(block)  # (block,)
-        _raise_unless_finite(block, "corpus", norms, start)
         coarse = queries @ block.T  # bfloat16 (queries, block)
-        limit = self.scores[:, -1]  # (queries,)
+        limit, shortest, longest = self.scores[:, -1], norms.min() * (1 - 2**-7), norms.max() * (1 + 2**-7)  # (queries,), (), ()
         if cosine:  # of the dot products: the smallest that may do for a vector of this block
-            limit = torch.where(limit > 0, limit * norms.min(), limit * norms.max())
-        limit = limit - queries.shape[1] * 2**-23 * lengths(queries) * norms.max()
+            limit = torch.where(limit > 0, limit * shortest, limit * longest)
+        limit = limit - queries.shape[1] * 2**-23 * lengths(queries) * longest
         query, column = _above(coarse, limit - limit.abs() / 250)
         if len(query) * queries.shape[1] > coarse.numel():
             return False
-        scores = (queries[query].float() * block[column].float()).sum(1)  # (candidates,)
+        columns, place = column.unique(return_inverse=True)  # (candidates,), (hits,)
+        scores = dot_products(queries, block[columns])  # (queries, candidates)
         if cosine:
-            scores /= norms[column].clamp_min(1e-12)
+            scores = scores / lengths(block[columns]).clamp_min(1e-12)
+        scores = scores[query, place]  # (hits,)
         higher = scores > self.scores[query, -1]
         self.add(query[higher], column[higher] + start, scores[higher])
         return True
@@ -209,11 +208,11 @@ def _tensor(vectors: Vectors, name: str) -> Tensor:
 
 
 def _raise_if_nan(scores: Tensor):
-    if scores.isnan().any():
+    if math.isnan(scores.max()):  # NaN where there is one
         raise ValueError("some scores are NaN, though no vector is: are values too large to be multiplied, or is score_function wrong?")
 
 
 def _raise_unless_finite(vectors: Tensor, name: str, numbers: Tensor, start: int = 0):
     """One number for each vector is the quick look, its length, say: where it is not finite the vector is only perhaps not."""
-    if not numbers.isfinite().all() and len(bad := (~vectors.isfinite().all(dim=1)).nonzero()):
+    if not math.isfinite(numbers.sum()) and len(bad := (~vectors.isfinite().all(dim=1)).nonzero()):
         raise ValueError(f"{len(bad)} of {len(vectors)} vectors of {name} hold NaN or infinite values, row {start + int(bad[0])} first")

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from itertools import groupby
 
 import faiss
 import numpy as np
@@ -254,16 +255,18 @@ print(top_k(query, corpus, 2, dot_score)[1].tolist())
     assert run.stdout.split("\n")[:2] == ["no room for all", "[[999999, 700000]]"], run.stderr
 
 
-def test_there_is_never_more_than_a_block_of_scores():
-    sizes = []
+def test_there_is_never_more_than_a_block_of_scores_and_the_corpus_is_read_once():
+    sizes, blocks = [], []
 
     def score(queries, corpus):
         sizes.append(len(queries) * len(corpus))
+        blocks.append(corpus.data_ptr())
         return dot_score(queries, corpus)
 
     generator = torch.Generator().manual_seed(0)
     queries, corpus = torch.randn(1_100, 8, generator=generator), torch.randn(40_000, 8, generator=generator)
     _, rows = top_k(queries, corpus, 10, score)
-    assert sum(sizes) == 1_100 * 40_000 and max(sizes) == 1024 * 16_384
+    assert sum(sizes) == 1_100 * 40_000 and max(sizes) == 256 * 16_384
+    assert len(list(groupby(blocks))) == 3, "all queries meet a block before the next is read"
     for i in (0, 1_099):
         assert rows[i].tolist() == (corpus @ queries[i]).argsort(descending=True)[:10].tolist()
