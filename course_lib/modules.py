@@ -163,16 +163,29 @@ def load_modules(folder: Path) -> list[nn.Module]:
     if not (folder / "modules.json").exists():
         transformer = Transformer.load(folder)
         return [transformer, Pooling(transformer.dims[1])]
-    modules = []
+    return [load_module(folder / path, kind) for path, kind in module_entries(folder)]
+
+
+def module_entries(folder: Path) -> list[tuple[str, str]]:
+    """(path, kind) of each module that `modules.json` names."""
+    entries = []
     for entry in read_json(folder / "modules.json", kind=list):
         try:
-            kind = entry["type"].rsplit(".", 1)[-1]
-            if kind not in KINDS:
-                raise ValueError(f"{folder / 'modules.json'} names a module {entry['type']!r}; known are {', '.join(KINDS)}")
-            modules.append(KINDS[kind].load(folder / entry["path"]))
+            entries.append((entry["path"], entry["type"]))
         except (KeyError, TypeError) as error:
-            raise ValueError(f"the settings of the module {entry} of {folder} are incomplete or wrong ({error!r})") from error
-    return modules
+            raise ValueError(f"the module {entry} of {folder / 'modules.json'} is incomplete or wrong ({error!r})") from error
+    return entries
+
+
+def load_module(folder: Path, kind: str) -> nn.Module:
+    """The module in this folder, of a kind given as sentence-transformers writes it: "sentence_transformers.models.Pooling"."""
+    name = str(kind).rsplit(".", 1)[-1]
+    if name not in KINDS:
+        raise ValueError(f"{folder} is a module {kind!r}; known are {', '.join(KINDS)}")
+    try:
+        return KINDS[name].load(folder)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"the settings of the {name} in {folder} are incomplete or wrong ({error!r})") from error
 
 
 def save_modules(modules: Iterable[nn.Module], folder: Path, half: bool):

@@ -17,7 +17,7 @@ from torch import Tensor
 from course_lib.checkpoints import read_json, resolve
 from course_lib.devices import pick_device
 from course_lib.encoder import SentenceEncoder
-from course_lib.modules import KINDS
+from course_lib.modules import load_module, module_entries
 
 
 class TwoTowers:
@@ -46,13 +46,8 @@ class TwoTowers:
         if not (folder / "router_config.json").exists():
             raise ValueError(f"{folder} has no router_config.json: it is one encoder, not two; SentenceEncoder.load reads those")
         router, settings = read_json(folder / "router_config.json"), read_json(folder / "config_sentence_transformers.json", default={})
-        after = {entry["path"]: entry["type"] for entry in read_json(folder / "modules.json", kind=list)[1:]}
-        modules = {}
-        for path, kind in (router.get("types", {}) | after).items():
-            kind = kind.rsplit(".", 1)[-1]
-            if kind not in KINDS:
-                raise ValueError(f"{folder / path} is a module {kind!r}; known are {', '.join(KINDS)}")
-            modules[path] = KINDS[kind].load(folder / path)
+        after = dict(module_entries(folder)[1:])
+        modules = {path: load_module(folder / path, kind) for path, kind in (router.get("types", {}) | after).items()}
         towers = []
         for route in ("query", "document"):
             if route not in router.get("structure", {}):

@@ -437,5 +437,5 @@ def test_unknown_modules_are_refused(tiny, tmp_path):
     SentenceEncoder([Transformer.load(tiny), Pooling(32)]).save(tmp_path / "m")
     file = tmp_path / "m/modules.json"
     file.write_text(file.read_text().replace("models.Pooling", "models.LSTM"))
-    with pytest.raises(ValueError, match="names a module 'sentence_transformers.models.LSTM'; known are Transformer, Pooling"):
+    with pytest.raises(ValueError, match="is a module 'sentence_transformers.models.LSTM'; known are Transformer, Pooling"):
         load(tmp_path / "m")

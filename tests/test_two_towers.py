@@ -63,7 +63,7 @@ def test_what_does_not_fit(folder, tmp_path):
     with pytest.raises(ValueError, match="no router_config.json: it is one encoder"):
         TwoTowers.load("course/sbert-mini")
     for name, change, message in [("routes", lambda c: c["structure"].pop("query"), r"has the routes \['document'\]"),
-                                  ("kind", lambda c: c["types"].update(query_0_Transformer="x.CLIP"), "is a module 'CLIP'")]:
+                                  ("kind", lambda c: c["types"].update(query_0_Transformer="x.CLIP"), "is a module 'x.CLIP'")]:
         broken = tmp_path / name
         broken.mkdir()
         for path in folder.iterdir():
