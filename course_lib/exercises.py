@@ -107,7 +107,8 @@ def judge(exercise, answer):
     case, problem = next((c, p) for c, p in zip(exercise.cases, problems) if p)
     agree = problems.count(None)
     also = f" ({agree} of {len(problems)} cases agree.)" if agree else ""
-    return Result("wrong", f"in the case '{case}', your function {problem}.{also}")
+    stop = "" if problem.endswith("?") else "."
+    return Result("wrong", f"in the case '{case}', your function {problem}{stop}{also}")
 
 
 def outcomes(function, exercise):
@@ -141,9 +142,12 @@ def difference(got, expected, rtol=1e-4, atol=1e-5):
         return difference([got[key] for key in expected], list(expected.values()), rtol, atol)
     if isinstance(expected, (list, tuple)):
         if len(got) != len(expected):
-            return f"returns {len(got)} elements where {len(expected)} are wanted"
+            return f"returns {len(got)} element{'s' * (len(got) != 1)} where {len(expected)} {'are' if len(expected) != 1 else 'is'} wanted"
         found = [difference(g, e, rtol, atol) for g, e in zip(got, expected)]
-        return next((f"{problem} (element {i})" for i, problem in enumerate(found) if problem), None)
+        i, problem = next(((i, problem) for i, problem in enumerate(found) if problem), (0, None))
+        if problem and " (element " in problem:  # found further in: name the outer place first
+            return problem.replace(" (element ", f" (element {i}, place ", 1)
+        return problem and f"{problem} (element {i})"
     return number_difference(as_array(got), as_array(expected), rtol, atol) if is_numeric(expected) else (
         None if got == expected else f"returns something else: {got!r}")
 

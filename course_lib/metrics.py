@@ -3,7 +3,7 @@
 All take plain numbers, labels and ids; who made the scores is no concern of theirs (evaluation.py asks a model). All are
 computed in float64, and equal scipy's, scikit-learn's and sentence_transformers'.
 
-Left out on purpose: p-values, graded relevance (a document is relevant or not, as in sentence_transformers).
+Left out on purpose: p-values; gains other than the grade itself (some use 2^grade - 1).
 """
 from collections.abc import Collection, Mapping, Sequence
 

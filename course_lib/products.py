@@ -22,7 +22,8 @@ def dot_products(a: Tensor, b: Tensor) -> Tensor:
         return torch._int_mm(a, b.T)
     dtype = torch.promote_types(torch.promote_types(a.dtype, b.dtype), torch.float32)
     a, b = a.to(dtype), b.to(dtype)
-    if 0 < len(a) < 32:  # a few queries: libraries are faster with the many vectors first, and with two columns than with one
+    if 0 < len(a) < 32 and dtype == torch.float32 and a.device.type == "cpu":
+        # a few queries: oneDNN is faster with the many vectors first, and with two columns than with one
         return linear(b, a if len(a) > 1 else a.repeat(2, 1)).T[: len(a)].contiguous()
     return linear(a, b)
 

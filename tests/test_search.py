@@ -113,6 +113,17 @@ def test_every_dtype_equals_a_full_sort_with_its_ties(dtype, corpus_block, k):
     assert rows.tolist() == expected_rows.tolist() and scores.tolist() == expected.tolist()
 
 
+@pytest.mark.parametrize("function", [cos_sim, dot_score])
+@pytest.mark.parametrize("queries", [1, 2, 7, 31, 32, 100])
+def test_equal_vectors_have_equal_scores_wherever_they_stand(queries, function):
+    """However matrices are cut into blocks and these into registers: the lower row comes first."""
+    generator = torch.Generator().manual_seed(0)
+    different = torch.randn(10, 48, generator=generator)
+    corpus = different[torch.arange(40_003) % 10]
+    _, rows = top_k(torch.randn(queries, 48, generator=generator), corpus, 12, function)
+    assert torch.equal(rows, rows[:, :1] + 10 * torch.arange(12)) and int(rows[:, 0].max()) < 10
+
+
 @pytest.mark.parametrize("order", ["rising", "falling"])
 def test_a_corpus_sorted_by_score(order):
     corpus = torch.arange(5000.0)[:, None] * (1 if order == "rising" else -1)

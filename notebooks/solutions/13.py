@@ -44,6 +44,18 @@ def ideal_not_cut(ranking, grades, k):
     return not_normalised(ranking, grades, k) / discounted(sorted(grades.values(), reverse=True))
 
 
+def exponential_gain(ranking, grades, k):
+    return ndcg_at_k(ranking, {document: 2**grade - 1 for document, grade in grades.items()}, k)
+
+
+def ideal_not_sorted(ranking, grades, k):
+    return not_normalised(ranking, grades, k) / discounted(list(grades.values())[:k])
+
+
+def ranking_not_cut(ranking, grades, k):
+    return not_normalised(ranking, grades, len(ranking)) / discounted(sorted(grades.values(), reverse=True)[:k])
+
+
 # ---- 13.2
 
 
@@ -74,6 +86,18 @@ def one_too_many(tokens, size, overlap):
     return [(start, min(start + size, tokens)) for start in range(0, tokens, size - overlap)]
 
 
+def to_the_last_token(tokens, size, overlap):
+    return [(start, start + size) for start in range(0, tokens - overlap, size - overlap)]
+
+
+def none_for_short_ones(tokens, size, overlap):
+    return [(start, min(start + size, tokens)) for start in range(0, tokens - overlap, size - overlap)]
+
+
+def steps_of_overlap(tokens, size, overlap):
+    return [(start, min(start + size, tokens)) for start in range(0, tokens, overlap or size)]
+
+
 EXERCISES = {
     "13.1": Exercise(
         title="Graded nDCG of the first k documents",
@@ -91,6 +115,9 @@ EXERCISES = {
             (best_of_those_found, "You divide by the best order of the documents that were found. Those that were missed count as well."),
             (ranks_from_zero, "Your discount is off by one rank: the first place is divided by log2(2), which is 1."),
             (whole_ranking, "You look at places after the k-th."),
+            (ranking_not_cut, "You look at places of the ranking after the k-th."),
+            (exponential_gain, "You add 2^grade - 1, as some do; here it is the grade itself."),
+            (ideal_not_sorted, "The best order begins with the highest grade: sort the grades first."),
             (ideal_not_cut, "The best order has k places, too: not all right documents may fit into it."),
         ],
     ),
@@ -109,7 +136,10 @@ EXERCISES = {
             (no_overlap, "Your pieces share nothing. How far is it from one start to the next?"),
             (last_one_missing, "The end of the text is in none of your pieces: the last piece may be shorter."),
             (past_the_end, "Your last piece ends after the text does."),
+            (to_the_last_token, "Your last piece ends after the text does, and a text no longer than the overlap has none at all."),
+            (none_for_short_ones, "A text no longer than the overlap is one piece, too."),
             (step_is_overlap, "You step forward by the overlap. Step by what is new in each piece."),
+            (steps_of_overlap, "You step forward by the overlap. Step by what is new in each piece."),
             (one_too_many, "Your last piece holds nothing that the one before it does not hold already."),
         ],
     ),
