@@ -139,7 +139,7 @@ EXERCISES = {
             (to_the_last_token, "Your last piece ends after the text does, and a text no longer than the overlap has none at all."),
             (none_for_short_ones, "A text no longer than the overlap is one piece, too."),
             (step_is_overlap, "You step forward by the overlap. Step by what is new in each piece."),
-            (steps_of_overlap, "You step forward by the overlap. Step by what is new in each piece."),
+            (steps_of_overlap, "Each of your pieces begins one overlap after the one before. Step by what is new in each piece."),
             (one_too_many, "Your last piece holds nothing that the one before it does not hold already."),
         ],
     ),
