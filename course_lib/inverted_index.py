@@ -21,7 +21,7 @@ class InvertedIndex:
 
     @property
     def nbytes(self) -> int:
-        """Of the postings: a weight and a document's number for each, and where each term's list begins."""
+        """Of the postings: a weight and a document's number for each, four bytes and four, and where each term's list begins."""
         return sum(part.nbytes for part in (self.postings.data, self.postings.indices, self.postings.indptr))
 
     def search(self, queries: scipy.sparse.sparray, k: int, *, block: int = 64) -> tuple[np.ndarray, np.ndarray]:
@@ -59,7 +59,9 @@ def _best(scores: np.ndarray, documents: np.ndarray, k: int) -> tuple[np.ndarray
 
 
 def _checked(vectors: scipy.sparse.sparray, name: str) -> scipy.sparse.csr_array:
+    """The vectors, float32, their numbers of rows, columns and places in four bytes each where they fit: scipy keeps eight where eight came in."""
     vectors = scipy.sparse.csr_array(vectors, dtype=np.float32)
     if vectors.ndim != 2 or not np.isfinite(vectors.data).all() or (vectors.data < 0).any():
         raise ValueError(f"{name} are sparse vectors of shape {vectors.shape}; expected (texts, vocabulary) with finite weights of at least 0")
-    return vectors
+    size = scipy.sparse.get_index_dtype(maxval=max(*vectors.shape, vectors.nnz))  # int32, or int64 from 2**31 on
+    return scipy.sparse.csr_array((vectors.data, vectors.indices.astype(size, copy=False), vectors.indptr.astype(size, copy=False)), shape=vectors.shape)

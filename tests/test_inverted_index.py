@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from course_lib.inverted_index import InvertedIndex
+from course_lib.inverted_index import InvertedIndex, _checked
 
 
 def full_sort(queries, documents, k):
@@ -44,6 +44,33 @@ def test_postings_are_the_matrix_term_by_term():
     index = InvertedIndex(scipy.sparse.csr_array(np.array([[0, 2.0, 0], [1, 3, 0]])))
     assert index.postings.toarray().tolist() == [[0, 1], [2, 3], [0, 0]]
     assert index.nbytes == 3 * 4 + 3 * 4 + 4 * 4  # three weights, three documents, four borders
+
+
+def with_numbers_of(kind, vectors):
+    return scipy.sparse.csr_array((vectors.data, vectors.indices.astype(kind), vectors.indptr.astype(kind)), shape=vectors.shape)
+
+
+def test_numbers_take_four_bytes_where_they_fit():
+    """Whatever came in: scipy keeps int64, and would copy all postings as int64 for each block of such queries."""
+    random = np.random.default_rng(0)
+    documents, queries = whole_weights(random, 150, 40, 0.2), whole_weights(random, 30, 40, 0.1)
+    expected = full_sort(queries, documents, 20)
+    for kind in (np.int32, np.int64):
+        given = with_numbers_of(kind, documents)
+        index = InvertedIndex(given)
+        assert index.postings.indices.dtype == index.postings.indptr.dtype == np.int32
+        assert index.nbytes == 8 * documents.nnz + 4 * 41
+        assert given.indices.dtype == kind  # what was given stays as it was
+        for found, right in zip(index.search(with_numbers_of(kind, queries), 20), expected):
+            assert found.tolist() == right.tolist()
+
+
+def test_numbers_above_four_bytes_are_kept():
+    far = 2**31 + 5
+    wide = _checked(scipy.sparse.csr_array(([1.0, 2.0], [3, far], [0, 2]), shape=(1, far + 1)), "queries")
+    assert wide.indices.dtype == wide.indptr.dtype == np.int64 and wide.indices.tolist() == [3, far]
+    last = _checked(scipy.sparse.csr_array(([1.0], [2**31 - 2], [0, 1]), shape=(1, 2**31 - 1)), "queries")
+    assert last.indices.dtype == np.int32 and last.indices.tolist() == [2**31 - 2]
 
 
 def test_odd_inputs():

@@ -7,11 +7,16 @@ from course_lib.exercises import Exercise
 # ---- 14.1
 
 
-def fuse_ranks(rankings, k):
+def added(rankings, k):
     scores = {}
     for ranking in rankings:
         for rank, document in enumerate(ranking, 1):
             scores[document] = scores.get(document, 0) + 1 / (k + rank)
+    return scores
+
+
+def fuse_ranks(rankings, k):
+    scores = added(rankings, k)
     return sorted(scores, key=lambda document: -scores[document])
 
 
@@ -29,6 +34,27 @@ def without_k(rankings, k):
 
 def worst_first(rankings, k):
     return fuse_ranks(rankings, k)[::-1]
+
+
+def sorted_upwards(rankings, k):
+    scores = added(rankings, k)
+    return sorted(scores, key=scores.get)
+
+
+def not_sorted(rankings, k):
+    return list(added(rankings, k))
+
+
+def always_sixty(rankings, k):
+    return fuse_ranks(rankings, 60)
+
+
+def last_list_only(rankings, k):
+    scores = {}
+    for ranking in rankings:
+        for rank, document in enumerate(ranking, 1):
+            scores[document] = 1 / (k + rank)
+    return sorted(scores, key=lambda document: -scores[document])
 
 
 def only_in_all(rankings, k):
@@ -79,6 +105,18 @@ def over_terms(logits, attention_mask):
     return (torch.log1p(torch.relu(logits)) * attention_mask.unsqueeze(-1)).amax(2)
 
 
+def without_relu(logits, attention_mask):
+    return (torch.log1p(logits) * attention_mask.unsqueeze(-1)).amax(1)
+
+
+def without_relu_masked_first(logits, attention_mask):
+    return torch.log1p(logits * attention_mask.unsqueeze(-1)).amax(1)
+
+
+def values_and_places(logits, attention_mask):
+    return (torch.log1p(torch.relu(logits)) * attention_mask.unsqueeze(-1)).max(1)
+
+
 def masked_first(logits, attention_mask):
     return torch.log1p((logits * attention_mask.unsqueeze(-1)).amax(1))           # the log of numbers below 0
 
@@ -97,8 +135,12 @@ EXERCISES = {
         solution=fuse_ranks,
         wrong=[
             (from_zero, "Your ranks count from 0. Which rank does the first document have?"),
-            (without_k, "You leave out k, or use your own. Is 1 / rank what the formula says?"),
+            (without_k, "You leave out k. Is 1 / rank what the formula says?"),
+            (always_sixty, "Your constant is always 60. What is the argument k for?"),
             (worst_first, "The worst document comes first. Does a high score mean good or bad?"),
+            (sorted_upwards, "The worst document comes first: that is how `sorted` orders numbers. What does a high score mean?"),
+            (not_sorted, "Your documents come in the order in which the lists name them. What should decide?"),
+            (last_list_only, "A document that two lists name keeps what the last one gave. Where are the numbers added up?"),
             (only_in_all, "You drop documents that one of the lists does not name. What do they get from that list?"),
             (sum_of_ranks, "You add up ranks: a document that is in one list only is better off than one in both. What of 1 / (k + rank)?"),
             (best_rank_only, "You keep a document's best rank. What should happen if two lists name it?"),
@@ -107,8 +149,10 @@ EXERCISES = {
     "14.2": Exercise(
         title="Make SPLADE vectors of a padded batch",
         cases={
-            "one text, nothing padded": (torch.tensor([[[3.0, -1.0, 0.5], [1.0, -3.0, 2.0]]]), torch.tensor([[1, 1]])),
+            "one text, nothing padded": (torch.tensor([[[2.0, -0.5, 0.5], [1.0, -0.25, -0.75]]]), torch.tensor([[1, 1]])),
+            "logits below -1": (torch.tensor([[[3.0, -1.0, 0.5], [1.0, -3.0, 2.0]]]), torch.tensor([[1, 1]])),
             "the padding has the highest logits": (torch.tensor([[[1.0, -1.0, 0.5], [0.5, -3.0, 2.0], [9.0, 9.0, 9.0]]]), torch.tensor([[1, 1, 0]])),
+            "the padding has the lowest logits": (torch.tensor([[[2.0, 0.5, -0.5], [-3.0, -4.0, -5.0]]]), torch.tensor([[1, 0]])),
             "two texts": (torch.arange(-8.0, 10.0).reshape(2, 3, 3) / 3, torch.tensor([[1, 1, 1], [1, 0, 0]])),
         },
         solution=splade,
@@ -119,6 +163,9 @@ EXERCISES = {
             (without_log, "There is no logarithm in your weights: one large logit outweighs everything."),
             (over_terms, "You take the maximum over the vocabulary: one number a token. There should be one number a term."),
             (masked_first, "Terms that no token wants get a negative weight, or NaN. Where did relu go?"),
+            (without_relu_masked_first, "You mask the logits, but a negative one still reaches the logarithm. Where did relu go?"),
+            (without_relu, "A negative logit reaches your logarithm, and below -1 that is NaN. Where did relu go?"),
+            (values_and_places, "`.max(dim)` returns values and places; take `.values`, or use `amax`."),
         ],
     ),
 }
