@@ -4,8 +4,9 @@
     pictures = draw(scenes, seed=0)        # uint8 (1000, 48, 48, 3)
     captions(scenes[0])[0]                 # 'two small red circles above a large blue square'
 
-A scene says what is there, not where exactly: a picture adds chance (which slots, by how much moved, a little larger or
-smaller), so that one scene has many pictures, and many captions. A kind is a count, a colour and a shape: "three red rings".
+A scene says what is there, not where exactly: a picture adds chance (which of the three slots of its half a shape stands in,
+by how much it is moved, up to 7% larger or smaller), so that one scene has many pictures, and many captions. A kind is a
+count with a colour and a shape: "two red rings".
 A model trained on scenes of some kinds and tested on the others meets combinations that it has never seen, of parts that it has.
 
 Left out on purpose: overlaps, rotation, texture, more than two groups, and spelling mistakes: real captions have all of these.
@@ -66,23 +67,29 @@ class Scene:
         return Scene((replace(a, colour=b.colour), replace(b, colour=a.colour)), self.places)
 
     def near_miss(self, part: str, generator: np.random.Generator) -> "Scene":
-        """The scene with one of PARTS changed: of the first group, or the place, to the opposite side (two groups change places)."""
+        """The scene with one of PARTS changed: of the first group, or the place, to the opposite side (two groups change places).
+
+        Two groups still differ in colour and in shape.
+        """
         if part not in PARTS:
             raise ValueError(f"part is {part!r}; expected one of {', '.join(PARTS)}")
         if part == "place":
             opposite = {"top": "bottom", "bottom": "top", "left": "right", "right": "left"}
             return Scene(self.groups[::-1], self.places if len(self.groups) == 2 else (opposite[self.places[0]],))
         values = {"count": list(COUNTS), "size": list(SIZES), "colour": list(COLOURS), "shape": list(SHAPES)}[part]
-        others = [value for value in values if value != getattr(self.groups[0], part)]
+        taken = {getattr(group, part) for group in (self.groups if part in ("colour", "shape") else self.groups[:1])}
+        others = [value for value in values if value not in taken]
         return Scene((replace(self.groups[0], **{part: others[generator.integers(len(others))]}), *self.groups[1:]), self.places)
 
 
-def sample_scenes(n: int, seed: int, kinds: Collection[tuple[int, str, str]] = KINDS, pairs: float = 0.7) -> list[Scene]:
-    """n different scenes whose groups are all of these kinds; a share `pairs` of them has two groups.
+def sample_scenes(n: int, seed: int, kinds: Collection[tuple[int, str, str]] = KINDS, pairs: float = 0.7,
+                  without: Collection[Scene] = ()) -> list[Scene]:  # fmt: skip
+    """n different scenes whose groups are all of these kinds, none of them in `without`.
 
-    Raises ValueError where there are not so many. The two groups of a scene differ in colour and in shape.
+    pairs: how likely a draw is to have two groups; these differ in colour and in shape. Raises ValueError where there are not
+    so many scenes.
     """
-    generator, kinds = np.random.default_rng(seed), list(kinds)
+    generator, kinds, without = np.random.default_rng(seed), list(kinds), set(without)
     found: dict[Scene, None] = {}
     for _ in range(200 * n + 1000):
         if len(found) == n:
@@ -90,9 +97,13 @@ def sample_scenes(n: int, seed: int, kinds: Collection[tuple[int, str, str]] = K
         drawn = [(str(generator.choice(list(SIZES))), kinds[generator.integers(len(kinds))]) for _ in range(2)]
         groups = [Group(count, size, colour, shape) for size, (count, colour, shape) in drawn]
         if generator.random() >= pairs:
-            found[Scene((groups[0],), (PLACES[generator.integers(4)],))] = None
+            scene = Scene((groups[0],), (PLACES[generator.integers(4)],))
         elif groups[0].colour != groups[1].colour and groups[0].shape != groups[1].shape:
-            found[Scene(tuple(groups), PLACES[:2] if generator.random() < 0.5 else PLACES[2:])] = None
+            scene = Scene(tuple(groups), PLACES[:2] if generator.random() < 0.5 else PLACES[2:])
+        else:
+            continue
+        if scene not in without:
+            found[scene] = None
     raise ValueError(f"found only {len(found)} different scenes of the {len(kinds)} kinds, {n} were wanted: ask for fewer, or give more kinds")
 
 

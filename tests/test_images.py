@@ -10,11 +10,15 @@ import torch.nn.functional as F
 from matplotlib.colors import to_rgb
 from torch import nn
 
+from course_lib.checkpoints import COURSE_HOME
 from course_lib.encoder import SentenceEncoder
 from course_lib.images import ImageEncoder, TextImageEncoder, whitening
 from course_lib.losses import MultipleNegativesRankingLoss
 from course_lib.modules import Dense
 from course_lib.pictures import COLOURS, COUNTS, FAMILIAR, KINDS, PARTS, PLACES, SEEN, SHAPES, SIDE, SIZES, UNSEEN, Group, Scene, captions, draw, sample_scenes
+from recipes.cards import weights_sha256
+from recipes.results import read_rows
+from recipes.text_and_images import SCENES, SEEDS, SETTINGS, candidates, scenes_sha256
 from test_accessibility import DISTINCT, SEEN as VISIONS, lab
 
 HALVES = {"top": np.s_[: SIDE // 2], "bottom": np.s_[SIDE // 2 :], "left": np.s_[:, : SIDE // 2], "right": np.s_[:, SIDE // 2 :]}
@@ -102,6 +106,15 @@ def test_drawing_and_sampling_are_functions_of_the_seed():
     assert (draw(scenes, 1) != draw(scenes, 2)).any(axis=(1, 2, 3)).all()  # each scene has another picture
 
 
+def test_sampling_without_some_scenes():
+    trained, more = sample_scenes(600, 0, SEEN), sample_scenes(300, 1, FAMILIAR)
+    found = sample_scenes(200, 1, FAMILIAR, without=trained)
+    assert set(more[:200]) & set(trained) and not set(found) & set(trained)
+    assert found == [scene for scene in more if scene not in set(trained)][:200]
+    with pytest.raises(ValueError, match="found only 0 different scenes of the 1 kinds, 1 were wanted"):
+        sample_scenes(1, 0, KINDS[:1], 0.0, without=sample_scenes(8, 0, KINDS[:1], 0.0))
+
+
 def test_sampling_gives_different_scenes_in_the_shares_asked_for():
     scenes = sample_scenes(1000, 0, pairs=0.6)
     assert len(set(scenes)) == 1000 and 0.55 < np.mean([len(scene.groups) == 2 for scene in scenes]) < 0.65
@@ -136,6 +149,8 @@ def test_a_near_miss_differs_in_one_part(part):
         else:
             assert [name for name in ("count", "size", "colour", "shape") if getattr(other.groups[0], name) != getattr(scene.groups[0], name)] == [part]
             assert other.groups[1:] == scene.groups[1:] and other.places == scene.places
+        if len(other.groups) == 2:  # as in every scene that is sampled
+            assert other.groups[0].colour != other.groups[1].colour and other.groups[0].shape != other.groups[1].shape
     with pytest.raises(ValueError, match="part is 'colours'; expected one of count, size, colour, shape, place"):
         scene.near_miss("colours", generator)
 
@@ -329,3 +344,26 @@ def test_towers_of_different_dimensions_are_refused():
 
     with pytest.raises(ValueError, match=r"put a Dense\(256, 24\) behind the text encoder"):
         TextImageEncoder(Text(), ImageEncoder(dim=24, width=32))
+
+
+# ---- what the recipe recorded
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_recipe_searches_for_scenes_that_it_did_not_train_on(seed):
+    trained = sample_scenes(SCENES, seed, SEEN)
+    for kinds in (UNSEEN, FAMILIAR):
+        scenes = candidates(kinds, seed)
+        assert len(set(scenes)) == 1000 and not set(scenes) & set(trained) and all(len(scene.groups) == 2 for scene in scenes)
+        wanted = [scene for k in range(0, 1000, 100) for scene in scenes[k : k + 50]]
+        assert {group.kind for scene in wanted for group in scene.groups} == set(kinds)
+
+
+def test_recorded_results_are_of_these_scenes_and_this_model():
+    rows = read_rows("16.csv")
+    assert {(r["experiment"], r["seed"]) for r in rows} == {(setting, str(seed)) for setting in SETTINGS for seed in SEEDS}
+    assert {r["model_sha256"] for r in rows} == {weights_sha256(COURSE_HOME / "data" / "models" / "sbert-mini")}
+    for seed in SEEDS:
+        own = [r for r in rows if r["seed"] == str(seed)]
+        assert {r["data_sha256"] for r in own} == {scenes_sha256(seed)}
+        assert len(own) == len(SETTINGS) * len({r["metric"] for r in own}) and all(0 <= float(r["value"]) <= 1 for r in own)

@@ -1,10 +1,15 @@
 """Notebook and script are in step; building is deterministic and leaves nothing half-done."""
 
+import base64
+import io
+
 import build_notebooks
 import example
 import nbformat
+import numpy as np
 import pytest
-from build_notebooks import clean, convert, in_step
+from build_notebooks import clean, convert, in_step, shrink
+from PIL import Image
 from repository import ROOT
 
 
@@ -80,3 +85,30 @@ def test_clean_drops_widgets_and_times_and_joins_streams():
     assert notebook.metadata == build_notebooks.NOTEBOOK_METADATA
     assert notebook.cells[0].metadata == {"tags": ["a"]}
     assert [output.text for output in notebook.cells[0].outputs] == ["a\nb\n"]
+
+
+def shrunk(pixels):
+    """An array (height, width, 3) as it comes back from a PNG that `shrink` made."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    png = base64.b64decode(shrink(base64.b64encode(file.getvalue())))
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+
+
+def test_shrinking_keeps_the_colours_of_small_things():
+    """A heatmap of a thousand shades, each of many pixels, beside small purple and green squares, as in a figure with thumbnails."""
+    ramp = np.linspace(0, 1, 2500)[:, None]
+    shades = np.concatenate([(1 - ramp[::2]) * [5, 48, 97] + ramp[::2] * 247, (1 - ramp[::2]) * 247 + ramp[::2] * [103, 0, 31]])
+    pixels = np.full((320, 320, 3), 255, np.uint8)
+    pixels[:250, :250] = shades.reshape(50, 50, 3).repeat(5, axis=0).repeat(5, axis=1).round()
+    for k, colour in enumerate([(200, 120, 210), (0, 150, 110), (240, 220, 60)]):
+        pixels[290:296, 40 * k : 40 * k + 6] = colour
+    back = shrunk(pixels)
+    before, after = (len(np.unique(some.reshape(-1, 3), axis=0)) for some in (pixels, back))
+    assert before > 1000 and after <= 256
+    assert np.abs(back.astype(int) - pixels).max() <= 5 and (back[300:] == 255).all()
+
+
+def test_shrinking_a_figure_of_few_colours_changes_none():
+    pixels = np.arange(256, dtype=np.uint8).repeat(64 * 3).reshape(128, 128, 3)
+    assert (shrunk(pixels) == pixels).all()
