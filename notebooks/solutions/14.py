@@ -113,10 +113,6 @@ def without_relu_masked_first(logits, attention_mask):
     return torch.log1p(logits * attention_mask.unsqueeze(-1)).amax(1)
 
 
-def values_and_places(logits, attention_mask):
-    return (torch.log1p(torch.relu(logits)) * attention_mask.unsqueeze(-1)).max(1)
-
-
 def masked_first(logits, attention_mask):
     return torch.log1p((logits * attention_mask.unsqueeze(-1)).amax(1))           # the log of numbers below 0
 
@@ -165,7 +161,6 @@ EXERCISES = {
             (masked_first, "Terms that no token wants get a negative weight, or NaN. Where did relu go?"),
             (without_relu_masked_first, "You mask the logits, but a negative one still reaches the logarithm. Where did relu go?"),
             (without_relu, "A negative logit reaches your logarithm, and below -1 that is NaN. Where did relu go?"),
-            (values_and_places, "`.max(dim)` returns values and places; take `.values`, or use `amax`."),
         ],
     ),
 }
