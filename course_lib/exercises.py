@@ -143,11 +143,11 @@ def difference(got, expected, rtol=1e-4, atol=1e-5):
     if isinstance(expected, (list, tuple)):
         if len(got) != len(expected):
             return f"returns {len(got)} element{'s' * (len(got) != 1)} where {len(expected)} {'are' if len(expected) != 1 else 'is'} wanted"
-        found = [difference(g, e, rtol, atol) for g, e in zip(got, expected)]
-        i, problem = next(((i, problem) for i, problem in enumerate(found) if problem), (0, None))
-        if problem and " (element " in problem:  # found further in: name the outer place first
-            return problem.replace(" (element ", f" (element {i}, place ", 1)
-        return problem and f"{problem} (element {i})"
+        for i, (g, e) in enumerate(zip(got, expected)):
+            if problem := difference(g, e, rtol, atol):
+                what, further_in, places = problem.partition(" (element ")
+                return f"{what} (element {i}" + (f", place {places}" if further_in else ")")  # the outer place first
+        return None
     return number_difference(as_array(got), as_array(expected), rtol, atol) if is_numeric(expected) else (
         None if got == expected else f"returns something else: {got!r}")
 

@@ -167,9 +167,9 @@ def load_modules(folder: Path) -> list[nn.Module]:
 
 
 def module_entries(folder: Path) -> list[tuple[str, str]]:
-    """(path, kind) of each module that `modules.json` names."""
+    """(path, kind) of each module that `modules.json` names; none without that file."""
     entries = []
-    for entry in read_json(folder / "modules.json", kind=list):
+    for entry in read_json(folder / "modules.json", default=[], kind=list):
         try:
             entries.append((entry["path"], entry["type"]))
         except (KeyError, TypeError) as error:

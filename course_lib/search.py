@@ -62,14 +62,15 @@ def top_k(queries: Vectors, corpus: Vectors, k: int, score_function: Callable[[T
         raise ValueError(f"queries have the dimension {queries.shape[1]}, corpus {corpus.shape[1]}: were they made by two different models?")
     if score_function is hamming_sim and {queries.dtype, corpus.dtype} - {torch.uint8, torch.int8}:
         raise TypeError(f"hamming_sim compares packed bits, uint8 or int8, not {queries.dtype} and {corpus.dtype}: see quantization.py")
-    _raise_unless_finite(queries, "queries", lengths(queries))
+    query_norms = lengths(queries)  # (n,)
+    _raise_unless_finite(queries, "queries", query_norms)
 
     dtype = torch.promote_types(torch.promote_types(queries.dtype, corpus.dtype), torch.float32)
     cosine, dot = score_function is cos_sim, score_function is dot_score
     coarse = (cosine or dot) and has_coarse_products(queries, corpus)
     product = dot_products if cosine or dot else score_function
     corpus_block = corpus_block or (16_384 if len(queries) > 128 else 32_768)
-    found = [(part, _Best(len(part), k, queries.device)) for part in queries.split(query_block)]
+    found = [_Best(part, norms, k) for part, norms in zip(queries.split(query_block), query_norms.split(query_block))]
     for start in range(0, len(corpus), corpus_block) if len(queries) else ():
         block = corpus[start : start + corpus_block].to(queries.device)  # (block, dim)
         if block.dtype == torch.float16:
@@ -77,11 +78,11 @@ def top_k(queries: Vectors, corpus: Vectors, k: int, score_function: Callable[[T
         if coarse or not dot:  # (block,), rounded to bfloat16 where that is enough, which is faster
             norms = torch.linalg.vector_norm(block, dim=1).float() if coarse else lengths(block)
             _raise_unless_finite(block, "corpus", norms, start)
-        for part, best in found:
-            if coarse and best.full and best.update_from_coarse(part, block, norms, cosine, start):
+        for best in found:
+            if coarse and best.full and best.update_from_coarse(block, norms, cosine, start):
                 continue
-            scores = product(part, block)  # (part, block)
-            if dot:  # a number times NaN or infinite is neither finite, nor is any sum with it
+            scores = product(best.queries, block)  # (queries of a part, block)
+            if dot and not coarse:  # a number times NaN or infinite is neither finite, nor is any sum with it
                 _raise_unless_finite(block, "corpus", scores[0], start)
             if cosine:
                 scores = scores.to(dtype).div_((lengths(block) if coarse else norms).clamp_min(1e-12))
@@ -91,17 +92,20 @@ def top_k(queries: Vectors, corpus: Vectors, k: int, score_function: Callable[[T
         shape = len(queries), min(k, len(corpus))
         scores, rows = queries.new_empty(shape, dtype=dtype), torch.empty(shape, dtype=torch.long, device=queries.device)
     else:
-        scores, rows = torch.cat([best.scores for _, best in found]).to(dtype), torch.cat([best.rows for _, best in found])  # (n, k) each
+        scores, rows = torch.cat([best.scores for best in found]).to(dtype), torch.cat([best.rows for best in found])  # (n, k) each
     if cosine:
-        scores = scores / lengths(queries).clamp_min(1e-12)[:, None]  # left out so far: they do not change the order
+        scores = scores / query_norms.clamp_min(1e-12)[:, None]  # left out so far: they do not change the order
     return (scores.numpy(), rows.numpy()) if as_arrays else (scores, rows)
 
 
 class _Best:
-    """The k best scores of each query so far, best first, and their rows: (queries, up to k) each."""
+    """The k best scores of each query so far, best first, and their rows: (queries, up to k) each.
 
-    def __init__(self, queries: int, k: int, device: torch.device):
-        self.queries, self.k, self.device = queries, k, device
+    queries: (queries, dim); query_norms: (queries,), their lengths.
+    """
+
+    def __init__(self, queries: Tensor, query_norms: Tensor, k: int):
+        self.queries, self.query_norms, self.k = queries, query_norms, k
         self.scores = self.rows = None
 
     @property
@@ -119,25 +123,26 @@ class _Best:
         columns = _best(scores, self.k)  # (queries, up to k)
         self._merge(scores.gather(1, columns), columns + start)
 
-    def update_from_coarse(self, queries: Tensor, block: Tensor, norms: Tensor, cosine: bool, start: int) -> bool:
+    def update_from_coarse(self, block: Tensor, norms: Tensor, cosine: bool, start: int) -> bool:
         """The same from products of bfloat16; False, and nothing done, where these do not tell enough apart.
 
         norms: (block,), lengths rounded to bfloat16.
         A candidate is what may be above the limit for all that rounding can do: half a unit in the last of bfloat16's 8
         bits, and what sums in float32 may lose. Candidates are then scored as everything else.
         """
-        coarse = queries @ block.T  # bfloat16 (queries, block)
+        coarse = self.queries @ block.T  # bfloat16 (queries, block)
         limit, shortest, longest = self.scores[:, -1], norms.min() * (1 - 2**-7), norms.max() * (1 + 2**-7)  # (queries,), (), ()
         if cosine:  # of the dot products: the smallest that may do for a vector of this block
             limit = torch.where(limit > 0, limit * shortest, limit * longest)
-        limit = limit - queries.shape[1] * 2**-23 * lengths(queries) * longest
+        limit = limit - block.shape[1] * 2**-23 * self.query_norms * longest
         query, column = _above(coarse, limit - limit.abs() / 250)
-        if len(query) * queries.shape[1] > coarse.numel():
+        if len(query) * block.shape[1] > coarse.numel():
             return False
         columns, place = column.unique(return_inverse=True)  # (candidates,), (hits,)
-        scores = dot_products(queries, block[columns])  # (queries, candidates)
+        candidates = block[columns]  # (candidates, dim)
+        scores = dot_products(self.queries, candidates)  # (queries, candidates)
         if cosine:
-            scores = scores / lengths(block[columns]).clamp_min(1e-12)
+            scores = scores / lengths(candidates).clamp_min(1e-12)
         scores = scores[query, place]  # (hits,)
         higher = scores > self.scores[query, -1]
         self.add(query[higher], column[higher] + start, scores[higher])
@@ -147,10 +152,10 @@ class _Best:
         """Take in single scores, (hits,) each, sorted by query and then by row."""
         if not len(query):
             return
-        counts = query.bincount(minlength=self.queries)  # (queries,)
-        place = torch.arange(len(query), device=self.device) - (counts.cumsum(0) - counts)[query]  # (hits,): 0, 1, ... of each query
+        counts = query.bincount(minlength=len(self.queries))  # (queries,)
+        place = torch.arange(len(query), device=query.device) - (counts.cumsum(0) - counts)[query]  # (hits,): 0, 1, ... of each query
         lowest = -math.inf if scores.is_floating_point() else torch.iinfo(scores.dtype).min
-        padded = scores.new_full((self.queries, int(counts.max())), lowest)  # (queries, most hits)
+        padded = scores.new_full((len(self.queries), int(counts.max())), lowest)  # (queries, most hits)
         padded_rows = torch.zeros_like(padded, dtype=torch.long)
         padded[query, place], padded_rows[query, place] = scores, rows
         self._merge(padded, padded_rows)

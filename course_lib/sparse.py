@@ -33,6 +33,7 @@ from course_lib.heads import load_masked_lm
 from course_lib.inference import PreparedCopy, token_batches
 from course_lib.linear import linear
 from course_lib.masked_lm import BertForMaskedLM
+from course_lib.modules import module_entries
 from course_lib.prompts import Prompted
 from course_lib.tokenization import TOKENIZER_FILES, save_tokenizer, tokenize
 
@@ -99,11 +100,12 @@ class SparseEncoder(PreparedCopy, Prompted, nn.Module):
         Raises FileNotFoundError or ValueError that says which file is missing, damaged or not understood.
         """
         folder = resolve(name)
-        modules = [module["type"].rsplit(".", 1)[-1] for module in read_json(folder / "modules.json", default=[], kind=list)]
+        entries = module_entries(folder)
+        modules = [kind.rsplit(".", 1)[-1] for _, kind in entries]
         if "SpladePooling" in modules:
             if len(modules) != 2 or modules[0] not in ("MLMTransformer", "Transformer"):
                 raise ValueError(f"{folder} has the modules {modules}; expected MLMTransformer and SpladePooling")
-            path = folder / read_json(folder / "modules.json", kind=list)[1]["path"] / "config.json"
+            path = folder / entries[1][0] / "config.json"
             other = {key: value for key, value in read_json(path).items() if POOLING.get(key, value) != value}
             if other:
                 raise ValueError(f"{path} says {other}; this SparseEncoder computes {POOLING} only, sentence_transformers.SparseEncoder more")

@@ -112,6 +112,12 @@ def counted_weights(encoder: SparseEncoder, pairs: list[tuple[str, str]], tokens
     return scipy.sparse.csr_array((weights.astype(np.float32), counts.coords), shape)
 
 
+def distance(vectors: Tensor, weights: scipy.sparse.csr_array) -> Tensor:
+    """Mean squared distance from the weights, (n, vocabulary) each, over the terms that the texts say."""
+    said = torch.from_numpy(weights.toarray())  # (n, vocabulary)
+    return (vectors - said)[said > 0].square().mean()
+
+
 class Distillation(nn.Module):
     """The loss of a batch of groups, given by their numbers; see the top of the file. Its step is saved with the checkpoint."""
 
@@ -132,8 +138,7 @@ class Distillation(nn.Module):
         counted = torch.from_numpy((self.queries[rows] @ self.bm25.vectors[rows].T).toarray())  # (n, n)
         with torch.autocast("cpu", enabled=False):
             teacher, student = COSINE * u @ v.T + s["counted"] * counted, queries @ documents.T  # (n, n)
-            said = torch.from_numpy(self.said[[2 * r + side for side in (0, 1) for r in rows]].toarray())  # (2n, vocabulary)
-            off = (vectors - said)[said > 0].square().mean()
+            off = distance(vectors, self.said[[2 * r + side for side in (0, 1) for r in rows]])
         share = min(1.0, self.step.item() / self.rise) ** 2
         self.step += 1
         return (F.kl_div(student.log_softmax(1), teacher.log_softmax(1), log_target=True, reduction="batchmean") + s["said"] * off
@@ -158,8 +163,7 @@ class Counting(nn.Module):
 
     def forward(self, batch: list[int]) -> Tensor:
         vectors = self.encoder([text for r in batch for text in self.pairs[r]])  # (2n, vocabulary)
-        said = torch.from_numpy(self.said[[2 * r + side for r in batch for side in (0, 1)]].toarray())  # (2n, vocabulary)
-        return (vectors - said)[said > 0].square().mean() + self.settings["flops"] * flops(vectors)
+        return distance(vectors, self.said[[2 * r + side for r in batch for side in (0, 1)]]) + self.settings["flops"] * flops(vectors)
 
 
 def run(name: str, encoder: SparseEncoder, loss: nn.Module, items: int, batch_size: int, length) -> dict:
