@@ -1,6 +1,7 @@
 # The commands of the course. Each needs Python 3.11-3.13 and make, nothing else.
 #
 #   make run         execute the notebooks in batch into build/, with build/index.html
+#   make check       format, lint, who imports whom, and the tests of the library: after every change
 #   make test        all tests
 #   make notebooks   rebuild notebooks/*.ipynb from notebooks/scripts/*.py
 #   make lab         JupyterLab on this machine
@@ -22,9 +23,9 @@ INSTALLED := .venv/.installed
 
 NAMES := $(basename $(notdir $(if $(strip $(NOTEBOOKS)),$(NOTEBOOKS),$(sort $(wildcard notebooks/*.ipynb)))))
 # What every notebook depends on: the library, the solutions and the data. Only names with a dot: files, not folders.
-SOURCES := $(wildcard course_lib/*.py notebooks/solutions/*.py data/*.* data/*/*.* data/*/*/*.* data/*/*/*/*.*)
+SOURCES := $(wildcard course_lib/*.py course_lib/*/*.py notebooks/solutions/*.py data/*.* data/*/*.* data/*/*/*.* data/*/*/*/*.*)
 
-.PHONY: run executed test notebooks lab browser bench compat colab doctor
+.PHONY: run executed check test notebooks lab browser bench compat colab doctor
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
@@ -56,6 +57,12 @@ build/%.ipynb: notebooks/%.ipynb build/parameters/%.txt $(SOURCES) $(INSTALLED)
 # `make run` has written this already; the rule serves `make build/NN_name.ipynb`.
 build/parameters/%.txt:
 	@$(PY) tools/batch.py check --notebooks "$*" -- $(PARAMS)
+
+check: $(INSTALLED)
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(dir $(PY))lint-imports
+	$(PY) -m pytest tests/library
 
 test: $(INSTALLED)
 	$(PY) -m pytest

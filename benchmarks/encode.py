@@ -21,10 +21,10 @@ from sentence_transformers import SentenceTransformer
 
 from course_lib.bert import BertModel
 from course_lib.data import read_tsv
-from course_lib.devices import native_bfloat16
 from course_lib.encoder import SentenceEncoder
 from course_lib.inference import PackedLinear, can_pack
-from recipes.minilm import minilm_folder
+from course_lib.support.devices import native_bfloat16
+from recipes.shared.minilm import minilm_folder
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 
@@ -85,17 +85,23 @@ def main():
         ours["bfloat16"] = SentenceEncoder.load(folder, device="cpu")
         peers["bfloat16"] = SentenceTransformer(str(folder), device="cpu", model_kwargs={"dtype": torch.bfloat16})
     lengths = [len(ids) for ids in ours["float32"][0].tokenize(texts)[0]]
-    print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}; "
-          f"CPU: {getattr(torch.cpu, 'get_capabilities', dict)().get('cpu_name', 'unknown')}, native bfloat16: {'bfloat16' in ours}")  # fmt: skip
+    print(
+        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}; "
+        f"CPU: {getattr(torch.cpu, 'get_capabilities', dict)().get('cpu_name', 'unknown')}, native bfloat16: {'bfloat16' in ours}"
+    )
     print(f"{len(texts)} distinct texts, {np.mean(lengths):.1f} tokens on average, {max(lengths)} at most\n")
 
     contenders = {}
     for dtype, model in peers.items():
         best = best_setting(lambda t, s: model.encode(t, batch_size=s), [8, 16, 32, 64, 128], texts)
-        contenders[f"sentence-transformers {dtype}, batch {best}"] = lambda model=model, best=best: model.encode(texts, batch_size=best)
+        contenders[f"sentence-transformers {dtype}, batch {best}"] = lambda model=model, best=best: model.encode(
+            texts, batch_size=best
+        )
     for dtype, model in ours.items():
         best = best_setting(lambda t, s: model.encode(t, batch_tokens=s), [512, 1024, 2048, 4096], texts)
-        contenders[f"course_lib {dtype}, {best} tokens"] = lambda model=model, best=best: model.encode(texts, batch_tokens=best)
+        contenders[f"course_lib {dtype}, {best} tokens"] = lambda model=model, best=best: model.encode(
+            texts, batch_tokens=best
+        )
     times = {name: [] for name in contenders}
     for _ in range(arguments.rounds):
         for name, run in contenders.items():
@@ -104,20 +110,26 @@ def main():
     print(f"{'':42} texts/s   times {base}: median (lowest-highest of {arguments.rounds} rounds)")
     for name, measured in times.items():
         ratios = [b / t for b, t in zip(times[base], measured)]
-        print(f"{name:42} {len(texts) / statistics.median(measured):7.0f}   {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})")
+        print(
+            f"{name:42} {len(texts) / statistics.median(measured):7.0f}   {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
+        )
 
     reference = peers["float32"].encode(texts)
     print()
     for dtype, model in ours.items():
         vectors = model.encode(texts)
         cosine = F.cosine_similarity(torch.from_numpy(vectors), torch.from_numpy(reference)).min()
-        print(f"course_lib {dtype}: largest difference {np.abs(vectors - reference).max():.1e}, smallest cosine {cosine:.6f} to the peer's float32")
+        print(
+            f"course_lib {dtype}: largest difference {np.abs(vectors - reference).max():.1e}, smallest cosine {cosine:.6f} to the peer's float32"
+        )
         if isinstance(model[0].model, BertModel):
             name = next(n for n in times if n.startswith(f"course_lib {dtype}"))
             layer = model[0].model.encoder["layer"][0].intermediate["dense"]
             rate = linear_flops(model, sum(lengths)) / statistics.median(times[name])
             ceiling = matrix_rate(layer, getattr(torch, dtype))
-            print(f"    {rate / 1e9:.0f} GFLOP/s in linear maps, {100 * rate / ceiling:.0f}% of the {ceiling / 1e9:.0f} of a bare matrix product")
+            print(
+                f"    {rate / 1e9:.0f} GFLOP/s in linear maps, {100 * rate / ceiling:.0f}% of the {ceiling / 1e9:.0f} of a bare matrix product"
+            )
 
     print("\ntexts     seconds   texts/s   (dtype auto)")
     model = list(ours.values())[-1]

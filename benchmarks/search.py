@@ -19,21 +19,21 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
-from machine import cores, cpu_features, cpu_name  # noqa: E402
+from machine import cores, cpu_features, cpu_name
 
 if cpu_features().get("AVX512"):
     os.environ["OPENBLAS_CORETYPE"] = "SkylakeX"  # read when FAISS is imported
 
-import faiss  # noqa: E402
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from sentence_transformers.util import semantic_search  # noqa: E402
-from torch.nn.functional import normalize  # noqa: E402
+import faiss
+import numpy as np
+import torch
+from sentence_transformers.util import semantic_search
+from torch.nn.functional import normalize
 
-from course_lib.products import dot_products, has_coarse_products  # noqa: E402
-from course_lib.quantization import quantize, rescored_top_k, value_ranges  # noqa: E402
-from course_lib.search import top_k  # noqa: E402
-from course_lib.similarity import dot_score  # noqa: E402
+from course_lib.retrieval.quantization import quantize, rescored_top_k, value_ranges
+from course_lib.retrieval.search import top_k
+from course_lib.similarity import dot_score
+from course_lib.support.products import dot_products, has_coarse_products
 
 DIM, K, BLOCK = 384, 10, 16_384
 
@@ -77,7 +77,11 @@ def print_times(times: dict[str, list[float]], peers: list[str], extra: dict[str
         for peer in peers:
             ratios = [theirs / ours for theirs, ours in zip(times[peer], measured)]
             columns.append(f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})")
-        print(f"{name:36} {1000 * statistics.median(measured):6.0f}   " + "   ".join(f"{text:<39}" for text in columns) + f"   {extra[name]}")
+        print(
+            f"{name:36} {1000 * statistics.median(measured):6.0f}   "
+            + "   ".join(f"{text:<39}" for text in columns)
+            + f"   {extra[name]}"
+        )
 
 
 def main():
@@ -95,8 +99,10 @@ def main():
     index = faiss.IndexFlatIP(DIM)
     index.add(corpus.numpy())
     as_it_comes = faiss.cvar.distance_compute_blas_threshold
-    print(f"{cpu_name()}, {cores()} cores, {threads} threads; torch {torch.__version__}, faiss {faiss.__version__}, "
-          f"OPENBLAS_CORETYPE={os.environ.get('OPENBLAS_CORETYPE', '')}; native bfloat16: {has_coarse_products(rounded_queries, rounded)}")  # fmt: skip
+    print(
+        f"{cpu_name()}, {cores()} cores, {threads} threads; torch {torch.__version__}, faiss {faiss.__version__}, "
+        f"OPENBLAS_CORETYPE={os.environ.get('OPENBLAS_CORETYPE', '')}; native bfloat16: {has_coarse_products(rounded_queries, rounded)}"
+    )
 
     searches = {
         "course_lib float32": lambda q, b: top_k(q, corpus, K, dot_score),
@@ -107,18 +113,35 @@ def main():
         "FAISS IndexFlatIP": lambda q, b: faiss_search(index, q, as_it_comes),
         "FAISS IndexFlatIP at its best": lambda q, b: faiss_search(index, q, 20),
         "semantic_search, cosine (default)": lambda q, b: semantic_search(q, corpus, top_k=K),
-        "semantic_search, dot of unit vectors": lambda q, b: semantic_search(q, corpus, top_k=K, score_function=dot_score),
+        "semantic_search, dot of unit vectors": lambda q, b: semantic_search(
+            q, corpus, top_k=K, score_function=dot_score
+        ),
     }
     exact = top_k(queries, corpus, K, dot_score)[1]
 
     def rows(found):
         return [[hit["corpus_id"] for hit in hits] for hits in found] if isinstance(found, list) else found[1].tolist()
 
-    recalls = {name: np.mean([len(set(a) & set(b)) / K for a, b in zip(rows(search(queries, rounded_queries)), exact.tolist())]) for name, search in searches.items()}
-    recalls["course_lib int8, not rescored"] = np.mean([len(set(a) & set(b)) / K for a, b in zip(
-        rescored_top_k(queries, codes, corpus, K, ranges, rescore_multiplier=1)[1].tolist(), exact.tolist())])  # fmt: skip
-    recalls["course_lib bits, not rescored"] = np.mean([len(set(a) & set(b)) / K for a, b in zip(
-        rescored_top_k(queries, bits, corpus, K, rescore_multiplier=1)[1].tolist(), exact.tolist())])  # fmt: skip
+    recalls = {
+        name: np.mean(
+            [len(set(a) & set(b)) / K for a, b in zip(rows(search(queries, rounded_queries)), exact.tolist())]
+        )
+        for name, search in searches.items()
+    }
+    recalls["course_lib int8, not rescored"] = np.mean(
+        [
+            len(set(a) & set(b)) / K
+            for a, b in zip(
+                rescored_top_k(queries, codes, corpus, K, ranges, rescore_multiplier=1)[1].tolist(), exact.tolist()
+            )
+        ]
+    )
+    recalls["course_lib bits, not rescored"] = np.mean(
+        [
+            len(set(a) & set(b)) / K
+            for a, b in zip(rescored_top_k(queries, bits, corpus, K, rescore_multiplier=1)[1].tolist(), exact.tolist())
+        ]
+    )
     text = {name: f"{recall:.3f}" for name, recall in recalls.items()}
     text["course_lib int8, rescored"] += f" ({recalls['course_lib int8, not rescored']:.3f} without)"
     text["course_lib bits, rescored"] += f" ({recalls['course_lib bits, not rescored']:.3f} without)"
@@ -126,8 +149,12 @@ def main():
     peers = ["FAISS IndexFlatIP", "FAISS IndexFlatIP at its best", "semantic_search, cosine (default)"]
     for n in dict.fromkeys((arguments.queries, 1)):
         q, b = queries[:n], rounded_queries[:n]
-        times = compare({name: lambda search=search: search(q, b) for name, search in searches.items()}, arguments.rounds)
-        print(f"\n{n} {'query' if n == 1 else 'queries'}, {len(corpus):,} vectors of {DIM}, the best {K}; {arguments.rounds} rounds: median (lowest-highest)")
+        times = compare(
+            {name: lambda search=search: search(q, b) for name, search in searches.items()}, arguments.rounds
+        )
+        print(
+            f"\n{n} {'query' if n == 1 else 'queries'}, {len(corpus):,} vectors of {DIM}, the best {K}; {arguments.rounds} rounds: median (lowest-highest)"
+        )
         print_times(times, peers, text)
         if n > 1:
             at_once = times
@@ -137,19 +164,28 @@ def main():
     eight_bits = torch.from_numpy(np.ascontiguousarray(codes[block])) if isinstance(codes, np.ndarray) else codes[block]
     query_codes = torch.randint(-127, 128, queries.shape, dtype=torch.int8)
     print("\nshare of a bare product of the same shape, one block over and over (best of 30)")
-    for name, product in [("course_lib float32", lambda: dot_products(queries, corpus[block])),
-                          ("course_lib bfloat16", lambda: rounded_queries @ rounded[block].T),
-                          ("course_lib int8, rescored", lambda: dot_products(query_codes, eight_bits))]:  # fmt: skip
+    for name, product in [
+        ("course_lib float32", lambda: dot_products(queries, corpus[block])),
+        ("course_lib bfloat16", lambda: rounded_queries @ rounded[block].T),
+        ("course_lib int8, rescored", lambda: dot_products(query_codes, eight_bits)),
+    ]:
         bare = 2 * arguments.queries * DIM * len(corpus[block]) / min(seconds(product) for _ in range(30))
         rate = flops / statistics.median(at_once[name])
         print(f"{name:36} {rate / 1e9:6.0f} of {bare / 1e9:.0f} GFLOP/s: {100 * rate / bare:.0f}%")
     print("\nshare of a bare read of the corpus, one query (best round)")
-    for name, vectors in [("course_lib float32", corpus), ("course_lib bfloat16", rounded), ("course_lib int8, rescored", codes),
-                          ("course_lib bits, rescored", torch.as_tensor(bits)), ("FAISS IndexFlatIP", corpus)]:  # fmt: skip
+    for name, vectors in [
+        ("course_lib float32", corpus),
+        ("course_lib bfloat16", rounded),
+        ("course_lib int8, rescored", codes),
+        ("course_lib bits, rescored", torch.as_tensor(bits)),
+        ("FAISS IndexFlatIP", corpus),
+    ]:
         size = vectors.numel() * vectors.element_size()
         numbers = vectors.view(-1).view(torch.float32)
         bare = size / min(seconds(numbers.sum) for _ in range(5))
-        print(f"{name:36} {size / best[name] / 1e9:6.1f} of {bare / 1e9:.1f} GB/s: {100 * size / best[name] / bare:.0f}%")
+        print(
+            f"{name:36} {size / best[name] / 1e9:6.1f} of {bare / 1e9:.1f} GB/s: {100 * size / best[name] / bare:.0f}%"
+        )
 
 
 if __name__ == "__main__":

@@ -50,19 +50,42 @@ def train_ours(model: str, pairs: list, batch: int, clock: list, bfloat16: bool 
         vectors = encoder([a for a, _ in examples] + [b for _, b in examples])  # (2 * batch, dim)
         return head(vectors[: len(examples)], vectors[len(examples) :])
 
-    train(encoder, loss, pairs, batch_size=batch, learning_rate=2e-5, length=lengths.__getitem__, autocast=bfloat16, show_progress_bar=False)
+    train(
+        encoder,
+        loss,
+        pairs,
+        batch_size=batch,
+        learning_rate=2e-5,
+        length=lengths.__getitem__,
+        autocast=bfloat16,
+        show_progress_bar=False,
+    )
     clock.append(time.perf_counter())
 
 
-def train_peer(model: str, pairs: list, batch: int, clock: list, eager: bool = False, by_length: bool = False, bfloat16: bool = False):
+def train_peer(
+    model: str,
+    pairs: list,
+    batch: int,
+    clock: list,
+    eager: bool = False,
+    by_length: bool = False,
+    bfloat16: bool = False,
+):
     import transformers
     from datasets import Dataset, disable_progress_bars
-    from sentence_transformers import (SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments,
-                                       losses)  # fmt: skip
+    from sentence_transformers import (
+        SentenceTransformer,
+        SentenceTransformerTrainer,
+        SentenceTransformerTrainingArguments,
+        losses,
+    )
 
     disable_progress_bars()
     peer = SentenceTransformer(model, device="cpu", model_kwargs={"attn_implementation": "eager"} if eager else {})
-    if by_length:  # its sampler for this looks for a column "length", which its collator would take for a text: sort beforehand
+    if (
+        by_length
+    ):  # its sampler for this looks for a column "length", which its collator would take for a text: sort beforehand
         tokens = [len(peer.tokenizer(a)["input_ids"]) + len(peer.tokenizer(b)["input_ids"]) for a, b in pairs]
         pairs = sorted_pools(pairs, tokens, batch)
 
@@ -75,18 +98,30 @@ def train_peer(model: str, pairs: list, batch: int, clock: list, eager: bool = F
 
     with tempfile.TemporaryDirectory() as folder:
         arguments = SentenceTransformerTrainingArguments(
-            folder, per_device_train_batch_size=batch, num_train_epochs=1, learning_rate=2e-5, warmup_steps=0.1, weight_decay=0.01,
-            bf16=bfloat16, use_cpu=True, report_to="none", save_strategy="no", logging_strategy="no", disable_tqdm=True,
-            batch_sampler="batch_sampler", **({"train_sampling_strategy": "sequential"} if by_length else {}),
-        )  # fmt: skip
+            folder,
+            per_device_train_batch_size=batch,
+            num_train_epochs=1,
+            learning_rate=2e-5,
+            warmup_steps=0.1,
+            weight_decay=0.01,
+            bf16=bfloat16,
+            use_cpu=True,
+            report_to="none",
+            save_strategy="no",
+            logging_strategy="no",
+            disable_tqdm=True,
+            batch_sampler="batch_sampler",
+            **({"train_sampling_strategy": "sequential"} if by_length else {}),
+        )
         data = Dataset.from_dict({"anchor": [a for a, _ in pairs], "positive": [b for _, b in pairs]})
-        SentenceTransformerTrainer(peer, arguments, train_dataset=data, loss=losses.MultipleNegativesRankingLoss(peer),
-                                   callbacks=[Clock()]).train()  # fmt: skip
+        SentenceTransformerTrainer(
+            peer, arguments, train_dataset=data, loss=losses.MultipleNegativesRankingLoss(peer), callbacks=[Clock()]
+        ).train()
 
 
 def sorted_pools(pairs: list, tokens: list[int], batch: int) -> list:
     """In the order in which course_lib's loop would take them: batches of similar length, batches shuffled."""
-    from course_lib.batches import make_batches
+    from course_lib.support.batches import make_batches
 
     return [pairs[i] for batch in make_batches(len(pairs), batch, 0, tokens) for i in batch]
 
@@ -127,23 +162,40 @@ def main():
     import numpy as np
     import torch
 
-    from course_lib.devices import native_bfloat16
     from course_lib.encoder import SentenceEncoder
-    from recipes.minilm import minilm_folder
+    from course_lib.support.devices import native_bfloat16
+    from recipes.shared.minilm import minilm_folder
 
     folder = arguments.model or minilm_folder()
     encoder = SentenceEncoder.load(folder, device="cpu")
-    lengths = [sum(map(len, encoder[0].tokenize(list(pair))[0])) for pair in make_pairs(arguments.steps * arguments.batch)]
+    lengths = [
+        sum(map(len, encoder[0].tokenize(list(pair))[0])) for pair in make_pairs(arguments.steps * arguments.batch)
+    ]
     config = encoder[0].model.config
     with_bfloat16 = native_bfloat16(torch.device("cpu"))
-    print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}; native bfloat16: {with_bfloat16}")
-    print(f"{folder.name}: {config.num_hidden_layers} layers, {config.hidden_size} wide, dropout {config.hidden_dropout_prob}; {arguments.steps} steps "
-          f"of {arguments.batch} pairs, {np.mean(lengths):.1f} tokens a pair on average, {max(lengths)} at most\n")  # fmt: skip
+    print(
+        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}; native bfloat16: {with_bfloat16}"
+    )
+    print(
+        f"{folder.name}: {config.num_hidden_layers} layers, {config.hidden_size} wide, dropout {config.hidden_dropout_prob}; {arguments.steps} steps "
+        f"of {arguments.batch} pairs, {np.mean(lengths):.1f} tokens a pair on average, {max(lengths)} at most\n"
+    )
     names = [name for name in CONTENDERS if with_bfloat16 or "bfloat16" not in name]
     found = {name: [] for name in names}
     for _ in range(arguments.rounds):
         for name in names:
-            command = [sys.executable, __file__, "--worker", name, "--model", str(folder), "--steps", str(arguments.steps), "--batch", str(arguments.batch)]
+            command = [
+                sys.executable,
+                __file__,
+                "--worker",
+                name,
+                "--model",
+                str(folder),
+                "--steps",
+                str(arguments.steps),
+                "--batch",
+                str(arguments.batch),
+            ]
             done = subprocess.run(command, capture_output=True, text=True, env=os.environ)
             if done.returncode:
                 raise SystemExit(f"{name} failed:\n{done.stderr[-2000:]}")
@@ -158,8 +210,10 @@ def main():
             of = [b["seconds"] / s for b, s in zip(found[f"sentence-transformers {precision}, {base}"], seconds)]
             ratios.append(f"{statistics.median(of):.2f} ({min(of):.2f}-{max(of):.2f})")
         median = statistics.median(seconds)
-        print(f"{name:42} {1e3 * median:7.0f}   {arguments.batch * np.mean(lengths) / median:8.0f}   {max(r['memory'] for r in found[name]) / 2**30:4.2f} GB"
-              f"   {ratios[0]}   {ratios[1]}")  # fmt: skip
+        print(
+            f"{name:42} {1e3 * median:7.0f}   {arguments.batch * np.mean(lengths) / median:8.0f}   {max(r['memory'] for r in found[name]) / 2**30:4.2f} GB"
+            f"   {ratios[0]}   {ratios[1]}"
+        )
 
 
 if __name__ == "__main__":

@@ -30,11 +30,15 @@ def masked_softmax(scores: Tensor, mask: Tensor | None = None) -> Tensor:
     if mask is None:
         return scores.softmax(-1)
     if mask.is_floating_point():
-        raise TypeError(f"the mask is {mask.dtype}; expected bool or integer, 1 = may be attended to (for a mask of 0 and -inf: mask == 0)")
+        raise TypeError(
+            f"the mask is {mask.dtype}; expected bool or integer, 1 = may be attended to (for a mask of 0 and -inf: mask == 0)"
+        )
     try:
         mask = mask.bool().expand(scores.shape)
     except RuntimeError:
-        raise ValueError(f"a mask of shape {tuple(mask.shape)} does not broadcast to the scores {tuple(scores.shape)}") from None
+        raise ValueError(
+            f"a mask of shape {tuple(mask.shape)} does not broadcast to the scores {tuple(scores.shape)}"
+        ) from None
     weights = scores.masked_fill(~mask, -torch.inf).softmax(-1)
     return weights.masked_fill(~mask, 0.0)  # softmax has put 0 there already, but NaN where a row is masked whole
 
@@ -52,15 +56,21 @@ class AdditiveAttention(nn.Module):
         self.key = nn.Linear(key_size, attention_size, bias=False)
         self.energy = nn.Linear(attention_size, 1, bias=False)
 
-    def forward(self, query: Tensor, keys: Tensor, mask: Tensor | None = None, projected: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, query: Tensor, keys: Tensor, mask: Tensor | None = None, projected: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """query (batch, query_size), keys (batch, source, key_size), mask (batch, source) -> context (batch, key_size),
         weights (batch, source).
 
         projected: `self.key(keys)`, (batch, source, attention_size). It is the same for all queries; who asks many of the
         same keys computes it once and passes it. Raises ValueError for shapes that do not fit.
         """
-        if (query.shape != (len(keys), self.query.in_features) or keys.ndim != 3 or keys.shape[2] != self.key.in_features
-                or (mask is not None and mask.shape != keys.shape[:2])):  # fmt: skip
+        if (
+            query.shape != (len(keys), self.query.in_features)
+            or keys.ndim != 3
+            or keys.shape[2] != self.key.in_features
+            or (mask is not None and mask.shape != keys.shape[:2])
+        ):
             raise ValueError(
                 f"expected query (batch, {self.query.in_features}), keys (batch, source, {self.key.in_features}) and mask (batch, source), "
                 f"got {tuple(query.shape)}, {tuple(keys.shape)} and {None if mask is None else tuple(mask.shape)}"
@@ -68,11 +78,15 @@ class AdditiveAttention(nn.Module):
         projected = self.key(keys) if projected is None else projected  # (batch, source, attention_size)
         energies = self.energy(torch.tanh(self.query(query).unsqueeze(1) + projected)).squeeze(-1)  # (batch, source)
         weights = masked_softmax(energies, mask)
-        context = (weights.unsqueeze(1) @ keys).squeeze(1)  # (batch, 1, source) @ (batch, source, key_size) -> (batch, key_size)
+        context = (weights.unsqueeze(1) @ keys).squeeze(
+            1
+        )  # (batch, 1, source) @ (batch, source, key_size) -> (batch, key_size)
         return context, weights
 
 
-def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def scaled_dot_product_attention(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """softmax(query key^T / sqrt(size)) value: query (..., target, size), key (..., source, size), value (..., source, dim)
     -> output (..., target, dim), weights (..., target, source).
 
@@ -80,8 +94,10 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor, mask
     The output equals `F.scaled_dot_product_attention(query, key, value, mask.bool())`.
     """
     if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
-        raise ValueError("expected query (..., target, size), key (..., source, size), value (..., source, dim), "
-                         f"got {tuple(query.shape)}, {tuple(key.shape)}, {tuple(value.shape)}")  # fmt: skip
+        raise ValueError(
+            "expected query (..., target, size), key (..., source, size), value (..., source, dim), "
+            f"got {tuple(query.shape)}, {tuple(key.shape)}, {tuple(value.shape)}"
+        )
     scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])  # (..., target, source)
     weights = masked_softmax(scores, mask)
     return weights @ value, weights  # (..., target, dim), (..., target, source)
@@ -98,7 +114,9 @@ class MultiHeadAttention(nn.Module):
     def __init__(self, embed_dim: int, num_heads: int):
         super().__init__()
         if embed_dim % num_heads:
-            raise ValueError(f"{embed_dim} components cannot be divided among {num_heads} heads; embed_dim has to be a multiple of num_heads")
+            raise ValueError(
+                f"{embed_dim} components cannot be divided among {num_heads} heads; embed_dim has to be a multiple of num_heads"
+            )
         self.embed_dim, self.num_heads = embed_dim, num_heads
         self.in_proj_weight = nn.Parameter(torch.empty(3 * embed_dim, embed_dim))
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * embed_dim))
@@ -113,8 +131,10 @@ class MultiHeadAttention(nn.Module):
         mask: (batch, source), the same for all queries, or (batch, target, source); all heads share it.
         """
         if not all(x.ndim == 3 and x.shape[2] == self.embed_dim and len(x) == len(query) for x in (query, key, value)):
-            raise ValueError(f"expected query (batch, target, {self.embed_dim}) and key, value (batch, source, {self.embed_dim}), "
-                             f"got {tuple(query.shape)}, {tuple(key.shape)}, {tuple(value.shape)}")  # fmt: skip
+            raise ValueError(
+                f"expected query (batch, target, {self.embed_dim}) and key, value (batch, source, {self.embed_dim}), "
+                f"got {tuple(query.shape)}, {tuple(key.shape)}, {tuple(value.shape)}"
+            )
         if mask is not None:
             shapes = (len(query), key.shape[1]), (len(query), query.shape[1], key.shape[1])
             if mask.shape not in shapes:
@@ -122,7 +142,9 @@ class MultiHeadAttention(nn.Module):
             mask = mask[:, None, None] if mask.ndim == 2 else mask[:, None]  # (batch, 1, 1 or target, source)
         weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
         q, k, v = (self._split(F.linear(x, w, b)) for x, w, b in zip((query, key, value), weights, biases))
-        output, attention = scaled_dot_product_attention(q, k, v, mask)  # (batch, heads, target, size), (batch, heads, target, source)
+        output, attention = scaled_dot_product_attention(
+            q, k, v, mask
+        )  # (batch, heads, target, size), (batch, heads, target, source)
         return self.out_proj(output.transpose(1, 2).flatten(2)), attention  # (batch, target, embed_dim)
 
     def _split(self, x: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib.linear import Linear, linear
+from course_lib.support.linear import Linear, linear
 
 ACTIVATIONS = {
     "gelu": F.gelu,
@@ -66,7 +66,9 @@ class BertConfig:
         expected = {"model_type": "bert", "position_embedding_type": "absolute", "is_decoder": False}
         for name, value in expected.items():
             if config.get(name, value) != value:
-                raise ValueError(f"{name} is {config[name]!r}, and this BERT computes {value!r} only; use another model")
+                raise ValueError(
+                    f"{name} is {config[name]!r}, and this BERT computes {value!r} only; use another model"
+                )
         return cls(**{f.name: config[f.name] for f in fields(cls) if f.name in config})
 
     def to_dict(self, architecture: str = "BertModel") -> dict:
@@ -102,7 +104,11 @@ class BertEmbeddings(nn.Module):
         if longest > limit:
             raise ValueError(f"a sentence has {longest} tokens, the model has {limit} positions; truncate it first")
         x = self.word_embeddings(input_ids)  # (tokens, hidden)
-        x = x + (self.token_type_embeddings.weight[0] if token_type_ids is None else self.token_type_embeddings(token_type_ids))
+        x = x + (
+            self.token_type_embeddings.weight[0]
+            if token_type_ids is None
+            else self.token_type_embeddings(token_type_ids)
+        )
         positions = torch.arange(longest, device=input_ids.device)
         positions = torch.cat([positions[:length].repeat(count) for _, count, length in batch_runs])  # (tokens,)
         return self.dropout(self.LayerNorm(x + self.position_embeddings(positions)))
@@ -136,11 +142,15 @@ class BertSelfAttention(nn.Module):
 
     def forward(self, x: Tensor, batch_runs: list) -> Tensor:
         # split, for its gradient is put together once; that of a slice is as large as the whole, for every run
-        of_runs = self.project(x).split([count * length for _, count, length in batch_runs])  # each (count * length, 3 * hidden)
+        of_runs = self.project(x).split(
+            [count * length for _, count, length in batch_runs]
+        )  # each (count * length, 3 * hidden)
         size = x.shape[-1] // self.heads
         contexts = []
         for qkv, (_, count, length) in zip(of_runs, batch_runs):
-            three = qkv.view(count, length, 3, self.heads, size).permute(2, 0, 3, 1, 4)  # (3, count, heads, length, size)
+            three = qkv.view(count, length, 3, self.heads, size).permute(
+                2, 0, 3, 1, 4
+            )  # (3, count, heads, length, size)
             context = self.attend(*three)  # (count, heads, length, size)
             contexts.append(context.transpose(1, 2).reshape(count * length, -1))  # (count * length, hidden)
         return torch.cat(contexts)  # (tokens, hidden)
@@ -198,7 +208,9 @@ class BertModel(nn.Module):
         super().__init__()
         self.config = config
         self.embeddings = BertEmbeddings(config)
-        self.encoder = nn.ModuleDict({"layer": nn.ModuleList(BertLayer(config) for _ in range(config.num_hidden_layers))})
+        self.encoder = nn.ModuleDict(
+            {"layer": nn.ModuleList(BertLayer(config) for _ in range(config.num_hidden_layers))}
+        )
         initialize(self, config.initializer_range)
 
     def forward(self, input_ids: Tensor, lengths: list[int], token_type_ids: Tensor | None = None) -> Tensor:

@@ -4,8 +4,9 @@
     load_nli("snli/train")        a public set, in the folder named by the environment variable COURSE_DATA
     load_nli("/some/where.tsv")   any file
 
-files.py says what else a name may be, what a file looks like, and what is raised where one is missing or damaged.
+tables.py says what else a name may be, what a file looks like, and what is raised where one is missing or damaged.
 """
+
 import logging
 import random
 import re
@@ -14,12 +15,32 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from course_lib.files import (CAPTION_COLUMNS, NLI_COLUMNS, QUESTION_COLUMNS, SICK_COLUMNS, STS_COLUMNS, TRANSLATION_COLUMNS, find,
-                              find_folder, plain_or_packed, read_header, read_objects, read_texts, read_tsv)  # fmt: skip
+from course_lib.support.tables import (
+    CAPTION_COLUMNS,
+    NLI_COLUMNS,
+    QUESTION_COLUMNS,
+    SICK_COLUMNS,
+    STS_COLUMNS,
+    TRANSLATION_COLUMNS,
+    find,
+    find_folder,
+    plain_or_packed,
+    read_header,
+    read_objects,
+    read_texts,
+    read_tsv,
+)
 
 LABELS = {"contradiction": 0, "entailment": 1, "neutral": 2}
 QUESTION_LABELS = {"abbreviation": 0, "description": 1, "entity": 2, "human": 3, "location": 4, "numeric": 5}
-TREC_LABELS = {"ABBR": "abbreviation", "DESC": "description", "ENTY": "entity", "HUM": "human", "LOC": "location", "NUM": "numeric"}
+TREC_LABELS = {
+    "ABBR": "abbreviation",
+    "DESC": "description",
+    "ENTY": "entity",
+    "HUM": "human",
+    "LOC": "location",
+    "NUM": "numeric",
+}
 
 _log = logging.getLogger(__name__)
 
@@ -77,9 +98,11 @@ def load_nli(name: str | Path = "course/nli") -> list[NLIExample]:
     path = find(name)
     if set(LABELS) <= set(read_header(path)):
         order = ("entailment", "neutral", "contradiction")
-        return [NLIExample(premise, hypothesis, LABELS[label])
-                for _, (premise, *hypotheses) in read_tsv(path, "premise", *order)
-                for label, hypothesis in zip(order, hypotheses)]
+        return [
+            NLIExample(premise, hypothesis, LABELS[label])
+            for _, (premise, *hypotheses) in read_tsv(path, "premise", *order)
+            for label, hypothesis in zip(order, hypotheses)
+        ]
     examples, skipped = [], 0
     for line, (label, premise, hypothesis) in read_tsv(path, *NLI_COLUMNS):
         if label in ("-", ""):
@@ -87,8 +110,10 @@ def load_nli(name: str | Path = "course/nli") -> list[NLIExample]:
         elif label in LABELS:
             examples.append(NLIExample(premise, hypothesis, LABELS[label]))
         else:
-            raise ValueError(f"{path}, line {line}: unknown label {label!r}, expected "
-                             f"{', '.join(LABELS)} (or - for a row without a gold label)")
+            raise ValueError(
+                f"{path}, line {line}: unknown label {label!r}, expected "
+                f"{', '.join(LABELS)} (or - for a row without a gold label)"
+            )
     if skipped:
         _log.info("%s: skipped %d rows without a gold label, kept %d", path, skipped, len(examples))
     return examples
@@ -119,7 +144,7 @@ def load_pairs(name: str | Path = "course/pairs") -> list[tuple[str, str]]:
 def load_translations(name: str | Path = "course/en_es") -> list[Translation]:
     """The sentence pairs of a file with the columns english, spanish, and perhaps alignment ("0-0 1-2") and split.
 
-    Texts are as in the file; `course_lib.vocabulary.words` cuts them into words, all files alike. "tatoeba" is short for
+    Texts are as in the file; `course_lib.translation.vocabulary.words` cuts them into words, all files alike. "tatoeba" is short for
     "tatoeba_en_es/eng_spa". An alignment that is not pairs of words of the two texts raises ValueError with file and line.
     """
     path, pairs = find("tatoeba_en_es/eng_spa" if name == "tatoeba" else name), []
@@ -128,8 +153,10 @@ def load_translations(name: str | Path = "course/en_es") -> list[Translation]:
         values = dict(zip(more, values))
         links = _links(values.get("alignment", ""))
         if links is None or any(i >= len(english.split()) or j >= len(spanish.split()) for i, j in links):
-            raise ValueError(f"{path}, line {line}: the alignment {values['alignment']!r} is not a list like '0-0 1-2' of positions "
-                             f"in {len(english.split())} English and {len(spanish.split())} Spanish words, counted from 0")
+            raise ValueError(
+                f"{path}, line {line}: the alignment {values['alignment']!r} is not a list like '0-0 1-2' of positions "
+                f"in {len(english.split())} English and {len(spanish.split())} Spanish words, counted from 0"
+            )
         pairs.append(Translation(english, spanish, links, values.get("split", "")))
     return pairs
 
@@ -149,16 +176,22 @@ def load_questions(name: str | Path = "course/questions") -> list[Question]:
     """
     path, questions = find(name), []
     header = read_header(path)
-    columns = QUESTION_COLUMNS if "coarse" in header else ("label", *(["split"] if "split" in header else []), "question")
+    columns = (
+        QUESTION_COLUMNS if "coarse" in header else ("label", *(["split"] if "split" in header else []), "question")
+    )
     for line, (label, *more, question) in read_tsv(path, *columns):
         label = TREC_LABELS.get(label, label)
         if label not in QUESTION_LABELS:
             raise ValueError(f"{path}, line {line}: unknown label {label!r}, expected {', '.join(QUESTION_LABELS)}")
-        questions.append(Question(question, QUESTION_LABELS[label], **{"fine" if "coarse" in header else "split": "".join(more)}))
+        questions.append(
+            Question(question, QUESTION_LABELS[label], **{"fine" if "coarse" in header else "split": "".join(more)})
+        )
     return questions
 
 
-def load_retrieval(name: str | Path = "scifact", split: str = "test") -> tuple[dict[str, str], dict[str, str], dict[str, dict[str, int]]]:
+def load_retrieval(
+    name: str | Path = "scifact", split: str = "test"
+) -> tuple[dict[str, str], dict[str, str], dict[str, dict[str, int]]]:
     """Queries, corpus and answers of a folder in BEIR's format: ({id: text}, {id: text}, {query's id: {document's id: grade}}).
 
     The folder holds corpus.jsonl (_id, title, text), queries.jsonl (_id, text) and qrels/test.tsv (query-id, corpus-id, score),
@@ -174,8 +207,10 @@ def load_retrieval(name: str | Path = "scifact", split: str = "test") -> tuple[d
         if not re.fullmatch(r"-?\d+", score):
             raise ValueError(f"{path}, line {line}: the score {score!r} is not a whole number")
         if query not in queries or document not in corpus:
-            raise ValueError(f"{path}, line {line}: there is no {'document' if query in queries else 'query'} with the id "
-                             f"{document if query in queries else query!r}")
+            raise ValueError(
+                f"{path}, line {line}: there is no {'document' if query in queries else 'query'} with the id "
+                f"{document if query in queries else query!r}"
+            )
         if int(score) > 0:
             relevant[query][document] = int(score)
     return {query: text for query, text in queries.items() if query in relevant}, corpus, dict(relevant)
@@ -202,10 +237,13 @@ def load_triplets(name: str | Path = "course/nli") -> list[tuple[str, str, str]]
     hypotheses = defaultdict(lambda: ([], [], []))  # premise -> hypotheses by label, in the order of LABELS
     for example in load_nli(name):
         hypotheses[example.premise][example.label].append(example.hypothesis)
-    return [(premise, positive, negatives[i % len(negatives)])
-            for premise, (negatives, positives, _) in hypotheses.items() if negatives
-            for i, positive in enumerate(positives)
-            if normalized(positive) != normalized(negatives[i % len(negatives)])]
+    return [
+        (premise, positive, negatives[i % len(negatives)])
+        for premise, (negatives, positives, _) in hypotheses.items()
+        if negatives
+        for i, positive in enumerate(positives)
+        if normalized(positive) != normalized(negatives[i % len(negatives)])
+    ]
 
 
 def caption_pairs(name: str | Path, seed: int) -> list[tuple[str, str]]:

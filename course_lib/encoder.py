@@ -22,11 +22,11 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from course_lib import similarity as similarities
-from course_lib.checkpoints import DEFAULT, atomic_folder, read_json, resolve, write_json
-from course_lib.devices import pick_device, pick_dtype
 from course_lib.inference import PreparedCopy, token_batches
 from course_lib.modules import load_modules, output_dim, save_modules
-from course_lib.prompts import Prompted
+from course_lib.support.devices import pick_device, pick_dtype
+from course_lib.support.folders import DEFAULT, atomic_folder, read_json, resolve, write_json
+from course_lib.support.prompts import Prompted
 from course_lib.transformer import TokenEmbeddings, Transformer
 
 WINDOW = 16_384  # texts of a generator that are read, sorted and encoded together
@@ -42,11 +42,22 @@ class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
     dtype: what `encode` computes in. Weights, training and results are float32 whatever it is.
     """
 
-    def __init__(self, modules: Iterable[nn.Module], prompts: Mapping[str, str] | None = None, default_prompt_name: str | None = None,
-                 similarity_fn_name: str = "cosine", truncate_dim: int | None = None, dtype: str | torch.dtype = "auto"):  # fmt: skip
-        super().__init__(*(modules.values() if isinstance(modules, Mapping) else modules))  # a slice of Sequential is a dict
+    def __init__(
+        self,
+        modules: Iterable[nn.Module],
+        prompts: Mapping[str, str] | None = None,
+        default_prompt_name: str | None = None,
+        similarity_fn_name: str = "cosine",
+        truncate_dim: int | None = None,
+        dtype: str | torch.dtype = "auto",
+    ):
+        super().__init__(
+            *(modules.values() if isinstance(modules, Mapping) else modules)
+        )  # a slice of Sequential is a dict
         if similarity_fn_name not in similarities.SIMILARITY_FUNCTIONS:
-            raise ValueError(f"similarity_fn_name is {similarity_fn_name!r}; expected one of {list(similarities.SIMILARITY_FUNCTIONS)}")
+            raise ValueError(
+                f"similarity_fn_name is {similarity_fn_name!r}; expected one of {list(similarities.SIMILARITY_FUNCTIONS)}"
+            )
         self.set_prompts(prompts, default_prompt_name)
         output_dim(self)  # raises where modules do not fit each other
         self.similarity_fn_name, self.truncate_dim, self.dtype = similarity_fn_name, truncate_dim, dtype
@@ -54,7 +65,9 @@ class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
     # ---- folders
 
     @classmethod
-    def load(cls, name: str | Path = DEFAULT, device: str | torch.device = "auto", dtype: str | torch.dtype = "auto") -> "SentenceEncoder":
+    def load(
+        cls, name: str | Path = DEFAULT, device: str | torch.device = "auto", dtype: str | torch.dtype = "auto"
+    ) -> "SentenceEncoder":
         """Read a folder in sentence-transformers' format, or a plain `transformers` one, which gets mean pooling.
 
         name: a folder, "course/..." (bundled), or a name on the hub.
@@ -63,8 +76,14 @@ class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
         """
         folder = resolve(name)
         config = read_json(folder / "config_sentence_transformers.json", default={})
-        encoder = cls(load_modules(folder), config.get("prompts"), config.get("default_prompt_name"), config.get("similarity_fn_name") or "cosine",
-                      config.get("truncate_dim"), dtype)  # fmt: skip
+        encoder = cls(
+            load_modules(folder),
+            config.get("prompts"),
+            config.get("default_prompt_name"),
+            config.get("similarity_fn_name") or "cosine",
+            config.get("truncate_dim"),
+            dtype,
+        )
         return encoder.to(pick_device(device)).eval()
 
     def save(self, folder: str | Path, half: bool = False):
@@ -74,10 +93,16 @@ class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
         """
         with atomic_folder(folder) as unfinished:
             save_modules(self, unfinished, half)
-            write_json(unfinished / "config_sentence_transformers.json", {
-                "__version__": {}, "prompts": self.prompts, "default_prompt_name": self.default_prompt_name,
-                "similarity_fn_name": self.similarity_fn_name, **({"truncate_dim": self.truncate_dim} if self.truncate_dim else {}),
-            })  # fmt: skip
+            write_json(
+                unfinished / "config_sentence_transformers.json",
+                {
+                    "__version__": {},
+                    "prompts": self.prompts,
+                    "default_prompt_name": self.default_prompt_name,
+                    "similarity_fn_name": self.similarity_fn_name,
+                    **({"truncate_dim": self.truncate_dim} if self.truncate_dim else {}),
+                },
+            )
 
     # ---- properties
 
@@ -90,7 +115,9 @@ class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
     def max_seq_length(self, value: int):
         limit = getattr(self[0], "positions", None)
         if value < 3 or (limit and value > limit):
-            raise ValueError(f"max_seq_length is {value}; expected 3 to {limit or 'any number'}, the positions the model has")
+            raise ValueError(
+                f"max_seq_length is {value}; expected 3 to {limit or 'any number'}, the positions the model has"
+            )
         self[0].max_seq_length = value
 
     def get_embedding_dimension(self) -> int:
@@ -143,9 +170,19 @@ class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
         prepared = self.prepared(self[0].model, pick_dtype(self.dtype, self.device))
         return [lambda ids, lengths, prompt: TokenEmbeddings(prepared(ids, lengths), lengths, prompt), *list(self)[1:]]
 
-    def encode(self, sentences: str | Iterable[str], prompt_name: str | None = None, prompt: str | None = None, *,
-               batch_tokens: int | None = None, normalize_embeddings: bool = False, convert_to_tensor: bool = False,
-               show_progress_bar: bool | None = None, out: np.ndarray | None = None, return_truncated: bool = False):  # fmt: skip
+    def encode(
+        self,
+        sentences: str | Iterable[str],
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        *,
+        batch_tokens: int | None = None,
+        normalize_embeddings: bool = False,
+        convert_to_tensor: bool = False,
+        show_progress_bar: bool | None = None,
+        out: np.ndarray | None = None,
+        return_truncated: bool = False,
+    ):
         """Texts to vectors: float32 (texts, dim), in the order given; one text gives (dim,).
 
         sentences: a string, a list, or any iterable; an iterable without a length is read 16,384 texts at a time.
@@ -166,19 +203,31 @@ class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
         texts = [sentences] if one else sentences
         total = len(texts) if hasattr(texts, "__len__") else None
         dim = self.get_embedding_dimension()
-        if out is not None and (out.ndim != 2 or out.shape[1] != dim or len(out) < (total or 0) or out.dtype.kind != "f"):
-            raise ValueError(f"out is {out.dtype} {out.shape}; expected floats ({'texts' if total is None else total}, {dim})")
+        if out is not None and (
+            out.ndim != 2 or out.shape[1] != dim or len(out) < (total or 0) or out.dtype.kind != "f"
+        ):
+            raise ValueError(
+                f"out is {out.dtype} {out.shape}; expected floats ({'texts' if total is None else total}, {dim})"
+            )
         if out is None and total is not None:
             out = np.empty((total, dim), dtype=np.float32)
 
         done, truncated, pieces = 0, 0, []
-        bar = tqdm(total=total, desc="encode", unit="text", delay=4 if show_progress_bar is None else 0, disable=show_progress_bar is False)
+        bar = tqdm(
+            total=total,
+            desc="encode",
+            unit="text",
+            delay=4 if show_progress_bar is None else 0,
+            disable=show_progress_bar is False,
+        )
         with bar as progress, torch.inference_mode():
             for window in _windows(texts):
                 if out is not None and done + len(window) > len(out):
                     raise ValueError(f"out has room for {len(out)} texts, and there are more; {done} are written")
                 rows = np.empty((len(window), dim), dtype=np.float32) if out is None else out[done : done + len(window)]
-                truncated += self._encode_window(window, done, rows, prompt, batch_tokens, normalize_embeddings, progress)
+                truncated += self._encode_window(
+                    window, done, rows, prompt, batch_tokens, normalize_embeddings, progress
+                )
                 pieces.append(rows)
                 done += len(window)
         result = np.concatenate([np.empty((0, dim), dtype=np.float32), *pieces]) if out is None else out[:done]
@@ -186,7 +235,16 @@ class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
         result = torch.from_numpy(np.asarray(result)).to(self.device) if convert_to_tensor else result
         return (result, truncated) if return_truncated else result
 
-    def _encode_window(self, texts: list, first: int, rows: np.ndarray, prompt: str, batch_tokens: int | None, normalize: bool, progress) -> int:
+    def _encode_window(
+        self,
+        texts: list,
+        first: int,
+        rows: np.ndarray,
+        prompt: str,
+        batch_tokens: int | None,
+        normalize: bool,
+        progress,
+    ) -> int:
         """Encode `texts` into `rows` (texts, dim); return how many were truncated. `first` is the position of texts[0]."""
         places: dict[str, list[int]] = {}  # each distinct text, and the rows it belongs to
         for i, text in enumerate(texts):
@@ -196,7 +254,9 @@ class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
         ids, cut = self[0].tokenize([prompt + text for text in places])
         chain, prompt_length = self._modules_for_inference(), self._prompt_length(prompt)
         targets = list(places.values())
-        for batch in token_batches([len(i) for i in ids], batch_tokens or (2048 if self.device.type == "cpu" else 32_768)):
+        for batch in token_batches(
+            [len(i) for i in ids], batch_tokens or (2048 if self.device.type == "cpu" else 32_768)
+        ):
             vectors = self._run(chain, [ids[k] for k in batch], prompt_length)[:, : rows.shape[1]]
             if normalize:
                 vectors = torch.nn.functional.normalize(vectors, dim=-1)

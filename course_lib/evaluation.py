@@ -2,12 +2,13 @@
 
 A model is anything with `encode(list of n texts) -> (n, dim)` array or tensor: this course's SentenceEncoder,
 a SentenceTransformer, or a class of three lines. Each evaluator names the number to compare models by in
-`primary_metric`; higher is better. Names and results are those of sentence_transformers' evaluators. tables.py prints
+`primary_metric`; higher is better. Names and results are those of sentence_transformers' evaluators. printing.py prints
 the dicts and appends them to a CSV file.
 
 Left out on purpose: the maximum over similarity functions, which chooses one on the very data it is measured on; and
 evaluators of translation, reranking and paraphrase mining.
 """
+
 from collections.abc import Callable, Collection, Mapping, Sequence
 from inspect import signature
 
@@ -16,8 +17,8 @@ from torch import Tensor
 
 from course_lib.data import NLIExample, ScoredPair
 from course_lib.losses import SoftmaxLoss
-from course_lib.metrics import AT_K, binary_classification, pearson, ranking_metrics, spearman
-from course_lib.search import top_k
+from course_lib.retrieval.metrics import AT_K, binary_classification, pearson, ranking_metrics, spearman
+from course_lib.retrieval.search import top_k
 from course_lib.similarity import PAIRWISE_SIMILARITY_FUNCTIONS, SIMILARITY_FUNCTIONS
 
 DISTANCES = ("euclidean", "manhattan")  # their similarity is minus a distance
@@ -85,8 +86,10 @@ class BinaryClassificationEvaluator:
 
     def __init__(self, pairs: Sequence[tuple[str, str]], labels: Sequence[int], name: str = ""):
         if len(pairs) != len(labels) or set(labels) != {0, 1}:
-            raise ValueError(f"expected a label for each pair, 0 or 1, and both of them, got {len(pairs)} pairs and {len(labels)} "
-                             f"labels, of which the first are {list(labels[:5])}")
+            raise ValueError(
+                f"expected a label for each pair, 0 or 1, and both of them, got {len(pairs)} pairs and {len(labels)} "
+                f"labels, of which the first are {list(labels[:5])}"
+            )
         self.pairs, self.labels = list(pairs), list(labels)
         self.name = name
         self.primary_metric = _key(name, "cosine_ap")
@@ -98,7 +101,10 @@ class BinaryClassificationEvaluator:
         for kind, function in PAIRWISE_SIMILARITY_FUNCTIONS.items():
             found = binary_classification(function(u, v).numpy(), self.labels)
             sign = -1 if kind in DISTANCES else 1
-            metrics |= {_key(self.name, f"{kind}_{metric}"): value * (sign if metric.endswith("threshold") else 1) for metric, value in found.items()}
+            metrics |= {
+                _key(self.name, f"{kind}_{metric}"): value * (sign if metric.endswith("threshold") else 1)
+                for metric, value in found.items()
+            }
         return metrics
 
 
@@ -122,8 +128,10 @@ class TripletEvaluator:
         anchors, positives, negatives = zip(*self.triplets)
         a = embed(model, list(anchors), "query")  # (triplets, dim)
         p, n = embed(model, [*positives, *negatives], "document").chunk(2)
-        return {_key(self.name, f"{kind}_accuracy"): (function(a, p) > function(a, n) + self.margin).double().mean().item()
-                for kind, function in PAIRWISE_SIMILARITY_FUNCTIONS.items()}
+        return {
+            _key(self.name, f"{kind}_accuracy"): (function(a, p) > function(a, n) + self.margin).double().mean().item()
+            for kind, function in PAIRWISE_SIMILARITY_FUNCTIONS.items()
+        }
 
 
 class InformationRetrievalEvaluator:
@@ -141,20 +149,37 @@ class InformationRetrievalEvaluator:
     (search.py), the vectors are: 150 MB for 100,000 texts and 384 dimensions.
     """
 
-    def __init__(self, queries: Mapping[str, str], corpus: Mapping[str, str], relevant: Mapping[str, Collection[str] | Mapping[str, int]], name: str = "",
-                 similarity_fn_name: str = "cosine", at_k: Mapping[str, Sequence[int]] = AT_K):  # fmt: skip
+    def __init__(
+        self,
+        queries: Mapping[str, str],
+        corpus: Mapping[str, str],
+        relevant: Mapping[str, Collection[str] | Mapping[str, int]],
+        name: str = "",
+        similarity_fn_name: str = "cosine",
+        at_k: Mapping[str, Sequence[int]] = AT_K,
+    ):
         for query, documents in relevant.items():
             if isinstance(documents, str):
-                raise TypeError(f"relevant[{query!r}] is {documents!r}; expected a set of ids of documents, or a mapping from them to grades")
+                raise TypeError(
+                    f"relevant[{query!r}] is {documents!r}; expected a set of ids of documents, or a mapping from them to grades"
+                )
         if similarity_fn_name not in SIMILARITY_FUNCTIONS:
-            raise ValueError(f"similarity_fn_name is {similarity_fn_name!r}; expected one of {list(SIMILARITY_FUNCTIONS)}")
+            raise ValueError(
+                f"similarity_fn_name is {similarity_fn_name!r}; expected one of {list(SIMILARITY_FUNCTIONS)}"
+            )
         self.relevant = {query: relevant[query] for query in queries if relevant.get(query)}
         self.queries = {query: queries[query] for query in self.relevant}
         self.corpus = dict(sorted(corpus.items()))  # by id: the smaller one first among equals
-        if missing := sorted({document for documents in self.relevant.values() for document in documents} - set(corpus)):
-            raise ValueError(f"{len(missing)} relevant documents are not in the corpus of {len(corpus)}, {missing[0]!r} among them; "
-                             "put them in, or take them out of relevant")
-        ranking_metrics({query: [] for query in self.queries}, self.relevant, at_k)  # raises ValueError where it is called for
+        if missing := sorted(
+            {document for documents in self.relevant.values() for document in documents} - set(corpus)
+        ):
+            raise ValueError(
+                f"{len(missing)} relevant documents are not in the corpus of {len(corpus)}, {missing[0]!r} among them; "
+                "put them in, or take them out of relevant"
+            )
+        ranking_metrics(
+            {query: [] for query in self.queries}, self.relevant, at_k
+        )  # raises ValueError where it is called for
         self.name, self.similarity_fn_name, self.at_k = name, similarity_fn_name, at_k
         main = "ndcg" if "ndcg" in at_k else next(iter(at_k))
         self.primary_metric = _key(name, f"{similarity_fn_name}_{main}@{max(at_k[main])}")
@@ -183,7 +208,11 @@ class SequentialEvaluator:
 
     primary_metric = "sequential_score"
 
-    def __init__(self, evaluators: Sequence[Callable], main_score_function: Callable[[list[float]], float] = lambda scores: scores[-1]):
+    def __init__(
+        self,
+        evaluators: Sequence[Callable],
+        main_score_function: Callable[[list[float]], float] = lambda scores: scores[-1],
+    ):
         self.evaluators = list(evaluators)
         self.main_score_function = main_score_function
         if not self.evaluators:
@@ -210,8 +239,9 @@ def embed(model, texts: list[str], kind: str = "") -> Tensor:
     quiet = {"show_progress_bar": False} if "show_progress_bar" in signature(model.encode).parameters else {}
     embeddings = torch.as_tensor(encode(texts, **quiet)).detach().cpu()
     if embeddings.ndim != 2 or len(embeddings) != len(texts):
-        raise ValueError(f"encode gave the shape {tuple(embeddings.shape)} for {len(texts)} sentences, "
-                         f"expected ({len(texts)}, dim)")
+        raise ValueError(
+            f"encode gave the shape {tuple(embeddings.shape)} for {len(texts)} sentences, expected ({len(texts)}, dim)"
+        )
     if bad := int((~embeddings.isfinite().all(dim=1)).sum()):
         raise ValueError(f"encode gave NaN or infinite values for {bad} of {len(texts)} sentences")
     return embeddings

@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from course_lib.checkpoints import COURSE_HOME
+from course_lib.support.folders import COURSE_HOME
 
 
 @dataclass
@@ -35,9 +35,9 @@ class Exercise:
     tuples and dictionaries of these; numbers agree when they differ by less than atol + rtol * |expected|."""
 
     title: str
-    cases: dict          # description -> tuple of arguments
+    cases: dict  # description -> tuple of arguments
     solution: callable
-    wrong: list = field(default_factory=list)    # [(function, message), ...]
+    wrong: list = field(default_factory=list)  # [(function, message), ...]
     rtol: float = 1e-4
     atol: float = 1e-5
 
@@ -67,11 +67,14 @@ def check(name, answer):
 
 def find(name):
     """The Exercise called `name`. Errors: FileNotFoundError without its file, ValueError without the exercise."""
-    file = Path(os.environ.get("COURSE_HOME") or COURSE_HOME) / "notebooks" / "solutions" / f"{str(name).split('.')[0]}.py"
+    file = (
+        Path(os.environ.get("COURSE_HOME") or COURSE_HOME) / "notebooks" / "solutions" / f"{str(name).split('.')[0]}.py"
+    )
     if not file.is_file():
         raise FileNotFoundError(
             f"exercise {name!r}: there is no file {file}. Exercises are named like '05.1'; "
-            "the environment variable COURSE_HOME may name the folder of the course.")
+            "the environment variable COURSE_HOME may name the folder of the course."
+        )
     exercises = load(file)
     if name not in exercises:
         raise ValueError(f"there is no exercise {name!r}; {file.name} has {', '.join(sorted(exercises))}")
@@ -148,8 +151,11 @@ def difference(got, expected, rtol=1e-4, atol=1e-5):
                 what, further_in, places = problem.partition(" (element ")
                 return f"{what} (element {i}" + (f", place {places}" if further_in else ")")  # the outer place first
         return None
-    return number_difference(as_array(got), as_array(expected), rtol, atol) if is_numeric(expected) else (
-        None if got == expected else f"returns something else: {got!r}")
+    return (
+        number_difference(as_array(got), as_array(expected), rtol, atol)
+        if is_numeric(expected)
+        else (None if got == expected else f"returns something else: {got!r}")
+    )
 
 
 def number_difference(got, expected, rtol, atol):
@@ -164,8 +170,7 @@ def number_difference(got, expected, rtol, atol):
     with np.errstate(invalid="ignore"):
         off = ~np.isclose(got, expected, rtol=rtol, atol=atol, equal_nan=True)
         largest = max((x for x in np.abs(got - expected)[off] if not math.isnan(x)), default=math.nan)
-    return (f"returns the right shape but {int(off.sum())} of {off.size} numbers are off, "
-            f"by up to {largest:.2g}")
+    return f"returns the right shape but {int(off.sum())} of {off.size} numbers are off, by up to {largest:.2g}"
 
 
 def is_numeric(value):

@@ -14,12 +14,16 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.bert import BertModel, BertSelfAttention
 
-FUSED = {"gelu": ("gelu", "none"), "gelu_new": ("gelu", "tanh"), "gelu_pytorch_tanh": ("gelu", "tanh"), "relu": ("relu", "")}
+FUSED = {
+    "gelu": ("gelu", "none"),
+    "gelu_new": ("gelu", "tanh"),
+    "gelu_pytorch_tanh": ("gelu", "tanh"),
+    "relu": ("relu", ""),
+}
 
 
 class PackedLinear(nn.Module):
@@ -41,8 +45,13 @@ class FusedSelfAttention(BertSelfAttention):
         nn.Module.__init__(self)
         self.heads, self.dropout = attention.heads, 0.0
         three = attention.query, attention.key, attention.value
-        self.qkv = nn.utils.skip_init(nn.Linear, three[0].in_features, 3 * three[0].out_features, dtype=three[0].weight.dtype,
-                                      device=three[0].weight.device)  # without drawing random numbers
+        self.qkv = nn.utils.skip_init(
+            nn.Linear,
+            three[0].in_features,
+            3 * three[0].out_features,
+            dtype=three[0].weight.dtype,
+            device=three[0].weight.device,
+        )  # without drawing random numbers
         self.qkv.weight.data = torch.cat([m.weight.data for m in three])
         self.qkv.bias.data = torch.cat([m.bias.data for m in three])
 

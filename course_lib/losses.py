@@ -13,18 +13,26 @@ are the model's doing, not the caller's: they make the loss NaN, which the train
 
 Left out on purpose: losses that pick triplets among single sentences with classes, and similarities that you bring.
 """
+
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_lib.loss_inputs import at_least_float32, checked, checked_targets, one_of, positive
 from course_lib.similarity import cos_sim, pairwise_cos_sim, pairwise_euclidean_sim, pairwise_manhattan_sim
+from course_lib.support.checks import at_least_float32, checked, checked_targets, one_of, positive
 
 PARTS = ("u", "v", "|u-v|", "u*v")
 CONCATENATIONS = (  # the seven of Table 6 of Reimers & Gurevych 2019, in its order
-    ("u", "v"), ("|u-v|",), ("u*v",), ("|u-v|", "u*v"), ("u", "v", "u*v"), ("u", "v", "|u-v|"), PARTS)
+    ("u", "v"),
+    ("|u-v|",),
+    ("u*v",),
+    ("|u-v|", "u*v"),
+    ("u", "v", "u*v"),
+    ("u", "v", "|u-v|"),
+    PARTS,
+)
 DISTANCES = {
     "euclidean": lambda u, v: -pairwise_euclidean_sim(u, v),
     "cosine": lambda u, v: 1 - pairwise_cos_sim(u, v),
@@ -46,8 +54,13 @@ class SoftmaxLoss(nn.Module):
     is thrown away afterwards: what is wanted is the encoder that made the pair separable.
     """
 
-    def __init__(self, dim: int, num_labels: int = 3, concatenation: Sequence[str] = ("u", "v", "|u-v|"),
-                 classifier: nn.Module | None = None):
+    def __init__(
+        self,
+        dim: int,
+        num_labels: int = 3,
+        concatenation: Sequence[str] = ("u", "v", "|u-v|"),
+        classifier: nn.Module | None = None,
+    ):
         super().__init__()
         parts = tuple(part for part in PARTS if part in concatenation)
         if isinstance(concatenation, str) or not parts or tuple(concatenation) != parts:
@@ -56,8 +69,10 @@ class SoftmaxLoss(nn.Module):
         self.classifier = nn.Linear(width, num_labels) if classifier is None else classifier
         first = next((m for m in self.classifier.modules() if isinstance(m, nn.Linear)), None)
         if first is not None and first.in_features not in (0, width):  # 0: a LazyLinear that has seen nothing yet
-            raise ValueError(f"{parts} of {dim} numbers each are {width} features, but the classifier's first layer "
-                             f"takes {first.in_features}: make it nn.Linear({width}, ...)")
+            raise ValueError(
+                f"{parts} of {dim} numbers each are {width} features, but the classifier's first layer "
+                f"takes {first.in_features}: make it nn.Linear({width}, ...)"
+            )
 
     def features(self, u: Tensor, v: Tensor) -> Tensor:
         """The parts side by side: (batch, dim), (batch, dim) -> (batch, parts * dim). ValueError for other shapes."""
@@ -72,8 +87,10 @@ class SoftmaxLoss(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             logits = self.classifier(features.to(weights.dtype))
         if logits.shape != (len(u), self.num_labels):
-            raise ValueError(f"expected logits of shape {(len(u), self.num_labels)}, one a label, but the classifier "
-                             f"gave {tuple(logits.shape)}: let num_labels and its last layer agree")
+            raise ValueError(
+                f"expected logits of shape {(len(u), self.num_labels)}, one a label, but the classifier "
+                f"gave {tuple(logits.shape)}: let num_labels and its last layer agree"
+            )
         return logits
 
     def forward(self, u: Tensor, v: Tensor, labels: Tensor) -> Tensor:
@@ -83,8 +100,10 @@ class SoftmaxLoss(nn.Module):
         """
         logits = self.logits(u, v)  # (batch, num_labels)
         if labels.is_floating_point() or labels.shape != u.shape[:1]:
-            raise ValueError(f"expected one integer label for each of the {len(u)} pairs, got {labels.dtype} of shape "
-                             f"{tuple(labels.shape)}")
+            raise ValueError(
+                f"expected one integer label for each of the {len(u)} pairs, got {labels.dtype} of shape "
+                f"{tuple(labels.shape)}"
+            )
         if labels.min() < 0 or labels.max() >= self.num_labels:  # cross_entropy silently skips a label of -100
             raise ValueError(f"labels are 0..{self.num_labels - 1}, got {sorted(set(labels.tolist()))}")
         return F.cross_entropy(at_least_float32(logits), labels.long())
@@ -101,8 +120,10 @@ class CosineSimilarityLoss(nn.Module):
         u, v = checked(u, v)
         largest = checked_targets(scores, len(u), "score").abs().max().item()
         if largest > 1.001:  # a cosine of float32 may be 1.0000001
-            raise ValueError(f"scores are -1..1, as cosines are, got one of size {largest:g}: divide by the top of the "
-                             "scale (5 for STS data), or take CoSENTLoss, which asks only for their order")
+            raise ValueError(
+                f"scores are -1..1, as cosines are, got one of size {largest:g}: divide by the top of the "
+                "scale (5 for STS data), or take CoSENTLoss, which asks only for their order"
+            )
         return F.mse_loss(F.cosine_similarity(u, v), scores.float().to(u.dtype))  # the reference rounds scores so
 
 
@@ -143,8 +164,10 @@ class ContrastiveLoss(nn.Module):
         u, v = checked(u, v)
         labels = checked_targets(labels, len(u), "label")
         if not ((labels == 0) | (labels == 1)).all():
-            raise ValueError(f"labels are 1 (belong together) and 0 (do not), got {sorted(set(labels.tolist()))}: for "
-                             "graded scores take CoSENTLoss, for classes SoftmaxLoss")
+            raise ValueError(
+                f"labels are 1 (belong together) and 0 (do not), got {sorted(set(labels.tolist()))}: for "
+                "graded scores take CoSENTLoss, for classes SoftmaxLoss"
+            )
         distances = SHIFTED_DISTANCES[self.distance](u, v)  # (batch,)
         return distances[labels == 1], distances[labels == 0]
 
@@ -206,16 +229,24 @@ class MultipleNegativesRankingLoss(nn.Module):
         all processes, (all, dim), with gradients, and the index of this process's first.
     """
 
-    def __init__(self, scale: float = 20.0, symmetric: bool = False, false_negative_margin: float | None = None,
-                 gather: Callable[[Tensor], tuple[Tensor, int]] | None = None):
+    def __init__(
+        self,
+        scale: float = 20.0,
+        symmetric: bool = False,
+        false_negative_margin: float | None = None,
+        gather: Callable[[Tensor], tuple[Tensor, int]] | None = None,
+    ):
         super().__init__()
         if false_negative_margin is not None and not abs(false_negative_margin) <= 2:
-            raise ValueError(f"false_negative_margin is None or within -2..2, as cosines are, got {false_negative_margin}")
+            raise ValueError(
+                f"false_negative_margin is None or within -2..2, as cosines are, got {false_negative_margin}"
+            )
         self.scale, self.symmetric = positive(scale, "scale"), symmetric
         self.false_negative_margin, self.gather = false_negative_margin, gather
 
-    def forward(self, anchors: Tensor, positives: Tensor, *negatives: Tensor,
-                guide: Sequence[Tensor] | None = None) -> Tensor:
+    def forward(
+        self, anchors: Tensor, positives: Tensor, *negatives: Tensor, guide: Sequence[Tensor] | None = None
+    ) -> Tensor:
         """Mean cross-entropy in nats: about ln(candidates) for an encoder that knows nothing.
 
         anchors, positives: (batch, dim); row i of one belongs to row i of the other. negatives: (any number, dim) each.

@@ -20,9 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.bert import runs
-from course_lib.checkpoints import read_json, read_weights, save_tensors, write_json
+from course_lib.models.static import StaticEmbedding
 from course_lib.pooling import POOLING_MODES, pool
-from course_lib.static_embedding import StaticEmbedding
+from course_lib.support.folders import read_json, read_weights, save_tensors, write_json
 from course_lib.transformer import TokenEmbeddings, Transformer
 
 
@@ -34,13 +34,19 @@ class Pooling(nn.Module):
 
     def __init__(self, dim: int, mode: str | tuple[str, ...] = "mean", include_prompt: bool = True):
         super().__init__()
-        self.dim, self.modes, self.include_prompt = dim, (mode,) if isinstance(mode, str) else tuple(mode), include_prompt
+        self.dim, self.modes, self.include_prompt = (
+            dim,
+            (mode,) if isinstance(mode, str) else tuple(mode),
+            include_prompt,
+        )
         if not set(self.modes) <= set(POOLING_MODES) or not self.modes:
             raise ValueError(f"pooling mode is {mode!r}; expected one or several of {POOLING_MODES}")
 
     @staticmethod
     def flag(mode: str) -> str:
-        return f"pooling_mode_{mode}" + {"cls": "_token", "lasttoken": "", "mean_sqrt_len_tokens": ""}.get(mode, "_tokens")
+        return f"pooling_mode_{mode}" + {"cls": "_token", "lasttoken": "", "mean_sqrt_len_tokens": ""}.get(
+            mode, "_tokens"
+        )
 
     @classmethod
     def load(cls, folder: Path) -> "Pooling":
@@ -57,14 +63,21 @@ class Pooling(nn.Module):
         if self.modes != tuple(m for m in POOLING_MODES if m in self.modes):
             raise ValueError(f"the order {self.modes} cannot be saved in flags; use the order of {POOLING_MODES}")
         flags = {self.flag(m): m in self.modes for m in POOLING_MODES}
-        write_json(folder / "config.json", {"word_embedding_dimension": self.dim, **flags, "include_prompt": self.include_prompt})
+        write_json(
+            folder / "config.json",
+            {"word_embedding_dimension": self.dim, **flags, "include_prompt": self.include_prompt},
+        )
 
     def forward(self, tokens: TokenEmbeddings) -> Tensor:
         skipped = 0 if self.include_prompt else tokens.prompt_length
         if skipped and "weightedmean" in self.modes:
-            raise ValueError("weightedmean cannot leave a prompt out (include_prompt=False); use another mode, or no prompt")
+            raise ValueError(
+                "weightedmean cannot leave a prompt out (include_prompt=False); use another mode, or no prompt"
+            )
         pooled, batch_runs = [], runs(tokens.lengths)
-        for part, (_, count, length) in zip(tokens.vectors.split([count * length for _, count, length in batch_runs]), batch_runs):
+        for part, (_, count, length) in zip(
+            tokens.vectors.split([count * length for _, count, length in batch_runs]), batch_runs
+        ):
             run = part.view(count, length, -1).float()
             mask = torch.ones(count, length, dtype=torch.bool, device=run.device)
             if skipped:
@@ -84,7 +97,9 @@ def read_activation(path: str, folder: Path) -> nn.Module:
     try:
         return kind()
     except TypeError as error:
-        raise ValueError(f"activation_function is {path!r} in {folder}, which cannot be made without settings ({error})") from error
+        raise ValueError(
+            f"activation_function is {path!r} in {folder}, which cannot be made without settings ({error})"
+        ) from error
 
 
 def activation_path(activation: nn.Module) -> str:
@@ -95,7 +110,9 @@ def activation_path(activation: nn.Module) -> str:
     except TypeError:  # it cannot be made without settings
         kept = False
     if not kept:
-        raise ValueError(f"the activation {activation!r} cannot be saved: the format names a class of torch.nn, and nothing of its settings")
+        raise ValueError(
+            f"the activation {activation!r} cannot be saved: the format names a class of torch.nn, and nothing of its settings"
+        )
     return f"{kind.__module__}.{kind.__name__}"
 
 
@@ -106,10 +123,14 @@ class Dense(nn.Module):
         Only its class is saved: `save` raises ValueError where its settings are not the defaults.
     """
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True, activation_function: nn.Module | None = nn.Tanh()):
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, activation_function: nn.Module | None = nn.Tanh()
+    ):
         super().__init__()
         if not isinstance(activation_function, nn.Module | None):
-            raise TypeError(f"activation_function is {activation_function!r}; expected a module of torch.nn, such as torch.nn.Tanh()")
+            raise TypeError(
+                f"activation_function is {activation_function!r}; expected a module of torch.nn, such as torch.nn.Tanh()"
+            )
         self.linear = nn.Linear(in_features, out_features, bias=bias)
         self.activation_function = nn.Identity() if activation_function is None else activation_function
 
@@ -118,11 +139,15 @@ class Dense(nn.Module):
         config = read_json(folder / "config.json")
         activation = read_activation(config.get("activation_function", "torch.nn.modules.activation.Tanh"), folder)
         if config.get("use_residual") or config.get("module_input_name", "sentence_embedding") != "sentence_embedding":
-            raise ValueError(f"{folder} has a residual, or works on tokens; known are plain Dense modules on sentence vectors")
+            raise ValueError(
+                f"{folder} has a residual, or works on tokens; known are plain Dense modules on sentence vectors"
+            )
         dense = cls(config["in_features"], config["out_features"], config.get("bias", True), activation)
         weights = read_weights(folder)
         if {n: t.shape for n, t in weights.items()} != {n: t.shape for n, t in dense.state_dict().items()}:
-            raise ValueError(f"the weights in {folder} do not fit its config.json: found { {n: tuple(t.shape) for n, t in weights.items()} }")
+            raise ValueError(
+                f"the weights in {folder} do not fit its config.json: found { {n: tuple(t.shape) for n, t in weights.items()} }"
+            )
         dense.load_state_dict(weights)
         return dense
 
@@ -131,10 +156,15 @@ class Dense(nn.Module):
         return self.linear.in_features, self.linear.out_features
 
     def save(self, folder: Path, half: bool = False):
-        write_json(folder / "config.json", {
-            "in_features": self.linear.in_features, "out_features": self.linear.out_features,
-            "bias": self.linear.bias is not None, "activation_function": activation_path(self.activation_function),
-        })  # fmt: skip
+        write_json(
+            folder / "config.json",
+            {
+                "in_features": self.linear.in_features,
+                "out_features": self.linear.out_features,
+                "bias": self.linear.bias is not None,
+                "activation_function": activation_path(self.activation_function),
+            },
+        )
         save_tensors(self.state_dict(), folder / "model.safetensors", half)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -173,7 +203,9 @@ def module_entries(folder: Path) -> list[tuple[str, str]]:
         try:
             entries.append((entry["path"], entry["type"]))
         except (KeyError, TypeError) as error:
-            raise ValueError(f"the module {entry} of {folder / 'modules.json'} is incomplete or wrong ({error!r})") from error
+            raise ValueError(
+                f"the module {entry} of {folder / 'modules.json'} is incomplete or wrong ({error!r})"
+            ) from error
     return entries
 
 
@@ -206,7 +238,9 @@ def output_dim(modules: Iterable[nn.Module]) -> int:
     for module in modules:
         takes, gives = getattr(module, "dims", (None, None))  # None: takes any; gives what it takes
         if takes and dim and takes != dim:
-            raise ValueError(f"{type(module).__name__} takes vectors of {takes} numbers, and {before} before it gives {dim}; "
-                             "modules of one encoder have to fit each other")  # fmt: skip
+            raise ValueError(
+                f"{type(module).__name__} takes vectors of {takes} numbers, and {before} before it gives {dim}; "
+                "modules of one encoder have to fit each other"
+            )
         dim, before = gives or dim, type(module).__name__
     return dim

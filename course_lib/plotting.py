@@ -27,7 +27,9 @@ ANNOTATED = 12  # matrices up to this size have their values in the cells
 SHORT = 12  # characters of a label that fits below a column
 
 
-def heatmap(matrix, labels: Sequence[str] | None = None, title: str = "", kind: str = "cosine", ax: Axes | None = None) -> Axes:
+def heatmap(
+    matrix, labels: Sequence[str] | None = None, title: str = "", kind: str = "cosine", ax: Axes | None = None
+) -> Axes:
     """A matrix (rows, columns) as colours; up to 12 by 12 the values are written in the cells.
 
     labels: one a row; of a square matrix also the columns, which show only the row's number where labels are long.
@@ -43,7 +45,9 @@ def heatmap(matrix, labels: Sequence[str] | None = None, title: str = "", kind: 
     if values.ndim != 2 or not values.size:
         raise ValueError(f"expected a matrix (rows, columns), got the shape {values.shape}")
     if not (values.min() >= low - 1e-4 and values.max() <= high + 1e-4):  # not: NaN is refused too
-        raise ValueError(f"kind {kind!r} shows {low:g} to {high:g}; the matrix has {values.min():.4g} to {values.max():.4g}")
+        raise ValueError(
+            f"kind {kind!r} shows {low:g} to {high:g}; the matrix has {values.min():.4g} to {values.max():.4g}"
+        )
     rows, columns = values.shape
     if labels is not None and len(labels) != rows:
         raise ValueError(f"{len(labels)} labels for {rows} rows")
@@ -56,7 +60,15 @@ def heatmap(matrix, labels: Sequence[str] | None = None, title: str = "", kind: 
     ax.figure.colorbar(image, ax=ax, shrink=0.8)
     if rows <= ANNOTATED and columns <= ANNOTATED:
         for (i, j), value in np.ndenumerate(values):
-            ax.text(j, i, f"{value:.2f}".replace("-0.00", "0.00"), ha="center", va="center", fontsize=8, color=_readable(image.cmap(image.norm(value))))
+            ax.text(
+                j,
+                i,
+                f"{value:.2f}".replace("-0.00", "0.00"),
+                ha="center",
+                va="center",
+                fontsize=8,
+                color=_readable(image.cmap(image.norm(value))),
+            )
     names = list(labels) if labels is not None else [str(i + 1) for i in range(rows if rows <= ANNOTATED else 0)]
     below = names if rows == columns else [str(i + 1) for i in range(columns if columns <= ANNOTATED else 0)]
     if max(map(len, below), default=0) > SHORT:
@@ -67,8 +79,13 @@ def heatmap(matrix, labels: Sequence[str] | None = None, title: str = "", kind: 
     return ax
 
 
-def attention_map(weights, source_tokens: Sequence[str], target_tokens: Sequence[str] | None = None, title: str = "",
-                  ax: Axes | None = None) -> Axes:  # fmt: skip
+def attention_map(
+    weights,
+    source_tokens: Sequence[str],
+    target_tokens: Sequence[str] | None = None,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
     """Attention weights (target, source), in 0..1, as colours: row i shows where target token i looks.
 
     source_tokens: the columns, those that are looked at. target_tokens: the rows; without them the source's own, as in
@@ -79,7 +96,9 @@ def attention_map(weights, source_tokens: Sequence[str], target_tokens: Sequence
     target_tokens = source_tokens if target_tokens is None else target_tokens
     expected = (len(target_tokens), len(source_tokens))
     if _array(weights).shape != expected:
-        raise ValueError(f"the weights have the shape {_array(weights).shape}; expected (target tokens, source tokens) = {expected}")
+        raise ValueError(
+            f"the weights have the shape {_array(weights).shape}; expected (target tokens, source tokens) = {expected}"
+        )
     ax = heatmap(weights, title=title, kind="unit", ax=ax)
     ax.set_yticks(range(len(target_tokens)), target_tokens, fontsize=8)
     ax.set_xticks(range(len(source_tokens)), source_tokens, fontsize=8, rotation=90)
@@ -91,13 +110,25 @@ def histogram(scores, title: str = "", xlabel: str = "cosine", ax: Axes | None =
 
     Every set is drawn as its share, so that sets of different size can be compared, and over the same bins.
     """
-    sets = {name: _array(values).ravel() for name, values in (scores if isinstance(scores, Mapping) else {"": scores}).items()}
+    sets = {
+        name: _array(values).ravel()
+        for name, values in (scores if isinstance(scores, Mapping) else {"": scores}).items()
+    }
     if ax is None:
         _, ax = plt.subplots(figsize=(6.5, 3), layout="constrained")
     bins = np.histogram_bin_edges(np.concatenate(list(sets.values())), "auto")
     for i, (name, values) in enumerate(sets.items()):
-        sns.histplot(x=values, bins=bins, stat="percent", element="step", color=PALETTE[i % len(PALETTE)], alpha=0.25, linestyle=LINES[i % 4],
-                     label=name or None, ax=ax)  # fmt: skip
+        sns.histplot(
+            x=values,
+            bins=bins,
+            stat="percent",
+            element="step",
+            color=PALETTE[i % len(PALETTE)],
+            alpha=0.25,
+            linestyle=LINES[i % 4],
+            label=name or None,
+            ax=ax,
+        )
     ax.set(xlabel=xlabel, ylabel="share in %")
     ax.set_title(title, fontsize="medium")
     if any(sets):
@@ -128,11 +159,15 @@ def curve(x: Sequence, runs, label: str = "", ax: Axes | None = None) -> Axes:
     """
     values = np.atleast_2d(_array(runs))
     if values.ndim != 2 or values.shape[1] != len(x) or not values.size or not np.isfinite(values).all():
-        raise ValueError(f"expected finite numbers of shape (runs, {len(x)}), one for each x, got {values.shape}: {values}")
+        raise ValueError(
+            f"expected finite numbers of shape (runs, {len(x)}), one for each x, got {values.shape}: {values}"
+        )
     if ax is None:
         _, ax = plt.subplots(figsize=(6.5, 3), layout="constrained")
     i = len(ax.lines)
-    style = dict(color=PALETTE[i % len(PALETTE)], linestyle=LINES[i % len(LINES)], marker=MARKERS[i % len(MARKERS)], markersize=5)
+    style = dict(
+        color=PALETTE[i % len(PALETTE)], linestyle=LINES[i % len(LINES)], marker=MARKERS[i % len(MARKERS)], markersize=5
+    )
     ax.plot(x, values.mean(0), label=label or None, **style)
     if len(values) > 1:
         ax.fill_between(x, values.min(0), values.max(0), color=style["color"], alpha=0.2, linewidth=0)
@@ -145,7 +180,9 @@ def scatter(points, groups: Sequence[str] | None = None, title: str = "", ax: Ax
     """Points (n, 2) in the plane, as from a projection; `groups`, one name a point, gives colour and shape."""
     points = _array(points)
     if points.ndim != 2 or points.shape[1] != 2 or (groups is not None and len(groups) != len(points)):
-        raise ValueError(f"expected points (n, 2) and a group each, got {points.shape} and {None if groups is None else len(groups)} groups")
+        raise ValueError(
+            f"expected points (n, 2) and a group each, got {points.shape} and {None if groups is None else len(groups)} groups"
+        )
     if ax is None:
         _, ax = plt.subplots(figsize=(5, 3.5), layout="constrained")
     groups = np.asarray([""] * len(points) if groups is None else groups)

@@ -6,6 +6,7 @@ SGPT (Muennighoff 2022, arXiv 2202.08904). Names and results are those of senten
 Left out on purpose: leaving a prompt's tokens out (zero them in the mask before calling), and fractional
 token weights.
 """
+
 from collections.abc import Sequence
 
 import torch
@@ -34,8 +35,10 @@ def pool(token_embeddings: Tensor, attention_mask: Tensor, mode: str | Sequence[
     if not modes or not set(modes) <= set(POOLING_MODES):
         raise ValueError(f"unknown pooling mode {mode!r}: choose one or more of {', '.join(POOLING_MODES)}")
     if token_embeddings.ndim != 3 or attention_mask.shape != token_embeddings.shape[:2]:
-        raise ValueError("expected token_embeddings (batch, tokens, dim) and attention_mask (batch, tokens), "
-                         f"got {tuple(token_embeddings.shape)} and {tuple(attention_mask.shape)}")
+        raise ValueError(
+            "expected token_embeddings (batch, tokens, dim) and attention_mask (batch, tokens), "
+            f"got {tuple(token_embeddings.shape)} and {tuple(attention_mask.shape)}"
+        )
     mask = attention_mask.bool()
     empty = (~mask.any(dim=1)).nonzero().flatten()
     if len(empty):

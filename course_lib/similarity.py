@@ -10,6 +10,7 @@ integers in torch's default dtype. All raise ValueError where the shapes do not 
 
 Left out on purpose: sparse tensors, and the top k of a large matrix.
 """
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -85,11 +86,15 @@ def _matrices(a, b, pairwise=False) -> tuple[Tensor, Tensor]:
     """Both arguments as matrices of one floating dtype, checked to fit each other."""
     a, b = _matrix(a), _matrix(b)
     if a.shape[1] != b.shape[1]:
-        raise ValueError(f"a has shape {tuple(a.shape)} and b {tuple(b.shape)}: both need vectors of one "
-                         "dimension. Were they made by two different models?")
+        raise ValueError(
+            f"a has shape {tuple(a.shape)} and b {tuple(b.shape)}: both need vectors of one "
+            "dimension. Were they made by two different models?"
+        )
     if pairwise and len(a) != len(b):
-        raise ValueError(f"a has shape {tuple(a.shape)} and b {tuple(b.shape)}: row by row needs as many "
-                         "rows in both. Use the function without pairwise_ to compare all with all.")
+        raise ValueError(
+            f"a has shape {tuple(a.shape)} and b {tuple(b.shape)}: row by row needs as many "
+            "rows in both. Use the function without pairwise_ to compare all with all."
+        )
     dtype = torch.promote_types(a.dtype, b.dtype)
     return a.to(dtype), b.to(dtype)
 
@@ -101,8 +106,10 @@ def _matrix(x) -> Tensor:
     elif not isinstance(x, Tensor):
         rows = [row if isinstance(row, Tensor) else torch.as_tensor(row) for row in x]
         if len({row.shape for row in rows}) != 1:
-            raise ValueError(f"expected a list of vectors of one dimension, got the shapes "
-                             f"{sorted({tuple(row.shape) for row in rows})}")
+            raise ValueError(
+                f"expected a list of vectors of one dimension, got the shapes "
+                f"{sorted({tuple(row.shape) for row in rows})}"
+            )
         x = torch.stack(rows)
     if x.ndim not in (1, 2):
         raise ValueError(f"expected a vector (dim,) or a matrix (rows, dim), got the shape {tuple(x.shape)}")

@@ -21,7 +21,9 @@ def alignment(x: Tensor, y: Tensor) -> Tensor:
     It is 2 - 2 * the mean cosine of the pairs. ValueError unless both have one shape (pairs, dim), with a pair at least.
     """
     if x.ndim != 2 or x.shape != y.shape or not len(x):
-        raise ValueError(f"expected two batches of embeddings of one shape (pairs, dim), got {tuple(x.shape)} and {tuple(y.shape)}")
+        raise ValueError(
+            f"expected two batches of embeddings of one shape (pairs, dim), got {tuple(x.shape)} and {tuple(y.shape)}"
+        )
     return (normalize(x, dim=1) - normalize(y, dim=1)).square().sum(1).mean()  # (pairs, dim) -> (pairs,) -> scalar
 
 

@@ -23,11 +23,19 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from course_lib.batches import Order
-from course_lib.devices import native_bfloat16
-from course_lib.distributed import add_gradients, copy_from_first, own_device, processes, said_by_first, shared, total
-from course_lib.examples import check_examples, texts_of
-from course_lib.training_checkpoint import BestModel, load_checkpoint, save_checkpoint, save_failed_batch
+from course_lib.support.batches import Order
+from course_lib.support.devices import native_bfloat16
+from course_lib.support.distributed import (
+    add_gradients,
+    copy_from_first,
+    own_device,
+    processes,
+    said_by_first,
+    shared,
+    total,
+)
+from course_lib.support.examples import check_examples, texts_of
+from course_lib.support.training_checkpoint import BestModel, load_checkpoint, save_checkpoint, save_failed_batch
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +55,9 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
     """Matrices decay; biases and norms, which are vectors, do not. Frozen parameters are in neither group."""
     trained = [p for p in model.parameters() if p.requires_grad]
     if not trained:
-        raise ValueError("the model has no parameters to train: all are frozen (requires_grad=False), or there are none")
+        raise ValueError(
+            "the model has no parameters to train: all are frozen (requires_grad=False), or there are none"
+        )
     return [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
@@ -116,7 +126,9 @@ def train(
     several = isinstance(loss, (list, tuple))
     losses, data = (list(loss), list(examples)) if several else ([loss], [examples])
     names = [f"examples[{task}]" for task in range(len(data))] if several else ["examples"]
-    _check_settings(losses, data, schedule=schedule, warmup=warmup, sampling=sampling, batch_size=batch_size, accumulate=accumulate)
+    _check_settings(
+        losses, data, schedule=schedule, warmup=warmup, sampling=sampling, batch_size=batch_size, accumulate=accumulate
+    )
     for own, name in zip(data, names):
         check_examples(own, num_labels, name)
     texts = [[texts_of(example) for example in own] if no_duplicates else None for own in data]
@@ -136,11 +148,30 @@ def train(
     total_steps = epochs * steps_per_epoch
     warmup_steps = round(warmup * total_steps)
     rank, count = processes()
-    settings = dict(examples=sizes if several else sizes[0], batch_size=batch_size, learning_rate=learning_rate, epochs=epochs, warmup=warmup,
-                    weight_decay=weight_decay, max_grad_norm=max_grad_norm, seed=seed, bfloat16=use_bfloat16)  # fmt: skip
-    optional = dict(schedule=(schedule, "linear"), accumulate=(accumulate, 1), sampling=(sampling, "proportional"), no_duplicates=(no_duplicates, False),
-                    evaluate_every=(evaluate_every, None), metric_for_best_model=(keeper.metric, None), patience=(patience, None), processes=(count, 1))
-    settings |= {name: value for name, (value, default) in optional.items() if value != default}  # so that older checkpoints fit
+    settings = dict(
+        examples=sizes if several else sizes[0],
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        epochs=epochs,
+        warmup=warmup,
+        weight_decay=weight_decay,
+        max_grad_norm=max_grad_norm,
+        seed=seed,
+        bfloat16=use_bfloat16,
+    )
+    optional = dict(
+        schedule=(schedule, "linear"),
+        accumulate=(accumulate, 1),
+        sampling=(sampling, "proportional"),
+        no_duplicates=(no_duplicates, False),
+        evaluate_every=(evaluate_every, None),
+        metric_for_best_model=(keeper.metric, None),
+        patience=(patience, None),
+        processes=(count, 1),
+    )
+    settings |= {
+        name: value for name, (value, default) in optional.items() if value != default
+    }  # so that older checkpoints fit
 
     torch.manual_seed(seed + 1_000_003 * rank)
     fused = device.type in ("cpu", "cuda", "mps")  # one pass over all parameters, on devices for which torch has it
@@ -158,7 +189,11 @@ def train(
     while step < total_steps and not keeper.stop:
         steps, left_out = order.epoch(step // steps_per_epoch)
         if left_out and step % steps_per_epoch == 0 and rank == 0:
-            _log.warning("%d of %d examples share texts with too many others for a place in a batch of this epoch", left_out, sum(sizes))
+            _log.warning(
+                "%d of %d examples share texts with too many others for a place in a batch of this epoch",
+                left_out,
+                sum(sizes),
+            )
         for batches in steps[step % steps_per_epoch :]:
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * learning_rate_factor(step, warmup_steps, total_steps, schedule)
@@ -168,9 +203,15 @@ def train(
                 what, bad = error.args
                 report = checkpoint.with_name(checkpoint.stem + ".failed_batch.json") if checkpoint else None
                 if report and rank == 0:
-                    save_failed_batch(report, f"{what} at step {step}", [(names[task], i, data[task][i]) for task, batch in bad for i in batch])
+                    save_failed_batch(
+                        report,
+                        f"{what} at step {step}",
+                        [(names[task], i, data[task][i]) for task, batch in bad for i in batch],
+                    )
                 where = ", ".join(f"{batch} of {names[task]}" if several else f"{batch}" for task, batch in bad)
-                raise FloatingPointError(f"{what} at step {step}, on the examples {where}" + f", written to {report}" * bool(report)) from None
+                raise FloatingPointError(
+                    f"{what} at step {step}, on the examples {where}" + f", written to {report}" * bool(report)
+                ) from None
             optimizer.step()
             optimizer.zero_grad()
             step += 1
@@ -185,7 +226,9 @@ def train(
                 entry["seconds"] = round(seconds_before + now - start, 1)
                 entry |= {"tokens_per_second": round(tokens / (now - last))} if length else {}
                 entry |= {"left_out": left_out} if left_out and ended else {}
-                progress.set_postfix(loss=f"{entry['loss']:.3f}", **({"tokens/s": entry["tokens_per_second"]} if length else {}))
+                progress.set_postfix(
+                    loss=f"{entry['loss']:.3f}", **({"tokens/s": entry["tokens_per_second"]} if length else {})
+                )
                 if to_evaluate:
                     entry = said_by_first(entry | _evaluate(model, evaluators, device) if rank == 0 else None)
                     keeper.see(entry, model)
@@ -194,7 +237,13 @@ def train(
                     log(entry)
                 tokens, values, last = 0, [], time.perf_counter()
             if checkpoint and (step % checkpoint_every == 0 or step == total_steps or keeper.stop):
-                state = {"step": step, "history": history, "losses": values, "settings": settings, "seconds": seconds_before + time.perf_counter() - start}
+                state = {
+                    "step": step,
+                    "history": history,
+                    "losses": values,
+                    "settings": settings,
+                    "seconds": seconds_before + time.perf_counter() - start,
+                }
                 save_checkpoint(checkpoint, model, optimizer, state | keeper.state())
             if keeper.stop:
                 break
@@ -203,7 +252,9 @@ def train(
     return history
 
 
-def _gradients(model: nn.Module, losses: list, data: list, batches: list[tuple[int, list[int]]], bfloat16: bool, max_norm: float) -> float:
+def _gradients(
+    model: nn.Module, losses: list, data: list, batches: list[tuple[int, list[int]]], bfloat16: bool, max_norm: float
+) -> float:
     """The mean loss over the examples of these (task, indices); its gradient, clipped, is left in the parameters.
 
     Raises FloatingPointError(what is not finite, the batches it comes from).
@@ -237,9 +288,14 @@ def _evaluate(model: nn.Module, evaluators: Sequence[Callable], device: torch.de
 
 def _check_settings(losses: list, data: list, **settings):
     if len(losses) != len(data) or not losses:
-        raise ValueError(f"several tasks need a list of examples for each loss, got {len(losses)} losses and {len(data)} lists of examples")
+        raise ValueError(
+            f"several tasks need a list of examples for each loss, got {len(losses)} losses and {len(data)} lists of examples"
+        )
     if not all(len(own) for own in data):
-        raise ValueError("there are no examples to train on" + f": {[len(own) for own in data]} for {len(data)} tasks" * (len(data) > 1))
+        raise ValueError(
+            "there are no examples to train on"
+            + f": {[len(own) for own in data]} for {len(data)} tasks" * (len(data) > 1)
+        )
     allowed = {"schedule": ("linear", "constant", "cosine"), "sampling": ("proportional", "round-robin")}
     for name, value in settings.items():
         if name in allowed and value not in allowed[name]:
@@ -247,4 +303,6 @@ def _check_settings(losses: list, data: list, **settings):
         if name in ("batch_size", "accumulate") and value < 1:
             raise ValueError(f"{name} is {value!r}; expected at least 1")
     if not 0 <= settings["warmup"] <= 1:
-        raise ValueError(f"warmup is {settings['warmup']!r}; expected the share of all steps, 0 to 1, over which the learning rate rises")
+        raise ValueError(
+            f"warmup is {settings['warmup']!r}; expected the share of all steps, 0 to 1, over which the learning rate rises"
+        )

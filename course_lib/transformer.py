@@ -17,9 +17,9 @@ from tokenizers import AddedToken, Tokenizer
 from torch import Tensor, nn
 
 from course_lib.bert import BertConfig, BertModel
-from course_lib.checkpoints import read_json, read_weights, save_tensors, write_json
-from course_lib.surgery import add_tokens, freeze, keep_layers
-from course_lib.tokenization import TOKENIZER_FILES, read_tokenizer, save_tokenizer, tokenize
+from course_lib.models.surgery import add_tokens, freeze, keep_layers
+from course_lib.support.folders import read_json, read_weights, save_tensors, write_json
+from course_lib.support.tokenization import TOKENIZER_FILES, read_tokenizer, save_tokenizer, tokenize
 
 
 @dataclass
@@ -73,8 +73,14 @@ class Transformer(nn.Module):
     tokenizer_files: further files of the tokenizer, such as tokenizer_config.json, which `save` writes as they are.
     """
 
-    def __init__(self, model: nn.Module, tokenizer: Tokenizer, max_seq_length: int | None = None, do_lower_case: bool = False,
-                 tokenizer_files: dict[str, bytes] | None = None):  # fmt: skip
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenizer: Tokenizer,
+        max_seq_length: int | None = None,
+        do_lower_case: bool = False,
+        tokenizer_files: dict[str, bytes] | None = None,
+    ):
         super().__init__()
         self.model, self.tokenizer, self.do_lower_case = model, tokenizer, do_lower_case
         tokenizer.no_truncation()  # `tokenize` sets its own
@@ -93,9 +99,13 @@ class Transformer(nn.Module):
             load_bert(model, read_weights(folder), folder)
         else:
             model = PaddedModel.load(folder)
-        limits = [n for n in (settings.get("max_seq_length"), tokenizer_config.get("model_max_length")) if n and n < 1e9]
+        limits = [
+            n for n in (settings.get("max_seq_length"), tokenizer_config.get("model_max_length")) if n and n < 1e9
+        ]
         files = {name: (folder / name).read_bytes() for name in TOKENIZER_FILES if (folder / name).exists()}
-        return cls(model, read_tokenizer(folder), limits[0] if limits else None, bool(settings.get("do_lower_case")), files)
+        return cls(
+            model, read_tokenizer(folder), limits[0] if limits else None, bool(settings.get("do_lower_case")), files
+        )
 
     def save(self, folder: Path, half: bool = False):
         if isinstance(self.model, PaddedModel):
@@ -104,10 +114,15 @@ class Transformer(nn.Module):
                 save_tensors(read_weights(folder), folder / "model.safetensors", half)
         else:
             write_json(folder / "config.json", self.model.config.to_dict())
-            width = self.model.config.hidden_size  # transformers' BertModel reports a missing pooler; nothing here uses it
+            width = (
+                self.model.config.hidden_size
+            )  # transformers' BertModel reports a missing pooler; nothing here uses it
             pooler = {"pooler.dense.weight": torch.zeros(width, width), "pooler.dense.bias": torch.zeros(width)}
             save_tensors(self.model.state_dict() | pooler, folder / "model.safetensors", half)
-        write_json(folder / "sentence_bert_config.json", {"max_seq_length": self.max_seq_length, "do_lower_case": self.do_lower_case})
+        write_json(
+            folder / "sentence_bert_config.json",
+            {"max_seq_length": self.max_seq_length, "do_lower_case": self.do_lower_case},
+        )
         save_tokenizer(self.tokenizer, self.tokenizer_files, folder)
 
     @property
@@ -115,11 +130,17 @@ class Transformer(nn.Module):
         return None, self.model.config.hidden_size
 
     def tokenize(self, texts: list[str]) -> tuple[list[np.ndarray], list[bool]]:
-        return tokenize(self.tokenizer, [self._lower(t) for t in texts] if self.do_lower_case else texts, self.max_seq_length)
+        return tokenize(
+            self.tokenizer, [self._lower(t) for t in texts] if self.do_lower_case else texts, self.max_seq_length
+        )
 
     def _lower(self, text: str) -> str:
-        as_written = [re.escape(t.content) for t in self.tokenizer.get_added_tokens_decoder().values() if not t.normalized]
-        parts = re.split(f"({'|'.join(as_written)})", text) if as_written else [text]  # every second one is a special token
+        as_written = [
+            re.escape(t.content) for t in self.tokenizer.get_added_tokens_decoder().values() if not t.normalized
+        ]
+        parts = (
+            re.split(f"({'|'.join(as_written)})", text) if as_written else [text]
+        )  # every second one is a special token
         return "".join(part if i % 2 else part.lower() for i, part in enumerate(parts))
 
     def forward(self, input_ids: Tensor, lengths: list[int], prompt_length: int = 0) -> TokenEmbeddings:
@@ -130,7 +151,9 @@ class Transformer(nn.Module):
     def add_tokens(self, tokens: Iterable[str | AddedToken], special_tokens: bool = False) -> int:
         """More tokens, and a random row of the word embeddings for each; returns how many were new. See surgery.add_tokens."""
         inner = self.model
-        table = inner.model.get_input_embeddings() if isinstance(inner, PaddedModel) else inner.embeddings.word_embeddings
+        table = (
+            inner.model.get_input_embeddings() if isinstance(inner, PaddedModel) else inner.embeddings.word_embeddings
+        )
         added = add_tokens(self.tokenizer, table, tokens, special_tokens)
         inner.config.vocab_size = table.num_embeddings
         return added
@@ -165,11 +188,20 @@ def positions(model: nn.Module) -> int | None:
 def load_bert(model: nn.Module, weights: dict[str, Tensor], where: Path):
     """Copy a checkpoint's tensors into `model`. The checkpoint may hold more (a pooler, another head), but not less."""
     own = model.state_dict()
-    weights = {name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias"): t for name, t in weights.items()}
+    weights = {
+        name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias"): t
+        for name, t in weights.items()
+    }
     if not any(name in weights for name in own):
         weights = {name.removeprefix("bert."): t for name, t in weights.items()}
     missing = [name for name in own if name not in weights]
-    wrong = [f"{n} {tuple(weights[n].shape)}, expected {tuple(t.shape)}" for n, t in own.items() if n in weights and weights[n].shape != t.shape]
+    wrong = [
+        f"{n} {tuple(weights[n].shape)}, expected {tuple(t.shape)}"
+        for n, t in own.items()
+        if n in weights and weights[n].shape != t.shape
+    ]
     if missing or wrong:
-        raise ValueError(f"the weights in {where} do not fit its config.json: missing {missing[:3]}, of another shape {wrong[:3]}")
+        raise ValueError(
+            f"the weights in {where} do not fit its config.json: missing {missing[:3]}, of another shape {wrong[:3]}"
+        )
     model.load_state_dict({name: weights[name] for name in own})

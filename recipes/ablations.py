@@ -30,17 +30,17 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from course_lib.checkpoints import resolve
 from course_lib.data import load_nli, load_sts
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import EmbeddingSimilarityEvaluator, LabelAccuracyEvaluator
 from course_lib.losses import CosineSimilarityLoss, SoftmaxLoss
 from course_lib.modules import Pooling
+from course_lib.support.folders import resolve
 from course_lib.training import train
-from recipes.cards import weights_sha256
-from recipes.pretraining_text import LeakFilter
-from recipes.results import append, data_sha256, read_rows, row
-from recipes.sentence_pairs import NLI_SETS, nli_examples
+from recipes.shared.cards import weights_sha256
+from recipes.shared.pretraining_text import LeakFilter
+from recipes.shared.results import append, data_sha256, read_rows, row
+from recipes.shared.sentence_pairs import NLI_SETS, nli_examples
 from recipes.siamese import softmax_loss
 
 COMMAND, FILE, START = "python recipes/ablations.py", "07.csv", "course/bert-mini"
@@ -49,7 +49,15 @@ SEEDS = (0, 1, 2)
 STS, NLI_DEV, NLI_DEV_PAIRS = ["stsbenchmark/dev", "course/sts"], ["snli/dev", "multinli/dev_matched"], 600
 TRAINED_ON = {"start": [], "nli": NLI_SETS, "stsb": ["stsbenchmark/train"], "live": ["course/nli"]}
 PAPER = ("u", "v", "|u-v|")
-CONCATENATIONS = [("u", "v"), ("|u-v|",), PAPER, ("u*v",), ("|u-v|", "u*v"), ("u", "v", "u*v"), ("u", "v", "|u-v|", "u*v")]
+CONCATENATIONS = [
+    ("u", "v"),
+    ("|u-v|",),
+    PAPER,
+    ("u*v",),
+    ("|u-v|", "u*v"),
+    ("u", "v", "u*v"),
+    ("u", "v", "|u-v|", "u*v"),
+]
 POOLINGS = ("mean", "cls", "max")
 
 
@@ -75,7 +83,9 @@ def units() -> list[Unit]:
     live = [Unit("live", concatenation=parts, seed=seed) for seed in SEEDS for parts in (PAPER, ("u", "v"))]
     rest = [Unit("nli", concatenation=parts) for parts in CONCATENATIONS[4:]] + [Unit("nli", head="one hidden layer")]
     rest += [Unit("stsb", pooling=mode, concatenation=(), head="none") for mode in POOLINGS]
-    trials = [Unit("nli", concatenation=parts, rate=rate) for rate in (RATE, OTHER_RATE) for parts in (("u", "v"), PAPER)]
+    trials = [
+        Unit("nli", concatenation=parts, rate=rate) for rate in (RATE, OTHER_RATE) for parts in (("u", "v"), PAPER)
+    ]
     starts = [Unit("start", pooling=mode) for mode in POOLINGS]
     seeded = [[unit._replace(seed=seed) for unit in some for seed in SEEDS] for some in (grid, rest)]
     return list(dict.fromkeys(starts + trials + seeded[0] + live + seeded[1]))
@@ -116,7 +126,9 @@ def new_model(unit: Unit) -> nn.ModuleDict:
     if not unit.concatenation:
         return nn.ModuleDict({"encoder": encoder, "head": CosineSimilarityLoss()})
     deeper = nn.Sequential(nn.Linear(wide, dim), nn.ReLU(), nn.Linear(dim, 3)) if unit.head != "linear" else None
-    return nn.ModuleDict({"encoder": encoder, "head": SoftmaxLoss(dim, concatenation=unit.concatenation, classifier=deeper)})
+    return nn.ModuleDict(
+        {"encoder": encoder, "head": SoftmaxLoss(dim, concatenation=unit.concatenation, classifier=deeper)}
+    )
 
 
 def fine_tune(unit: Unit, model: nn.ModuleDict) -> int:
@@ -125,8 +137,15 @@ def fine_tune(unit: Unit, model: nn.ModuleDict) -> int:
     if unit.experiment in PAIRS:
         examples = random.Random(unit.seed).sample(examples, PAIRS[unit.experiment])
     loss = cosine_loss if unit.experiment == "stsb" else softmax_loss
-    train(model, lambda batch: loss(model, batch), examples, batch_size=BATCH, learning_rate=unit.rate, seed=unit.seed,
-          show_progress_bar=False)  # fmt: skip
+    train(
+        model,
+        lambda batch: loss(model, batch),
+        examples,
+        batch_size=BATCH,
+        learning_rate=unit.rate,
+        seed=unit.seed,
+        show_progress_bar=False,
+    )
     return len(examples)
 
 
@@ -145,8 +164,22 @@ def measure(unit: Unit) -> list[dict]:
     for name, (evaluator, metric, files) in evaluators.items():
         begun = time.perf_counter()
         value = evaluator(model["encoder"])[evaluator.primary_metric]
-        rows.append(row(unit.experiment, START, name, metric, value, COMMAND, seconds + time.perf_counter() - begun, n=n, seed=unit.seed,
-                        setting=unit.setting, data_sha256=sha_of(*TRAINED_ON[unit.experiment], *files), model_sha256=sha))  # fmt: skip
+        rows.append(
+            row(
+                unit.experiment,
+                START,
+                name,
+                metric,
+                value,
+                COMMAND,
+                seconds + time.perf_counter() - begun,
+                n=n,
+                seed=unit.seed,
+                setting=unit.setting,
+                data_sha256=sha_of(*TRAINED_ON[unit.experiment], *files),
+                model_sha256=sha,
+            )
+        )
     return rows
 
 
@@ -167,7 +200,15 @@ def main():
     done = {(r["experiment"], r["setting"], r["seed"]) for r in read_rows(FILE)}
     for rows in run_all(done, minutes):
         append(FILE, rows)
-        print(rows[0]["experiment"], rows[0]["setting"], "seed", rows[0]["seed"], {r["data"]: r["value"] for r in rows}, f"{float(rows[0]['seconds']):.0f} s", flush=True)
+        print(
+            rows[0]["experiment"],
+            rows[0]["setting"],
+            "seed",
+            rows[0]["seed"],
+            {r["data"]: r["value"] for r in rows},
+            f"{float(rows[0]['seconds']):.0f} s",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -19,23 +19,32 @@ from tokenizers import BertWordPieceTokenizer, Tokenizer
 from tokenizers.processors import TemplateProcessing
 
 from course_lib.bert import BertConfig
-from course_lib.checkpoints import atomic_folder, save_tensors, write_json
 from course_lib.encoder import SentenceEncoder
-from course_lib.masked_lm import BertForMaskedLM, mask_tokens
+from course_lib.models.masked_lm import BertForMaskedLM, mask_tokens
 from course_lib.modules import Pooling, Transformer
+from course_lib.support.folders import atomic_folder, save_tensors, write_json
 from course_lib.training import train
-from recipes.cards import model_folder, weights_sha256, write_facts
-from recipes.pretraining_text import LeakFilter, articles, sentences_of, short_texts, text_sha256
-from recipes.results import record, row
+from recipes.shared.cards import model_folder, weights_sha256, write_facts
+from recipes.shared.pretraining_text import LeakFilter, articles, sentences_of, short_texts, text_sha256
+from recipes.shared.results import record, row
 
 WORK = Path("build/bert-mini")
 VOCABULARY, BLOCK, BATCH = 12_000, 512, 8
 MASKED = 72  # of the 512 tokens of an example: 14%, or 15% of those that are not [CLS] or [SEP]
 SPECIAL = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4}
-TOKENIZER_CONFIG = json.dumps({
-    "tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": 512, "pad_token": "[PAD]",
-    "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]",
-}, indent=2)  # fmt: skip
+TOKENIZER_CONFIG = json.dumps(
+    {
+        "tokenizer_class": "BertTokenizer",
+        "do_lower_case": True,
+        "model_max_length": 512,
+        "pad_token": "[PAD]",
+        "unk_token": "[UNK]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "mask_token": "[MASK]",
+    },
+    indent=2,
+)
 CLS, SEP, MASK = SPECIAL["[CLS]"], SPECIAL["[SEP]"], SPECIAL["[MASK]"]
 # shares of the tokens: sequences of 512, single Wikipedia sentences, captions and NLI sentences; the rest is sequences of 128
 LONG, SENTENCES, SHORT = 0.10, 0.15, 0.17
@@ -46,13 +55,20 @@ def make_wordpieces(texts: list[str]) -> Tokenizer:
     if not path.exists():
         tokenizer = BertWordPieceTokenizer(lowercase=True)
         tokenizer.train_from_iterator(
-            texts, vocab_size=VOCABULARY, min_frequency=5, limit_alphabet=300, special_tokens=list(SPECIAL), show_progress=False
+            texts,
+            vocab_size=VOCABULARY,
+            min_frequency=5,
+            limit_alphabet=300,
+            special_tokens=list(SPECIAL),
+            show_progress=False,
         )
         tokenizer.save(str(path.with_suffix(".unfinished")))
         path.with_suffix(".unfinished").rename(path)
     tokenizer = Tokenizer.from_file(str(path))
     tokenizer.post_processor = TemplateProcessing(  # without it a text is encoded without [CLS] and [SEP]
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[(t, SPECIAL[t]) for t in ("[CLS]", "[SEP]")]
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(t, SPECIAL[t]) for t in ("[CLS]", "[SEP]")],
     )
     return tokenizer
 
@@ -134,39 +150,78 @@ def main():
     del pages, short
     if sum(len(ids) for ids, _ in examples) < 0.98 * tokens:
         raise SystemExit(f"the text in COURSE_DATA does not fill {tokens} tokens; give fewer with --tokens")
-    facts = {"tokens": sum(len(ids) for ids, _ in examples), "sequences": sum(len(n) for _, n in examples), "leaks_dropped": allowed.dropped}
+    facts = {
+        "tokens": sum(len(ids) for ids, _ in examples),
+        "sequences": sum(len(n) for _, n in examples),
+        "leaks_dropped": allowed.dropped,
+    }
     (WORK / "data.json").write_text(json.dumps(facts), encoding="utf-8")
     print(facts, flush=True)
 
     config = BertConfig(
-        vocab_size=VOCABULARY, hidden_size=256, num_hidden_layers=4, num_attention_heads=4, intermediate_size=1024,
-        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, pad_token_id=SPECIAL["[PAD]"],
-    )  # fmt: skip
+        vocab_size=VOCABULARY,
+        hidden_size=256,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        intermediate_size=1024,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        pad_token_id=SPECIAL["[PAD]"],
+    )
     torch.manual_seed(0)
     model = BertForMaskedLM(config)
     with open(WORK / "log.jsonl", "a", encoding="utf-8") as log:
         history = train(
-            model, lambda batch: masked_language_loss(model, batch), examples,
-            batch_size=BATCH, learning_rate=1e-3, warmup=0.05, length=lambda example: len(example[0]),
-            checkpoint=WORK / "checkpoint.safetensors", checkpoint_every=250,
-            log=lambda entry: print(json.dumps(entry), file=log, flush=True), show_progress_bar=False,
-        )  # fmt: skip
+            model,
+            lambda batch: masked_language_loss(model, batch),
+            examples,
+            batch_size=BATCH,
+            learning_rate=1e-3,
+            warmup=0.05,
+            length=lambda example: len(example[0]),
+            checkpoint=WORK / "checkpoint.safetensors",
+            checkpoint_every=250,
+            log=lambda entry: print(json.dumps(entry), file=log, flush=True),
+            show_progress_bar=False,
+        )
     save(model, tokenizer, model_folder("bert-mini"))
     record("04.csv", "pretraining", curve(history))
-    write_facts("bert-mini", facts | {"mlm_loss": history[-1]["loss"], "steps": history[-1]["step"], "seconds": history[-1]["seconds"]})
+    write_facts(
+        "bert-mini",
+        facts | {"mlm_loss": history[-1]["loss"], "steps": history[-1]["step"], "seconds": history[-1]["seconds"]},
+    )
 
 
 def curve(history: list[dict], points: int = 30) -> list[dict]:
     """About `points` lines of the log, closer together where the loss falls fastest: their steps grow by a constant factor."""
-    at = {min(range(len(history)), key=lambda i: abs(history[i]["step"] - step)) for step in np.geomspace(history[0]["step"], history[-1]["step"], points)}
+    at = {
+        min(range(len(history)), key=lambda i: abs(history[i]["step"] - step))
+        for step in np.geomspace(history[0]["step"], history[-1]["step"], points)
+    }
     data, model = text_sha256(), weights_sha256(model_folder("bert-mini"))
-    return [row("pretraining", "course/bert-mini", "Wikipedia, captions, NLI sentences", "mlm_loss", history[i]["loss"], "python recipes/bert_mini.py",
-                history[i]["seconds"], n=history[i]["step"] * BATCH * BLOCK, seed=0, data_sha256=data, model_sha256=model) for i in sorted(at)]  # fmt: skip
+    return [
+        row(
+            "pretraining",
+            "course/bert-mini",
+            "Wikipedia, captions, NLI sentences",
+            "mlm_loss",
+            history[i]["loss"],
+            "python recipes/bert_mini.py",
+            history[i]["seconds"],
+            n=history[i]["step"] * BATCH * BLOCK,
+            seed=0,
+            data_sha256=data,
+            model_sha256=model,
+        )
+        for i in sorted(at)
+    ]
 
 
 def save(model: BertForMaskedLM, tokenizer, folder: Path):
     """The folder: transformers' BertForMaskedLM, and modules.json so that it loads as an encoder with mean pooling."""
-    transformer = Transformer(model.bert, tokenizer, tokenizer_files={"tokenizer_config.json": TOKENIZER_CONFIG.encode()})
+    transformer = Transformer(
+        model.bert, tokenizer, tokenizer_files={"tokenizer_config.json": TOKENIZER_CONFIG.encode()}
+    )
     SentenceEncoder([transformer, Pooling(model.config.hidden_size, "mean")]).save(folder, half=True)
     with atomic_folder(folder) as unfinished:
         shutil.copytree(folder, unfinished, dirs_exist_ok=True)

@@ -23,18 +23,18 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_lib.cross_encoder import CrossEncoder
 from course_lib.data import ScoredPair, load_nli, load_sts
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import spearman
+from course_lib.models.cross_encoder import CrossEncoder
 from course_lib.similarity import pairwise_cos_sim
-from course_lib.tokenization import tokenize_pairs
+from course_lib.support.tokenization import tokenize_pairs
 from course_lib.training import train
-from recipes.cards import model_folder, weights_sha256, write_cards, write_facts
 from recipes.evaluate import NLI, RANKING, STS
-from recipes.pretraining_text import LeakFilter
-from recipes.results import data_sha256, record, row
-from recipes.sentence_pairs import all_caption_pairs, nli_examples
+from recipes.shared.cards import model_folder, weights_sha256, write_cards, write_facts
+from recipes.shared.pretraining_text import LeakFilter
+from recipes.shared.results import data_sha256, record, row
+from recipes.shared.sentence_pairs import all_caption_pairs, nli_examples
 
 NAME, WORK, COMMAND = "cross-encoder-mini", Path("build/cross-encoder-mini"), "python recipes/cross_encoder_mini.py"
 TOKENS = 2_000_000  # of the first stage
@@ -44,12 +44,25 @@ SCORES = dict(batch_size=32, learning_rate=2e-4, epochs=4)
 SEEDS = (0, 1, 2)
 
 
-def run(model: nn.Module, loss, examples: list, length, folder: Path, seed: int = 0, evaluators=(), **settings) -> list[dict]:
+def run(
+    model: nn.Module, loss, examples: list, length, folder: Path, seed: int = 0, evaluators=(), **settings
+) -> list[dict]:
     """Train; checkpoint and log go to `folder`. Returns the history."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "log.jsonl", "a", encoding="utf-8") as log:
-        return train(model, loss, examples, length=length, seed=seed, checkpoint=folder / "checkpoint.safetensors", checkpoint_every=200,
-                     evaluators=evaluators, log=lambda entry: print(json.dumps(entry), file=log, flush=True), show_progress_bar=False, **settings)  # fmt: skip
+        return train(
+            model,
+            loss,
+            examples,
+            length=length,
+            seed=seed,
+            checkpoint=folder / "checkpoint.safetensors",
+            checkpoint_every=200,
+            evaluators=evaluators,
+            log=lambda entry: print(json.dumps(entry), file=log, flush=True),
+            show_progress_bar=False,
+            **settings,
+        )
 
 
 def unlabelled_pairs(allowed: LeakFilter) -> list[tuple[str, str]]:
@@ -66,7 +79,10 @@ def look_across(scorer: CrossEncoder, pairs: list[tuple[str, str]]) -> list[dict
     ids, types = tokenize_pairs(scorer.tokenizer, pairs, 128)
     count = int(np.searchsorted(np.cumsum([len(i) for i in ids]), TOKENS))
     teacher = SentenceEncoder.load(RANKING, dtype="float32")
-    u, v = (torch.from_numpy(teacher.encode([pair[side] for pair in pairs[:count]], show_progress_bar=False)) for side in (0, 1))
+    u, v = (
+        torch.from_numpy(teacher.encode([pair[side] for pair in pairs[:count]], show_progress_bar=False))
+        for side in (0, 1)
+    )
     target = pairwise_cos_sim(u, v).clamp(0, 1)  # (pairs,)
     occurs = [np.where(t == 0, np.isin(i, i[t == 1]), np.isin(i, i[t == 0])) for i, t in zip(ids, types)]
     special = [scorer.tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]")]
@@ -79,23 +95,39 @@ def look_across(scorer: CrossEncoder, pairs: list[tuple[str, str]]) -> list[dict
         scores = scorer.model.classifier(scorer.model.pool(hidden, lengths)).squeeze(1).float()  # (batch,)
         inner = ~torch.isin(input_ids, torch.tensor(special))
         found = torch.from_numpy(np.concatenate([occurs[k] for k in batch])).float()  # (tokens,)
-        by_token = F.binary_cross_entropy_with_logits(model["token_head"](hidden).squeeze(1).float()[inner], found[inner])
+        by_token = F.binary_cross_entropy_with_logits(
+            model["token_head"](hidden).squeeze(1).float()[inner], found[inner]
+        )
         return by_token + F.binary_cross_entropy_with_logits(scores, target[batch])
 
     return run(model, loss, list(range(count)), lambda k: len(ids[k]), WORK / "look", **LOOK)
 
 
-def fine_tune(scorer: CrossEncoder, examples: list[tuple], folder: Path, seed: int = 0, evaluators=(), **settings) -> list[dict]:
+def fine_tune(
+    scorer: CrossEncoder, examples: list[tuple], folder: Path, seed: int = 0, evaluators=(), **settings
+) -> list[dict]:
     """Train on (text, text, label), and save the model in `folder`."""
-    counts = dict(zip(examples, map(len, tokenize_pairs(scorer.tokenizer, [e[:2] for e in examples], scorer.max_seq_length)[0])))
-    history = run(scorer, lambda batch: scorer.loss([e[:2] for e in batch], [e[2] for e in batch]), examples, counts.__getitem__, folder,
-                  seed, evaluators, **settings)  # fmt: skip
+    counts = dict(
+        zip(examples, map(len, tokenize_pairs(scorer.tokenizer, [e[:2] for e in examples], scorer.max_seq_length)[0]))
+    )
+    history = run(
+        scorer,
+        lambda batch: scorer.loss([e[:2] for e in batch], [e[2] for e in batch]),
+        examples,
+        counts.__getitem__,
+        folder,
+        seed,
+        evaluators,
+        **settings,
+    )
     scorer.save(folder / "model", half=True)
     return history
 
 
 def sts_spearman(scorer: CrossEncoder, pairs: list[ScoredPair]) -> float:
-    return spearman([p.score for p in pairs], scorer.predict([(p.sentence1, p.sentence2) for p in pairs], show_progress_bar=False))
+    return spearman(
+        [p.score for p in pairs], scorer.predict([(p.sentence1, p.sentence2) for p in pairs], show_progress_bar=False)
+    )
 
 
 def nli_accuracy(scorer: CrossEncoder, data: str) -> float:
@@ -123,11 +155,27 @@ def main():
     def measured(name: str, data: str, metric: str, scorer: CrossEncoder, folder: Path, seed: int):
         start = time.perf_counter()
         value = sts_spearman(scorer, load_sts(data)) if metric == "spearman" else nli_accuracy(scorer, data)
-        rows.append(row("cross-encoder", name, data, metric, value, COMMAND, time.perf_counter() - start, seed=seed,
-                        data_sha256=data_sha256(data), model_sha256=weights_sha256(folder)))  # fmt: skip
+        rows.append(
+            row(
+                "cross-encoder",
+                name,
+                data,
+                metric,
+                value,
+                COMMAND,
+                time.perf_counter() - start,
+                seed=seed,
+                data_sha256=data_sha256(data),
+                model_sha256=weights_sha256(folder),
+            )
+        )
         print(f"{name:32} {data:22} {seed} {metric:10} {rows[-1]['value']}", flush=True)
 
-    sts = [(p.sentence1, p.sentence2, p.score) for p in load_sts("stsbenchmark/train") if allowed(p.sentence1) and allowed(p.sentence2)]
+    sts = [
+        (p.sentence1, p.sentence2, p.score)
+        for p in load_sts("stsbenchmark/train")
+        if allowed(p.sentence1) and allowed(p.sentence2)
+    ]
     pairs, look = unlabelled_pairs(allowed), untrained(1)
     dropped = allowed.dropped
     look_history = look_across(look, pairs)
@@ -137,14 +185,24 @@ def main():
 
     dev, seconds = load_sts("stsbenchmark/dev"), look_history[-1]["seconds"]
     watch = [lambda scorer: {"stsb_dev_spearman": sts_spearman(scorer, dev)}]
-    before = {"pairs, then STSb": lambda seed: CrossEncoder.load(WORK / "look" / "model", dtype="float32"), "STSb only": lambda seed: untrained(1, seed),
-              "NLI, then STSb": lambda seed: new_head(CrossEncoder.load(WORK / "nli" / "model", dtype="float32"), seed)}  # fmt: skip
+    before = {
+        "pairs, then STSb": lambda seed: CrossEncoder.load(WORK / "look" / "model", dtype="float32"),
+        "STSb only": lambda seed: untrained(1, seed),
+        "NLI, then STSb": lambda seed: new_head(CrossEncoder.load(WORK / "nli" / "model", dtype="float32"), seed),
+    }
     look.save(WORK / "look" / "model")
     for name, start in before.items():
         if name == "NLI, then STSb":
             fine_tune(classes, labelled, WORK / "nli", **CLASSES)
             for data in NLI:
-                measured("NLI", data, "accuracy", CrossEncoder.load(WORK / "nli" / "model", dtype="float32"), WORK / "nli" / "model", 0)
+                measured(
+                    "NLI",
+                    data,
+                    "accuracy",
+                    CrossEncoder.load(WORK / "nli" / "model", dtype="float32"),
+                    WORK / "nli" / "model",
+                    0,
+                )
         for seed in SEEDS:
             folder = WORK / f"{name.split()[0].strip(',').lower()}-{seed}"
             history = fine_tune(start(seed), sts, folder, seed, watch, **SCORES)
@@ -154,12 +212,20 @@ def main():
                 measured(f"course/{NAME}" if shipped else name, data, "spearman", scorer, folder / "model", seed)
             if shipped:
                 scorer.save(model_folder(NAME), half=True)
-                write_facts(NAME, {
-                    "tokens_of_pairs": TOKENS, "pairs_learning_rate": LOOK["learning_rate"], "pairs_loss": look_history[-1]["loss"],
-                    "scored_pairs": len(sts), "leaks_dropped": dropped, **SCORES, "scores_loss": history[-1]["loss"],
-                    "stsb_dev_by_epoch": [e["stsb_dev_spearman"] for e in history if "stsb_dev_spearman" in e],
-                    "seconds": seconds + history[-1]["seconds"],
-                })  # fmt: skip
+                write_facts(
+                    NAME,
+                    {
+                        "tokens_of_pairs": TOKENS,
+                        "pairs_learning_rate": LOOK["learning_rate"],
+                        "pairs_loss": look_history[-1]["loss"],
+                        "scored_pairs": len(sts),
+                        "leaks_dropped": dropped,
+                        **SCORES,
+                        "scores_loss": history[-1]["loss"],
+                        "stsb_dev_by_epoch": [e["stsb_dev_spearman"] for e in history if "stsb_dev_spearman" in e],
+                        "seconds": seconds + history[-1]["seconds"],
+                    },
+                )
                 write_cards(rows)
         record("04.csv", "cross-encoder", rows)
 

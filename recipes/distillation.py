@@ -25,28 +25,30 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from course_lib.checkpoints import resolve, write_json
 from course_lib.data import load_nli, load_sts, load_translations
-from course_lib.distillation import RelationalLoss
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import EmbeddingSimilarityEvaluator
-from course_lib.files import CAPTION_COLUMNS, find, read_tsv
+from course_lib.finetuning.distillation import RelationalLoss
 from course_lib.similarity import pairwise_cos_sim
+from course_lib.support.folders import resolve, write_json
+from course_lib.support.tables import CAPTION_COLUMNS, find, read_tsv
 from course_lib.training import train
-from recipes.cards import model_folder, weights_sha256, write_facts
 from recipes.evaluate import MINED, RANKING, RANKING_NLI
-from recipes.pretraining_text import LeakFilter, articles, sentences_of
-from recipes.quality import quality
-from recipes.results import data_sha256, record, row
-from recipes.sentence_pairs import CAPTION_SETS, NLI_SETS
-from recipes.minilm import minilm_folder
+from recipes.shared.cards import model_folder, weights_sha256, write_facts
+from recipes.shared.minilm import minilm_folder
+from recipes.shared.pretraining_text import LeakFilter, articles, sentences_of
+from recipes.shared.quality import quality
+from recipes.shared.results import data_sha256, record, row
+from recipes.shared.sentence_pairs import CAPTION_SETS, NLI_SETS
 
 COMMAND = "python recipes/distillation.py"
 WORK = Path("build/distillation")
 WIKI_GROUPS, WIKI_WORDS = 70_000, 40
 CHUNK = 16_384  # texts the teacher encodes between two saves
-STAGES = {"groups": dict(batch_size=64, learning_rate=5e-4, epochs=2, warmup=0.075),
-          "neighbours": dict(batch_size=4, learning_rate=4e-4, epochs=1, warmup=0.03)}  # of 48 texts each
+STAGES = {
+    "groups": dict(batch_size=64, learning_rate=5e-4, epochs=2, warmup=0.075),
+    "neighbours": dict(batch_size=4, learning_rate=4e-4, epochs=1, warmup=0.03),
+}  # of 48 texts each
 NEIGHBOURS, CLUSTERS = 48, 4096
 RELATIONS = 20.0  # weight of the second term
 
@@ -98,7 +100,9 @@ def teacher_vectors(texts: list[str], folder: Path, work: Path, max_tokens: int 
             raise ValueError(f"{path} holds the vectors of other texts; remove {work} to start anew")
         done = before["done"]
     shape = (len(texts), teacher.get_embedding_dimension())
-    vectors = np.lib.format.open_memmap(path, "r+" if done else "w+", dtype=None if done else np.float16, shape=None if done else shape)
+    vectors = np.lib.format.open_memmap(
+        path, "r+" if done else "w+", dtype=None if done else np.float16, shape=None if done else shape
+    )
     for first in range(done, len(texts), CHUNK):
         chunk = texts[first : first + CHUNK]
         vectors[first : first + len(chunk)] = teacher.encode(chunk, normalize_embeddings=True, show_progress_bar=False)
@@ -109,7 +113,9 @@ def teacher_vectors(texts: list[str], folder: Path, work: Path, max_tokens: int 
 
 def principal_axes(vectors: np.ndarray, dim: int) -> np.ndarray:
     """(n, wide) -> (wide, dim): the directions that keep most of the vectors' length, by eigenvalues of their second moments."""
-    moments = sum(c.astype(np.float64).T @ c.astype(np.float64) for c in np.array_split(vectors, max(1, len(vectors) // 10_000)))
+    moments = sum(
+        c.astype(np.float64).T @ c.astype(np.float64) for c in np.array_split(vectors, max(1, len(vectors) // 10_000))
+    )
     return np.linalg.eigh(moments)[1][:, ::-1][:, :dim].astype(np.float32)
 
 
@@ -128,7 +134,9 @@ def neighbours(vectors: Tensor, size: int, clusters: int, seed: int = 0) -> list
     for _ in range(4):
         of = nearest(sample)
         sums = torch.zeros_like(centres).index_add_(0, of, sample)
-        centres = torch.where(torch.bincount(of, minlength=len(centres))[:, None] > 0, F.normalize(sums, dim=1), centres)
+        centres = torch.where(
+            torch.bincount(of, minlength=len(centres))[:, None] > 0, F.normalize(sums, dim=1), centres
+        )
     of = nearest(vectors)
     order = torch.argsort(of * 1_000_000 + torch.randint(0, 1_000_000, (len(of),), generator=generator)).tolist()
     return [order[i : i + size] for i in range(0, len(order), size)]
@@ -141,9 +149,14 @@ def distillation_loss(student: Tensor, teacher: Tensor) -> Tensor:
 
 def ingredients() -> list[dict]:
     """Quality after each step of the way from bert-mini to the student, and after one more, for data/results/12.csv."""
-    steps = [("mean of bert-mini", resolve("course/bert-mini"), "the start"), ("ranking loss on NLI", RANKING_NLI, "python recipes/siamese.py ranking-nli"),
-             ("and on caption pairs", RANKING, "python recipes/siamese.py ranking"), ("distillation, groups", WORK / "groups" / "model", COMMAND), ("and neighbours", WORK / "neighbours" / "model", COMMAND),
-             ("mined, not shipped", MINED, "python recipes/siamese.py mined")]  # fmt: skip
+    steps = [
+        ("mean of bert-mini", resolve("course/bert-mini"), "the start"),
+        ("ranking loss on NLI", RANKING_NLI, "python recipes/siamese.py ranking-nli"),
+        ("and on caption pairs", RANKING, "python recipes/siamese.py ranking"),
+        ("distillation, groups", WORK / "groups" / "model", COMMAND),
+        ("and neighbours", WORK / "neighbours" / "model", COMMAND),
+        ("mined, not shipped", MINED, "python recipes/siamese.py mined"),
+    ]
     rows = []
     for name, folder, command in steps:
         if not folder.is_dir():
@@ -152,8 +165,19 @@ def ingredients() -> list[dict]:
         start, encoder = time.perf_counter(), SentenceEncoder.load(folder, dtype="float32")
         for data, metric, value in quality(encoder):
             sha = data_sha256(data) if data.startswith(("sts", "course")) else ""
-            rows.append(row("ingredients", name, data, metric, value / 100 if metric in ("spearman", "accuracy") else value, command,
-                            time.perf_counter() - start, data_sha256=sha, model_sha256=weights_sha256(folder)))  # fmt: skip
+            rows.append(
+                row(
+                    "ingredients",
+                    name,
+                    data,
+                    metric,
+                    value / 100 if metric in ("spearman", "accuracy") else value,
+                    command,
+                    time.perf_counter() - start,
+                    data_sha256=sha,
+                    model_sha256=weights_sha256(folder),
+                )
+            )
             print(f"{name:24} {data:18} {metric:10} {rows[-1]['value']}", flush=True)
             start = time.perf_counter()
     return rows
@@ -173,14 +197,19 @@ def main():
     student = SentenceEncoder.load(RANKING)
     student.max_seq_length = 128
     axes = principal_axes(wide, student.get_embedding_dimension())
-    targets = torch.from_numpy(np.concatenate([part.astype(np.float32) @ axes for part in np.array_split(wide, len(wide) // CHUNK + 1)]))
+    targets = torch.from_numpy(
+        np.concatenate([part.astype(np.float32) @ axes for part in np.array_split(wide, len(wide) // CHUNK + 1)])
+    )
     kept = targets.square().sum(1).mean().item()
     print(f"{targets.shape[1]} dimensions keep {kept:.4f} of the teacher's squared length", flush=True)
     targets = F.normalize(targets, dim=1)  # (texts, dim)
 
     lengths = [len(ids) for ids in student[0].tokenize(texts)[0]]
     first = np.cumsum([0, *map(len, grouped)]).tolist()  # where a group's texts begin
-    batches = {"groups": [list(range(a, b)) for a, b in zip(first, first[1:])], "neighbours": neighbours(targets, NEIGHBOURS, CLUSTERS)}
+    batches = {
+        "groups": [list(range(a, b)) for a, b in zip(first, first[1:])],
+        "neighbours": neighbours(targets, NEIGHBOURS, CLUSTERS),
+    }
     sts = EmbeddingSimilarityEvaluator(load_sts("stsbenchmark/dev"), "stsb_dev")
     facts = {"texts": len(texts), "leaks_dropped": allowed.dropped, "kept_by_pca": kept, "relations": RELATIONS}
     for stage, rows_of in batches.items():
@@ -193,15 +222,25 @@ def main():
         folder.mkdir(exist_ok=True)
         with open(folder / "log.jsonl", "a", encoding="utf-8") as log:
             history = train(
-                student, loss, range(len(rows_of)), **STAGES[stage], length=lambda k, rows_of=rows_of: sum(lengths[row] for row in rows_of[k]),
-                checkpoint=folder / "checkpoint.safetensors", checkpoint_every=250,
+                student,
+                loss,
+                range(len(rows_of)),
+                **STAGES[stage],
+                length=lambda k, rows_of=rows_of: sum(lengths[row] for row in rows_of[k]),
+                checkpoint=folder / "checkpoint.safetensors",
+                checkpoint_every=250,
                 evaluators=[lambda model: {"stsb_dev_spearman_cosine": sts(model)[sts.primary_metric]}],
-                log=lambda entry: print(json.dumps(entry), file=log, flush=True), show_progress_bar=False,
-            )  # fmt: skip
+                log=lambda entry: print(json.dumps(entry), file=log, flush=True),
+                show_progress_bar=False,
+            )
         student.save(folder / "model", half=True)
         facts |= {f"{stage}_{name}": value for name, value in STAGES[stage].items()}
-        facts |= {f"{stage}_tokens": STAGES[stage]["epochs"] * sum(lengths), f"{stage}_loss": history[-1]["loss"],
-                  f"{stage}_seconds": history[-1]["seconds"], f"{stage}_stsb_dev": history[-1]["stsb_dev_spearman_cosine"]}  # fmt: skip
+        facts |= {
+            f"{stage}_tokens": STAGES[stage]["epochs"] * sum(lengths),
+            f"{stage}_loss": history[-1]["loss"],
+            f"{stage}_seconds": history[-1]["seconds"],
+            f"{stage}_stsb_dev": history[-1]["stsb_dev_spearman_cosine"],
+        }
     student.save(model_folder("sbert-mini"), half=True)
     write_facts("sbert-mini", facts)
     record("12.csv", "ingredients", ingredients())

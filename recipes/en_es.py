@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from zlib import crc32
 
-from course_lib.checkpoints import COURSE_HOME
 from course_lib.data import normalized
-from recipes.en_es_grammar import Grammar
-from recipes.en_es_lexicon import ADJECTIVES, ANIMALS, MASS, PERSONS, PLACES, THINGS
-from recipes.en_es_phrase import alignment
+from course_lib.support.folders import COURSE_HOME
+from recipes.corpus.grammar import Grammar
+from recipes.corpus.lexicon import ADJECTIVES, ANIMALS, MASS, PERSONS, PLACES, THINGS
+from recipes.corpus.phrase import alignment
 
 SIZES = {"train": 24000, "dev": 1000, "test": 1500}
 LENGTHS = range(3, 26)  # English tokens, the full stop included
@@ -44,7 +44,9 @@ def corpus(sizes: dict[str, int], seed: int = 0) -> Iterator[dict[str, str]]:
     while len(rows) < sum(sizes.values()):
         wanted = grammar.pick(*(length for length in room if room[length]))
         grammar.richness = grammar.random.uniform(0, 1.5)
-        english, spanish = grammar.sentence(1 if wanted < 9 else grammar.pick(1, 2) if wanted < 15 else grammar.pick(2, 3))
+        english, spanish = grammar.sentence(
+            1 if wanted < 9 else grammar.pick(1, 2) if wanted < 15 else grammar.pick(2, 3)
+        )
         texts = [" ".join(word for word, _ in tokens) for tokens in (english, spanish)]
         keys = [normalized(text) for text in texts]
         if room.get(len(english)) and not seen.intersection(keys):

@@ -13,19 +13,21 @@ from pathlib import Path
 
 import torch
 
-from course_lib.checkpoints import COURSE_HOME, read_weights, resolve
 from course_lib.data import load_nli, load_sts
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import EmbeddingSimilarityEvaluator, LabelAccuracyEvaluator
 from course_lib.losses import SoftmaxLoss
 from course_lib.modules import Pooling, StaticEmbedding
-from recipes.cards import model_folder, weights_sha256, write_cards
+from course_lib.support.folders import COURSE_HOME, read_weights, resolve
+from recipes.shared.cards import model_folder, weights_sha256, write_cards
 
 COMMAND = "python recipes/evaluate.py"
 STS = ["stsbenchmark/dev", "course/sts"]
 NLI = ["snli/dev", "multinli/dev_matched", "cad_nli/dev"]
 RANKING = Path("build/siamese/sbert-mini-ranking/model")  # on NLI and captions: what course/sbert-mini starts from
-MINED = Path("build/siamese/sbert-mini-mined/model")  # course/sbert-mini after ranking with mined negatives; not shipped
+MINED = Path(
+    "build/siamese/sbert-mini-mined/model"
+)  # course/sbert-mini after ranking with mined negatives; not shipped
 RANKING_NLI = Path("build/siamese/sbert-mini-nli-ranking/model")  # a comparison; not shipped
 RANKING_NLI_NAME = "ranking loss on NLI alone"
 
@@ -46,13 +48,24 @@ def variants() -> list[tuple[str, str, SentenceEncoder]]:
     found = [("course/glove-mini", "mean", glove), ("course/glove-mini", "weighted mean", weighted(glove))]
     for mode in ("mean", "cls", "max"):
         found.append(("course/bert-mini", mode, SentenceEncoder([bert[0], Pooling(256, mode)], dtype="float32")))
-    found += [(name, "mean", SentenceEncoder.load(name, dtype="float32")) for name in ("course/sbert-mini-nli", "course/sbert-mini")]
+    found += [
+        (name, "mean", SentenceEncoder.load(name, dtype="float32"))
+        for name in ("course/sbert-mini-nli", "course/sbert-mini")
+    ]
     return found
 
 
 def row(model: str, pooling: str, data: str, metric: str, value: float, start: float, folder: Path) -> dict:
-    return dict(model=model, pooling=pooling, data=data, metric=metric, value=f"{100 * value:.2f}", command=COMMAND,
-                seconds=f"{time.perf_counter() - start:.3f}", model_sha256=weights_sha256(folder))  # fmt: skip
+    return dict(
+        model=model,
+        pooling=pooling,
+        data=data,
+        metric=metric,
+        value=f"{100 * value:.2f}",
+        command=COMMAND,
+        seconds=f"{time.perf_counter() - start:.3f}",
+        model_sha256=weights_sha256(folder),
+    )
 
 
 def similarity_rows(model: str, pooling: str, encoder: SentenceEncoder, folder: Path) -> list[dict]:
@@ -89,13 +102,17 @@ def write_csv(path: Path, rows: list[dict]):
 
 def main():
     torch.manual_seed(0)
-    table = [r for model, pooling, encoder in variants() for r in similarity_rows(model, pooling, encoder, resolve(model))]
+    table = [
+        r for model, pooling, encoder in variants() for r in similarity_rows(model, pooling, encoder, resolve(model))
+    ]
     comparison = nli_rows()
     if RANKING_NLI.is_dir():
         encoder = SentenceEncoder.load(RANKING_NLI, dtype="float32")
         comparison += similarity_rows(RANKING_NLI_NAME, "mean", encoder, RANKING_NLI)
     else:
-        print(f"{RANKING_NLI} is not there (`python recipes/siamese.py ranking-nli` makes it): its rows stay as recorded")
+        print(
+            f"{RANKING_NLI} is not there (`python recipes/siamese.py ranking-nli` makes it): its rows stay as recorded"
+        )
         with open(COURSE_HOME / "data" / "results" / "06.csv", encoding="utf-8", newline="") as file:
             comparison += [r for r in csv.DictReader(file) if r["model"] == RANKING_NLI_NAME]
     for r in table + comparison:

@@ -15,12 +15,12 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import nn
 
-from course_lib.checkpoints import atomic_folder, save_tensors
 from course_lib.encoder import SentenceEncoder
 from course_lib.modules import StaticEmbedding
+from course_lib.support.folders import atomic_folder, save_tensors
 from course_lib.training import train
-from recipes.cards import model_folder, write_facts
-from recipes.pretraining_text import LeakFilter, articles, short_texts
+from recipes.shared.cards import model_folder, write_facts
+from recipes.shared.pretraining_text import LeakFilter, articles, short_texts
 
 WORK = Path("build/glove-mini")
 VOCABULARY, SHIPPED, DIM, WINDOW, TOKENS = 30_000, 20_000, 128, 10, 40_000_000
@@ -119,10 +119,19 @@ def main():
     model = GloVe()
     with open(WORK / "log.jsonl", "a", encoding="utf-8") as log:
         history = train(
-            model, lambda batch: glove_loss(model, batch), examples, batch_size=1, learning_rate=5e-3, epochs=20,
-            warmup=0.02, weight_decay=0.0, autocast=False, checkpoint=WORK / "checkpoint.safetensors",
-            log=lambda entry: print(json.dumps(entry), file=log, flush=True), show_progress_bar=False,
-        )  # fmt: skip
+            model,
+            lambda batch: glove_loss(model, batch),
+            examples,
+            batch_size=1,
+            learning_rate=5e-3,
+            epochs=20,
+            warmup=0.02,
+            weight_decay=0.0,
+            autocast=False,
+            checkpoint=WORK / "checkpoint.safetensors",
+            log=lambda entry: print(json.dumps(entry), file=log, flush=True),
+            show_progress_bar=False,
+        )
     ship(tokenizer, (model.words.weight + model.contexts.weight).detach(), torch.from_numpy(seen / seen.sum()).float())
     write_facts("glove-mini", facts | {"loss": history[-1]["loss"], "seconds": history[-1]["seconds"]})
 

@@ -18,22 +18,22 @@ import numpy as np
 import scipy.sparse
 import torch
 
-from course_lib.bm25 import BM25
-from course_lib.checkpoints import resolve
-from course_lib.cross_encoder import CrossEncoder
 from course_lib.data import load_retrieval
 from course_lib.encoder import SentenceEncoder
-from course_lib.files import find_folder
-from course_lib.fusion import reciprocal_rank_fusion, weighted_fusion
-from course_lib.inverted_index import InvertedIndex
-from course_lib.metrics import ranking_metrics
-from course_lib.reranking import rerank
-from course_lib.search import top_k
+from course_lib.models.cross_encoder import CrossEncoder
+from course_lib.models.sparse import SparseEncoder
+from course_lib.retrieval.bm25 import BM25
+from course_lib.retrieval.fusion import reciprocal_rank_fusion, weighted_fusion
+from course_lib.retrieval.inverted_index import InvertedIndex
+from course_lib.retrieval.metrics import ranking_metrics
+from course_lib.retrieval.reranking import rerank
+from course_lib.retrieval.search import top_k
 from course_lib.similarity import dot_score
-from course_lib.sparse import SparseEncoder
-from recipes.cards import weights_sha256, write_cards
-from recipes.minilm import minilm_folder
-from recipes.results import record, row
+from course_lib.support.folders import resolve
+from course_lib.support.tables import find_folder
+from recipes.shared.cards import weights_sha256, write_cards
+from recipes.shared.minilm import minilm_folder
+from recipes.shared.results import record, row
 from recipes.splade_mini import start
 
 COMMAND, DATA, WORK = "python recipes/hybrid.py", "scifact", Path("build/hybrid")
@@ -69,21 +69,51 @@ class Table:
 
     def results(self, scores: np.ndarray, rows: np.ndarray) -> dict[str, dict[str, float]]:
         """(queries, k) each -> {query: {document: score}}; documents with score 0 share nothing with the query."""
-        return {query: {self.documents[r]: float(s) for s, r in zip(of_scores, of_rows) if s > 0 or scores.min() < 0}
-                for query, of_scores, of_rows in zip(self.queries, scores, rows)}  # fmt: skip
+        return {
+            query: {self.documents[r]: float(s) for s, r in zip(of_scores, of_rows) if s > 0 or scores.min() < 0}
+            for query, of_scores, of_rows in zip(self.queries, scores, rows)
+        }
 
-    def add(self, name: str, found: dict[str, dict[str, float]], milliseconds: float, size: int, encode: float = 0.0, sha: str = ""):
+    def add(
+        self,
+        name: str,
+        found: dict[str, dict[str, float]],
+        milliseconds: float,
+        size: int,
+        encode: float = 0.0,
+        sha: str = "",
+    ):
         self.found[name], self.cost[name] = found, (milliseconds, size)
         measured = ranking_metrics({query: list(scores) for query, scores in found.items()}, self.relevant, METRICS)
-        values = {metric: 100 * value for metric, value in measured.items()} | {"milliseconds": milliseconds, "bytes": size, "milliseconds a document": encode}
-        self.rows += [row("scifact", name, DATA, metric, value, COMMAND, time.perf_counter() - self.begin, data_sha256=self.data_sha256, model_sha256=sha) for metric, value in values.items()]
+        values = {metric: 100 * value for metric, value in measured.items()} | {
+            "milliseconds": milliseconds,
+            "bytes": size,
+            "milliseconds a document": encode,
+        }
+        self.rows += [
+            row(
+                "scifact",
+                name,
+                DATA,
+                metric,
+                value,
+                COMMAND,
+                time.perf_counter() - self.begin,
+                data_sha256=self.data_sha256,
+                model_sha256=sha,
+            )
+            for metric, value in values.items()
+        ]
         self.begin = time.perf_counter()
         print(f"{name:42}", *(f"{metric} {value:.2f}" for metric, value in values.items()), sep="  ", flush=True)
 
     def add_fused(self, name: str, parts: list[str], fuse=None):
         cost = [self.cost[part] for part in parts]
         fuse = fuse or (lambda results: reciprocal_rank_fusion([list(r) for r in results]))
-        found, ms = timed(lambda: {query: fuse([self.found[part][query] for part in parts]) for query in self.queries}, len(self.queries))
+        found, ms = timed(
+            lambda: {query: fuse([self.found[part][query] for part in parts]) for query in self.queries},
+            len(self.queries),
+        )
         self.add(name, found, sum(ms for ms, _ in cost) + ms, sum(size for _, size in cost))
 
 
@@ -109,35 +139,74 @@ def main():
         encoder, sha = SentenceEncoder.load(folder), weights_sha256(folder)
         vectors = kept(name, sha, lambda: encoder.encode(texts, normalize_embeddings=True, show_progress_bar=False))
         _, encode = timed(lambda: encoder.encode(texts[:200], show_progress_bar=False), 200)
-        (scores, rows), ms = timed(lambda: top_k(encoder.encode(asked, normalize_embeddings=True, show_progress_bar=False), vectors, DEPTH, dot_score), len(asked))
+        (scores, rows), ms = timed(
+            lambda: top_k(
+                encoder.encode(asked, normalize_embeddings=True, show_progress_bar=False), vectors, DEPTH, dot_score
+            ),
+            len(asked),
+        )
         table.add(name, table.results(scores, rows), ms, vectors.nbytes, encode, sha)
 
     bert = weights_sha256(resolve("course/bert-mini"))
-    for name, encoder, sha in (("bert-mini as a sparse encoder", start(), bert),
-                               ("course/splade-mini", SparseEncoder.load("course/splade-mini"), weights_sha256(resolve("course/splade-mini")))):  # fmt: skip
+    for name, encoder, sha in (
+        ("bert-mini as a sparse encoder", start(), bert),
+        ("course/splade-mini", SparseEncoder.load("course/splade-mini"), weights_sha256(resolve("course/splade-mini"))),
+    ):
         vectors = kept(name, sha, lambda: encoder.encode_document(texts, show_progress_bar=False))
         _, encode = timed(lambda: encoder.encode_document(texts[:200], show_progress_bar=False), 200)
         index = InvertedIndex(vectors)
-        (scores, rows), ms = timed(lambda: index.search(encoder.encode_query(asked, show_progress_bar=False), DEPTH), len(asked))
+        (scores, rows), ms = timed(
+            lambda: index.search(encoder.encode_query(asked, show_progress_bar=False), DEPTH), len(asked)
+        )
         table.add(name, table.results(scores, rows), ms, index.nbytes, encode, sha)
-        table.rows += [row("terms", name, DATA, what, found.nnz / found.shape[0], COMMAND, time.perf_counter() - table.begin, data_sha256=table.data_sha256, model_sha256=sha)
-                       for what, found in (("terms a document", vectors), ("terms a query", encoder.encode_query(asked, show_progress_bar=False)))]  # fmt: skip
+        table.rows += [
+            row(
+                "terms",
+                name,
+                DATA,
+                what,
+                found.nnz / found.shape[0],
+                COMMAND,
+                time.perf_counter() - table.begin,
+                data_sha256=table.data_sha256,
+                model_sha256=sha,
+            )
+            for what, found in (
+                ("terms a document", vectors),
+                ("terms a query", encoder.encode_query(asked, show_progress_bar=False)),
+            )
+        ]
 
     for partner in ("course/sbert-mini", "course/splade-mini", MINILM):
         table.add_fused(f"RRF of BM25, {partner}", ["BM25", partner])
         table.add_fused(f"sum of BM25, {partner}", ["BM25", partner], weighted_fusion)
-    table.add_fused("RRF of BM25, course/sbert-mini, course/splade-mini", ["BM25", "course/sbert-mini", "course/splade-mini"])
+    table.add_fused(
+        "RRF of BM25, course/sbert-mini, course/splade-mini", ["BM25", "course/sbert-mini", "course/splade-mini"]
+    )
 
     first = "RRF of BM25, course/splade-mini"
     folder = resolve("course/cross-encoder-mini")
     scorer, ranked = CrossEncoder.load(folder), {query: list(scores) for query, scores in table.found[first].items()}
-    found, ms = timed(lambda: rerank(scorer, table.queries, table.corpus, ranked, RERANKED, show_progress_bar=False), len(asked))
-    reranked = {query: {document: -float(place) for place, document in enumerate(documents)} for query, documents in found.items()}
-    table.add(f"{first}; {RERANKED} reranked", reranked, table.cost[first][0] + ms, table.cost[first][1], sha=weights_sha256(folder))
+    found, ms = timed(
+        lambda: rerank(scorer, table.queries, table.corpus, ranked, RERANKED, show_progress_bar=False), len(asked)
+    )
+    reranked = {
+        query: {document: -float(place) for place, document in enumerate(documents)}
+        for query, documents in found.items()
+    }
+    table.add(
+        f"{first}; {RERANKED} reranked",
+        reranked,
+        table.cost[first][0] + ms,
+        table.cost[first][1],
+        sha=weights_sha256(folder),
+    )
     for experiment in ("scifact", "terms"):
         record("14.csv", experiment, [r for r in table.rows if r["experiment"] == experiment])
     wanted = ("ndcg@10", f"recall@{DEPTH}", "terms a document", "terms a query")
-    write_cards([r | {"pooling": "max"} for r in table.rows if r["model"] == "course/splade-mini" and r["metric"] in wanted])
+    write_cards(
+        [r | {"pooling": "max"} for r in table.rows if r["model"] == "course/splade-mini" and r["metric"] in wanted]
+    )
 
 
 if __name__ == "__main__":

@@ -29,16 +29,23 @@ from torch import Tensor, nn
 
 from course_lib.data import LABELS, caption_pairs, load_nli, load_sts, normalized
 from course_lib.encoder import SentenceEncoder
-from course_lib.files import CAPTION_COLUMNS, find, read_tsv
-from course_lib.losses import (ContrastiveLoss, CoSENTLoss, CosineSimilarityLoss, MultipleNegativesRankingLoss, OnlineContrastiveLoss, SoftmaxLoss,
-                               TripletLoss)  # fmt: skip
-from course_lib.metrics import spearman
+from course_lib.losses import (
+    ContrastiveLoss,
+    CoSENTLoss,
+    CosineSimilarityLoss,
+    MultipleNegativesRankingLoss,
+    OnlineContrastiveLoss,
+    SoftmaxLoss,
+    TripletLoss,
+)
+from course_lib.retrieval.metrics import spearman
 from course_lib.similarity import cos_sim, pairwise_cos_sim
 from course_lib.space import alignment, uniformity
+from course_lib.support.tables import CAPTION_COLUMNS, find, read_tsv
 from course_lib.training import train
-from recipes.cards import model_folder, weights_sha256
-from recipes.minilm import MINILM, minilm_folder
-from recipes.results import data_sha256, read_rows, record, row
+from recipes.shared.cards import model_folder, weights_sha256
+from recipes.shared.minilm import MINILM, minilm_folder
+from recipes.shared.results import data_sha256, read_rows, record, row
 
 COMMAND, DONE = "python recipes/loss_comparison.py", Path("build/losses.jsonl")
 START = "course/bert-mini"
@@ -64,16 +71,26 @@ def groups(name: str) -> list[tuple[str, str, str, str]]:
     hypotheses: dict = defaultdict(dict)
     for example in load_nli(name):
         hypotheses[example.premise].setdefault(example.label, example.hypothesis)
-    return [(premise, *(of[LABELS[label]] for label in ("entailment", "neutral", "contradiction")))
-            for premise, of in hypotheses.items() if len(of) == 3]  # fmt: skip
+    return [
+        (premise, *(of[LABELS[label]] for label in ("entailment", "neutral", "contradiction")))
+        for premise, of in hypotheses.items()
+        if len(of) == 3
+    ]
 
 
 def examples(kind: str, groups: list[tuple[str, str, str, str]]) -> list[tuple]:
     """Groups in one of the five formats: tuples of texts, and a number at the end where the format has one."""
     targets = {"labelled pairs": (1, 2, 0), "scored pairs": (1.0, 0.5, 0.0), "pairs of 0 and 1": (1, 0, 0)}
     if kind in targets:
-        return [(premise, hypothesis, target) for premise, *hypotheses in groups for hypothesis, target in zip(hypotheses, targets[kind])]
-    return [(premise, entailed, contradicted) if kind == "triplets" else (premise, entailed) for premise, entailed, _, contradicted in groups]
+        return [
+            (premise, hypothesis, target)
+            for premise, *hypotheses in groups
+            for hypothesis, target in zip(hypotheses, targets[kind])
+        ]
+    return [
+        (premise, entailed, contradicted) if kind == "triplets" else (premise, entailed)
+        for premise, entailed, _, contradicted in groups
+    ]
 
 
 def objective(network: nn.ModuleDict, batch: list[tuple]) -> Tensor:
@@ -85,7 +102,9 @@ def objective(network: nn.ModuleDict, batch: list[tuple]) -> Tensor:
     return network["loss"](*vectors, *numbers)
 
 
-def train_one(name: str, chosen: list[tuple[str, str, str, str]], rate: float, seed: int, start: str = START) -> tuple[SentenceEncoder, list[dict]]:
+def train_one(
+    name: str, chosen: list[tuple[str, str, str, str]], rate: float, seed: int, start: str = START
+) -> tuple[SentenceEncoder, list[dict]]:
     """Train `start` with a loss, on six readings of a sentence for each group; also returns the history."""
     kind, make = LOSSES[name]
     torch.manual_seed(seed)
@@ -93,8 +112,17 @@ def train_one(name: str, chosen: list[tuple[str, str, str, str]], rate: float, s
     network = nn.ModuleDict({"encoder": encoder, "loss": make(encoder.get_embedding_dimension())})
     rows = examples(kind, chosen)
     of_each = sum(isinstance(value, str) for value in rows[0])  # texts of an example
-    history = train(network, lambda batch: objective(network, batch), rows, batch_size=SENTENCES // of_each, epochs=6 * len(chosen) // (of_each * len(rows)),
-                    learning_rate=rate, seed=seed, show_progress_bar=False, log_every=10)  # fmt: skip
+    history = train(
+        network,
+        lambda batch: objective(network, batch),
+        rows,
+        batch_size=SENTENCES // of_each,
+        epochs=6 * len(chosen) // (of_each * len(rows)),
+        learning_rate=rate,
+        seed=seed,
+        show_progress_bar=False,
+        log_every=10,
+    )
     return encoder, history
 
 
@@ -102,18 +130,27 @@ def measure(encoder: SentenceEncoder, data: str) -> dict[str, float]:
     """On the pairs of an STS set: their order, how near those of score 4 and more lie, how far all its sentences spread."""
     pairs = load_sts(data)
     places: dict[str, int] = {}
-    first, second = ([places.setdefault(text, len(places)) for text in side] for side in zip(*[(p.sentence1, p.sentence2) for p in pairs]))
+    first, second = (
+        [places.setdefault(text, len(places)) for text in side]
+        for side in zip(*[(p.sentence1, p.sentence2) for p in pairs])
+    )
     vectors = torch.from_numpy(encoder.encode(list(places), show_progress_bar=False))  # (distinct sentences, dim)
     u, v, n = vectors[first], vectors[second], len(vectors)  # (pairs, dim) each
     alike = torch.tensor([p.score >= 0.8 for p in pairs])
     centre = nn.functional.normalize(vectors, dim=1).sum(0)
-    return {"spearman": spearman([p.score for p in pairs], pairwise_cos_sim(u, v)), "alignment": alignment(u[alike], v[alike]).item(),
-            "uniformity": uniformity(vectors).item(), "mean cosine": (centre.square().sum().item() - n) / (n * (n - 1))}  # fmt: skip
+    return {
+        "spearman": spearman([p.score for p in pairs], pairwise_cos_sim(u, v)),
+        "alignment": alignment(u[alike], v[alike]).item(),
+        "uniformity": uniformity(vectors).item(),
+        "mean cosine": (centre.square().sum().item() - n) / (n * (n - 1)),
+    }
 
 
 def count_false(batches: list[list[int]], is_false: Callable[[list[int]], Tensor]) -> tuple[float, float]:
     """False negatives an anchor, and the share of anchors that have any. is_false: n pairs to (n, n) of bool; an own positive is none."""
-    found = torch.cat([(is_false(batch) & ~torch.eye(len(batch), dtype=torch.bool)).sum(1) for batch in batches])  # (anchors,)
+    found = torch.cat(
+        [(is_false(batch) & ~torch.eye(len(batch), dtype=torch.bool)).sum(1) for batch in batches]
+    )  # (anchors,)
     return found.double().mean().item(), (found > 0).double().mean().item()
 
 
@@ -139,9 +176,14 @@ def false_negative_rows(teacher: SentenceEncoder, teacher_sha: str) -> list[dict
     for data in ("snli/train", "captions/flickr30k"):
         begun = time.process_time()
         pairs, sources = ranking_pairs(data)
-        many, few = (nested_batches(len(pairs), sizes, times, seed=0) for times in (40, 3))  # the teacher is slow, and finds more
+        many, few = (
+            nested_batches(len(pairs), sizes, times, seed=0) for times in (40, 3)
+        )  # the teacher is slow, and finds more
         numbers: dict = {}
-        source, text = (torch.tensor([numbers.setdefault(x, len(numbers)) for x in side]) for side in (sources, [normalized(b) for _, b in pairs]))  # (pairs,) each
+        source, text = (
+            torch.tensor([numbers.setdefault(x, len(numbers)) for x in side])
+            for side in (sources, [normalized(b) for _, b in pairs])
+        )  # (pairs,) each
         used = sorted({i for batch in few[max(sizes)] for i in batch})
         anchors, positives = (torch.zeros(len(pairs), teacher.get_embedding_dimension()) for _ in range(2))
         for side, vectors in enumerate((anchors, positives)):
@@ -157,18 +199,37 @@ def false_negative_rows(teacher: SentenceEncoder, teacher_sha: str) -> list[dict
         def near(batch: list[int]) -> Tensor:
             return cos_sim(anchors[batch], positives[batch]) > 0.8
 
-        for how, is_false, drawn in (("rule", same, many), ("teacher, nearer than the positive", nearer, few), ("teacher, cosine above 0.8", near, few)):
+        for how, is_false, drawn in (
+            ("rule", same, many),
+            ("teacher, nearer than the positive", nearer, few),
+            ("teacher, cosine above 0.8", near, few),
+        ):
             for size in sizes:
-                for metric, value in zip(("false negatives an anchor", "share of anchors"), count_false(drawn[size], is_false)):
-                    rows.append(row("false negatives", MINILM if "teacher" in how else "(rule)", data, metric, value, COMMAND, time.process_time() - begun, n=size,
-                                    setting=how, data_sha256=data_sha256(data), model_sha256=teacher_sha if "teacher" in how else ""))  # fmt: skip
+                for metric, value in zip(
+                    ("false negatives an anchor", "share of anchors"), count_false(drawn[size], is_false)
+                ):
+                    rows.append(
+                        row(
+                            "false negatives",
+                            MINILM if "teacher" in how else "(rule)",
+                            data,
+                            metric,
+                            value,
+                            COMMAND,
+                            time.process_time() - begun,
+                            n=size,
+                            setting=how,
+                            data_sha256=data_sha256(data),
+                            model_sha256=teacher_sha if "teacher" in how else "",
+                        )
+                    )
     return rows
 
 
 def training_groups(experiment: str, seed: int) -> list[tuple[str, str, str, str]]:
     if experiment == "bundled":
         return groups("course/nli")
-    from recipes.pretraining_text import LeakFilter  # needs zstandard, as notebooks do not
+    from recipes.shared.pretraining_text import LeakFilter  # needs zstandard, as notebooks do not
 
     allowed = LeakFilter()
     return random.Random(seed).sample([group for group in groups("snli/train") if all(map(allowed, group))], PREMISES)
@@ -179,7 +240,11 @@ def run(experiment: str, name: str, rate: float, seed: int) -> dict:
     begun = time.process_time()
     encoder, history = train_one(name, training_groups(experiment, seed), rate, seed)
     sets = ("course/sts",) if experiment == "bundled" else ("stsbenchmark/dev", "course/sts")
-    return {"steps": history[-1]["step"]} | {data: measure(encoder, data) for data in sets} | {"seconds": time.process_time() - begun}
+    return (
+        {"steps": history[-1]["step"]}
+        | {data: measure(encoder, data) for data in sets}
+        | {"seconds": time.process_time() - begun}
+    )
 
 
 def rows_of(experiment: str, name: str, rate: float, seed: int | str, found: dict) -> list[dict]:
@@ -188,15 +253,34 @@ def rows_of(experiment: str, name: str, rate: float, seed: int | str, found: dic
     rows, model_sha = [], weights_sha256(model_folder("bert-mini"))
     for data in ("stsbenchmark/dev", "course/sts"):
         sha = data_sha256(trained_on, data) if data in found else ""
-        rows += [row(experiment, START, data, metric, value, COMMAND, found["seconds"], n=n, seed=seed, setting=name, data_sha256=sha, model_sha256=model_sha)
-                 for metric, value in found.get(data, {}).items()]  # fmt: skip
+        rows += [
+            row(
+                experiment,
+                START,
+                data,
+                metric,
+                value,
+                COMMAND,
+                found["seconds"],
+                n=n,
+                seed=seed,
+                setting=name,
+                data_sha256=sha,
+                model_sha256=model_sha,
+            )
+            for metric, value in found.get(data, {}).items()
+        ]
     return rows
 
 
 def record_runs(known: dict[tuple, dict]):
     """What was measured so far, by (experiment, loss, learning rate, seed), into the results file."""
     for experiment in dict.fromkeys(key[0] for key in RUNS):
-        record("09.csv", experiment, [r for key in RUNS if key[0] == experiment and key in known for r in rows_of(*key, known[key])])
+        record(
+            "09.csv",
+            experiment,
+            [r for key in RUNS if key[0] == experiment and key in known for r in rows_of(*key, known[key])],
+        )
 
 
 def main():
@@ -211,11 +295,17 @@ def main():
     if "untrained" not in recorded:
         begun = time.process_time()
         untrained = SentenceEncoder.load(START, dtype="float32", device="cpu")
-        found = {data: measure(untrained, data) for data in ("stsbenchmark/dev", "course/sts")} | {"seconds": time.process_time() - begun}
+        found = {data: measure(untrained, data) for data in ("stsbenchmark/dev", "course/sts")} | {
+            "seconds": time.process_time() - begun
+        }
         record("09.csv", "untrained", rows_of("untrained", "untrained", 0, "", found))
     if "false negatives" not in recorded:
         folder = minilm_folder(arguments.teacher)
-        record("09.csv", "false negatives", false_negative_rows(SentenceEncoder.load(folder, device="cpu"), weights_sha256(folder)))
+        record(
+            "09.csv",
+            "false negatives",
+            false_negative_rows(SentenceEncoder.load(folder, device="cpu"), weights_sha256(folder)),
+        )
     known = {tuple(key): found for key, found in map(json.loads, DONE.read_text(encoding="utf-8").splitlines())}
     record_runs(known)
     for key in [key for key in RUNS if key not in known][: arguments.runs]:

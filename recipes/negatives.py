@@ -34,15 +34,19 @@ import torch
 
 from course_lib.data import LABELS, load_nli, load_retrieval, load_sts, normalized
 from course_lib.encoder import SentenceEncoder
-from course_lib.evaluation import BinaryClassificationEvaluator, EmbeddingSimilarityEvaluator, InformationRetrievalEvaluator
-from course_lib.files import find, read_tsv
+from course_lib.evaluation import (
+    BinaryClassificationEvaluator,
+    EmbeddingSimilarityEvaluator,
+    InformationRetrievalEvaluator,
+)
+from course_lib.finetuning.mining import mine_hard_negatives
 from course_lib.losses import MultipleNegativesRankingLoss
-from course_lib.mining import mine_hard_negatives
+from course_lib.support.tables import find, read_tsv
 from course_lib.training import train
-from recipes.cards import weights_sha256
-from recipes.minilm import minilm_folder
-from recipes.pretraining_text import LeakFilter
-from recipes.results import data_sha256, read_rows, record, row
+from recipes.shared.cards import weights_sha256
+from recipes.shared.minilm import minilm_folder
+from recipes.shared.pretraining_text import LeakFilter
+from recipes.shared.results import data_sha256, read_rows, record, row
 
 WORK, FILE, COMMAND = Path("build/negatives"), "12.csv", "python recipes/negatives.py"
 START = "course/bert-mini"
@@ -65,7 +69,12 @@ def captions(split: str) -> dict[str, list[str]]:
 def training_pairs() -> list[Pair]:
     """PAIRS of captions, then PAIRS of premise and entailed hypothesis; no text twice, none that is measured on."""
     allowed, generator = LeakFilter(), random.Random(0)
-    seen = {normalized(caption) for split in ("test", "val") for of_image in captions(split).values() for caption in of_image}
+    seen = {
+        normalized(caption)
+        for split in ("test", "val")
+        for of_image in captions(split).values()
+        for caption in of_image
+    }
     seen |= {normalized(text) for example in load_nli("snli/dev") for text in (example.premise, example.hypothesis)}
 
     def new(texts: list[str]) -> list[str]:
@@ -102,11 +111,17 @@ def examples(kind: str, pairs: list[Pair], work: Path) -> list[tuple[str, ...]]:
             found = {(a, p): n for (_, a, p), n in zip(pairs, others)}
         elif kind == "true":
             key_of = {positive: key for key, _, positive in pairs}
-            mined = mine_hard_negatives([p[1:] for p in pairs], SentenceEncoder.load(minilm_folder()), num_negatives=20, output_format="n-tuple")
-            found = {(a, p): next((n for n in nearest if key_of[n] != key_of[p]), None) for a, p, *nearest in mined.examples}
+            mined = mine_hard_negatives(
+                [p[1:] for p in pairs], SentenceEncoder.load(minilm_folder()), num_negatives=20, output_format="n-tuple"
+            )
+            found = {
+                (a, p): next((n for n in nearest if key_of[n] != key_of[p]), None) for a, p, *nearest in mined.examples
+            }
         else:
             margin = dict(relative_margin=RELATIVE_MARGIN, range_max=len(pairs) - 1) if kind == "filtered" else {}
-            mined = mine_hard_negatives([p[1:] for p in pairs], SentenceEncoder.load(minilm_folder()), num_negatives=1, **margin)
+            mined = mine_hard_negatives(
+                [p[1:] for p in pairs], SentenceEncoder.load(minilm_folder()), num_negatives=1, **margin
+            )
             print(mined, flush=True)
             found = {(a, p): n for a, p, n in mined.examples}
         work.mkdir(parents=True, exist_ok=True)
@@ -128,8 +143,17 @@ def trained(kind: str, seed: int, work: Path = WORK) -> Path:
         vectors = encoder([texts[0] for texts in batch] + [texts[1] for texts in batch] + hard)
         return head(*vectors.split([len(batch), len(batch), len(hard)]))
 
-    train(encoder, loss, examples(kind, training_pairs(), work), **SETTINGS, seed=seed, checkpoint=checkpoint, checkpoint_every=25,
-          log=lambda entry: print(kind, seed, entry, flush=True), show_progress_bar=False)  # fmt: skip
+    train(
+        encoder,
+        loss,
+        examples(kind, training_pairs(), work),
+        **SETTINGS,
+        seed=seed,
+        checkpoint=checkpoint,
+        checkpoint_every=25,
+        log=lambda entry: print(kind, seed, entry, flush=True),
+        show_progress_bar=False,
+    )
     encoder.save(folder)
     checkpoint.unlink()
     return folder
@@ -140,10 +164,25 @@ def false_negative_rows(pairs: list[Pair], work: Path) -> list[dict]:
     image_of, rows = {text: image for image, *both in pairs[:PAIRS] for text in both}, []
     for kind in KINDS[1:]:
         start, given = time.perf_counter(), examples(kind, pairs, work)
-        same = [len(texts) > 2 and image_of.get(texts[2]) == image for texts, (image, _, _) in zip(given[:PAIRS], pairs)]
+        same = [
+            len(texts) > 2 and image_of.get(texts[2]) == image for texts, (image, _, _) in zip(given[:PAIRS], pairs)
+        ]
         counts = {"same_image": sum(same), "without": sum(len(texts) < 3 for texts in given)}
-        rows += [row("negatives", kind, "captions/flickr30k", metric, count, COMMAND, time.perf_counter() - start, n=len(same) if metric == "same_image" else len(pairs),
-                     data_sha256=data_sha256("captions/flickr30k"), model_sha256=weights_sha256(minilm_folder())) for metric, count in counts.items()]  # fmt: skip
+        rows += [
+            row(
+                "negatives",
+                kind,
+                "captions/flickr30k",
+                metric,
+                count,
+                COMMAND,
+                time.perf_counter() - start,
+                n=len(same) if metric == "same_image" else len(pairs),
+                data_sha256=data_sha256("captions/flickr30k"),
+                model_sha256=weights_sha256(minilm_folder()),
+            )
+            for metric, count in counts.items()
+        ]
     return rows
 
 
@@ -156,7 +195,9 @@ def evaluators() -> dict[str, tuple[str, object]]:
         queries |= {name: others.pop(name) for name in asked}
         corpus |= others
         relevant |= {name: set(others) for name in asked}
-    corpus |= {f"{image} {i}": caption for image, of_image in captions("val").items() for i, caption in enumerate(of_image)}
+    corpus |= {
+        f"{image} {i}": caption for image, of_image in captions("val").items() for i, caption in enumerate(of_image)
+    }
     hypotheses, premises, entailed = {}, {}, defaultdict(set)
     for example in load_nli("snli/dev"):
         hypotheses[example.hypothesis] = example.hypothesis
@@ -168,7 +209,10 @@ def evaluators() -> dict[str, tuple[str, object]]:
         "captions/flickr30k": ("cosine_ndcg@10", InformationRetrievalEvaluator(queries, corpus, relevant)),
         "snli/dev": ("cosine_ndcg@10", InformationRetrievalEvaluator(premises, hypotheses, entailed)),
         "stsbenchmark/dev": ("spearman_cosine", EmbeddingSimilarityEvaluator(load_sts("stsbenchmark/dev"))),
-        "quora/dev": ("cosine_ap", BinaryClassificationEvaluator([(a, b) for _, a, b in quora], [int(label) for label, _, _ in quora])),
+        "quora/dev": (
+            "cosine_ap",
+            BinaryClassificationEvaluator([(a, b) for _, a, b in quora], [int(label) for label, _, _ in quora]),
+        ),
         "scifact": ("cosine_ndcg@10", InformationRetrievalEvaluator(*load_retrieval("scifact"))),
     }
 
@@ -178,13 +222,28 @@ SHORT = {"cosine_ndcg@10": "ndcg@10", "spearman_cosine": "spearman", "cosine_ap"
 
 def measure(kind: str, seed: int, data: str, metric: str, evaluate, pairs: list[Pair]):
     """Add a line to the table, unless it is there."""
-    rows = [r for r in read_rows(FILE) if r["experiment"] == "negatives" and r["metric"] not in ("same_image", "without")]
+    rows = [
+        r for r in read_rows(FILE) if r["experiment"] == "negatives" and r["metric"] not in ("same_image", "without")
+    ]
     if any((r["data"], r["model"], r["seed"]) == (data, kind, str(seed)) for r in rows):
         return
     start, folder = time.perf_counter(), trained(kind, seed)
     value = evaluate(SentenceEncoder.load(folder))[metric]
-    rows.append(row("negatives", kind, data, SHORT[metric], value, COMMAND, time.perf_counter() - start, n=len(pairs), seed=seed,
-                    data_sha256="" if data == "scifact" else data_sha256(data), model_sha256=weights_sha256(folder)))  # fmt: skip
+    rows.append(
+        row(
+            "negatives",
+            kind,
+            data,
+            SHORT[metric],
+            value,
+            COMMAND,
+            time.perf_counter() - start,
+            n=len(pairs),
+            seed=seed,
+            data_sha256="" if data == "scifact" else data_sha256(data),
+            model_sha256=weights_sha256(folder),
+        )
+    )
     print(data, kind, seed, SHORT[metric], rows[-1]["value"], flush=True)
     record(FILE, "negatives", [*false_negative_rows(pairs, WORK), *rows])
 

@@ -19,15 +19,19 @@ from itertools import combinations
 import numpy as np
 import torch
 
-from course_lib.cross_encoder import CrossEncoder
 from course_lib.encoder import SentenceEncoder
-from course_lib.files import find, read_tsv
+from course_lib.models.cross_encoder import CrossEncoder
 from course_lib.similarity import cos_sim
-from recipes.cards import model_folder, weights_sha256
-from recipes.results import data_sha256, record, row
+from course_lib.support.tables import find, read_tsv
+from recipes.shared.cards import model_folder, weights_sha256
+from recipes.shared.results import data_sha256, record, row
 
 COMMAND, DATA = "python recipes/pair_costs.py", "captions/flickr8k"
-PAIRED, EMBEDDED, SCANNED = (10, 20, 40, 80, 160), (625, 1250, 2500, 5000, 10_000), (31_250, 62_500, 125_000, 250_000, 500_000)
+PAIRED, EMBEDDED, SCANNED = (
+    (10, 20, 40, 80, 160),
+    (625, 1250, 2500, 5000, 10_000),
+    (31_250, 62_500, 125_000, 250_000, 500_000),
+)
 
 
 def best_of_three(function: Callable[[], object]) -> float:
@@ -56,16 +60,40 @@ def main():
     def measure(what: str, model: str, sizes: tuple[int, ...], work: Callable[[int], object]):
         for n in sizes:
             seconds = best_of_three(lambda: work(n))
-            rows.append(row("cost", model, DATA if model != "(arithmetic)" else "random vectors", "seconds", seconds, COMMAND, seconds, n=n, setting=what,
-                            data_sha256=sha if model != "(arithmetic)" else "",
-                            model_sha256=weights_sha256(model_folder(model.removeprefix("course/"))) if model != "(arithmetic)" else ""))  # fmt: skip
+            rows.append(
+                row(
+                    "cost",
+                    model,
+                    DATA if model != "(arithmetic)" else "random vectors",
+                    "seconds",
+                    seconds,
+                    COMMAND,
+                    seconds,
+                    n=n,
+                    setting=what,
+                    data_sha256=sha if model != "(arithmetic)" else "",
+                    model_sha256=weights_sha256(model_folder(model.removeprefix("course/")))
+                    if model != "(arithmetic)"
+                    else "",
+                )
+            )
         found = [float(r["value"]) for r in rows[-len(sizes) :]]
         slope = np.polyfit(np.log(sizes), np.log(found), 1)[0]
         print(f"{what:16} {' '.join(f'{n}: {s:.4f} s' for n, s in zip(sizes, found))}   slope {slope:.2f}", flush=True)
 
-    measure("pairs", "course/cross-encoder-mini", PAIRED, lambda n: scorer.predict(list(combinations(captions[:n], 2)), show_progress_bar=False))
+    measure(
+        "pairs",
+        "course/cross-encoder-mini",
+        PAIRED,
+        lambda n: scorer.predict(list(combinations(captions[:n], 2)), show_progress_bar=False),
+    )
     measure("embedding", "course/sbert-mini", EMBEDDED, lambda n: encoder.encode(captions[:n], show_progress_bar=False))
-    measure("all cosines", "course/sbert-mini", EMBEDDED, lambda n: cos_sim(vectors[:n], vectors[:n]).fill_diagonal_(-1).max(1))
+    measure(
+        "all cosines",
+        "course/sbert-mini",
+        EMBEDDED,
+        lambda n: cos_sim(vectors[:n], vectors[:n]).fill_diagonal_(-1).max(1),
+    )
     measure("one query", "(arithmetic)", SCANNED, lambda n: (query @ many[:n].T).topk(10))
     record("04.csv", "cost", rows)
 

@@ -25,13 +25,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.bert import BertConfig, BertModel
-from course_lib.checkpoints import read_json, resolve
 from course_lib.data import QUESTION_LABELS, Question, load_questions
-from course_lib.heads import BertForSequenceClassification
-from course_lib.tokenization import read_tokenizer, tokenize
+from course_lib.models.classifier import BertForSequenceClassification
+from course_lib.support.folders import read_json, resolve
+from course_lib.support.tokenization import read_tokenizer, tokenize
 from course_lib.training import train
-from recipes.cards import model_folder, weights_sha256
-from recipes.results import data_sha256, record, row
+from recipes.shared.cards import model_folder, weights_sha256
+from recipes.shared.results import data_sha256, record, row
 
 COMMAND, DONE = "python recipes/questions.py", Path("build/questions.jsonl")
 STEPS = {50: 100, 200: 200, 1000: 400}  # for each number of labels
@@ -65,7 +65,9 @@ def new_model(start: str, head: str, seed: int) -> nn.Module:
     if start == "pre-trained":
         model = BertForSequenceClassification.load("course/bert-mini", num_labels=len(QUESTION_LABELS))
     else:
-        model = BertForSequenceClassification(BertConfig.from_dict(read_json(resolve("course/bert-mini") / "config.json")), len(QUESTION_LABELS))
+        model = BertForSequenceClassification(
+            BertConfig.from_dict(read_json(resolve("course/bert-mini") / "config.json")), len(QUESTION_LABELS)
+        )
     return model if head == "[CLS]" else FirstWordClassifier(model.bert)
 
 
@@ -81,15 +83,26 @@ def fine_tune(start: str, head: str, chosen: list, rate: float, steps: int, seed
     model = new_model(start, head, seed)
     epochs = max(1, round(steps / -(-len(chosen) // BATCH)))
     train(
-        model, lambda batch: F.cross_entropy(logits_of(model, [ids for ids, _ in batch]).float(), torch.tensor([label for _, label in batch])),
-        chosen, batch_size=BATCH, learning_rate=rate, epochs=epochs, seed=seed, show_progress_bar=False, log_every=10**6,
-    )  # fmt: skip
+        model,
+        lambda batch: F.cross_entropy(
+            logits_of(model, [ids for ids, _ in batch]).float(), torch.tensor([label for _, label in batch])
+        ),
+        chosen,
+        batch_size=BATCH,
+        learning_rate=rate,
+        epochs=epochs,
+        seed=seed,
+        show_progress_bar=False,
+        log_every=10**6,
+    )
     return model
 
 
 @torch.no_grad()
 def accuracy(model: nn.Module, examples: list) -> float:
-    guesses = torch.cat([logits_of(model, [ids for ids, _ in examples[i : i + 256]]).argmax(1) for i in range(0, len(examples), 256)])
+    guesses = torch.cat(
+        [logits_of(model, [ids for ids, _ in examples[i : i + 256]]).argmax(1) for i in range(0, len(examples), 256)]
+    )
     return (guesses == torch.tensor([label for _, label in examples])).double().mean().item()
 
 
@@ -97,13 +110,19 @@ def measure(names: tuple[str, ...] = SETS) -> dict[str, list[dict]]:
     """The rows of both experiments, for the data sets named."""
     DONE.parent.mkdir(exist_ok=True)
     DONE.touch()
-    known = {tuple(key): (value, seconds) for key, value, seconds in map(json.loads, DONE.read_text(encoding="utf-8").splitlines())}
+    known = {
+        tuple(key): (value, seconds)
+        for key, value, seconds in map(json.loads, DONE.read_text(encoding="utf-8").splitlines())
+    }
     tokenizer = read_tokenizer(resolve("course/bert-mini"))
     rows: dict[str, list] = {"questions": [], "questions-dev": []}
     for data in names:
         files = [data] if data.startswith("course/") else [f"{data}/train", f"{data}/test"]
         sha = data_sha256(*files)
-        pool, test = (list(zip(tokenize(tokenizer, [q.question for q in part], 128)[0], [q.label for q in part])) for part in questions(data))
+        pool, test = (
+            list(zip(tokenize(tokenizer, [q.question for q in part], 128)[0], [q.label for q in part]))
+            for part in questions(data)
+        )
         random.Random(0).shuffle(pool)
         dev, pool = pool[:DEV], pool[DEV:]
 
@@ -121,20 +140,38 @@ def measure(names: tuple[str, ...] = SETS) -> dict[str, list[dict]]:
                 with open(DONE, "a", encoding="utf-8") as file:
                     print(json.dumps([key, *known[key]]), file=file, flush=True)
             value, seconds = known[key]
-            rows[where].append(row(where, STARTS[start], data, "accuracy", value, COMMAND, seconds, n=n, seed=seed, data_sha256=sha,
-                                   setting=f"{head}, learning rate {rate:g}, {steps} steps",
-                                   model_sha256=weights_sha256(model_folder("bert-mini")) if start == "pre-trained" else ""))  # fmt: skip
+            rows[where].append(
+                row(
+                    where,
+                    STARTS[start],
+                    data,
+                    "accuracy",
+                    value,
+                    COMMAND,
+                    seconds,
+                    n=n,
+                    seed=seed,
+                    data_sha256=sha,
+                    setting=f"{head}, learning rate {rate:g}, {steps} steps",
+                    model_sha256=weights_sha256(model_folder("bert-mini")) if start == "pre-trained" else "",
+                )
+            )
             return value
 
         for n in STEPS:
             for start in STARTS:
-                trials = {rate: measured(start, n, rate, len(SEEDS), dev, "questions-dev") for rate in RATES}  # a sample of its own
+                trials = {
+                    rate: measured(start, n, rate, len(SEEDS), dev, "questions-dev") for rate in RATES
+                }  # a sample of its own
                 best = max(trials, key=trials.get)
                 if n == min(STEPS):
                     for rate in RATES:
                         measured(start, n, rate, len(SEEDS), dev, "questions-dev", "[CLS]")
                 found = [measured(start, n, best, seed, test, "questions") for seed in SEEDS]
-                print(f"{data:18} {start:12} {n:5} labels: {' '.join(f'{100 * a:.1f}' for a in found)}   of {trials}", flush=True)
+                print(
+                    f"{data:18} {start:12} {n:5} labels: {' '.join(f'{100 * a:.1f}' for a in found)}   of {trials}",
+                    flush=True,
+                )
     return rows
 
 

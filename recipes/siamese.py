@@ -15,16 +15,16 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from course_lib.checkpoints import save_tensors
 from course_lib.data import load_sts
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import EmbeddingSimilarityEvaluator
 from course_lib.losses import MultipleNegativesRankingLoss, SoftmaxLoss
+from course_lib.support.folders import save_tensors
 from course_lib.training import train
-from recipes.cards import model_folder, write_facts
-from recipes.pretraining_text import LeakFilter
-from recipes.sentence_pairs import all_caption_pairs, mined_triplets, nli_examples, nli_triplets
-from recipes.minilm import minilm_folder
+from recipes.shared.cards import model_folder, write_facts
+from recipes.shared.minilm import minilm_folder
+from recipes.shared.pretraining_text import LeakFilter
+from recipes.shared.sentence_pairs import all_caption_pairs, mined_triplets, nli_examples, nli_triplets
 
 WORK = Path("build/siamese")
 RUNS = {  # name, start, batch size, learning rate, epochs
@@ -37,7 +37,9 @@ RUNS = {  # name, start, batch size, learning rate, epochs
 
 def softmax_loss(model: nn.ModuleDict, batch: list) -> torch.Tensor:
     n = len(batch)
-    vectors = model["encoder"]([e.premise for e in batch] + [e.hypothesis for e in batch])  # (2n, dim): one network, both sides
+    vectors = model["encoder"](
+        [e.premise for e in batch] + [e.hypothesis for e in batch]
+    )  # (2n, dim): one network, both sides
     return model["head"](vectors[:n], vectors[n:], torch.tensor([e.label for e in batch]))
 
 
@@ -80,22 +82,39 @@ def main():
     sts = EmbeddingSimilarityEvaluator(load_sts("stsbenchmark/dev"), "stsb_dev")
     with open(work / "log.jsonl", "a", encoding="utf-8") as log:
         history = train(
-            model, lambda batch: loss(model, batch), examples,
-            batch_size=batch_size, learning_rate=learning_rate, epochs=epochs, length=counts.__getitem__,
-            checkpoint=work / "checkpoint.safetensors", checkpoint_every=250,
+            model,
+            lambda batch: loss(model, batch),
+            examples,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            epochs=epochs,
+            length=counts.__getitem__,
+            checkpoint=work / "checkpoint.safetensors",
+            checkpoint_every=250,
             evaluators=[lambda m: {"stsb_dev_spearman_cosine": sts(m["encoder"])[sts.primary_metric]}],
-            log=lambda entry: print(json.dumps(entry), file=log, flush=True), show_progress_bar=False,
-        )  # fmt: skip
+            log=lambda entry: print(json.dumps(entry), file=log, flush=True),
+            show_progress_bar=False,
+        )
     folder = model_folder(name) if arguments.objective == "softmax" else work / "model"
     encoder.save(folder, half=True)
     if arguments.objective == "softmax":
         (folder / "softmax_head").mkdir()
         save_tensors(head.state_dict(), folder / "softmax_head" / "model.safetensors", half=True)
     epochs_seen = [entry for entry in history if "stsb_dev_spearman_cosine" in entry]
-    write_facts(name, {"examples": len(examples), "leaks_dropped": allowed.dropped, "batch_size": batch_size,
-                       "learning_rate": learning_rate, "epochs": epochs, "tokens": epochs * sum(counts.values()),
-                       "loss": history[-1]["loss"], "seconds": history[-1]["seconds"],
-                       "stsb_dev_by_epoch": [e["stsb_dev_spearman_cosine"] for e in epochs_seen]})  # fmt: skip
+    write_facts(
+        name,
+        {
+            "examples": len(examples),
+            "leaks_dropped": allowed.dropped,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "epochs": epochs,
+            "tokens": epochs * sum(counts.values()),
+            "loss": history[-1]["loss"],
+            "seconds": history[-1]["seconds"],
+            "stsb_dev_by_epoch": [e["stsb_dev_spearman_cosine"] for e in epochs_seen],
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from course_lib.checkpoints import COURSE_HOME, resolve
 from course_lib.data import load_sts
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import spearman
 from course_lib.similarity import pairwise_cos_sim
-from recipes.cards import weights_sha256
+from course_lib.support.folders import COURSE_HOME, resolve
 from recipes.evaluate import write_csv
-from recipes.minilm import MINILM, minilm_folder
+from recipes.shared.cards import weights_sha256
+from recipes.shared.minilm import MINILM, minilm_folder
 
 COMMAND = "python recipes/speed_and_quality.py"
 OURS = ["course/glove-mini", "course/bert-mini", "course/sbert-mini-nli", "course/sbert-mini"]
@@ -48,7 +48,9 @@ def random_cosines(first: np.ndarray, second: np.ndarray, count: int, seed: int 
 def shipped(minilm: Path | None = None) -> tuple[dict[str, Path], dict[str, SentenceEncoder]]:
     """Folders and encoders, by name, of what is compared: OURS and all-MiniLM-L6-v2."""
     folders = {name: resolve(name) for name in OURS} | {MINILM: minilm_folder(minilm)}
-    return folders, {name: SentenceEncoder.load(folder, device="cpu", dtype="float32") for name, folder in folders.items()}
+    return folders, {
+        name: SentenceEncoder.load(folder, device="cpu", dtype="float32") for name, folder in folders.items()
+    }
 
 
 def sts_texts() -> list[str]:
@@ -98,8 +100,18 @@ def main():
             measured[f"cosine_{label}"] = pairwise_cos_sim(u[None], v[None]).item()
             measured[f"percentile_{label}"] = 100 * (others < measured[f"cosine_{label}"]).mean()
         sha = weights_sha256(folders[name])
-        rows += [dict(model=name, data="course/sts", metric=metric, value=f"{value:.4f}", command=COMMAND,
-                      seconds=f"{sum(seconds[name]):.3f}", model_sha256=sha) for metric, value in measured.items()]  # fmt: skip
+        rows += [
+            dict(
+                model=name,
+                data="course/sts",
+                metric=metric,
+                value=f"{value:.4f}",
+                command=COMMAND,
+                seconds=f"{sum(seconds[name]):.3f}",
+                model_sha256=sha,
+            )
+            for metric, value in measured.items()
+        ]
         print(name, {metric: round(float(value), 3) for metric, value in measured.items()})
     write_csv(COURSE_HOME / "data" / "results" / "08.csv", rows)
 

@@ -27,28 +27,62 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib.bm25 import BM25
-from course_lib.heads import load_masked_lm
-from course_lib.sparse import SparseEncoder
-from course_lib.tokenization import tokenize
+from course_lib.models.classifier import load_masked_lm
+from course_lib.models.sparse import SparseEncoder
+from course_lib.retrieval.bm25 import BM25
+from course_lib.support.tokenization import tokenize
 from course_lib.training import train
-from recipes.cards import model_folder, write_facts
 from recipes.distillation import teacher_vectors
-from recipes.minilm import minilm_folder
-from recipes.pretraining_text import LeakFilter, articles, sentences_of
+from recipes.shared.cards import model_folder, write_facts
+from recipes.shared.minilm import minilm_folder
+from recipes.shared.pretraining_text import LeakFilter, articles, sentences_of
 
 NAME, WORK = "splade-mini", Path("build/splade-mini")
-GROUP, WORDS, KEEP = 4, (6, 30), 0.2  # pairs of one article; words of a query; share of queries that stay in their document
+GROUP, WORDS, KEEP = (
+    4,
+    (6, 30),
+    0.2,
+)  # pairs of one article; words of a query; share of queries that stay in their document
 TOKENS, LONG = 176, 480  # of a text in training; of the long ones
 COSINE = 20.0  # weight of MiniLM's cosine in the teacher's score, which MiniLM was trained with
 STAGES = {
     # groups: from, to; texts: long ones; bias: added to the output bias at the start. bert-mini gives two terms of three some weight; 8 less, one
     # of fifty (SciFact). said: weight of the terms' distance from BM25's; counted: of BM25's score in the teacher's; flops*: of the regulariser,
     # which they reach after the share `rise` of the steps.
-    "words": dict(groups=(0, 5_000), learning_rate=3e-4, warmup=0.06, bias=-8.0, said=2.0, counted=0.5, flops_query=1e-3, flops_document=2e-3, rise=0.33),
+    "words": dict(
+        groups=(0, 5_000),
+        learning_rate=3e-4,
+        warmup=0.06,
+        bias=-8.0,
+        said=2.0,
+        counted=0.5,
+        flops_query=1e-3,
+        flops_document=2e-3,
+        rise=0.33,
+    ),
     "counts": dict(texts=12_000, learning_rate=5e-4, warmup=0.05, bias=0.0, flops=1e-3),
-    "expansion": dict(groups=(5_000, 6_900), learning_rate=2e-4, warmup=0.03, bias=1.0, said=4.0, counted=0.25, flops_query=1e-4, flops_document=1e-3, rise=0.0),
-    "refinement": dict(groups=(0, 5_000), learning_rate=2e-4, warmup=0.03, bias=0.0, said=4.0, counted=0.25, flops_query=1e-4, flops_document=1e-3, rise=0.0),
+    "expansion": dict(
+        groups=(5_000, 6_900),
+        learning_rate=2e-4,
+        warmup=0.03,
+        bias=1.0,
+        said=4.0,
+        counted=0.25,
+        flops_query=1e-4,
+        flops_document=1e-3,
+        rise=0.0,
+    ),
+    "refinement": dict(
+        groups=(0, 5_000),
+        learning_rate=2e-4,
+        warmup=0.03,
+        bias=0.0,
+        said=4.0,
+        counted=0.25,
+        flops_query=1e-4,
+        flops_document=1e-3,
+        rise=0.0,
+    ),
 }
 BATCH = 8  # groups: 32 queries, 32 documents
 K1, B, DOCUMENT = 1.2, 0.75, 1.6  # BM25's settings, and how far its weights of a document's terms are stretched
@@ -67,7 +101,9 @@ def groups(allowed: LeakFilter, count: int, seed: int = 0) -> list[tuple[tuple[s
             fit = [i for i, s in enumerate(sentences) if WORDS[0] <= len(s.split()) <= WORDS[1]]
             if fit:
                 i = draw.choice(fit)
-                pairs.append((sentences[i], " ".join(sentences if draw.random() < KEEP else sentences[:i] + sentences[i + 1 :])))
+                pairs.append(
+                    (sentences[i], " ".join(sentences if draw.random() < KEEP else sentences[:i] + sentences[i + 1 :]))
+                )
         found += [tuple(pairs[j : j + GROUP]) for j in range(0, len(pairs) - GROUP + 1, GROUP)]
         if len(found) >= count:
             return found[:count]
@@ -78,7 +114,12 @@ def long_pairs(allowed: LeakFilter, count: int, seed: int = 1) -> list[tuple[str
     """(sentence, text): 6 to 32 sentences that follow one another in an article, and one of them; `count` of them."""
     draw, found = random.Random(seed), []
     for article in articles(seed=5):
-        sentences = [s for paragraph in map(sentences_of, article) if len(paragraph) >= 3 and all(map(allowed, paragraph)) for s in paragraph]
+        sentences = [
+            s
+            for paragraph in map(sentences_of, article)
+            if len(paragraph) >= 3 and all(map(allowed, paragraph))
+            for s in paragraph
+        ]
         first = 0
         while first + 8 < len(sentences) and first <= 200 and len(found) < count:
             text = sentences[first : first + (length := draw.choice([6, 10, 16, 24, 32]))]
@@ -94,7 +135,9 @@ def flops(vectors: Tensor) -> Tensor:
     return vectors.mean(0).square().sum()
 
 
-def counted_weights(encoder: SparseEncoder, pairs: list[tuple[str, str]], tokens: int = TOKENS) -> scipy.sparse.csr_array:
+def counted_weights(
+    encoder: SparseEncoder, pairs: list[tuple[str, str]], tokens: int = TOKENS
+) -> scipy.sparse.csr_array:
     """What BM25 would give each term of the vocabulary in each text: float32 (2 pairs, vocabulary), queries at even rows.
 
     BM25's weight is split evenly between the two sides: the root of idf for a query's term, the root of idf times the
@@ -103,7 +146,9 @@ def counted_weights(encoder: SparseEncoder, pairs: list[tuple[str, str]], tokens
     ids = tokenize(encoder.tokenizer, [text for pair in pairs for text in pair], tokens, special=False)[0]
     rows, terms = np.repeat(np.arange(len(ids)), [len(x) for x in ids]), np.concatenate(ids).astype(int)
     shape = len(ids), encoder.get_embedding_dimension()
-    counts = scipy.sparse.coo_array((np.ones(len(terms), np.float32), (rows, terms)), shape).tocsr().tocoo()  # equal places added up
+    counts = (
+        scipy.sparse.coo_array((np.ones(len(terms), np.float32), (rows, terms)), shape).tocsr().tocoo()
+    )  # equal places added up
     lengths, query = counts.sum(1), counts.coords[0] % 2 == 0
     found = np.bincount(counts.coords[1][~query], minlength=shape[1])  # documents that say the term
     idf = np.log(1 + (len(pairs) - found + 0.5) / (found + 0.5))
@@ -132,17 +177,25 @@ class Distillation(nn.Module):
 
     def forward(self, groups: list[int]) -> Tensor:
         rows = [GROUP * g + i for g in groups for i in range(GROUP)]
-        vectors, s = self.encoder([self.pairs[r][0] for r in rows] + [self.pairs[r][1] for r in rows]), self.settings  # (2n, vocabulary)
+        vectors, s = (
+            self.encoder([self.pairs[r][0] for r in rows] + [self.pairs[r][1] for r in rows]),
+            self.settings,
+        )  # (2n, vocabulary)
         queries, documents = vectors.split(len(rows))
-        u, v = (torch.from_numpy(self.vectors[[2 * r + side for r in rows]].astype(np.float32)) for side in (0, 1))  # (n, 384)
+        u, v = (
+            torch.from_numpy(self.vectors[[2 * r + side for r in rows]].astype(np.float32)) for side in (0, 1)
+        )  # (n, 384)
         counted = torch.from_numpy((self.queries[rows] @ self.bm25.vectors[rows].T).toarray())  # (n, n)
         with torch.autocast("cpu", enabled=False):
             teacher, student = COSINE * u @ v.T + s["counted"] * counted, queries @ documents.T  # (n, n)
             off = distance(vectors, self.said[[2 * r + side for side in (0, 1) for r in rows]])
         share = min(1.0, self.step.item() / self.rise) ** 2
         self.step += 1
-        return (F.kl_div(student.log_softmax(1), teacher.log_softmax(1), log_target=True, reduction="batchmean") + s["said"] * off
-                + share * (s["flops_query"] * flops(queries) + s["flops_document"] * flops(documents)))  # fmt: skip
+        return (
+            F.kl_div(student.log_softmax(1), teacher.log_softmax(1), log_target=True, reduction="batchmean")
+            + s["said"] * off
+            + share * (s["flops_query"] * flops(queries) + s["flops_document"] * flops(documents))
+        )
 
 
 def start() -> SparseEncoder:
@@ -163,7 +216,9 @@ class Counting(nn.Module):
 
     def forward(self, batch: list[int]) -> Tensor:
         vectors = self.encoder([text for r in batch for text in self.pairs[r]])  # (2n, vocabulary)
-        return distance(vectors, self.said[[2 * r + side for r in batch for side in (0, 1)]]) + self.settings["flops"] * flops(vectors)
+        return distance(vectors, self.said[[2 * r + side for r in batch for side in (0, 1)]]) + self.settings[
+            "flops"
+        ] * flops(vectors)
 
 
 def run(name: str, encoder: SparseEncoder, loss: nn.Module, items: int, batch_size: int, length) -> dict:
@@ -172,13 +227,28 @@ def run(name: str, encoder: SparseEncoder, loss: nn.Module, items: int, batch_si
     work.mkdir(parents=True, exist_ok=True)
     with open(work / "log.jsonl", "a", encoding="utf-8") as log:
         history = train(
-            loss, loss, range(items), batch_size=batch_size, learning_rate=settings["learning_rate"], warmup=settings["warmup"],
-            length=length, checkpoint=work / "checkpoint.safetensors", checkpoint_every=100,
-            log_every=25, log=lambda entry: print(json.dumps(entry), file=log, flush=True), show_progress_bar=False,
-        )  # fmt: skip
-    encoder.max_seq_length = encoder.model.config.max_position_embeddings  # longer texts than any of the training: as bert-mini reads them
+            loss,
+            loss,
+            range(items),
+            batch_size=batch_size,
+            learning_rate=settings["learning_rate"],
+            warmup=settings["warmup"],
+            length=length,
+            checkpoint=work / "checkpoint.safetensors",
+            checkpoint_every=100,
+            log_every=25,
+            log=lambda entry: print(json.dumps(entry), file=log, flush=True),
+            show_progress_bar=False,
+        )
+    encoder.max_seq_length = (
+        encoder.model.config.max_position_embeddings
+    )  # longer texts than any of the training: as bert-mini reads them
     encoder.save(work / "model", half=True)
-    return {**{k: v for k, v in settings.items() if k not in ("groups", "texts")}, "loss": history[-1]["loss"], "seconds": history[-1]["seconds"]}
+    return {
+        **{k: v for k, v in settings.items() if k not in ("groups", "texts")},
+        "loss": history[-1]["loss"],
+        "seconds": history[-1]["seconds"],
+    }
 
 
 def distil(name: str, encoder: SparseEncoder, pairs: list[tuple[str, str]], vectors: np.ndarray) -> dict:
@@ -188,7 +258,9 @@ def distil(name: str, encoder: SparseEncoder, pairs: list[tuple[str, str]], vect
     encoder.max_seq_length = TOKENS
     counts = [len(ids) for ids in tokenize(encoder.tokenizer, [text for pair in pairs for text in pair], TOKENS)[0]]
     loss = Distillation(encoder, pairs, vectors, STAGES[name])
-    figures = run(name, encoder, loss, len(pairs) // GROUP, BATCH, lambda k: sum(counts[2 * GROUP * k : 2 * GROUP * (k + 1)]))
+    figures = run(
+        name, encoder, loss, len(pairs) // GROUP, BATCH, lambda k: sum(counts[2 * GROUP * k : 2 * GROUP * (k + 1)])
+    )
     return {"pairs": len(pairs), "tokens": sum(counts), **figures}
 
 
@@ -196,7 +268,10 @@ def count(name: str, encoder: SparseEncoder, pairs: list[tuple[str, str]]) -> di
     """The stage of long texts."""
     encoder.max_seq_length = LONG
     words = [len(text.split()) for _, text in pairs]
-    return {"pairs": len(pairs), **run(name, encoder, Counting(encoder, pairs, STAGES[name]), len(pairs), 16, lambda k: words[k])}
+    return {
+        "pairs": len(pairs),
+        **run(name, encoder, Counting(encoder, pairs, STAGES[name]), len(pairs), 16, lambda k: words[k]),
+    }
 
 
 def main():
@@ -210,13 +285,17 @@ def main():
     vectors = teacher_vectors(texts, minilm_folder(arguments.teacher), WORK, TOKENS)
     print(f"{len(pairs)} pairs, {allowed.dropped} leaks dropped", flush=True)
 
-    encoder, facts = start(), {"batch_size": GROUP * BATCH, "cosine": COSINE}
+    encoder, before, facts = start(), None, {"batch_size": GROUP * BATCH, "cosine": COSINE}
     for name, settings in STAGES.items():
-        if name != "words":
+        if before:
             encoder = SparseEncoder.load(WORK / before / "model")
             with torch.no_grad():  # above 0, terms that were cut off come back within reach of the gradient
                 encoder.model.cls["predictions"].bias += settings["bias"]
-        figures = distil(name, encoder, pairs, vectors) if "groups" in settings else count(name, encoder, long_pairs(allowed, settings["texts"]))
+        figures = (
+            distil(name, encoder, pairs, vectors)
+            if "groups" in settings
+            else count(name, encoder, long_pairs(allowed, settings["texts"]))
+        )
         facts |= {f"{name}_{key}": value for key, value in figures.items()}
         before = name
     facts = {"leaks_dropped": allowed.dropped} | facts

@@ -26,17 +26,17 @@ import numpy as np
 import torch
 
 from course_lib.data import load_nli, load_pairs, load_sts
-from course_lib.distillation import MatryoshkaLoss, MSELoss
 from course_lib.encoder import SentenceEncoder
-from course_lib.metrics import spearman
+from course_lib.finetuning.distillation import MatryoshkaLoss, MSELoss
 from course_lib.losses import MultipleNegativesRankingLoss
+from course_lib.retrieval.metrics import spearman
 from course_lib.similarity import pairwise_cos_sim
 from course_lib.training import train
 from recipes import distillation, negatives
-from recipes.cards import model_folder, weights_sha256
-from recipes.minilm import MINILM, minilm_folder
-from recipes.pretraining_text import LeakFilter
-from recipes.results import data_sha256, record, row
+from recipes.shared.cards import model_folder, weights_sha256
+from recipes.shared.minilm import MINILM, minilm_folder
+from recipes.shared.pretraining_text import LeakFilter
+from recipes.shared.results import data_sha256, record, row
 from recipes.speed_and_quality import processor_seconds, sts_texts
 
 WORK, FILE, COMMAND = Path("build/students"), "12.csv", "python recipes/students.py"
@@ -54,7 +54,10 @@ def correlation(u: np.ndarray, v: np.ndarray, data: str) -> float:
 
 def both_sides(encoder: SentenceEncoder, data: str) -> tuple[np.ndarray, np.ndarray]:
     pairs = load_sts(data)
-    return tuple(encoder.encode([getattr(p, side) for p in pairs], show_progress_bar=False) for side in ("sentence1", "sentence2"))
+    return tuple(
+        encoder.encode([getattr(p, side) for p in pairs], show_progress_bar=False)
+        for side in ("sentence1", "sentence2")
+    )
 
 
 # ---- fewer layers
@@ -70,7 +73,9 @@ def distillation_data(work: Path) -> tuple[list[str], torch.Tensor]:
     texts = [t for group in distillation.groups(LeakFilter()) for t in group]
     wide = np.load(distillation.WORK / "teacher.npy", mmap_mode="r")
     if len(wide) != len(texts):
-        raise ValueError(f"{distillation.WORK / 'teacher.npy'} has {len(wide)} vectors for {len(texts)} texts; run recipes/distillation.py, which makes them first")
+        raise ValueError(
+            f"{distillation.WORK / 'teacher.npy'} has {len(wide)} vectors for {len(texts)} texts; run recipes/distillation.py, which makes them first"
+        )
     chosen = sorted(random.Random(0).sample(range(len(texts)), TEXTS))
     return [texts[k] for k in chosen], torch.from_numpy(wide[chosen].astype(np.float32))
 
@@ -83,8 +88,16 @@ def distilled(depth: int, data: tuple[list[str], torch.Tensor], work: Path) -> S
         student.keep_layers(spaced(depth, 6))
         student.freeze(0)
         student.max_seq_length, mse = 128, MSELoss()
-        train(student, lambda batch: mse(student([texts[k] for k in batch]), targets[batch]), list(range(len(texts))), **DISTILLATION,
-              checkpoint=work / f"minilm-{depth}.safetensors", checkpoint_every=25, log=lambda entry: print(depth, entry, flush=True), show_progress_bar=False)  # fmt: skip
+        train(
+            student,
+            lambda batch: mse(student([texts[k] for k in batch]), targets[batch]),
+            list(range(len(texts))),
+            **DISTILLATION,
+            checkpoint=work / f"minilm-{depth}.safetensors",
+            checkpoint_every=25,
+            log=lambda entry: print(depth, entry, flush=True),
+            show_progress_bar=False,
+        )
         student.save(folder, half=True)
         (work / f"minilm-{depth}.safetensors").unlink()
     return SentenceEncoder.load(folder, device="cpu", dtype="float32")
@@ -108,11 +121,27 @@ def layers():
             measured["parameters", ""] = sum(p.numel() for p in encoder.parameters())
             if kind != "cut":
                 measured["texts_per_second", "course/sts"] = len(texts) / statistics.median(seconds[depth])
-                measured["relative_speed", "course/sts"] = statistics.median(a / b for a, b in zip(seconds[6], seconds[depth]))
+                measured["relative_speed", "course/sts"] = statistics.median(
+                    a / b for a, b in zip(seconds[6], seconds[depth])
+                )
             kept = " ".join(map(str, spaced(depth, 6)))
             for (metric, name), value in measured.items():
-                rows.append(row("layers", MINILM, name, metric, value, f"{COMMAND} layers", sum(seconds[depth]), n=depth, seed=0,
-                                setting=f"{kind}; layers {kept}", data_sha256=data_sha256(name) if name else "", model_sha256=sha))  # fmt: skip
+                rows.append(
+                    row(
+                        "layers",
+                        MINILM,
+                        name,
+                        metric,
+                        value,
+                        f"{COMMAND} layers",
+                        sum(seconds[depth]),
+                        n=depth,
+                        seed=0,
+                        setting=f"{kind}; layers {kept}",
+                        data_sha256=data_sha256(name) if name else "",
+                        model_sha256=sha,
+                    )
+                )
                 print(depth, kind, name, metric, rows[-1]["value"], flush=True)
     record(FILE, "layers", rows)
 
@@ -127,12 +156,33 @@ def bundled():
         start, student = time.perf_counter(), SentenceEncoder.load("course/sbert-mini", device="cpu", dtype="float32")
         student.keep_layers([0])
         student.freeze(0)
-        train(student, lambda batch: mse(student([texts[k] for k in batch]), targets[batch]), list(range(len(texts))), seed=seed, show_progress_bar=False, **BUNDLED)
+        train(
+            student,
+            lambda batch: mse(student([texts[k] for k in batch]), targets[batch]),
+            list(range(len(texts))),
+            seed=seed,
+            show_progress_bar=False,
+            **BUNDLED,
+        )
         u, v = both_sides(student, "course/sts")
         agreement = np.mean([pairwise_cos_sim(a, b).mean() for a, b in zip((u, v), both_sides(teacher, "course/sts"))])
         for metric, value in (("spearman", correlation(u, v, "course/sts")), ("cosine_with_teacher", agreement)):
-            rows.append(row("bundled", "course/sbert-mini", "course/sts", metric, value, f"{COMMAND} bundled", time.perf_counter() - start, n=len(texts),
-                            seed=seed, setting="layers 0", data_sha256=data_sha256("course/sts"), model_sha256=weights_sha256(model_folder("sbert-mini"))))  # fmt: skip
+            rows.append(
+                row(
+                    "bundled",
+                    "course/sbert-mini",
+                    "course/sts",
+                    metric,
+                    value,
+                    f"{COMMAND} bundled",
+                    time.perf_counter() - start,
+                    n=len(texts),
+                    seed=seed,
+                    setting="layers 0",
+                    data_sha256=data_sha256("course/sts"),
+                    model_sha256=weights_sha256(model_folder("sbert-mini")),
+                )
+            )
             print(seed, metric, rows[-1]["value"], flush=True)
     record(FILE, "bundled", rows)
 
@@ -153,9 +203,17 @@ def ranking_model(name: str, seed: int, work: Path) -> Path:
     if not folder.exists():
         pairs, encoder = negatives.training_pairs(), SentenceEncoder.load(negatives.START)
         encoder.max_seq_length, loss = 128, MatryoshkaLoss(MultipleNegativesRankingLoss(), DIMS)
-        train(encoder, lambda batch: loss(*encoder([p[1] for p in batch] + [p[2] for p in batch]).chunk(2)), pairs, **negatives.SETTINGS,
-              seed=seed, checkpoint=work / f"matryoshka-{seed}.safetensors", checkpoint_every=25, log=lambda entry: print(name, seed, entry, flush=True),
-              show_progress_bar=False)  # fmt: skip
+        train(
+            encoder,
+            lambda batch: loss(*encoder([p[1] for p in batch] + [p[2] for p in batch]).chunk(2)),
+            pairs,
+            **negatives.SETTINGS,
+            seed=seed,
+            checkpoint=work / f"matryoshka-{seed}.safetensors",
+            checkpoint_every=25,
+            log=lambda entry: print(name, seed, entry, flush=True),
+            show_progress_bar=False,
+        )
         encoder.save(folder)
         (work / f"matryoshka-{seed}.safetensors").unlink()
     return folder
@@ -173,9 +231,28 @@ def dimensions():
         for dim in (u.shape[1], *(d for d in DIMS if d < u.shape[1])):
             for kind, first, second in (("first numbers", u, v), ("principal components", u @ axes, v @ axes)):
                 value = correlation(first[:, :dim], second[:, :dim], "stsbenchmark/dev")
-                rows.append(row("dimensions", name, "stsbenchmark/dev", "spearman", value, f"{COMMAND} dimensions", time.perf_counter() - start,
-                                n=dim, seed=seed, setting=kind, data_sha256=data_sha256("stsbenchmark/dev"), model_sha256=weights_sha256(folder)))  # fmt: skip
-        print(name, seed, *(f"{r['setting'][0]}{r['n']} {r['value']}" for r in rows if (r["model"], r["seed"]) == (name, seed)), flush=True)
+                rows.append(
+                    row(
+                        "dimensions",
+                        name,
+                        "stsbenchmark/dev",
+                        "spearman",
+                        value,
+                        f"{COMMAND} dimensions",
+                        time.perf_counter() - start,
+                        n=dim,
+                        seed=seed,
+                        setting=kind,
+                        data_sha256=data_sha256("stsbenchmark/dev"),
+                        model_sha256=weights_sha256(folder),
+                    )
+                )
+        print(
+            name,
+            seed,
+            *(f"{r['setting'][0]}{r['n']} {r['value']}" for r in rows if (r["model"], r["seed"]) == (name, seed)),
+            flush=True,
+        )
         record(FILE, "dimensions", rows)
 
 

@@ -20,9 +20,9 @@ from torch import Tensor
 from course_lib.data import load_questions
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import BinaryClassificationEvaluator
-from course_lib.files import find, read_tsv
-from course_lib.metrics import spearman
+from course_lib.retrieval.metrics import spearman
 from course_lib.similarity import cos_sim, pairwise_cos_sim
+from course_lib.support.tables import find, read_tsv
 
 DEV, SICK, QUORA, TREC, NEWS = "stsbenchmark/dev", "sick/trial", "quora/dev", "trec_questions/train", "ag_news/train"
 GENRES = ("captions", "news", "forums")  # of stsbenchmark
@@ -31,12 +31,18 @@ Task = Callable[[SentenceEncoder], float]
 
 def similarity(name: str, genre: str = "") -> Task:
     """Scores may have any scale, since only ranks count: SICK's go from 1 to 5."""
-    columns = ("genre", "score", "sentence1", "sentence2") if name == DEV else ("pair_ID", "relatedness_score", "sentence_A", "sentence_B")
+    columns = (
+        ("genre", "score", "sentence1", "sentence2")
+        if name == DEV
+        else ("pair_ID", "relatedness_score", "sentence_A", "sentence_B")
+    )
     rows = [values for _, values in read_tsv(find(name), *columns) if genre in values[0]]
     gold = [float(score) for _, score, _, _ in rows]
 
     def correlation(encoder: SentenceEncoder) -> float:
-        first, second = (encoder.encode([row[side] for row in rows], show_progress_bar=False) for side in (2, 3))  # (pairs, dim)
+        first, second = (
+            encoder.encode([row[side] for row in rows], show_progress_bar=False) for side in (2, 3)
+        )  # (pairs, dim)
         return spearman(gold, pairwise_cos_sim(first, second))
 
     return correlation
@@ -61,7 +67,9 @@ def nearest_mean(labels: Sequence[str], texts: Sequence[str], known: int = 300) 
     classes = torch.tensor([names.index(labels[i]) for i in chosen])  # (2 * known,)
 
     def accuracy(encoder: SentenceEncoder) -> float:
-        vectors = encoder.encode([texts[i] for i in chosen], normalize_embeddings=True, convert_to_tensor=True, show_progress_bar=False)
+        vectors = encoder.encode(
+            [texts[i] for i in chosen], normalize_embeddings=True, convert_to_tensor=True, show_progress_bar=False
+        )
         return class_mean_accuracy(vectors[:known], classes[:known], vectors[known:], classes[known:])
 
     return accuracy
@@ -72,10 +80,12 @@ def tasks() -> dict[tuple[str, str], Task]:
     questions = load_questions(TREC)
     news = [values for _, values in read_tsv(find(NEWS), "label", "text")]
     return {
-        (DEV, "spearman"): similarity(DEV), (SICK, "spearman"): similarity(SICK), (QUORA, "average_precision"): duplicates(),
+        (DEV, "spearman"): similarity(DEV),
+        (SICK, "spearman"): similarity(SICK),
+        (QUORA, "average_precision"): duplicates(),
         (TREC, "accuracy"): nearest_mean([str(q.label) for q in questions], [q.question for q in questions]),
         (NEWS, "accuracy"): nearest_mean(*zip(*news)),
-    }  # fmt: skip
+    }
 
 
 @cache

@@ -27,23 +27,24 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from course_lib.checkpoints import read_weights, resolve
 from course_lib.data import ScoredPair, load_nli, load_sts
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import EmbeddingSimilarityEvaluator, LabelAccuracyEvaluator
-from course_lib.files import find, read_tsv
-from course_lib.heads import load_masked_lm, pseudo_perplexity
 from course_lib.losses import CosineSimilarityLoss, MultipleNegativesRankingLoss, SoftmaxLoss
-from course_lib.masked_lm import BertForMaskedLM
+from course_lib.models.classifier import load_masked_lm, pseudo_perplexity
+from course_lib.models.masked_lm import BertForMaskedLM
+from course_lib.support.folders import read_weights, resolve
+from course_lib.support.tables import find, read_tsv
 from course_lib.training import train
 from recipes.ablations import cosine_loss
 from recipes.bert_mini import BATCH, masked_language_loss, save, sentence_blocks
-from recipes.cards import weights_sha256
-from recipes.evaluate import RANKING_NLI as RANKING, RANKING_NLI_NAME as RANKING_NAME
-from recipes.minilm import MINILM, minilm_folder
-from recipes.pretraining_text import LeakFilter, short_texts
-from recipes.results import append, data_sha256, read_rows, row
-from recipes.sentence_pairs import NLI_SETS, nli_examples, nli_triplets
+from recipes.evaluate import RANKING_NLI as RANKING
+from recipes.evaluate import RANKING_NLI_NAME as RANKING_NAME
+from recipes.shared.cards import weights_sha256
+from recipes.shared.minilm import MINILM, minilm_folder
+from recipes.shared.pretraining_text import LeakFilter, short_texts
+from recipes.shared.results import append, data_sha256, read_rows, row
+from recipes.shared.sentence_pairs import NLI_SETS, nli_examples, nli_triplets
 from recipes.siamese import ranking_loss, softmax_loss
 from recipes.task_mix import DEV, SICK, genres, tasks
 
@@ -51,11 +52,18 @@ COMMAND, FILE, SEEDS = "python recipes/training_recipes.py", "11.csv", (0, 1, 2)
 PAIRS, TRIPLETS = 1300, 4096
 STSB, NLI_DEV = "stsbenchmark/train", "snli/dev"
 WORK, NAMES = Path("build/training_recipes"), {RANKING: RANKING_NAME}
-STAGES = {"STSb alone": "course/bert-mini", "NLI by softmax, then STSb": "course/sbert-mini-nli", "NLI by ranking, then STSb": RANKING}
+STAGES = {
+    "STSb alone": "course/bert-mini",
+    "NLI by softmax, then STSb": "course/sbert-mini-nli",
+    "NLI by ranking, then STSb": RANKING,
+}
 RATES = {  # backbones, and the learning rate of each: word vectors need larger steps, a network that is trained already smaller ones
-    "random weights": 2e-4, "course/bert-mini": 2e-4, "course/glove-mini": 5e-3,
-    "random weights, 0.4 million tokens of pre-training": 2e-4, MINILM: 5e-5,
-}  # fmt: skip
+    "random weights": 2e-4,
+    "course/bert-mini": 2e-4,
+    "course/glove-mini": 5e-3,
+    "random weights, 0.4 million tokens of pre-training": 2e-4,
+    MINILM: 5e-5,
+}
 
 
 class Unit(NamedTuple):
@@ -79,7 +87,9 @@ def scored_pairs(genre: str = "") -> list[ScoredPair]:
     """STSb train, or one genre of it."""
     allowed = LeakFilter()
     rows = [values for _, values in read_tsv(find(STSB), "genre", "score", "sentence1", "sentence2")]
-    return [ScoredPair(a, b, float(score) / 5) for kind, score, a, b in rows if genre in kind and allowed(a) and allowed(b)]
+    return [
+        ScoredPair(a, b, float(score) / 5) for kind, score, a, b in rows if genre in kind and allowed(a) and allowed(b)
+    ]
 
 
 @cache
@@ -102,8 +112,15 @@ def language_model(tokens: int) -> Path:
         model = BertForMaskedLM(pretrained.config)
         if tokens:
             texts = random.Random(0).sample([text for text in short_texts() if allowed(text)], tokens // 8)
-            train(model, lambda batch: masked_language_loss(model, batch), sentence_blocks(tokenizer, texts, tokens), batch_size=BATCH,
-                  learning_rate=1e-3, warmup=0.05, show_progress_bar=False)  # fmt: skip
+            train(
+                model,
+                lambda batch: masked_language_loss(model, batch),
+                sentence_blocks(tokenizer, texts, tokens),
+                batch_size=BATCH,
+                learning_rate=1e-3,
+                warmup=0.05,
+                show_progress_bar=False,
+            )
         save(model, tokenizer, folder)
     return folder
 
@@ -119,10 +136,20 @@ def network(start: str | Path, head: nn.Module, seed: int = 0) -> nn.ModuleDict:
     return nn.ModuleDict({"encoder": encoder, "head": head})
 
 
-def on_scores(start: str | Path, pairs: list[ScoredPair], seed: int, epochs: int = 1, batch_size: int = 32) -> SentenceEncoder:
+def on_scores(
+    start: str | Path, pairs: list[ScoredPair], seed: int, epochs: int = 1, batch_size: int = 32
+) -> SentenceEncoder:
     model = network(start, CosineSimilarityLoss())
-    train(model, lambda batch: cosine_loss(model, batch), pairs, batch_size=batch_size, learning_rate=2e-4, epochs=epochs, seed=seed,
-          show_progress_bar=False)  # fmt: skip
+    train(
+        model,
+        lambda batch: cosine_loss(model, batch),
+        pairs,
+        batch_size=batch_size,
+        learning_rate=2e-4,
+        epochs=epochs,
+        seed=seed,
+        show_progress_bar=False,
+    )
     return model["encoder"]
 
 
@@ -138,9 +165,16 @@ def stages(names: list[str]) -> Iterator[Unit]:
     for name in names:
         start, pairs = STAGES[name], scored_pairs()
         unit = Unit("stages", NAMES.get(start, start), name, "", len(pairs), start, [STSB], None)
-        yield unit._replace(setting=f"{name}: before", n=0, trained_on=[], run=lambda start=start: measured(SentenceEncoder.load(start, device="cpu"), by))
+        yield unit._replace(
+            setting=f"{name}: before",
+            n=0,
+            trained_on=[],
+            run=lambda start=start: measured(SentenceEncoder.load(start, device="cpu"), by),
+        )
         for seed in SEEDS:
-            yield unit._replace(seed=seed, run=lambda start=start, seed=seed: measured(on_scores(start, pairs, seed, epochs=4), by))
+            yield unit._replace(
+                seed=seed, run=lambda start=start, seed=seed: measured(on_scores(start, pairs, seed, epochs=4), by)
+            )
 
 
 def domains() -> Iterator[Unit]:
@@ -150,14 +184,28 @@ def domains() -> Iterator[Unit]:
     for seed in SEEDS:
         for genre in ("captions", "news"):
             chosen = random.Random(seed).sample(scored_pairs(genre), PAIRS)
-            yield unit._replace(setting=genre, seed=seed, n=PAIRS, trained_on=[STSB], run=lambda seed=seed, chosen=chosen: measured(on_scores(RANKING, chosen, seed), by))
+            yield unit._replace(
+                setting=genre,
+                seed=seed,
+                n=PAIRS,
+                trained_on=[STSB],
+                run=lambda seed=seed, chosen=chosen: measured(on_scores(RANKING, chosen, seed), by),
+            )
 
 
 def backbones(names: list[str]) -> Iterator[Unit]:
     def run(name, start, rate, seed):
         model = network(start, MultipleNegativesRankingLoss())
         if seed != "":
-            train(model, lambda batch: ranking_loss(model, batch), triplets(), batch_size=32, learning_rate=rate, seed=seed, show_progress_bar=False)
+            train(
+                model,
+                lambda batch: ranking_loss(model, batch),
+                triplets(),
+                batch_size=32,
+                learning_rate=rate,
+                seed=seed,
+                show_progress_bar=False,
+            )
         found = measured(model["encoder"], tasks())
         if seed == "" and (resolve(start) / "config.json").exists() and name != MINILM:
             sentences = [text for _, (text,) in read_tsv(find("course/sentences"), "sentence")]
@@ -172,7 +220,9 @@ def backbones(names: list[str]) -> Iterator[Unit]:
             start = minilm_folder()
         for seed in ("", *SEEDS):
             n, setting = (0, "before") if seed == "" else (len(triplets()), f"learning rate {rate:g}")
-            yield Unit("backbones", name, setting, seed, n, start, NLI_SETS if n else [], partial(run, name, start, rate, seed))
+            yield Unit(
+                "backbones", name, setting, seed, n, start, NLI_SETS if n else [], partial(run, name, start, rate, seed)
+            )
 
 
 def multitask() -> Iterator[Unit]:
@@ -181,7 +231,10 @@ def multitask() -> Iterator[Unit]:
     def run(joint, seed):
         model, cosine = network(start, SoftmaxLoss(256)), CosineSimilarityLoss()
         model["head"].load_state_dict(read_weights(resolve(start) / "softmax_head"))
-        losses = [lambda batch: cosine_loss({"encoder": model["encoder"], "head": cosine}, batch), lambda batch: softmax_loss(model, batch)]
+        losses = [
+            lambda batch: cosine_loss({"encoder": model["encoder"], "head": cosine}, batch),
+            lambda batch: softmax_loss(model, batch),
+        ]
         examples = [random.Random(0).sample(scored_pairs(), PAIRS), labelled_pairs()]
         settings = dict(batch_size=32, learning_rate=1e-4, seed=seed, show_progress_bar=False)
         if joint:
@@ -189,24 +242,40 @@ def multitask() -> Iterator[Unit]:
         elif joint is False:
             train(model, losses[0], examples[0], **settings)
         nli = LabelAccuracyEvaluator(random.Random(0).sample(load_nli(NLI_DEV), 1000), model["head"])
-        return measured(model["encoder"], {(DEV, "spearman"): tasks()[DEV, "spearman"], (NLI_DEV, "accuracy"): lambda e: nli(e)["accuracy"]})
+        return measured(
+            model["encoder"],
+            {(DEV, "spearman"): tasks()[DEV, "spearman"], (NLI_DEV, "accuracy"): lambda e: nli(e)["accuracy"]},
+        )
 
     unit = Unit("tasks", start, "before", "", 0, start, [], partial(run, None, 0))
     yield unit
     for seed in SEEDS:
         yield unit._replace(setting="STSb", seed=seed, n=PAIRS, trained_on=[STSB], run=partial(run, False, seed))
-        yield unit._replace(setting="STSb and NLI in turn", seed=seed, n=2 * PAIRS, trained_on=[STSB, *NLI_SETS], run=partial(run, True, seed))
+        yield unit._replace(
+            setting="STSb and NLI in turn",
+            seed=seed,
+            n=2 * PAIRS,
+            trained_on=[STSB, *NLI_SETS],
+            run=partial(run, True, seed),
+        )
 
 
 def live() -> Iterator[Unit]:
     pairs, start = load_sts("course/sts"), "course/bert-mini"
     held_out = EmbeddingSimilarityEvaluator(pairs[228:])
     by = {("course/sts", "spearman"): lambda encoder: held_out(encoder)["spearman_cosine"]}
-    unit = Unit("live", start, "before", "", 0, start, [], lambda: measured(SentenceEncoder.load(start, device="cpu"), by))
+    unit = Unit(
+        "live", start, "before", "", 0, start, [], lambda: measured(SentenceEncoder.load(start, device="cpu"), by)
+    )
     yield unit
     for seed in SEEDS:
-        yield unit._replace(setting="cosine loss, four epochs", seed=seed, n=228, trained_on=["course/sts"],
-                            run=lambda seed=seed: measured(on_scores(start, pairs[:228], seed, 4, 16), by))  # fmt: skip
+        yield unit._replace(
+            setting="cosine loss, four epochs",
+            seed=seed,
+            n=228,
+            trained_on=["course/sts"],
+            run=lambda seed=seed: measured(on_scores(start, pairs[:228], seed, 4, 16), by),
+        )
 
 
 def units() -> Iterator[Unit]:
@@ -229,9 +298,23 @@ def run_all(done: set[tuple] = frozenset(), minutes: float = float("inf")) -> It
         since = time.process_time()
         found, sha = unit.run(), weights_sha256(resolve(unit.start))
         seconds = time.process_time() - since
-        yield [row(unit.experiment, unit.model, data, metric, value, COMMAND, seconds, n=unit.n, seed=unit.seed, setting=unit.setting,
-                   data_sha256=data_sha256(*unit.trained_on, data.split(":")[0]), model_sha256=sha)
-               for (data, metric), value in found.items()]  # fmt: skip
+        yield [
+            row(
+                unit.experiment,
+                unit.model,
+                data,
+                metric,
+                value,
+                COMMAND,
+                seconds,
+                n=unit.n,
+                seed=unit.seed,
+                setting=unit.setting,
+                data_sha256=data_sha256(*unit.trained_on, data.split(":")[0]),
+                model_sha256=sha,
+            )
+            for (data, metric), value in found.items()
+        ]
 
 
 def main():
@@ -242,7 +325,12 @@ def main():
     done = {(r["experiment"], r["model"], r["setting"], r["seed"]) for r in read_rows(FILE)}
     for rows in run_all(done, minutes):
         append(FILE, rows)
-        print(*(rows[0][key] for key in ("experiment", "model", "setting", "seed")), {r["data"]: r["value"] for r in rows}, rows[0]["seconds"], flush=True)
+        print(
+            *(rows[0][key] for key in ("experiment", "model", "setting", "seed")),
+            {r["data"]: r["value"] for r in rows},
+            rows[0]["seconds"],
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -13,16 +13,18 @@ corpus has changed since.
 
 from collections.abc import Iterator
 
-from course_lib.checkpoints import COURSE_HOME
-from course_lib.translation_scores import exact_match
+from course_lib.support.folders import COURSE_HOME
+from course_lib.translation.scores import exact_match
 from recipes.evaluate import write_csv
-from recipes.results import data_sha256, read_rows
+from recipes.shared.results import data_sha256, read_rows
 from recipes.translation import BUDGETS, Pairs, build, fit, load
 
 FILE = "03_data.csv"
 BUDGET = "live"
 STEPS = 512
-RUNS = [(kind, count, seed) for seed in range(3) for count in (512, 2048, 4096) for kind in ("gru-attention", "transformer")]
+RUNS = [
+    (kind, count, seed) for seed in range(3) for count in (512, 2048, 4096) for kind in ("gru-attention", "transformer")
+]
 
 
 def learn(kind: str, count: int, seed: int, pairs: Pairs) -> dict:
@@ -33,10 +35,20 @@ def learn(kind: str, count: int, seed: int, pairs: Pairs) -> dict:
     model = build(kind, budget, pairs.train, seed)
     history = fit(model, budget._replace(epochs=STEPS * budget.batch_size // count), pairs.train[:count], seed)
     right = exact_match(model, pairs.test)
-    row = dict(model=kind, data=budget.data, pairs=count, steps=history[-1]["step"], seed=seed, metric="exact_match",
-               value=f"{100 * sum(right) / len(right):.2f}", loss=f"{history[-1]['loss']:.4f}", seconds=history[-1]["seconds"],
-               parameters=sum(p.numel() for p in model.parameters()), command="python -m recipes.transformer_data",
-               data_sha256=data_sha256(budget.data))  # fmt: skip
+    row = dict(
+        model=kind,
+        data=budget.data,
+        pairs=count,
+        steps=history[-1]["step"],
+        seed=seed,
+        metric="exact_match",
+        value=f"{100 * sum(right) / len(right):.2f}",
+        loss=f"{history[-1]['loss']:.4f}",
+        seconds=history[-1]["seconds"],
+        parameters=sum(p.numel() for p in model.parameters()),
+        command="python -m recipes.transformer_data",
+        data_sha256=data_sha256(budget.data),
+    )
     return {name: str(value) for name, value in row.items()}
 
 

@@ -29,20 +29,33 @@ from zlib import crc32
 import torch
 from torch import nn
 
-from course_lib.checkpoints import COURSE_HOME
 from course_lib.data import load_translations, normalized
-from course_lib.decoding import translate
-from course_lib.seq2seq import RNNTranslator, TransformerTranslator, pair_length, translation_loss
+from course_lib.support.folders import COURSE_HOME
 from course_lib.training import train
-from course_lib.translation_scores import alignment_hits, attention_weights, entropy, exact_match, length_thirds, mean_by
-from course_lib.vocabulary import Vocabulary, words
+from course_lib.translation.decoding import translate
+from course_lib.translation.scores import (
+    alignment_hits,
+    attention_weights,
+    entropy,
+    exact_match,
+    length_thirds,
+    mean_by,
+)
+from course_lib.translation.translators import RNNTranslator, TransformerTranslator, pair_length, translation_loss
+from course_lib.translation.vocabulary import Vocabulary, words
 from recipes.evaluate import write_csv
-from recipes.results import data_sha256
+from recipes.shared.results import data_sha256
 
 WORK = COURSE_HOME / "build" / "translation"
 RESULTS = COURSE_HOME / "data" / "results"
 EXPERIMENT = "translation"
-FILES = {"gru": "01.csv", "lstm": "01.csv", "gru-attention": "02.csv", "lstm-attention": "02.csv", "transformer": "03.csv"}
+FILES = {
+    "gru": "01.csv",
+    "lstm": "01.csv",
+    "gru-attention": "02.csv",
+    "lstm-attention": "02.csv",
+    "transformer": "03.csv",
+}
 
 
 class Budget(NamedTuple):
@@ -68,7 +81,8 @@ BUDGETS = {
 }
 RUNS = {
     "live": [(model, seed) for seed in range(5) for model in ("gru-attention", "gru", "transformer")],
-    "long": [(model, seed) for seed in range(3) for model in ("gru-attention", "gru", "transformer")] + [("lstm", 0), ("lstm-attention", 0)],
+    "long": [(model, seed) for seed in range(3) for model in ("gru-attention", "gru", "transformer")]
+    + [("lstm", 0), ("lstm-attention", 0)],
     "tatoeba": [("gru-attention", 0), ("gru", 0), ("transformer", 0)],
 }
 
@@ -86,18 +100,30 @@ class Pairs(NamedTuple):
 def load(budget: Budget) -> Pairs:
     """The pairs of a budget. The course's corpus has its split; a corpus without one (Tatoeba) is split by source sentence:
     1% for development, 1% for the test, each source once, with all its translations."""
-    kept = [p for p in load_translations(budget.data) if max(len(words(p.english)), len(words(p.spanish)) - 5) <= budget.max_words]
+    kept = [
+        p
+        for p in load_translations(budget.data)
+        if max(len(words(p.english)), len(words(p.spanish)) - 5) <= budget.max_words
+    ]
     if kept[0].split:
         test = [p for p in kept if p.split == "test"]
-        return Pairs([(p.english, p.spanish) for p in kept if p.split == "train"], [(p.english, p.spanish) for p in test],
-                     [[p.spanish] for p in test], [p.alignment for p in test])  # fmt: skip
+        return Pairs(
+            [(p.english, p.spanish) for p in kept if p.split == "train"],
+            [(p.english, p.spanish) for p in test],
+            [[p.spanish] for p in test],
+            [p.alignment for p in test],
+        )
     part = {p.english: crc32(normalized(p.english).encode()) % 100 for p in kept}  # 0: test, 1: development
     references = defaultdict(list)
     for p in kept:
         if part[p.english] == 0:
             references[p.english].append(p.spanish)
-    return Pairs([(p.english, p.spanish) for p in kept if part[p.english] > 1], [(source, right[0]) for source, right in references.items()],
-                 list(references.values()), [()] * len(references))  # fmt: skip
+    return Pairs(
+        [(p.english, p.spanish) for p in kept if part[p.english] > 1],
+        [(source, right[0]) for source, right in references.items()],
+        list(references.values()),
+        [()] * len(references),
+    )
 
 
 def build(kind: str, budget: Budget, pairs: Sequence[tuple[str, str]], seed: int) -> nn.Module:
@@ -107,15 +133,30 @@ def build(kind: str, budget: Budget, pairs: Sequence[tuple[str, str]], seed: int
     if kind == "transformer":
         return TransformerTranslator(sources, targets, budget.d_model, 4, 2, 2 * budget.d_model, budget.dropout)
     cell, _, attention = kind.partition("-")
-    return RNNTranslator(sources, targets, budget.embedding_size, budget.hidden_size, bool(attention), cell, budget.dropout)
+    return RNNTranslator(
+        sources, targets, budget.embedding_size, budget.hidden_size, bool(attention), cell, budget.dropout
+    )
 
 
-def fit(model: nn.Module, budget: Budget, pairs: Sequence[tuple[str, str]], seed: int, checkpoint: Path | None = None) -> list[dict]:
+def fit(
+    model: nn.Module, budget: Budget, pairs: Sequence[tuple[str, str]], seed: int, checkpoint: Path | None = None
+) -> list[dict]:
     """Train as the budget says; returns the history."""
     rate = budget.transformer_learning_rate if isinstance(model, TransformerTranslator) else budget.learning_rate
-    return train(model, lambda batch: translation_loss(model, batch), pairs, batch_size=budget.batch_size, learning_rate=rate,
-                 epochs=budget.epochs, seed=seed, length=pair_length, autocast=False, checkpoint=checkpoint, checkpoint_every=200,
-                 show_progress_bar=False)  # fmt: skip
+    return train(
+        model,
+        lambda batch: translation_loss(model, batch),
+        pairs,
+        batch_size=budget.batch_size,
+        learning_rate=rate,
+        epochs=budget.epochs,
+        seed=seed,
+        length=pair_length,
+        autocast=False,
+        checkpoint=checkpoint,
+        checkpoint_every=200,
+        show_progress_bar=False,
+    )
 
 
 def length_bucket(source: str, width: int = 3) -> str:
@@ -142,7 +183,9 @@ def measure(model: nn.Module, pairs: Pairs) -> list[tuple[str, str, float]]:
         for by in groups:
             for group in sorted(set(by)):
                 chosen = [i for i, g in enumerate(by) if g == group]
-                rows.append(("bleu", group, bleu([written[i] for i in chosen], [pairs.references[i] for i in chosen])[0]))
+                rows.append(
+                    ("bleu", group, bleu([written[i] for i in chosen], [pairs.references[i] for i in chosen])[0])
+                )
     return rows
 
 
@@ -175,10 +218,23 @@ def run(name: str, kind: str, seed: int, work: Path = WORK) -> dict:
     start = time.perf_counter()
     measured = measure(model, pairs)
     speed = budget.epochs * sum(map(pair_length, pairs.train)) / history[-1]["seconds"]
-    measured += [("loss", "all", history[-1]["loss"]), ("tokens_per_second", "all", speed),
-                 ("parameters", "all", sum(p.numel() for p in model.parameters()))]  # fmt: skip
-    found = dict(budget=name, model=kind, seed=seed, data=budget.data, pairs=len(pairs.train), test=len(pairs.test), measured=measured,
-                 seconds=history[-1]["seconds"], test_seconds=round(time.perf_counter() - start, 1), **made_of)  # fmt: skip
+    measured += [
+        ("loss", "all", history[-1]["loss"]),
+        ("tokens_per_second", "all", speed),
+        ("parameters", "all", sum(p.numel() for p in model.parameters())),
+    ]
+    found = dict(
+        budget=name,
+        model=kind,
+        seed=seed,
+        data=budget.data,
+        pairs=len(pairs.train),
+        test=len(pairs.test),
+        measured=measured,
+        seconds=history[-1]["seconds"],
+        test_seconds=round(time.perf_counter() - start, 1),
+        **made_of,
+    )
     unfinished = result.with_suffix(".unfinished")
     unfinished.write_text(json.dumps(found, indent=1), encoding="utf-8")
     os.replace(unfinished, result)
@@ -187,11 +243,24 @@ def run(name: str, kind: str, seed: int, work: Path = WORK) -> dict:
 
 def rows_of(found: dict) -> list[dict]:
     """The lines of a result in the tables."""
-    shared = dict(experiment=EXPERIMENT, model=found["model"], data=found["data"], budget=found["budget"], seed=found["seed"])
+    shared = dict(
+        experiment=EXPERIMENT, model=found["model"], data=found["data"], budget=found["budget"], seed=found["seed"]
+    )
     command = f"python -m recipes.translation run {found['budget']} {found['model']} {found['seed']}"
     signature = {"bleu": bleu(["a", "b"], [["a"], ["b", "c"]])[1]} if found["budget"] == "tatoeba" else {}
-    return [dict(**shared, metric=metric, length=length, value=f"{value:.6g}", command=command, seconds=found["seconds"],
-                 data_sha256=found["data_sha256"], signature=signature.get(metric, "")) for metric, length, value in found["measured"]]  # fmt: skip
+    return [
+        dict(
+            **shared,
+            metric=metric,
+            length=length,
+            value=f"{value:.6g}",
+            command=command,
+            seconds=found["seconds"],
+            data_sha256=found["data_sha256"],
+            signature=signature.get(metric, ""),
+        )
+        for metric, length, value in found["measured"]
+    ]
 
 
 def tables(work: Path = WORK):
@@ -225,7 +294,14 @@ def main():
         return tables()
     for kind, seed in [(arguments.model, arguments.seed)] if arguments.model else RUNS[arguments.budget]:
         found = run(arguments.budget, kind, seed)
-        print(found["budget"], kind, seed, f"{found['seconds']:.0f} s", [(m, n, round(v, 2)) for m, n, v in found["measured"]], flush=True)
+        print(
+            found["budget"],
+            kind,
+            seed,
+            f"{found['seconds']:.0f} s",
+            [(m, n, round(v, 2)) for m, n, v in found["measured"]],
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

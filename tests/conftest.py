@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
-from minilm import minilm, minilm_folder  # noqa: F401  (fixtures)
+from minilm import minilm, minilm_folder  # noqa: F401
 
 NO_NETWORK = Path(__file__).parent / "no_network"
 

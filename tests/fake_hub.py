@@ -1,8 +1,8 @@
 """A Hugging Face hub on 127.0.0.1: the few requests that huggingface_hub makes to download a model.
 
-    with FakeHub({"owner/name": {"config.json": b"{}"}}) as hub:
-        ...  # a process with the environment hub.environment(folder)
-    hub.asked  # what it was asked for: ("GET", "config.json", "bytes=10-")
+with FakeHub({"owner/name": {"config.json": b"{}"}}) as hub:
+    ...  # a process with the environment hub.environment(folder)
+hub.asked  # what it was asked for: ("GET", "config.json", "bytes=10-")
 """
 
 import hashlib
@@ -24,9 +24,20 @@ class FakeHub:
     dies_after: when a connection broke and these files were asked for, the hub is down: it answers 503.
     """
 
-    def __init__(self, models: dict[str, dict[str, bytes] | int], gated: tuple[str, ...] = (), cut: dict[str, int] | None = None,
-                 dies_after: tuple[str, ...] = ()):  # fmt: skip
-        self.models, self.gated, self.cut, self.dies_after, self.dead = models, gated, dict(cut or {}), dies_after, False
+    def __init__(
+        self,
+        models: dict[str, dict[str, bytes] | int],
+        gated: tuple[str, ...] = (),
+        cut: dict[str, int] | None = None,
+        dies_after: tuple[str, ...] = (),
+    ):
+        self.models, self.gated, self.cut, self.dies_after, self.dead = (
+            models,
+            gated,
+            dict(cut or {}),
+            dies_after,
+            False,
+        )
         self.asked: list[tuple[str, str, str | None]] = []
 
     def __enter__(self):
@@ -45,7 +56,12 @@ class FakeHub:
     def environment(self, home) -> dict[str, str]:
         """The environment of a process that takes this for the hub and keeps its cache in `home`."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "COURSE_MODELS"))}
-        return kept | {"HF_ENDPOINT": self.url, "HF_HOME": str(home), "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+        return kept | {
+            "HF_ENDPOINT": self.url,
+            "HF_HOME": str(home),
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+        }
 
     def files_asked(self, method: str = "GET") -> list[str]:
         return sorted(path for asked, path, _ in self.asked if asked == method)
@@ -69,7 +85,11 @@ class Handler(BaseHTTPRequestHandler):
         if self.hub.dead:
             found = 503
         if isinstance(found, int):
-            self.answer(b'{"error": "no"}', found, {404: {"X-Error-Code": "RepoNotFound"}, 403: {"X-Error-Code": "GatedRepo"}}.get(found, {}))
+            self.answer(
+                b'{"error": "no"}',
+                found,
+                {404: {"X-Error-Code": "RepoNotFound"}, 403: {"X-Error-Code": "GatedRepo"}}.get(found, {}),
+            )
         elif api and (api[2] or "").startswith("/tree"):
             self.answer(json.dumps([entry(path, content) for path, content in found.items()]).encode())
         elif api:
@@ -104,5 +124,15 @@ class Handler(BaseHTTPRequestHandler):
 def entry(path: str, content: bytes) -> dict:
     """A file as the hub lists it: large ones (.safetensors, .bin) by their sha256, as git-lfs keeps them."""
     sha = hashlib.sha256(content).hexdigest()
-    lfs = {"lfs": {"oid": sha, "size": len(content), "pointerSize": 134}} if path.endswith((".safetensors", ".bin")) else {}
-    return {"type": "file", "path": path, "size": len(content), "oid": sha if lfs else hashlib.sha1(content).hexdigest(), **lfs}
+    lfs = (
+        {"lfs": {"oid": sha, "size": len(content), "pointerSize": 134}}
+        if path.endswith((".safetensors", ".bin"))
+        else {}
+    )
+    return {
+        "type": "file",
+        "path": path,
+        "size": len(content),
+        "oid": sha if lfs else hashlib.sha1(content).hexdigest(),
+        **lfs,
+    }

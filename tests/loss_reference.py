@@ -1,4 +1,5 @@
 """What tests of losses share: given embeddings for sentence-transformers' losses, and the comparison with ours."""
+
 import torch
 from torch import nn
 

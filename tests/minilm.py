@@ -33,7 +33,9 @@ def tiny_bert_folder(folder: Path, minilm_folder: Path, **changes) -> Path:
     import transformers
 
     torch.manual_seed(0)
-    config = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64, initializer_range=0.3)
+    config = dict(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64, initializer_range=0.3
+    )
     transformers.BertModel(transformers.BertConfig(**config | changes)).save_pretrained(folder)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(minilm_folder / name, folder)

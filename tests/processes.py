@@ -6,8 +6,9 @@ import traceback
 
 import pytest
 
-
-trains_in_forks = pytest.mark.skipif("COURSE_FORKS" not in os.environ, reason="test_forks.py runs these in a process of their own")
+trains_in_forks = pytest.mark.skipif(
+    "COURSE_FORKS" not in os.environ, reason="test_forks.py runs these in a process of their own"
+)
 
 
 def start(function, *arguments) -> int:

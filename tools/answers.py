@@ -77,7 +77,10 @@ def encode(value):
     if isinstance(value, str):
         return ["text", value[:1_000_000]]
     if isinstance(value, (bool, int, float)):
-        return ["number", bool(value) if isinstance(value, bool) else float(value) if isinstance(value, float) else int(value)]
+        return [
+            "number",
+            bool(value) if isinstance(value, bool) else float(value) if isinstance(value, float) else int(value),
+        ]
     for kind in (list, tuple, set, frozenset):
         if isinstance(value, kind):
             return [kind.__name__, [encode(element) for element in value]]
@@ -100,7 +103,7 @@ def decode(pair):
         known = getattr(builtins, name, None)
         if not (isinstance(known, type) and issubclass(known, Exception)):
             known = type(name, (Exception,), {})
-        error = known.__new__(known)       # some want other arguments than a message
+        error = known.__new__(known)  # some want other arguments than a message
         error.args = (message,)
         return error
     if kind == "nothing":
@@ -114,4 +117,6 @@ def decode(pair):
         return {decode(key): decode(element) for key, element in content}
     if kind == "object":
         return type(content, (), {})()
-    return {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}[kind](decode(element) for element in content)
+    return {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}[kind](
+        decode(element) for element in content
+    )

@@ -113,7 +113,9 @@ def table_headers(match):
     head, end, rows = table.partition("</thead>")
     if end and not re.search(r"<th\b[^>]*>\s*[^<\s]", head):
         opening = re.match(r"<table[^>]*>", head)[0]
-        return opening + re.sub(r"(<tr[^>]*>\s*)<td([^>]*)>(.*?)</td>", r'\1<th scope="row"\2>\3</th>', rows, flags=re.S)
+        return opening + re.sub(
+            r"(<tr[^>]*>\s*)<td([^>]*)>(.*?)</td>", r'\1<th scope="row"\2>\3</th>', rows, flags=re.S
+        )
     return re.sub(r"<th(?=[ >])(?![^>]*scope)", '<th scope="col"', head) + end + rows
 
 
@@ -128,9 +130,16 @@ def glossary_page(root):
     file = root / "docs" / "glossary.md"
     if file.exists():
         page = root / "build" / "glossary.html"
-        to_html(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(file.read_text(encoding="utf-8"))]), "glossary", page)
+        to_html(
+            nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(file.read_text(encoding="utf-8"))]),
+            "glossary",
+            page,
+        )
         text = page.read_text(encoding="utf-8")
-        page.write_text(re.sub(r'<h2 id="[^"]*">([^<]*)', lambda m: f'<h2 id="{anchor(html.unescape(m[1]))}">{m[1]}', text), encoding="utf-8")
+        page.write_text(
+            re.sub(r'<h2 id="[^"]*">([^<]*)', lambda m: f'<h2 id="{anchor(html.unescape(m[1]))}">{m[1]}', text),
+            encoding="utf-8",
+        )
     return file.exists()
 
 
@@ -150,15 +159,17 @@ def index(names, root=ROOT):
         time = "" if seconds is None else f"{seconds:.1f}"
         link = f'<a href="{name}.html">{name}</a>' if source else name
         result = state + "".join(f"<br><code>{html.escape(line)}</code>" for line in detail.splitlines())
-        rows.append(f"<tr><td>{link}</td><td>{html.escape(title_of(nbformat.read(file, as_version=4)) or name)}</td><td>{time}</td>"
-                    f'<td class="{state.split()[0].lower()}">{result}</td></tr>')
+        rows.append(
+            f"<tr><td>{link}</td><td>{html.escape(title_of(nbformat.read(file, as_version=4)) or name)}</td><td>{time}</td>"
+            f'<td class="{state.split()[0].lower()}">{result}</td></tr>'
+        )
         if name in names:
             print(f"{state:8}{name}" + (f"  {time} s" if time else ""), *detail.splitlines(), sep="\n        ")
             failed += [name] if state != "pass" else []
     glossary = '<p><a href="glossary.html">Glossary</a></p>' if glossary_page(root) else ""
     page = build / "index.html"
     page.write_text(PAGE.format(rows="\n".join(rows), glossary=glossary), encoding="utf-8")
-    page = page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page      # which may be on another drive
+    page = page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page  # which may be on another drive
     print(f"{len(names) - len(failed)} of {len(names)} passed: {page}")
     return 1 if failed else 0
 
@@ -189,8 +200,17 @@ def run(names, flags, root=ROOT):
         built.unlink(missing_ok=True)
         partial.unlink(missing_ok=True)
         print(f"run   {name}", flush=True)
-        command = [sys.executable, "-m", "papermill", "--no-progress-bar", "--log-level", "ERROR",
-                   *flags, str(available(root)[name]), str(partial)]
+        command = [
+            sys.executable,
+            "-m",
+            "papermill",
+            "--no-progress-bar",
+            "--log-level",
+            "ERROR",
+            *flags,
+            str(available(root)[name]),
+            str(partial),
+        ]
         with open(partial.with_suffix(".log"), "w", encoding="utf-8") as log:
             done = subprocess.run(command, stderr=log).returncode == 0
         if done:
@@ -207,7 +227,7 @@ if __name__ == "__main__":
     commands.add_parser("index").add_argument("names", nargs="*")
     # What follows -- belongs to papermill: argparse must not look at it.
     end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
-    arguments, flags = parser.parse_args(sys.argv[1:end]), sys.argv[end + 1:]
+    arguments, flags = parser.parse_args(sys.argv[1:end]), sys.argv[end + 1 :]
     if arguments.command == "index":
         sys.exit(index(arguments.names))
     elif arguments.command == "run":

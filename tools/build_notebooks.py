@@ -49,14 +49,20 @@ def convert(script):
         cell["metadata"] = {k: cell.metadata[k] for k in KEPT_CELL_METADATA if k in cell.metadata}
     markdown = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
     for cell, source in zip(markdown, glossary.linked([cell.source for cell in markdown], glossary.read())):
-        cell["source"] = source       # the id above is that of the cell without these links
+        cell["source"] = source  # the id above is that of the cell without these links
     return nbformat.from_dict(
-        {"cells": notebook.cells, "metadata": NOTEBOOK_METADATA, "nbformat": 4, "nbformat_minor": 5})
+        {"cells": notebook.cells, "metadata": NOTEBOOK_METADATA, "nbformat": 4, "nbformat_minor": 5}
+    )
 
 
 def execute(notebook, folder, timeout=600):
-    NotebookClient(notebook, timeout=timeout, kernel_name="python3", record_timing=False,
-                   resources={"metadata": {"path": str(folder)}}).execute()
+    NotebookClient(
+        notebook,
+        timeout=timeout,
+        kernel_name="python3",
+        record_timing=False,
+        resources={"metadata": {"path": str(folder)}},
+    ).execute()
 
 
 def clean(notebook):
@@ -88,7 +94,9 @@ def shrink(png):
     """A base64 PNG with at most 256 colours, a third of the size: figures have few, and a repository keeps each version.
 
     Chosen so that no colour is far off, be it of few pixels (maximum coverage), then moved to where most pixels are (k-means)."""
-    image = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1)
+    image = (
+        Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1)
+    )
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
     return base64.b64encode(file.getvalue()).decode()

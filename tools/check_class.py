@@ -30,10 +30,13 @@ from learner_kernel import Died, Kernel, bound, checks, needed, parsed
 from repository import ROOT
 
 sys.path.insert(0, str(ROOT))
-from course_lib.exercises import load  # noqa: E402
+from course_lib.exercises import load
 
-SUSPICIOUS = re.compile(r"notebooks.{1,3}solutions|\.solution\b|exercises\s*\.\s*(find|load|judge|outcomes|check)\s*="
-                        r"|exercises\.(find|load|judge|outcomes)\b|course_lib\.exercises import (?!check\s*(#.*)?$)", re.M)
+SUSPICIOUS = re.compile(
+    r"notebooks.{1,3}solutions|\.solution\b|exercises\s*\.\s*(find|load|judge|outcomes|check)\s*="
+    r"|exercises\.(find|load|judge|outcomes)\b|course_lib\.exercises import (?!check\s*(#.*)?$)",
+    re.M,
+)
 LARGEST = 50_000_000  # bytes of a notebook
 
 
@@ -49,7 +52,11 @@ def submissions(folder):
     for path in sorted(folder.rglob("*.ipynb")):
         parts = path.relative_to(folder).parts
         hidden = any(part.startswith((".", "__MACOSX")) for part in parts)
-        if not hidden and path.is_file() and not any(p.is_symlink() for p in (path, *path.parents) if folder in p.parents):
+        if (
+            not hidden
+            and path.is_file()
+            and not any(p.is_symlink() for p in (path, *path.parents) if folder in p.parents)
+        ):
             learner = parts[0] if len(parts) > 1 else path.stem
             found.append((unicodedata.normalize("NFC", learner), path))
     return sorted(found)
@@ -77,7 +84,11 @@ def examine(sources, names, file, exercises, seconds):
     """{exercise: (result, detail, seconds)} of one notebook's code cells."""
     trees = [parsed(source) for source in sources]
     where = {name: (index, expression) for index, tree in enumerate(trees) for name, expression in checks(tree).items()}
-    found = {name: ("missing", f'the notebook does not call check("{name}", ...)', 0.0) for name in names if name not in where}
+    found = {
+        name: ("missing", f'the notebook does not call check("{name}", ...)', 0.0)
+        for name in names
+        if name not in where
+    }
     todo = sorted((name for name in names if name in where), key=lambda name: where[name][0])
     with tempfile.TemporaryDirectory(prefix="course-answers-") as folder:
         while todo:
@@ -87,11 +98,13 @@ def examine(sources, names, file, exercises, seconds):
                     name, start = todo.pop(0), time.monotonic()
                     kernel.limit(seconds)
                     try:
-                        result, detail = one(kernel, sources, trees, where[name], name, done, file, exercises[name], Path(folder))
+                        result, detail = one(
+                            kernel, sources, trees, where[name], name, done, file, exercises[name], Path(folder)
+                        )
                     except (TimeoutError, Died) as error:
                         state = "timed out" if isinstance(error, TimeoutError) else "crashed"
                         found[name] = (state, str(error), time.monotonic() - start)
-                        break       # the rest in a new kernel
+                        break  # the rest in a new kernel
                     found[name] = (result, detail, time.monotonic() - start)
     return {name: found[name] for name in names}
 
@@ -136,7 +149,11 @@ def overrides(tree):
 def key_of(file, solution, seconds):
     """Changes when the notebook, its exercises, the checker or the time limit do."""
     parts = [f"{seconds:g}".encode(), file.read_bytes()]
-    for path in (solution, ROOT / "course_lib" / "exercises.py", *map(Path, (__file__, answers.__file__, learner_kernel.__file__))):
+    for path in (
+        solution,
+        ROOT / "course_lib" / "exercises.py",
+        *map(Path, (__file__, answers.__file__, learner_kernel.__file__)),
+    ):
         parts.append(path.read_bytes() if path else b"")
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:16]
 
@@ -158,9 +175,15 @@ def check_class(folder, out, seconds):
     for row in read_table(out):
         before.setdefault((row["file"], row["key"]), []).append(row)
     todo = []
-    for (learner, number), (file, sources, problem) in sorted(newest.items(), key=lambda item: (item[0][0], item[0][1] or "")):
+    for (learner, number), (file, sources, problem) in sorted(
+        newest.items(), key=lambda item: (item[0][0], item[0][1] or "")
+    ):
         solution, exercises = known.get(number, (None, {}))
-        start = {"learner": plain(learner), "file": plain(file.relative_to(folder).as_posix()), "key": key_of(file, solution, seconds)}
+        start = {
+            "learner": plain(learner),
+            "file": plain(file.relative_to(folder).as_posix()),
+            "key": key_of(file, solution, seconds),
+        }
         if (start["file"], start["key"]) in before:
             rows[file] = before[start["file"], start["key"]]
         else:
@@ -169,13 +192,19 @@ def check_class(folder, out, seconds):
     for position, (file, start, sources, problem, solution, exercises) in enumerate(todo, 1):
         if problem or not exercises:
             state = ("unreadable", problem, 0.0) if problem else ("missing", "no exercise of the course is in it", 0.0)
-            found = dict.fromkeys(exercises or [""], state)        # "": we cannot tell which notebook it is
+            found = dict.fromkeys(exercises or [""], state)  # "": we cannot tell which notebook it is
         else:
             found = examine(sources, list(exercises), solution, exercises, seconds)
-        rows[file] = [{**start, "exercise": name, "result": state, "detail": plain(detail), "seconds": f"{taken:.1f}"}
-                      for name, (state, detail, taken) in found.items()]
+        rows[file] = [
+            {**start, "exercise": name, "result": state, "detail": plain(detail), "seconds": f"{taken:.1f}"}
+            for name, (state, detail, taken) in found.items()
+        ]
         write_tables(out, rows)
-        print(f"{position:>4} of {len(todo)}  {start['file']}: " + ", ".join(f"{name} {state}" for name, (state, _, _) in found.items()), flush=True)
+        print(
+            f"{position:>4} of {len(todo)}  {start['file']}: "
+            + ", ".join(f"{name} {state}" for name, (state, _, _) in found.items()),
+            flush=True,
+        )
     return write_tables(out, rows) if newest else []
 
 

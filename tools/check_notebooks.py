@@ -1,7 +1,7 @@
 """What the tests check in every notebook's file, without running it: `problems(file)` lists what is wrong.
 
-    python tools/check_notebooks.py                    every notebook
-    python tools/check_notebooks.py 05_mean_pooling
+python tools/check_notebooks.py                    every notebook
+python tools/check_notebooks.py 05_mean_pooling
 """
 
 import ast
@@ -32,8 +32,12 @@ def code_cells(notebook):
 
 def images(cell):
     """(mime type, metadata) of each image a cell shows."""
-    return [(mime, output.get("metadata", {}).get(mime, {}))
-            for output in cell.get("outputs", []) for mime in output.get("data", {}) if mime.startswith("image/")]
+    return [
+        (mime, output.get("metadata", {}).get(mime, {}))
+        for output in cell.get("outputs", [])
+        for mime in output.get("data", {})
+        if mime.startswith("image/")
+    ]
 
 
 def has_assert(cell):
@@ -60,15 +64,25 @@ def words(notebook):
 
 def parameters(notebook):
     """Names assigned in the cells tagged `parameters`."""
-    return [target.id for cell in code_cells(notebook) if "parameters" in tags(cell)
-            for node in ast.parse(cell.source).body if isinstance(node, ast.Assign)
-            for target in node.targets if isinstance(target, ast.Name)]
+    return [
+        target.id
+        for cell in code_cells(notebook)
+        if "parameters" in tags(cell)
+        for node in ast.parse(cell.source).body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    ]
 
 
 def exercises(notebook):
     """Names of the exercises a notebook checks: the first argument of each call of `check`."""
-    calls = [node for cell in code_cells(notebook) for node in ast.walk(ast.parse(cell.source))
-             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "check" and node.args]
+    calls = [
+        node
+        for cell in code_cells(notebook)
+        for node in ast.walk(ast.parse(cell.source))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "check" and node.args
+    ]
     return [ast.literal_eval(call.args[0]) for call in calls]
 
 
@@ -80,8 +94,12 @@ def problems(file, name=None):
     broken = [cell for cell in code if not parses(cell.source)]
     if broken:
         return [f"a code cell is not plain Python: {cell.source.splitlines()[0]!r}" for cell in broken]
-    return [*text_problems(notebook, name or file.stem), *code_problems(notebook, code),
-            *output_problems(notebook, code), *storage_problems(notebook, file)]
+    return [
+        *text_problems(notebook, name or file.stem),
+        *code_problems(notebook, code),
+        *output_problems(notebook, code),
+        *storage_problems(notebook, file),
+    ]
 
 
 def parses(source):
@@ -118,8 +136,13 @@ def code_problems(notebook, code):
     for node in (node for cell in cells for node in ast.parse(cell.source).body):
         if not (isinstance(node, ast.Assign) and is_literal(node.value)):
             yield f"the parameters cell holds more than assignments of literals: {ast.unparse(node)!r}"
-    used = {node.id for cell in code if "parameters" not in tags(cell) for node in ast.walk(ast.parse(cell.source))
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    used = {
+        node.id
+        for cell in code
+        if "parameters" not in tags(cell)
+        for node in ast.walk(ast.parse(cell.source))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
     for parameter in parameters(notebook):
         if parameter not in used:
             yield f"parameter {parameter!r} is never used"
@@ -136,7 +159,7 @@ def output_problems(notebook, code):
                 yield f"{where(cell)} writes to stderr: {output.text.splitlines()[0]!r}"
             if any("widget" in mime for mime in output.get("data", {})):
                 yield f"{where(cell)} holds a widget"
-        for mime, metadata in images(cell):
+        for _, metadata in images(cell):
             if len(metadata.get("alt", "").strip()) < ALT:
                 yield f"{where(cell)} shows an image without an alt text of {ALT} characters"
         text = output_text(cell)

@@ -43,7 +43,10 @@ def write_tables(out, rows):
     writer.writeheader()
     writer.writerows(rows)
     out.mkdir(parents=True, exist_ok=True)
-    for name, content in (("results.csv", "\ufeff" + text.getvalue()), ("results.html", page(rows))):     # Excel wants the mark
+    for name, content in (
+        ("results.csv", "\ufeff" + text.getvalue()),
+        ("results.html", page(rows)),
+    ):  # Excel wants the mark
         (out / f".{name}.partial").write_text(content, encoding="utf-8", newline="")
         os.replace(out / f".{name}.partial", out / name)
     return rows
@@ -61,7 +64,9 @@ def page(rows):
         body.append(f'<tr><th scope="row">{html.escape(learner)}</th>{cells}<td>{states.count("right")}</td></tr>')
     for row in rows:
         if row["result"] != "right":
-            cells = "".join(f"<td>{html.escape(row[column])}</td>" for column in ("exercise", "result", "detail", "seconds", "file"))
+            cells = "".join(
+                f"<td>{html.escape(row[column])}</td>" for column in ("exercise", "result", "detail", "seconds", "file")
+            )
             details.append(f'<tr><th scope="row">{html.escape(row["learner"])}</th>{cells}</tr>')
     legend = "".join(f"<dt>{sign} {state}</dt><dd>{meaning}</dd>" for state, (sign, meaning) in STATES.items())
     return PAGE.format(head=head, body="\n".join(body), details="\n".join(details), legend=legend)

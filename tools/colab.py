@@ -35,11 +35,34 @@ from repository import BRANCH, NOT_IN_COLAB, REPOSITORY, ROOT
 
 COLAB_PYTHON = "3.13"
 COLAB = {  # what Colab ships, August 2026
-    "torch": "2.11", "transformers": "5.15", "sentence-transformers": "5.7", "numpy": "2.1", "scikit-learn": "1.6",
-    "matplotlib": "3.10", "ipython": "7.34", "ipykernel": "6.17",
+    "torch": "2.11",
+    "transformers": "5.15",
+    "sentence-transformers": "5.7",
+    "numpy": "2.1",
+    "scikit-learn": "1.6",
+    "matplotlib": "3.10",
+    "ipython": "7.34",
+    "ipykernel": "6.17",
 }
-ALSO_IN_COLAB = {"accelerate", "datasets", "huggingface_hub", "pandas", "pillow", "safetensors", "scipy", "seaborn", "tokenizers", "tqdm"}
-PACKAGES = [TORCH, "accelerate", "datasets", "seaborn==0.13.*", *(f"{name}=={version}.*" for name, version in COLAB.items() if name != "torch")]
+ALSO_IN_COLAB = {
+    "accelerate",
+    "datasets",
+    "huggingface_hub",
+    "pandas",
+    "pillow",
+    "safetensors",
+    "scipy",
+    "seaborn",
+    "tokenizers",
+    "tqdm",
+}
+PACKAGES = [
+    TORCH,
+    "accelerate",
+    "datasets",
+    "seaborn==0.13.*",
+    *(f"{name}=={version}.*" for name, version in COLAB.items() if name != "torch"),
+]
 
 KERNEL = "import google.colab\nfrom ipykernel.kernelapp import launch_new_instance\n\nlaunch_new_instance()\n"
 BEFORE = """
@@ -61,8 +84,11 @@ def publish(folder: Path) -> dict[str, str]:
     subprocess.run([*git, "add", "--all"], cwd=ROOT, check=True)
     subprocess.run([*git, "commit", "--quiet", "--message=As it lies here"], cwd=ROOT, check=True)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("COURSE_")}
-    return kept | {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.{folder.as_uri()}.insteadOf",
-                   "GIT_CONFIG_VALUE_0": f"https://github.com/{REPOSITORY}"}
+    return kept | {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{folder.as_uri()}.insteadOf",
+        "GIT_CONFIG_VALUE_0": f"https://github.com/{REPOSITORY}",
+    }
 
 
 def in_folder(source: str, content: Path) -> str:
@@ -78,10 +104,16 @@ def kernel(python: Path, folder: Path) -> AsyncKernelManager:
     (folder / "google" / "colab" / "__init__.py").touch()
     (folder / "start.py").write_text(KERNEL, encoding="utf-8")
     (folder / "kernels" / "colab").mkdir(parents=True)
-    spec = {"argv": [str(python), str(folder / "start.py"), "-f", "{connection_file}"], "display_name": "Colab", "language": "python",
-            "env": {"IPYTHONDIR": str(folder / "ipython"), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}}  # fmt: skip
+    spec = {
+        "argv": [str(python), str(folder / "start.py"), "-f", "{connection_file}"],
+        "display_name": "Colab",
+        "language": "python",
+        "env": {"IPYTHONDIR": str(folder / "ipython"), "PYDEVD_DISABLE_FILE_VALIDATION": "1"},
+    }
     (folder / "kernels" / "colab" / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
-    return AsyncKernelManager(kernel_name="colab", kernel_spec_manager=KernelSpecManager(kernel_dirs=[str(folder / "kernels")]))
+    return AsyncKernelManager(
+        kernel_name="colab", kernel_spec_manager=KernelSpecManager(kernel_dirs=[str(folder / "kernels")])
+    )
 
 
 def run(file: Path, python: Path, folder: Path, variables: dict[str, str]) -> tuple[nbformat.NotebookNode, list[str]]:
@@ -94,8 +126,13 @@ def run(file: Path, python: Path, folder: Path, variables: dict[str, str]) -> tu
     at = next(i for i, cell in enumerate(notebook.cells) if "setup" in tags(cell))
     setup = notebook.cells[at].source = in_folder(notebook.cells[at].source, content)
     extra = [nbformat.v4.new_code_cell(source) for source in (BEFORE, setup, AFTER)]
-    cells, notebook.cells = notebook.cells, [*notebook.cells[:at], extra[0], notebook.cells[at], *extra[1:], *notebook.cells[at + 1 :]]
-    client = NotebookClient(notebook, timeout=600, km=kernel(python, folder), resources={"metadata": {"path": str(content)}})
+    cells, notebook.cells = (
+        notebook.cells,
+        [*notebook.cells[:at], extra[0], notebook.cells[at], *extra[1:], *notebook.cells[at + 1 :]],
+    )
+    client = NotebookClient(
+        notebook, timeout=600, km=kernel(python, folder), resources={"metadata": {"path": str(content)}}
+    )
     try:
         client.execute(env=variables, cleanup_kc=True)
     except CellExecutionError as error:
@@ -103,16 +140,23 @@ def run(file: Path, python: Path, folder: Path, variables: dict[str, str]) -> tu
     finally:
         notebook.cells = cells
     printed = [output_text(cell) for cell in code_cells(clean(copy.deepcopy(notebook)))]
-    return notebook, [f"In [{number}] prints otherwise than stored: {cell.source.splitlines()[0]}"
-                      for number, (cell, new, old) in enumerate(zip(code_cells(notebook), printed, stored), 1)
-                      if "nbval-check-output" in tags(cell) and new != old]
+    return notebook, [
+        f"In [{number}] prints otherwise than stored: {cell.source.splitlines()[0]}"
+        for number, (cell, new, old) in enumerate(zip(code_cells(notebook), printed, stored), 1)
+        if "nbval-check-output" in tags(cell) and new != old
+    ]
 
 
 def seconds(cells) -> float:
     """Seconds in which the kernel was busy with these cells."""
     times = [cell.metadata["execution"] for cell in cells if "execution" in cell.metadata]
-    return sum((datetime.fromisoformat(t["iopub.status.idle"]) - datetime.fromisoformat(t["iopub.status.busy"])).total_seconds()
-               for t in times if "iopub.status.idle" in t)
+    return sum(
+        (
+            datetime.fromisoformat(t["iopub.status.idle"]) - datetime.fromisoformat(t["iopub.status.busy"])
+        ).total_seconds()
+        for t in times
+        if "iopub.status.idle" in t
+    )
 
 
 def freeze(python: Path) -> str:
@@ -125,7 +169,9 @@ def main() -> int:
     names = choose(parser.parse_args().names, ROOT)
     work = ROOT / "build" / "colab"
     python = environment(work / "venv", PACKAGES)
-    subprocess.run([python, "-m", "pip", "uninstall", "--quiet", "--yes", *NOT_IN_COLAB], check=True)  # what an earlier rehearsal installed
+    subprocess.run(
+        [python, "-m", "pip", "uninstall", "--quiet", "--yes", *NOT_IN_COLAB], check=True
+    )  # what an earlier rehearsal installed
     before = freeze(python)
     versions = dict(line.split("==") for line in before.splitlines() if "==" in line)
     print("here:  python", platform.python_version(), *(f"{name} {versions[name]}" for name in COLAB))
@@ -138,8 +184,12 @@ def main() -> int:
         notebook, wrong = run(available(ROOT)[name], python, work / name, variables)
         nbformat.write(notebook, work / f"{name}.ipynb")
         setup = [cell for cell in notebook.cells if "setup" in tags(cell)]
-        print(f"{'FAIL' if wrong else 'pass'}    {name}  {seconds(code_cells(notebook)):.1f} s, set-up {seconds(setup):.1f} s",
-              *wrong, sep="\n        ", flush=True)
+        print(
+            f"{'FAIL' if wrong else 'pass'}    {name}  {seconds(code_cells(notebook)):.1f} s, set-up {seconds(setup):.1f} s",
+            *wrong,
+            sep="\n        ",
+            flush=True,
+        )
         failed += [name] if wrong else []
         shutil.rmtree(work / name, ignore_errors=True)
     added = tuple(f"{name}==" for name in NOT_IN_COLAB)

@@ -25,7 +25,15 @@ VERSIONS = {  # sentence-transformers, and a transformers of its time
     "6.2": ["sentence-transformers==6.2.*", "transformers>=5,<6"],
 }
 TOLERANCE = 1e-5  # of the largest component
-TEXTS = ["A cat sits on the mat.", "", "Where is the laptop?", "naïve café 🙂", "word " * 600, "NOT in capitals, no. 42!", "مرحبا"]
+TEXTS = [
+    "A cat sits on the mat.",
+    "",
+    "Where is the laptop?",
+    "naïve café 🙂",
+    "word " * 600,
+    "NOT in capitals, no. 42!",
+    "مرحبا",
+]
 
 PEER = """
 import json, os, sys
@@ -57,7 +65,9 @@ def save_folders() -> list[Path]:
     from course_lib.transformer import Transformer
 
     torch.manual_seed(0)
-    pieces = BertWordPieceTokenizer(lowercase=False)  # keeps the case: a reader that makes its own tokenizer is found out
+    pieces = BertWordPieceTokenizer(
+        lowercase=False
+    )  # keeps the case: a reader that makes its own tokenizer is found out
     pieces.train_from_iterator(TEXTS * 5, vocab_size=200, show_progress=False)
     tokenizer = Tokenizer.from_str(pieces.to_str())
     special = [(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
@@ -69,14 +79,23 @@ def save_folders() -> list[Path]:
 
     encoders = {
         "bert-dense": SentenceEncoder([bert(), Pooling(24), Dense(24, 8), Normalize()]),
-        "modes": SentenceEncoder([bert(), Pooling(24, ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"))]),
+        "modes": SentenceEncoder(
+            [bert(), Pooling(24, ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"))]
+        ),
         "prompts": SentenceEncoder([bert(), Pooling(24, include_prompt=False)], {"query": "Where is "}),
-        "static": SentenceEncoder([StaticEmbedding(tokenizer, torch.randn(config.vocab_size, 8)), Dense(8, 4, activation_function=torch.nn.GELU())]),
+        "static": SentenceEncoder(
+            [
+                StaticEmbedding(tokenizer, torch.randn(config.vocab_size, 8)),
+                Dense(8, 4, activation_function=torch.nn.GELU()),
+            ]
+        ),
     }
     for name, encoder in encoders.items():
         encoder.save(WORK / "folders" / name, half=True)
     shipped = ROOT / "data" / "models"
-    return [WORK / "folders" / name for name in encoders] + sorted(f for f in shipped.glob("*") if (f / "modules.json").exists())
+    return [WORK / "folders" / name for name in encoders] + sorted(
+        f for f in shipped.glob("*") if (f / "modules.json").exists()
+    )
 
 
 def our_vectors(folder: Path):
@@ -86,7 +105,9 @@ def our_vectors(folder: Path):
 
     try:
         encoder = SentenceEncoder.load(folder, device="cpu", dtype="float32")
-        return np.concatenate([encoder.encode(TEXTS), encoder.encode(TEXTS, prompt_name="query" if folder.name == "prompts" else None)])
+        return np.concatenate(
+            [encoder.encode(TEXTS), encoder.encode(TEXTS, prompt_name="query" if folder.name == "prompts" else None)]
+        )
     except ValueError as error:
         print(f"{folder.name}: course_lib: {error}", file=sys.stderr)
 

@@ -38,7 +38,12 @@ def python():
     low, high = map(int, re.search(r'requires-python = ">=3\.(\d+),<3\.(\d+)"', read("pyproject.toml")).groups())
     what = f"{platform.python_version()}, {platform.architecture()[0]}, {sys.executable}"
     if not (3, low) <= sys.version_info[:2] < (3, high):
-        yield Finding("python", BROKEN, what, f"the course needs Python 3.{low} to 3.{high - 1}: make PYTHON=python3.{high - 2}, or the README's way without make")
+        yield Finding(
+            "python",
+            BROKEN,
+            what,
+            f"the course needs Python 3.{low} to 3.{high - 1}: make PYTHON=python3.{high - 2}, or the README's way without make",
+        )
     elif sys.maxsize < 2**32:
         yield Finding("python", BROKEN, what, "torch exists for 64-bit Python only: install that")
     else:
@@ -49,9 +54,19 @@ def library():
     spec = importlib.util.find_spec("course_lib")
     home = Path(spec.origin).resolve().parents[1] if spec and spec.origin else None
     if home is None:
-        yield Finding("course_lib", BROKEN, f"not installed for {sys.executable}", "python -m pip install --no-deps --no-build-isolation -e .")
+        yield Finding(
+            "course_lib",
+            BROKEN,
+            f"not installed for {sys.executable}",
+            "python -m pip install --no-deps --no-build-isolation -e .",
+        )
     elif home != ROOT:
-        yield Finding("course_lib", NOTE, f"is that of {home}", "for this copy: python -m pip install --no-deps --no-build-isolation -e .")
+        yield Finding(
+            "course_lib",
+            NOTE,
+            f"is that of {home}",
+            "for this copy: python -m pip install --no-deps --no-build-isolation -e .",
+        )
     else:
         yield Finding("course_lib", OK, f"installed from {ROOT}")
     if os.environ.get("COURSE_HOME"):
@@ -61,30 +76,53 @@ def library():
 def hardware(torch):
     yield Finding("machine", OK, f"{platform.platform()}, {machine.cpu_name()}")
     features = machine.cpu_features()
-    yield Finding("machine", OK, ", ".join(f"{name} {'yes' if there else 'no'}" for name, there in features.items()) or "instruction sets not known")
+    yield Finding(
+        "machine",
+        OK,
+        ", ".join(f"{name} {'yes' if there else 'no'}" for name, there in features.items())
+        or "instruction sets not known",
+    )
     if features.get("AVX2") is False:
         yield Finding("machine", NOTE, "no AVX2", "nothing: it works, several times slower than the README says")
     total, available = machine.memory()
     sizes = " of ".join(f"{size / GB:.1f} GB" for size in (available, total) if size)
     few = available is not None and available < 2 * GB
-    yield Finding("machine", NOTE if few else OK, f"memory available: {sizes or 'not known'}", "close other programs; run one notebook at a time" if few else "")
+    yield Finding(
+        "machine",
+        NOTE if few else OK,
+        f"memory available: {sizes or 'not known'}",
+        "close other programs; run one notebook at a time" if few else "",
+    )
     if torch is None:
-        yield Finding("machine", NOTE, f"{machine.cores()} cores; torch cannot be asked for threads and devices", "see the lines on packages")
+        yield Finding(
+            "machine",
+            NOTE,
+            f"{machine.cores()} cores; torch cannot be asked for threads and devices",
+            "see the lines on packages",
+        )
         return
     threads, cores = torch.get_num_threads(), machine.cores()
     one = threads == 1 < cores
-    yield Finding("machine", NOTE if one else OK, f"{cores} cores, torch uses {threads} threads, OMP_NUM_THREADS {os.environ.get('OMP_NUM_THREADS', 'not set')}",
-                  "for more speed unset OMP_NUM_THREADS" if one else "")  # fmt: skip
-    found = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    yield Finding(
+        "machine",
+        NOTE if one else OK,
+        f"{cores} cores, torch uses {threads} threads, OMP_NUM_THREADS {os.environ.get('OMP_NUM_THREADS', 'not set')}",
+        "for more speed unset OMP_NUM_THREADS" if one else "",
+    )
+    found = (
+        [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    )
     found += ["MPS"] if torch.backends.mps.is_available() else []
     yield Finding("machine", OK, f"GPU: {', '.join(found) or 'none, and none is needed'}")
 
 
 def auto():
-    from course_lib.devices import pick_device, pick_dtype
+    from course_lib.support.devices import pick_device, pick_dtype
 
     device = pick_device("auto")
-    yield Finding("machine", OK, f'"auto" chooses device {device}, dtype {str(pick_dtype("auto", device)).replace("torch.", "")}')
+    yield Finding(
+        "machine", OK, f'"auto" chooses device {device}, dtype {str(pick_dtype("auto", device)).replace("torch.", "")}'
+    )
 
 
 def jupyter():
@@ -93,18 +131,33 @@ def jupyter():
 
         command = KernelSpecManager().get_kernel_spec("python3").argv[0]
     except Exception as error:
-        yield Finding("jupyter", BROKEN, f"no kernel python3: {type(error).__name__}: {error}", "python -m ipykernel install --sys-prefix")
+        yield Finding(
+            "jupyter",
+            BROKEN,
+            f"no kernel python3: {type(error).__name__}: {error}",
+            "python -m ipykernel install --sys-prefix",
+        )
         return
     if re.fullmatch(r"python(3(\.\d+)?)?(\.exe)?", command):  # jupyter_client then takes its own Python
         command = sys.executable
     try:
-        done = subprocess.run([command, "-c", "import course_lib, ipykernel"], cwd=str(ROOT / "notebooks"),
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)  # fmt: skip
+        done = subprocess.run(
+            [command, "-c", "import course_lib, ipykernel"],
+            cwd=str(ROOT / "notebooks"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=120,
+        )
         problem = done.stdout.decode("utf-8", "replace").strip().split("\n")[-1] if done.returncode else ""
     except (OSError, subprocess.SubprocessError) as error:
         problem = str(error)
     if problem:
-        yield Finding("jupyter", BROKEN, f"the kernel python3 runs {command}: {problem}", "with the course's Python: python -m ipykernel install --sys-prefix")
+        yield Finding(
+            "jupyter",
+            BROKEN,
+            f"the kernel python3 runs {command}: {problem}",
+            "with the course's Python: python -m ipykernel install --sys-prefix",
+        )
     else:
         yield Finding("jupyter", OK, f"the kernel python3 runs {command}")
 
@@ -112,7 +165,12 @@ def jupyter():
 def hub(seconds=5):
     url = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
-        yield Finding("hub", NOTE, "not tried: HF_HUB_OFFLINE is set", "for full-size models that you have not downloaded, unset it")
+        yield Finding(
+            "hub",
+            NOTE,
+            "not tried: HF_HUB_OFFLINE is set",
+            "for full-size models that you have not downloaded, unset it",
+        )
         return
     answer = []
 
@@ -130,7 +188,12 @@ def hub(seconds=5):
     thread.join(2 * seconds)
     problem = answer[0] if answer else f"no answer in {2 * seconds} s"
     if problem:
-        yield Finding("hub", NOTE, f"{url} cannot be reached: {problem}", "nothing, for what comes with the course; full-size models: COURSE_MODELS, see the README")
+        yield Finding(
+            "hub",
+            NOTE,
+            f"{url} cannot be reached: {problem}",
+            "nothing, for what comes with the course; full-size models: COURSE_MODELS, see the README",
+        )
     else:
         yield Finding("hub", OK, f"{url} answers")
 
@@ -144,8 +207,14 @@ def folders():
             yield Finding("folders", NOTE, f"{name} names {value}, which is no folder", "correct it, or unset it")
         else:
             pattern = "*.tsv*" if name == "COURSE_DATA" else "*/config.json"
-            found = sorted(path.name for path in Path(value).expanduser().iterdir() if path.is_dir() and any(path.glob(pattern)))
-            yield Finding("folders", OK if found else NOTE, f"{name}: {', '.join(found) or 'nothing that the course reads'} in {value}")
+            found = sorted(
+                path.name for path in Path(value).expanduser().iterdir() if path.is_dir() and any(path.glob(pattern))
+            )
+            yield Finding(
+                "folders",
+                OK if found else NOTE,
+                f"{name}: {', '.join(found) or 'nothing that the course reads'} in {value}",
+            )
 
 
 def disk():
@@ -153,17 +222,32 @@ def disk():
     try:
         places.append(Path(tempfile.gettempdir()))
     except OSError as error:
-        yield Finding("disk", BROKEN, f"no folder for temporary files: {error}", "name one that can be written to in the environment variable TMPDIR")
+        yield Finding(
+            "disk",
+            BROKEN,
+            f"no folder for temporary files: {error}",
+            "name one that can be written to in the environment variable TMPDIR",
+        )
     for place in (place for place in places if place.exists()):
         try:
             free = shutil.disk_usage(place).free
             with tempfile.TemporaryFile(dir=place) as file:
                 file.write(b"x" * 4096)
         except OSError as error:
-            yield Finding("disk", BROKEN, f"cannot write to {place}: {error}", "change its permissions, make room, or copy the course to a folder of yours")
+            yield Finding(
+                "disk",
+                BROKEN,
+                f"cannot write to {place}: {error}",
+                "change its permissions, make room, or copy the course to a folder of yours",
+            )
             continue
         state = BROKEN if free < 0.1 * GB else NOTE if free < 2 * GB else OK
-        yield Finding("disk", state, f"{free / GB:.1f} GB free in {place}", "" if state == OK else "make room: a run writes 0.1 GB, a new environment 1.9 GB")
+        yield Finding(
+            "disk",
+            state,
+            f"{free / GB:.1f} GB free in {place}",
+            "" if state == OK else "make room: a run writes 0.1 GB, a new environment 1.9 GB",
+        )
 
 
 def examine():
@@ -172,11 +256,19 @@ def examine():
     yield from (Finding("packages", *found) for found in packages())
     required = modules()
     wrong = imports([*required, "course_lib.encoder", "course_lib.data"])
-    yield from (Finding("packages", *found) for found in importing(required, {name: wrong[name] for name in required if name in wrong}))
+    yield from (
+        Finding("packages", *found)
+        for found in importing(required, {name: wrong[name] for name in required if name in wrong})
+    )
     yield from library()
     own = sorted(name for name in wrong if name.startswith("course_lib"))
     if own and not set(required) & set(wrong) and importlib.util.find_spec("course_lib"):
-        yield Finding("course_lib", BROKEN, f"{own[0]} cannot be imported: {wrong[own[0]]}", "undo your changes in course_lib/, or get it again: git checkout -- course_lib")
+        yield Finding(
+            "course_lib",
+            BROKEN,
+            f"{own[0]} cannot be imported: {wrong[own[0]]}",
+            "undo your changes in course_lib/, or get it again: git checkout -- course_lib",
+        )
     torch = importlib.import_module("torch") if "torch" in required and "torch" not in wrong else None
     home = Path(os.environ.get("COURSE_HOME") or ROOT)
     yield from hardware(torch)
@@ -202,7 +294,9 @@ def main(arguments):
     if as_json:
         print(json.dumps({"ok": not broken, "findings": [finding._asdict() for finding in findings]}, indent=2))
     else:
-        print(f"\n{'all that the course needs is here' if not broken else f'{broken} broken: do what the arrows say, then run this again'}")
+        print(
+            f"\n{'all that the course needs is here' if not broken else f'{broken} broken: do what the arrows say, then run this again'}"
+        )
     return 1 if broken else 0
 
 

@@ -17,7 +17,11 @@ def damage(file):
             return "no safetensors file, or cut short in its header"
         try:
             header = json.loads(opened.read(length))
-            end = 8 + length + max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
+            end = (
+                8
+                + length
+                + max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
+            )
         except (ValueError, TypeError, KeyError, AttributeError):
             return "its header is damaged"
     return "" if size == end else f"{size:,} bytes long, its header says {end:,}"
@@ -30,7 +34,7 @@ def recorded_hashes(home):
         with open(file, encoding="utf-8", newline="") as lines:
             for row in csv.DictReader(lines):
                 if row.get("model_sha256") and str(row.get("model")).startswith("course/"):
-                    hashes.setdefault(row["model"][len("course/"):], set()).add(row["model_sha256"])
+                    hashes.setdefault(row["model"][len("course/") :], set()).add(row["model_sha256"])
     return hashes
 
 
@@ -52,9 +56,9 @@ def model_problem(folder, hashes, usable):
         return f"{own.name}: its SHA-256 is not the recorded one"
     if not usable:
         return ""
-    from course_lib.checkpoints import read_weights
     from course_lib.encoder import SentenceEncoder
-    from course_lib.sparse import SparseEncoder
+    from course_lib.models.sparse import SparseEncoder
+    from course_lib.support.folders import read_weights
 
     try:
         for file in files:
@@ -70,7 +74,10 @@ def model_problem(folder, hashes, usable):
 
 def models(home, usable):
     """The models in `home`/data/models; opened, and used once, where course_lib is `usable`."""
-    hashes, folders = recorded_hashes(home), sorted(path for path in (home / "data" / "models").glob("[!.]*") if path.is_dir())
+    hashes, folders = (
+        recorded_hashes(home),
+        sorted(path for path in (home / "data" / "models").glob("[!.]*") if path.is_dir()),
+    )
     whole = []
     for folder in folders:
         problem = model_problem(folder, hashes.get(folder.name), usable)
@@ -80,7 +87,11 @@ def models(home, usable):
             whole.append(folder.name + ("" if folder.name in hashes else " (no hash recorded)"))
     missing = sorted(set(hashes) - {folder.name for folder in folders})
     if missing or not folders:
-        yield "BROKEN", f"missing in {home / 'data' / 'models'}: {', '.join(missing) or 'all'}", AGAIN.format("data/models")
+        yield (
+            "BROKEN",
+            f"missing in {home / 'data' / 'models'}: {', '.join(missing) or 'all'}",
+            AGAIN.format("data/models"),
+        )
     if whole:
         yield "ok", f"whole{'' if usable else ' by size and hash, not opened'}: {', '.join(whole)}", ""
 
@@ -107,10 +118,16 @@ def data(home, usable):
 
     def folder_problem(name, articles, asked):
         queries, corpus, _ = load_retrieval(home / "data" / name)
-        return "" if (len(corpus), len(queries)) == (number(articles), number(asked)) else f"{len(corpus)} articles, {len(queries)} queries"
+        return (
+            ""
+            if (len(corpus), len(queries)) == (number(articles), number(asked))
+            else f"{len(corpus)} articles, {len(queries)} queries"
+        )
 
     good = 0
-    for name, problem_of, said in [(row[0], table_problem, row) for row in table] + [(f"{row[0]}/", folder_problem, row) for row in folders]:
+    for name, problem_of, said in [(row[0], table_problem, row) for row in table] + [
+        (f"{row[0]}/", folder_problem, row) for row in folders
+    ]:
         try:
             problem = problem_of(*said)
         except Exception as error:

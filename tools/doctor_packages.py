@@ -26,7 +26,9 @@ def read(name):
 def bounds():
     """({package: lowest version} of requirements.txt, and of the dev extra)."""
     dev = re.search(r"^dev = \[(.*?)^\]", read("pyproject.toml"), flags=re.M | re.S)[1]
-    return dict(re.findall(r"^([\w.-]+)>=([\d.]+)", read("requirements.txt"), flags=re.M)), dict(re.findall(r'"([\w.-]+)>=([\d.]+)"', dev))
+    return dict(re.findall(r"^([\w.-]+)>=([\d.]+)", read("requirements.txt"), flags=re.M)), dict(
+        re.findall(r'"([\w.-]+)>=([\d.]+)"', dev)
+    )
 
 
 def installed(package):
@@ -60,10 +62,17 @@ def packages():
         else:
             yield "ok", f"for {use}: {len(names)}, none too old", ""
     lock = re.findall(r"^([\w.-]+)==([^\s;]+)", read("requirements-lock.txt"), flags=re.M)
-    other = [f"{name} {installed(name)} ({version})" for name, version in lock if installed(name) and installed(name).split("+")[0] != version]
+    other = [
+        f"{name} {installed(name)} ({version})"
+        for name, version in lock
+        if installed(name) and installed(name).split("+")[0] != version
+    ]
     if other:
-        yield ("note", f"{len(other)} differ from the lock: {', '.join(other[:4])}{', ...' * (len(other) > 4)}",
-               f"nothing, unless something fails: then take the lock's versions, {INSTALL}")  # fmt: skip
+        yield (
+            "note",
+            f"{len(other)} differ from the lock: {', '.join(other[:4])}{', ...' * (len(other) > 4)}",
+            f"nothing, unless something fails: then take the lock's versions, {INSTALL}",
+        )
 
 
 def imports(modules, seconds=300):
@@ -71,12 +80,19 @@ def imports(modules, seconds=300):
     wrong, left = {}, list(modules)
     while left:
         try:
-            done = subprocess.run([sys.executable, "-c", IMPORTS, *left], cwd=str(ROOT / "notebooks"),  # where kernels work
-                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=seconds)  # fmt: skip
+            done = subprocess.run(
+                [sys.executable, "-c", IMPORTS, *left],
+                cwd=str(ROOT / "notebooks"),  # where kernels work
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                timeout=seconds,
+            )
             output, end = done.stdout, f"ends the process with code {done.returncode}" if done.returncode else ""
         except subprocess.TimeoutExpired as error:
             output, end = error.stdout or b"", f"takes more than {seconds} s"
-        lines = [line.split(" ", 3) for line in output.decode("utf-8", "replace").splitlines() if line.startswith("doctor: ")]
+        lines = [
+            line.split(" ", 3) for line in output.decode("utf-8", "replace").splitlines() if line.startswith("doctor: ")
+        ]
         wrong.update({name: "".join(rest) for _, kind, name, *rest in lines if kind == "error"})
         begun = [name for _, kind, name, *_ in lines if kind == "begin"]
         if not end:

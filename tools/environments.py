@@ -8,7 +8,9 @@ from pathlib import Path
 
 from repository import ROOT
 
-TORCH = "torch==2.13.0"  # the one of requirements-lock.txt, so that pip has it already; test_colab.py keeps them in step
+TORCH = (
+    "torch==2.13.0"  # the one of requirements-lock.txt, so that pip has it already; test_colab.py keeps them in step
+)
 
 
 def python_of(folder: Path) -> Path:
@@ -24,6 +26,8 @@ def environment(folder: Path, packages: list[str]) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         print(f"making {folder.relative_to(ROOT)}", flush=True)
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages], check=True)
+        subprocess.run(
+            [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages], check=True
+        )
         complete.write_text(wanted, encoding="utf-8")
     return python

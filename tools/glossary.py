@@ -14,8 +14,11 @@ from repository import ROOT
 GLOSSARY = ROOT / "docs" / "glossary.md"
 DEFINED = "<!-- linked only where it is defined -->"
 # What is no prose: code, formulas, headings, folded answers, links and images, HTML tags, the references.
-NO_PROSE = re.compile(r"^## References$.*|```.*?```|`[^`\n]*`|\$\$.*?\$\$|\$[^$\n]*\$|^#{1,6} .*?$|<details>.*?</details>"
-                      r"|!?\[[^\]]*\]\([^)]*\)|<[^>\n]*>", re.S | re.M)
+NO_PROSE = re.compile(
+    r"^## References$.*|```.*?```|`[^`\n]*`|\$\$.*?\$\$|\$[^$\n]*\$|^#{1,6} .*?$|<details>.*?</details>"
+    r"|!?\[[^\]]*\]\([^)]*\)|<[^>\n]*>",
+    re.S | re.M,
+)
 LINK = re.compile(r"\[([^\]]*)\]\(\.\./docs/glossary\.md#[^)]*\)")
 ITALICS = re.compile(r"(?<![*\w])\*(?![\s*])([^*\n]+?)(?<!\s)\*(?![*\w])")
 
@@ -28,10 +31,10 @@ def anchor(heading):
 @dataclass(frozen=True)
 class Entry:
     term: str
-    forms: tuple      # the term first
-    text: str         # what it means
-    notebook: str     # "" where none is named
-    common: bool      # linked only in italics
+    forms: tuple  # the term first
+    text: str  # what it means
+    notebook: str  # "" where none is named
+    common: bool  # linked only in italics
 
     @property
     def anchor(self):
@@ -40,7 +43,9 @@ class Entry:
     def patterns(self):
         """A pattern for each form, with or without a plural s; a form in lower case may begin a sentence."""
         for form in self.forms:
-            first = f"[{form[0].upper()}{form[0]}]" if form == form.lower() and form[0].isalpha() else re.escape(form[0])
+            first = (
+                f"[{form[0].upper()}{form[0]}]" if form == form.lower() and form[0].isalpha() else re.escape(form[0])
+            )
             yield len(form), f"{first}{re.escape(form[1:])}s?"
 
 
@@ -67,8 +72,14 @@ def prose(source):
 def places(sources, entries):
     """[(cell, start, end, entry)] of the first use of each entry in Markdown texts, where longer terms go before shorter
     ones: "mean pooling" is no use of "pooling"."""
-    forms = sorted(((length, pattern, entry) for entry in entries for length, pattern in entry.patterns()), key=lambda form: -form[0])
-    either = "|".join(rf"((?<=\*){pattern}(?=\*))" if entry.common else rf"((?<![\w-]){pattern}(?![\w-]))" for _, pattern, entry in forms)
+    forms = sorted(
+        ((length, pattern, entry) for entry in entries for length, pattern in entry.patterns()),
+        key=lambda form: -form[0],
+    )
+    either = "|".join(
+        rf"((?<=\*){pattern}(?=\*))" if entry.common else rf"((?<![\w-]){pattern}(?![\w-]))"
+        for _, pattern, entry in forms
+    )
     found = {}
     for cell, source in enumerate(sources):
         for match in re.finditer(either, prose(source)) if forms else ():
@@ -88,4 +99,9 @@ def linked(sources, entries):
 def undefined(sources, entries):
     """Terms in *italics*, which define them, that have no entry."""
     known = re.compile("|".join(pattern for entry in entries for _, pattern in entry.patterns()))
-    return [italic for source in sources for italic in ITALICS.findall(prose(LINK.sub(r"\1", source))) if not known.fullmatch(italic)]
+    return [
+        italic
+        for source in sources
+        for italic in ITALICS.findall(prose(LINK.sub(r"\1", source)))
+        if not known.fullmatch(italic)
+    ]

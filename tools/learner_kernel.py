@@ -33,15 +33,22 @@ class Kernel:
 
     def __enter__(self):
         self.scratch = Path(tempfile.mkdtemp(prefix="course-learner-"))
-        environment = {"COURSE_HOME": str(ROOT), **os.environ, "HF_HUB_OFFLINE": "1", "IPYTHONDIR": str(self.scratch / ".ipython")}
+        environment = {
+            "COURSE_HOME": str(ROOT),
+            **os.environ,
+            "HF_HUB_OFFLINE": "1",
+            "IPYTHONDIR": str(self.scratch / ".ipython"),
+        }
         self.manager = KernelManager(kernel_name="python3")
         try:
-            self.manager.start_kernel(cwd=str(self.scratch), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.manager.start_kernel(
+                cwd=str(self.scratch), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
             self.client = self.manager.client()
             self.client.start_channels()
             self.client.wait_for_ready(timeout=120)
             self.limit(120)
-            self.run("__import__('course_lib.exercises')")      # torch takes seconds, which are not the learner's
+            self.run("__import__('course_lib.exercises')")  # torch takes seconds, which are not the learner's
         except BaseException:
             self.__exit__()
             raise
@@ -54,7 +61,7 @@ class Kernel:
             self.client.stop_channels()
         if process:
             self.manager.shutdown_kernel(now=True)
-        for child in children:      # what the learner's code started
+        for child in children:  # what the learner's code started
             try:
                 child.kill()
             except psutil.NoSuchProcess:
@@ -73,7 +80,7 @@ class Kernel:
             except Empty:
                 if not self.manager.is_alive():
                     raise Died("the kernel ended while it ran the cell") from None
-                if self.replied(request):      # a flood of output can lose the message that says "idle"
+                if self.replied(request):  # a flood of output can lose the message that says "idle"
                     return printed, error
                 continue
             if message["parent_header"].get("msg_id") != request:
@@ -95,9 +102,15 @@ class Kernel:
     def answers(self, solutions, name, expression, folder):
         """The text that tools/answers.py collects for an exercise, or None and the error that prevented it."""
         file = folder / secrets.token_hex(8)
-        _, error = self.run(f"__import__('runpy').run_path({str(ROOT / 'tools' / 'answers.py')!r})['collect']"
-                            f"({str(solutions)!r}, {name!r}, lambda: ({expression}), {str(file)!r})")
-        return (file.read_text(encoding="utf-8"), None) if file.exists() else (None, error or "the answers were not written")
+        _, error = self.run(
+            f"__import__('runpy').run_path({str(ROOT / 'tools' / 'answers.py')!r})['collect']"
+            f"({str(solutions)!r}, {name!r}, lambda: ({expression}), {str(file)!r})"
+        )
+        return (
+            (file.read_text(encoding="utf-8"), None)
+            if file.exists()
+            else (None, error or "the answers were not written")
+        )
 
 
 def parsed(source):

@@ -7,10 +7,20 @@ import subprocess
 import sys
 
 LINUX_FLAGS = {  # what torch's kernels look for, by the names of /proc/cpuinfo (x86, then ARM)
-    "AVX2": "avx2", "AVX512": "avx512f", "AVX512-BF16": "avx512_bf16", "AMX": "amx_bf16",
-    "NEON": "asimd", "SVE": "sve", "ARM-BF16": "bf16",
+    "AVX2": "avx2",
+    "AVX512": "avx512f",
+    "AVX512-BF16": "avx512_bf16",
+    "AMX": "amx_bf16",
+    "NEON": "asimd",
+    "SVE": "sve",
+    "ARM-BF16": "bf16",
 }
-MAC_FLAGS = {"AVX2": "hw.optional.avx2_0", "AVX512": "hw.optional.avx512f", "NEON": "hw.optional.neon", "ARM-BF16": "hw.optional.arm.FEAT_BF16"}
+MAC_FLAGS = {
+    "AVX2": "hw.optional.avx2_0",
+    "AVX512": "hw.optional.avx512f",
+    "NEON": "hw.optional.neon",
+    "ARM-BF16": "hw.optional.arm.FEAT_BF16",
+}
 WINDOWS_FLAGS = {"AVX2": 40, "AVX512": 41, "NEON": 19}  # of IsProcessorFeaturePresent
 X86, ARM = ("AVX2", "AVX512", "AVX512-BF16", "AMX"), ("NEON", "SVE", "ARM-BF16")
 

@@ -1,8 +1,8 @@
 """The quiz questions of the notebooks with their answers, which the notebooks fold away.
 
-    python tools/quiz_key.py                    all notebooks, as Markdown
-    python tools/quiz_key.py 05_mean_pooling
-    python tools/quiz_key.py --questions        without the answers, to hand out
+python tools/quiz_key.py                    all notebooks, as Markdown
+python tools/quiz_key.py 05_mean_pooling
+python tools/quiz_key.py --questions        without the answers, to hand out
 """
 
 import argparse
@@ -23,7 +23,7 @@ def quiz(notebook):
         if cell.cell_type == "markdown":
             end = 0
             for match in ANSWER.finditer(cell.source):
-                question = cell.source[end:match.start()].strip()
+                question = cell.source[end : match.start()].strip()
                 question = re.split(r"\n\n(?=\*\*\d+\.\*\*)|^#+ .*$", question, flags=re.M)[-1].strip()
                 found.append((question, match[2].strip()))
                 end = match.end()

@@ -25,8 +25,10 @@ def colab_badge(name):
 
 def links(repository=REPOSITORY, branch=BRANCH):
     """Pattern of a link to the course: (1) the host, then the name, then perhaps (2) /blob/ or such and the branch."""
-    return re.compile(rf"(github(?:\.com)?/){re.escape(repository)}(?!(?!\.git\b)\.?[\w-])"
-                      rf"(?:(/(?:blob|tree|raw)/){re.escape(branch)}(?!\.?[\w-]))?")
+    return re.compile(
+        rf"(github(?:\.com)?/){re.escape(repository)}(?!(?!\.git\b)\.?[\w-])"
+        rf"(?:(/(?:blob|tree|raw)/){re.escape(branch)}(?!\.?[\w-]))?"
+    )
 
 
 # The clone goes on sys.path; pip installs nothing. An editable install would show in new processes only, so that the
@@ -61,13 +63,13 @@ if importlib.util.find_spec("course_lib") is None:
 # The cell after it, tagged install, in notebooks that need what Colab's image lacks. Without dependencies, which Colab
 # has, pip changes no other package.
 NOT_IN_COLAB = ("bm25s",)
-INSTALL = '''\
+INSTALL = """\
 # Locally this does nothing. In Colab it installs the one package of this notebook that Colab does not ship.
 if "google.colab" in sys.modules and importlib.util.find_spec("bm25s") is None:
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "bm25s"], check=True)'''
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "bm25s"], check=True)"""
 
 
 if __name__ == "__main__":
     import sys
 
-    print(f"# %% [markdown]\n# {colab_badge(sys.argv[1])}\n\n# %% tags=[\"setup\"]\n{SETUP}")
+    print(f'# %% [markdown]\n# {colab_badge(sys.argv[1])}\n\n# %% tags=["setup"]\n{SETUP}')

@@ -28,18 +28,28 @@ SETUP_IN_SCRIPT = re.compile(r'^(# %% tags=\["setup"\]\n).*?(?=\n*(?:^# %%|\Z))'
 def checked_repository(name):
     """`name` itself where GitHub allows it as owner/name; ValueError otherwise."""
     owner, _, repository = name.partition("/")
-    if (not re.fullmatch(r"[A-Za-z\d](?:-?[A-Za-z\d]){0,38}", owner) or not re.fullmatch(r"[\w.-]{1,100}", repository, re.A)
-            or repository in (".", "..") or repository.lower().endswith(".git")):
-        raise ValueError(f"{name!r} does not name a repository: expected owner/name as GitHub writes it, without host, "
-                         f"scheme or .git, for example {REPOSITORY}")
+    if (
+        not re.fullmatch(r"[A-Za-z\d](?:-?[A-Za-z\d]){0,38}", owner)
+        or not re.fullmatch(r"[\w.-]{1,100}", repository, re.A)
+        or repository in (".", "..")
+        or repository.lower().endswith(".git")
+    ):
+        raise ValueError(
+            f"{name!r} does not name a repository: expected owner/name as GitHub writes it, without host, "
+            f"scheme or .git, for example {REPOSITORY}"
+        )
     return name
 
 
 def checked_branch(name):
     """`name` itself where git and a link both take it as a branch or tag; ValueError otherwise."""
     parts = name.split("/")
-    if any(not re.fullmatch(r"[\w][\w.-]*", part, re.A) or ".." in part or part.endswith((".", ".lock")) for part in parts):
-        raise ValueError(f"{name!r} does not name a branch or tag: expected letters, digits and . _ - /, for example main or v1.0")
+    if any(
+        not re.fullmatch(r"[\w][\w.-]*", part, re.A) or ".." in part or part.endswith((".", ".lock")) for part in parts
+    ):
+        raise ValueError(
+            f"{name!r} does not name a branch or tag: expected letters, digits and . _ - /, for example main or v1.0"
+        )
     return name
 
 
@@ -102,7 +112,9 @@ def set_repository(repository=REPOSITORY, branch=BRANCH):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("repository", nargs="?", default=REPOSITORY, help=f"owner/name; now {REPOSITORY}")
-    parser.add_argument("--branch", "--tag", default=BRANCH, help=f"the branch or tag that links and Colab take; now {BRANCH}")
+    parser.add_argument(
+        "--branch", "--tag", default=BRANCH, help=f"the branch or tag that links and Colab take; now {BRANCH}"
+    )
     arguments = parser.parse_args()
     try:
         files = set_repository(arguments.repository, arguments.branch)

@@ -70,9 +70,9 @@ import matplotlib.pyplot as plt
 import torch
 from torch import nn
 
-from course_lib.architecture import arrow, box, stripes
+from course_lib.diagrams import arrow, box, stripes
 from course_lib.data import load_translations
-from course_lib.vocabulary import BOS, EOS, Vocabulary, words
+from course_lib.translation.vocabulary import BOS, EOS, Vocabulary, words
 
 plt.rcParams["figure.dpi"] = 80                                         # keeps this file small
 torch.set_num_threads(1)                                                # as in the recorded runs; the matrices are small
@@ -149,7 +149,7 @@ print([round(v, 3) for v in context.tolist()])
 # The next cell makes a real translator: embeddings, encoder, decoder, output. Then it writes by hand. **Predict** what an untrained one writes.
 
 # %% tags=["row-1.4"]
-from course_lib.seq2seq import RNNTranslator, source_batch
+from course_lib.translation.translators import RNNTranslator, source_batch
 
 chosen = [p for p in corpus if max(len(words(p.english)), len(words(p.spanish)) - 5) <= max_words]
 is_test = {p.english: p.split == "test" if p.split else crc32(p.english.encode()) % 100 == 0 for p in chosen}
@@ -186,7 +186,7 @@ print(write(translator, "the red car is small .")[0][:8])
 # Several sentences are computed together, as one rectangle of numbers, and short ones are filled up with `[PAD]`. That is all `[PAD]` is for: batching. It belongs to no sentence. **Predict:** how many of the numbers below count in the loss?
 
 # %% tags=["row-1.6", "nbval-check-output"]
-from course_lib.seq2seq import pad
+from course_lib.translation.translators import pad
 
 small = Vocabulary(["el", "coche", "rojo", "duerme", "."])
 targets, real = pad([[BOS, *small.encode(text), EOS] for text in ["el coche rojo duerme .", "duerme ."]], torch.device("cpu"))
@@ -200,7 +200,7 @@ print("count in the loss:", int(real[:, 1:].sum()), "of", targets[:, 1:].numel()
 # %% tags=["row-1.6"]
 import math
 
-from course_lib.seq2seq import target_batch, translation_loss
+from course_lib.translation.translators import target_batch, translation_loss
 
 two = [min(test, key=lambda p: len(p[0])), max(test, key=lambda p: len(p[0]))]
 with torch.no_grad():
@@ -224,7 +224,7 @@ print(f"loss {loss:.2f}; a blind guess among {len(spanish)} tokens: {math.log(le
 # %% tags=["row-1.4"]
 import time
 
-from course_lib.seq2seq import pair_length
+from course_lib.translation.translators import pair_length
 from course_lib.training import train
 
 start = time.perf_counter()
@@ -285,8 +285,8 @@ plt.show()
 # %% tags=["row-1.4", "row-1.7"]
 import csv
 
-from course_lib.checkpoints import COURSE_HOME
-from course_lib.translation_scores import exact_match, mean_by
+from course_lib.support.folders import COURSE_HOME
+from course_lib.translation.scores import exact_match, mean_by
 
 def bucket(source):
     low = len(words(source)) // 3 * 3
@@ -314,7 +314,7 @@ for name, share in live.items():
 # %% tags=["row-1.4", "row-1.7"] alt="Line chart of the share of test sentences translated without a mistake against the number of words of the English sentence. Both curves, GRU with a band over three seeds and LSTM, start high at three to five words, fall steeply, and stay at about zero for long sentences."
 import hashlib
 
-from course_lib.files import find
+from course_lib.support.tables import find
 from course_lib.plotting import curve
 
 long_gru, long_lstm = recorded("gru", "long"), recorded("lstm", "long")
@@ -417,12 +417,12 @@ assert not as_recorded or correct["last time step"] < correct["last real token"]
 #
 # ## Now from the library
 #
-# The encoder's half of `course_lib.seq2seq.RNNTranslator`, as you built it, with packing; the flag `attention` is for notebook 02. And `course_lib.decoding.translate`, which writes many sentences at once, must agree with the loop above (one exception is allowed: rounding may decide between two words of equal score).
+# The encoder's half of `course_lib.translation.translators.RNNTranslator`, as you built it, with packing; the flag `attention` is for notebook 02. And `course_lib.translation.decoding.translate`, which writes many sentences at once, must agree with the loop above (one exception is allowed: rounding may decide between two words of equal score).
 
 # %% tags=["nbval-check-output"]
 import inspect
 
-from course_lib.decoding import translate
+from course_lib.translation.decoding import translate
 
 print(inspect.getsource(RNNTranslator.start))
 some = [s for s, _ in test[:40]]

@@ -99,9 +99,9 @@ for s, context, alpha in zip(queries, contexts, weights):
 # **Predict** how many weights attention adds, for states of 128 numbers.
 
 # %% tags=["row-1.8", "nbval-check-output"]
-from course_lib.seq2seq import RNNTranslator, pair_length, source_batch, translation_loss
+from course_lib.translation.translators import RNNTranslator, pair_length, source_batch, translation_loss
 from course_lib.training import train
-from course_lib.vocabulary import BOS, Vocabulary, words
+from course_lib.translation.vocabulary import BOS, Vocabulary, words
 from recipes.translation import BUDGETS, RUNS, length_bucket, load, rows_of, run
 
 pairs = load(BUDGETS["live"]._replace(data=data, max_words=max_words))
@@ -126,8 +126,8 @@ assert extra == 2 * hidden_size**2 + hidden_size and all(attending[name].shape =
 # The pairs come from a grammar written for this course: there is one right answer, and the corpus says which words belong together. **Predict** what share of sentences with up to ten words each model translates without a mistake.
 
 # %% tags=["row-1.8"]
-from course_lib.decoding import decode, translate
-from course_lib.translation_scores import THIRDS, exact_match, length_thirds, mean_by
+from course_lib.translation.decoding import decode, translate
+from course_lib.translation.scores import THIRDS, exact_match, length_thirds, mean_by
 
 live, sources = {}, [source for source, _ in pairs.test]
 for name, model in models.items():
@@ -153,7 +153,7 @@ assert not bundled or live["with attention"]["all"] > live["without attention"][
 # %% tags=["row-1.12"] alt="Two line charts of exact match in percent against the length of the source sentence. Left, the small budget, up to ten words: the model with attention lies far above the one without, and crosses for the live run lie in or near the bands. Right, all pairs, up to 25 words: without attention the curve falls to zero at about 12 words, with attention it falls slowly."
 import csv
 
-from course_lib.checkpoints import COURSE_HOME
+from course_lib.support.folders import COURSE_HOME
 from course_lib.plotting import PALETTE, curve
 
 files = [COURSE_HOME / "data" / "results" / name for name in ("01.csv", "02.csv")]
@@ -237,7 +237,7 @@ assert all(swaps(pairs.links[i]) for i in chosen) or not bundled
 # %% tags=["row-1.11"] alt="Bar chart of the distance between the source word with the largest weight and the gold-linked word, in words. The bar at 0 is the highest; of the misses most lie at plus one."
 from collections import Counter
 
-from course_lib.translation_scores import attention_weights, entropy
+from course_lib.translation.scores import attention_weights, entropy
 
 all_weights = attention_weights(model, pairs.test)                      # for each pair (target words + 1, source words + 1)
 offsets, right_of_it = Counter(), Counter()
@@ -328,7 +328,7 @@ assert torch.allclose(found.weights.sum(1), torch.ones(len(found.tokens)), atol=
 
 # %% tags=["row-1.10"] alt="Bar chart of the share of right next words under teacher forcing: with learnt weights highest, with the strongest source word taken away lower, with even weights and with shuffled weights lower still but well above zero."
 from course_lib.plotting import bars
-from course_lib.seq2seq import target_batch
+from course_lib.translation.translators import target_batch
 
 class Altered(torch.nn.Module):
     """An attention whose weights are changed, by a function of the weights and the mask, before the context is made of them."""

@@ -212,7 +212,7 @@ class Layer(nn.Module):
 
 # %%
 from course_lib.bert import BertConfig
-from course_lib.checkpoints import read_json, resolve
+from course_lib.support.folders import read_json, resolve
 
 class Encoder(nn.Module):
     def __init__(self, config):
@@ -247,7 +247,7 @@ print(f"{sum(p.numel() for p in encoder.parameters()):,} parameters; in a layer:
 # %% tags=["nbval-check-output"]
 import transformers
 
-from course_lib.checkpoints import read_weights
+from course_lib.support.folders import read_weights
 from course_lib.transformer import load_bert
 
 weights = read_weights(resolve(model))                           # name -> tensor
@@ -309,7 +309,7 @@ for name, net in (("without positions", without), ("with positions", encoder)):
 import inspect
 
 from course_lib import bert
-from course_lib.files import find, read_tsv
+from course_lib.support.tables import find, read_tsv
 
 print(inspect.getsource(bert.BertSelfAttention.forward))
 packed = bert.BertModel(config).eval()
@@ -469,7 +469,7 @@ assert torch.allclose(F.normalize(vector), F.normalize(torch.from_numpy(whole.en
 #
 # **Question.** The transformer is called superior. Is it, on a task of this course?
 #
-# BERT is the encoder half. For translation a decoder attends to its result: `course_lib.seq2seq` has such a translator (torch's `nn.Transformer`) beside the RNNs of notebooks 01 and 02, with about as many parameters as the GRU with attention, trained on the same pairs for as many steps, each at its own learning rate. The results are **recorded**, three seeds each (LSTM: one), by `recipes/translation.py` and, on the right, `recipes/transformer_data.py`, which `full = True` runs again.
+# BERT is the encoder half. For translation a decoder attends to its result: `course_lib.translation.translators` has such a translator (torch's `nn.Transformer`) beside the RNNs of notebooks 01 and 02, with about as many parameters as the GRU with attention, trained on the same pairs for as many steps, each at its own learning rate. The results are **recorded**, three seeds each (LSTM: one), by `recipes/translation.py` and, on the right, `recipes/transformer_data.py`, which `full = True` runs again.
 #
 # Transformers are said to need a lot of data. On the right, with short sentences, the number of different pairs grows and the number of steps stays. **Predict** who needs more pairs.
 
@@ -477,7 +477,7 @@ assert torch.allclose(F.normalize(vector), F.normalize(torch.from_numpy(whole.en
 import csv
 import hashlib
 
-from course_lib.checkpoints import COURSE_HOME
+from course_lib.support.folders import COURSE_HOME
 
 def recorded(name):
     return list(csv.DictReader((COURSE_HOME / "data" / "results" / name).read_text(encoding="utf-8").splitlines()))
@@ -511,8 +511,8 @@ print("parameters:", {row["model"]: int(row["parameters"]) for row in recorded("
 
 # %% tags=["row-1.13"] alt="Line chart, logarithmic, of words per second against the length of the sentences, from 8 to 96 words. In training the transformer is ahead of the GRU on all but the shortest sentences, the more so the longer they are. In writing the GRU is far ahead, and the transformer falls steeply with the length."
 import itertools
-from course_lib.seq2seq import RNNTranslator, TransformerTranslator
-from course_lib.vocabulary import Vocabulary
+from course_lib.translation.translators import RNNTranslator, TransformerTranslator
+from course_lib.translation.vocabulary import Vocabulary
 
 @torch.enable_grad()
 def training(net, ids):

@@ -63,7 +63,7 @@ full = False
 
 # %% tags=["nbval-check-output"]
 from course_lib.data import load_nli
-from course_lib.heads import load_masked_lm
+from course_lib.models.classifier import load_masked_lm
 
 def wordpiece(word, vocabulary):
     pieces, start = [], 0
@@ -102,7 +102,7 @@ print(f"{len(vocabulary):,} tokens in the list; {pieces_a_word:.2f} pieces a wor
 # %% tags=["nbval-check-output"]
 import torch
 
-from course_lib.heads import fill_mask
+from course_lib.models.classifier import fill_mask
 
 torch.set_num_threads(1)                                                     # enough, and times then depend less on what else runs
 for text in ("The boy is wearing a red [MASK].", "The people [MASK] hungry.", "The dog [MASK] hungry.",
@@ -129,8 +129,8 @@ for text in ("The boy is wearing a red [MASK].", "The people [MASK] hungry.", "T
 import matplotlib.pyplot as plt
 import numpy as np
 
-from course_lib.files import find, read_tsv
-from course_lib.heads import pseudo_perplexity
+from course_lib.support.tables import find, read_tsv
+from course_lib.models.classifier import pseudo_perplexity
 from course_lib.plotting import histogram
 
 plt.rcParams["figure.dpi"] = 75                                              # keeps this file small
@@ -163,7 +163,7 @@ import math
 import torch.nn.functional as F
 
 from course_lib.bert import BertConfig
-from course_lib.masked_lm import BertForMaskedLM, mask_tokens
+from course_lib.models.masked_lm import BertForMaskedLM, mask_tokens
 from course_lib.training import train
 
 special = torch.tensor([vocabulary["[CLS]"], vocabulary["[SEP]"]])
@@ -190,7 +190,7 @@ assert abs(first_loss - math.log(len(vocabulary))) < 0.3 and history[-1]["loss"]
 # %% tags=["row-1.15"] alt="Line chart of the masked language model loss against the number of tokens read, on a logarithmic axis. The live run of the tiny model ends after about a hundred thousand tokens; the recorded curve of bert-mini goes from four hundred thousand to thirty million tokens and falls from above eight to about six, more and more slowly until eight million, and then faster, to about four."
 import csv
 
-from course_lib.checkpoints import COURSE_HOME
+from course_lib.support.folders import COURSE_HOME
 from course_lib.plotting import curve
 
 with open(COURSE_HOME / "data" / "results" / "04.csv", encoding="utf-8", newline="") as file:
@@ -239,7 +239,7 @@ assert on_unseen["pre-trained"] < on_unseen["tiny"] - 1
 
 # %% tags=["row-1.17", "row-1.18", "nbval-check-output"]
 from course_lib.bert import BertModel
-from course_lib.heads import BertForSequenceClassification
+from course_lib.models.classifier import BertForSequenceClassification
 
 def count(module):
     return sum(p.numel() for p in module.parameters())
@@ -343,9 +343,9 @@ for name, value in live.items() if bundled and (data, labels) == ("course/questi
 # %% tags=["row-1.19"] alt="Diagram: the questions What is gravity and How do aeroplanes fly are cut into tokens and put in one row, with token type 0 for the first and 1 for the second; one BERT reads the row; below it, twice, the CLS vector as coloured stripes, a small head and a score: on the left an untrained head, on the right the trained one."
 import copy
 
-from course_lib.architecture import cross
+from course_lib.diagrams import cross
 from course_lib.bert import initialize
-from course_lib.cross_encoder import CrossEncoder
+from course_lib.models.cross_encoder import CrossEncoder
 
 questions = "What is gravity?", "How do aeroplanes fly?"
 scorer = CrossEncoder.load(pair_model, dtype="float32")
@@ -476,7 +476,7 @@ assert 1e7 * cost[-1] / n[-1] < 0.01 * 1e7 / pairs_a_second and abs(slope - 1) <
 #
 # ## Now from the library
 #
-# The head that you swapped in, in `course_lib.heads`. A batch is packed, the tokens of all texts one after the other, so adding up lengths finds each `[CLS]`. The assert computes the question pair's score by hand.
+# The head that you swapped in, in `course_lib.models.classifier`. A batch is packed, the tokens of all texts one after the other, so adding up lengths finds each `[CLS]`. The assert computes the question pair's score by hand.
 
 # %% tags=["nbval-check-output"]
 import inspect

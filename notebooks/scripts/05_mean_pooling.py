@@ -290,7 +290,7 @@ assert np.allclose(vectors.mean(0), encoder.encode(text), atol=1e-5)
 # %% tags=["row-1.22", "nbval-check-output"]
 import transformers
 
-from course_lib.checkpoints import resolve
+from course_lib.support.folders import resolve
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
@@ -442,7 +442,7 @@ assert sts_tasks["GloVe"] > sts_tasks["BERT"] and senteval["GloVe"] < senteval["
 import csv
 import hashlib
 
-from course_lib.checkpoints import COURSE_HOME
+from course_lib.support.folders import COURSE_HOME
 
 with open(COURSE_HOME / "data" / "results" / "05.csv", encoding="utf-8", newline="") as file:
     recorded = list(csv.DictReader(file))

@@ -88,7 +88,7 @@ print(f"one side: {count:,} parameters; both sides: {count:,}; a vector: {dim} n
 # The whole set-up, drawn from the modules: names, shapes and counts are read off them, and the stripes are the vectors. The two sentences are the example of Marqo's introduction (see the references).
 
 # %% tags=["row-1.32", "row-2.24"] alt="Diagram from top to bottom: two sentences enter one frame, a single network of Transformer and mean Pooling that is used twice. Out come the vectors u and v, drawn as coloured stripes. They are joined to (u, v, |u - v|), pass a small linear head that is thrown away after training, and a softmax that gives the probabilities of contradiction, entailment and neutral."
-from course_lib.architecture import siamese
+from course_lib.diagrams import siamese
 
 laptop = "She purchased a new laptop from the store", "She works in technology"
 torch.manual_seed(seed)
@@ -300,7 +300,7 @@ assert others["ranking"] < others["softmax"] - 0.05
 # **Predict** what happens to the NLI loss, to the cosines, and to the ranking loss.
 
 # %% tags=["nbval-check-output"]
-from course_lib.checkpoints import read_weights, resolve
+from course_lib.support.folders import read_weights, resolve
 
 sbert_nli = SentenceEncoder.load(nli_model, dtype="float32")
 nli_head = SoftmaxLoss(sbert_nli.get_embedding_dimension())
@@ -353,7 +353,7 @@ print("The laptop pair:", {name: round(p, 2) for name, p in zip(names, probabili
 # %% tags=["row-1.24"] alt="Two bar charts of Spearman correlations on the STS benchmark. Left, the course's small models on the development set: glove-mini is lowest, the mean of bert-mini and the softmax-trained sbert-mini-nli are close together, the models trained with the ranking loss are far higher. Right, the paper's models on the test set: BERT's CLS vector lowest, then its mean, GloVe, and SBERT-NLI highest."
 import csv
 
-from course_lib.checkpoints import COURSE_HOME
+from course_lib.support.folders import COURSE_HOME
 
 files = [COURSE_HOME / "data" / "results" / name for name in ("05.csv", "06.csv")]
 recorded = [row for file in files for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines())]

@@ -203,7 +203,7 @@ print({name: round(score, 1) for name, score in live.items()})
 import csv
 import importlib
 
-from course_lib.checkpoints import COURSE_HOME
+from course_lib.support.folders import COURSE_HOME
 
 with open(COURSE_HOME / "data" / "results" / "07.csv", encoding="utf-8", newline="") as file:
     rows = list(csv.DictReader(file))

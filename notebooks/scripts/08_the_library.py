@@ -63,7 +63,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from course_lib.checkpoints import COURSE_HOME, resolve                 # first: it filters a warning of tqdm's
+from course_lib.support.folders import COURSE_HOME, resolve                 # first: it filters a warning of tqdm's
 from course_lib.encoder import SentenceEncoder
 import transformers
 from sentence_transformers import SentenceTransformer, util
@@ -345,7 +345,7 @@ print(inspect.getsource(SentenceEncoder.similarity))
 # **Predict:** four of them are called "the best" in the introduction. From which year are these?
 
 # %% tags=["row-1.42", "row-1.43", "row-1.44", "row-2.12", "nbval-check-output"]
-from course_lib.files import find, read_tsv
+from course_lib.support.tables import find, read_tsv
 
 columns = ("model", "parameters", "dimension", "max_tokens", "normalised", "year", "stsb", "tasks14", "base", "purpose")
 table = {row[0].split("/")[1]: dict(zip(columns, row)) for _, row in read_tsv(find("course/models"), *columns)}

@@ -245,7 +245,7 @@ for name, first, second in (("one point", torch.ones(4, 2), torch.ones(4, 2)), (
 
 # %% tags=["row-2.18"]
 import csv
-from course_lib.checkpoints import COURSE_HOME
+from course_lib.support.folders import COURSE_HOME
 from course_lib.encoder import SentenceEncoder
 
 torch.set_num_threads(1)
@@ -294,7 +294,7 @@ plt.show()
 # Different pairs move left most under the ranking loss. What counts is the gap between the heaps, in standard deviations of the different pairs.
 
 # %% alt="Three scatter plots of forty sentences on four topics, projected to their two main directions: before training, after cosine MSE, after the ranking loss. In all three football and cooking lie on opposite sides. After the ranking loss, football, weather and cooking form clearer groups than after cosine MSE, and money stays scattered."
-from course_lib.files import find, read_tsv
+from course_lib.support.tables import find, read_tsv
 from course_lib.plotting import scatter
 
 topics, sentences = zip(*[row for _, row in read_tsv(find("course/sentences"), "topic", "sentence")])

@@ -70,7 +70,7 @@ import numpy as np
 import torch
 
 import course_lib.modules as ours
-from course_lib.checkpoints import resolve                               # first: it filters a warning of tqdm's
+from course_lib.support.folders import resolve                               # first: it filters a warning of tqdm's
 from course_lib.encoder import SentenceEncoder
 import transformers
 from sentence_transformers import SentenceTransformer
@@ -109,7 +109,7 @@ assert np.allclose(x, encoder.encode(texts), atol=1e-5) and np.allclose(x, libra
 # A text of a few tokens and one of many give vectors of the same length; BERT-base would give 768 numbers. Both libraries compute the same. Drawn from the modules themselves:
 
 # %% tags=["row-4.3"] alt="Diagram from top to bottom: a short and a long text enter one frame, a network used twice, of a Transformer and a mean Pooling. The arrows carry the shapes: as many vectors as tokens before the pooling, one vector for each text after it. Two rows of coloured stripes show the two vectors; below them stands their cosine."
-from course_lib.architecture import siamese
+from course_lib.diagrams import siamese
 
 siamese(encoder, None, (texts[0], texts[1]), title="However many tokens go in, one vector comes out")
 plt.show()
@@ -238,7 +238,7 @@ print("modules to build with:", *ours.KINDS)
 
 # %% tags=["row-4.6"] alt="Curves of Spearman's correlation over the width of an untrained Dense layer, from 4 to 256 on a logarithmic axis: with tanh and without an activation the curves lie on each other and rise with the width, from far below a horizontal line, the score without the layer, to just below it; bands show five random starts."
 from course_lib.data import load_sts
-from course_lib.metrics import spearman
+from course_lib.retrieval.metrics import spearman
 from course_lib.similarity import pairwise_cos_sim
 
 rows = load_sts("course/sts")
@@ -341,7 +341,7 @@ for name in ("https://example.org/my-model.zip", "my/path/to/model/", "my-model"
 # %% [markdown]
 # A folder that exists is taken, slash or not. If there is none, a name with at most one slash is looked for on the Hugging Face hub (a bare `my-model` as `sentence-transformers/my-model`); here that was forbidden by `local_files_only=True`. An address has more slashes, so it counts as a path that does not exist: no request is sent.
 #
-# What replaces the zip address is the hub: push the folder, load it by `owner/name`. Downloads lie in the hub's cache, not in torch's any more, or where `SENTENCE_TRANSFORMERS_HOME` says. 
+# What replaces the zip address is the hub: push the folder, load it by `owner/name`. Downloads lie in the hub's cache, not in torch's any more, or where `SENTENCE_TRANSFORMERS_HOME` says.
 #
 # ## New tokens
 #

@@ -65,7 +65,7 @@ import matplotlib.pyplot as plt
 import torch
 from torch.utils.data import DataLoader
 
-from course_lib.batches import Order, make_batches
+from course_lib.support.batches import Order, make_batches
 from course_lib.data import load_sts
 from course_lib.encoder import SentenceEncoder
 from course_lib.plotting import LINES, MARKERS, PALETTE, bars
@@ -108,7 +108,7 @@ def elsewhere():
             yield Path(folder)
 
 # %% tags=["row-4.10", "row-4.13", "nbval-check-output"]
-from course_lib.checkpoints import resolve                              # first: it filters a warning of tqdm's
+from course_lib.support.folders import resolve                              # first: it filters a warning of tqdm's
 import transformers
 from sentence_transformers import InputExample, SentenceTransformer
 
@@ -176,7 +176,7 @@ assert 1.9e-5 < moved["no warm-up"] < 2.2e-5
 # %% tags=["row-4.12", "row-4.11"]
 import inspect
 
-from course_lib.tables import table
+from course_lib.support.printing import table
 from course_lib.training import train
 from sentence_transformers import SentenceTransformerTrainer as Trainer
 from sentence_transformers import SentenceTransformerTrainingArguments as Arguments
@@ -235,7 +235,7 @@ from itertools import permutations
 
 from course_lib.data import ScoredPair
 from course_lib.evaluation import EmbeddingSimilarityEvaluator
-from course_lib.metrics import spearman
+from course_lib.retrieval.metrics import spearman
 
 sentences1 = ["This list contains the first column", "With your sentences", "You want your model to evaluate on"]
 sentences2 = ["Sentences contains the other column", "The evaluator matches sentences1[i] with sentences2[i]",
@@ -301,7 +301,7 @@ plt.show()
 # %% tags=["row-4.15"]
 import csv
 
-from course_lib.checkpoints import COURSE_HOME
+from course_lib.support.folders import COURSE_HOME
 
 recorded = list(csv.DictReader((COURSE_HOME / "data" / "results" / "11.csv").read_text(encoding="utf-8").splitlines()))
 if full:

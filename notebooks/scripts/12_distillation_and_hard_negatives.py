@@ -68,8 +68,8 @@ import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
 
-from course_lib.distillation import MatryoshkaLoss, MSELoss, RelationalLoss
-from course_lib.similarity import cos_sim, dot_score, pairwise_cos_sim, pairwise_dot_score
+from course_lib.finetuning.distillation import MatryoshkaLoss, MSELoss, RelationalLoss
+from course_lib.similarity import cos_sim, pairwise_cos_sim, pairwise_dot_score
 
 plt.rcParams["figure.dpi"] = 70                                         # keeps this file small
 teacher_vectors = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])    # (3 texts, 2)
@@ -158,7 +158,7 @@ import csv
 import runpy
 import sys
 import numpy as np
-from course_lib.checkpoints import COURSE_HOME
+from course_lib.support.folders import COURSE_HOME
 if full:                                                                # needs COURSE_DATA, and an hour
     for sys.argv in (["negatives"], ["students", "layers"], ["students", "dimensions"], ["students", "bundled"]):
         with contextlib.chdir(COURSE_HOME):
@@ -301,7 +301,7 @@ for label, (dims, by_seed) in ends.items():
 pairs = load_sts("course/sts")
 scores = [pair.score for pair in pairs]
 u, v = (torch.from_numpy(teacher.encode([getattr(p, side) for p in pairs], normalize_embeddings=True, show_progress_bar=False)) for side in ("sentence1", "sentence2"))
-from course_lib.metrics import spearman
+from course_lib.retrieval.metrics import spearman
 
 assert torch.allclose(pairwise_dot_score(u, v), pairwise_cos_sim(u, v), atol=1e-5)      # whole vectors: the same
 lengths = u[:, :16].norm(dim=1)
@@ -399,7 +399,7 @@ assert (cosines - 2 * torch.eye(4)).argmax(dim=1)[0] == 1
 # A remedy: distrust a negative that is _nearly as close_ as the positive. Keep one only if its cosine is at most 0.95 of the positive's: a relative margin of 0.05.
 
 # %% tags=["row-AT2", "nbval-check-output"]
-from course_lib.mining import mine_hard_negatives
+from course_lib.finetuning.mining import mine_hard_negatives
 
 def mine(cosines, margin=None):
     """(n, n) cosines of anchors with all positives -> for each anchor the column of its negative, or None."""

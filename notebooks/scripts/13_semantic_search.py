@@ -85,7 +85,7 @@ print(len(corpus), "articles,", len(queries), "queries,", sum(map(len, relevant.
 # **Predict** all three for the toy ranking below, with $k = 4$: the better article stands at rank 4, a lesser one at rank 2, and a third is missing.
 
 # %% tags=["row-2.7", "nbval-check-output"]
-from course_lib.metrics import ranking_metrics
+from course_lib.retrieval.metrics import ranking_metrics
 
 ranking, grades, k = ["a", "b", "c", "d"], {"d": 2, "b": 1, "x": 1}, 4
 
@@ -111,7 +111,7 @@ assert np.allclose(list(library.values()), [recall, reciprocal_rank, gain / best
 # %% tags=["row-2.1", "row-2.7"] alt="Two bar charts of nDCG at 10, for queries that share words with their answers and for queries that do not. Keyword search is ahead of meaning in the first, 0.76 to 0.66, and close to zero in the second, where meaning keeps about half of its score."
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from course_lib.search import top_k
+from course_lib.retrieval.search import top_k
 
 def evaluate(rows, chosen=lambda query: True):
     rankings = {query: [ids[row] for row in found] for query, found in zip(queries, rows) if chosen(query)}
@@ -173,7 +173,7 @@ plt.show()
 # **Predict.** Replace everything after the limit of a long article by nonsense. How far does its vector move? And how many of the articles are cut?
 
 # %% tags=["row-CP4", "nbval-check-output"]
-from course_lib.tokenization import tokenize
+from course_lib.support.tokenization import tokenize
 
 def count(texts):                                            # tokens of each text, nothing cut
     return [len(found) for found in tokenize(encoder[0].tokenizer, texts, None, special=False)[0]]
@@ -198,7 +198,7 @@ assert np.array_equal(changed, encoder.encode(long)) and cut == len(lost) > 0
 # The cure is *chunking*: cut a long text into pieces that fit, encode each, and let the best piece speak for its text. Neighbours share an *overlap*, so that a short sentence on the border is whole in one of them. First pieces of five words, two of them shared.
 
 # %% tags=["row-3.1", "nbval-check-output"]
-from course_lib.chunking import chunk, chunk_documents, search_passages
+from course_lib.retrieval.chunking import chunk, chunk_documents, search_passages
 
 toy = "one two three four five six seven eight nine ten".split()
 size, shared, pieces = 5, 2, []
@@ -346,7 +346,7 @@ plt.show()
 
 # %% tags=["row-AT1"]
 from course_lib.modules import Dense
-from course_lib.two_towers import TwoTowers
+from course_lib.models.two_towers import TwoTowers
 
 small = copy.deepcopy(encoder)
 small.keep_layers([0])
@@ -376,8 +376,8 @@ assert not bundled or ndcg["one layer"] + 0.15 < ndcg["one layer and a map"] < n
 # Vectors of 384 to 1,024 numbers are usual, no law. Two ways to make them smaller: keep the first numbers only (*truncated dimensions*), or keep fewer bits of each. *Quantisation* to int8 keeps 8 of 32 bits, *binary vectors* keep only the signs, compared by how many differ (the *Hamming distance*). Candidates found by codes (here 40) can then be put in order by the full vectors: *rescoring*. **Predict** which saves more for the same loss.
 
 # %% tags=["row-3.6"]
-from course_lib.quantization import quantize, rescored_top_k, truncate, value_ranges
-from course_lib.search import hamming_sim
+from course_lib.retrieval.quantization import quantize, rescored_top_k, truncate, value_ranges
+from course_lib.retrieval.search import hamming_sim
 
 def search_codes(dim, precision, rescore_multiplier):
     short, short_queries = truncate(vectors, dim), truncate(query_vectors, dim)
@@ -432,10 +432,10 @@ plt.show()
 #
 # ## Now from the library
 #
-# `top_k` came from `course_lib.search`. It never holds all scores: it goes through the corpus in blocks, and of each block looks only at scores above the k-th best so far. Below, a full sort by hand, and the function that finds those few scores: it takes the highest score of each group of up to 64 columns, and looks only into groups where that is above the limit.
+# `top_k` came from `course_lib.retrieval.search`. It never holds all scores: it goes through the corpus in blocks, and of each block looks only at scores above the k-th best so far. Below, a full sort by hand, and the function that finds those few scores: it takes the highest score of each group of up to 64 columns, and looks only into groups where that is above the limit.
 
 # %% tags=["nbval-check-output"]
-from course_lib import search
+from course_lib.retrieval import search
 
 by_hand = (normalize(query_vectors, dim=1) @ normalize(vectors, dim=1).T).sort(dim=1, descending=True, stable=True)   # (queries, articles)
 for block in (50, 300):

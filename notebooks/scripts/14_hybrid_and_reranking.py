@@ -74,7 +74,7 @@ import time
 
 import numpy as np
 
-from course_lib.bm25 import BM25
+from course_lib.retrieval.bm25 import BM25
 
 toy = ["ticket ticket ticket", "river boat ticket office", "river river ferry", "ticket machine tram stop market square ticket office"]
 words = [text.split() for text in toy]
@@ -110,9 +110,9 @@ print({word: round(idf(word), 3) for word in ("river", "ticket")}, [round(score,
 # %% tags=["nbval-check-output"]
 from course_lib.data import load_retrieval
 from course_lib.encoder import SentenceEncoder
-from course_lib.search import top_k
+from course_lib.retrieval.search import top_k
 from course_lib.similarity import dot_score
-from course_lib.tokenization import tokenize
+from course_lib.support.tokenization import tokenize
 
 queries, corpus, relevant = load_retrieval(dataset)
 ids, texts, asked = list(corpus), list(corpus.values()), list(queries.values())
@@ -135,7 +135,7 @@ add("dense", lambda: top_k(embed(asked), vectors, 50, dot_score), vectors.nbytes
 print(f"{len(corpus)} documents, {len(queries)} queries, {np.mean([len(found) for found in relevant.values()]):.1f} relevant documents a query")
 
 # %% tags=["nbval-check-output"]
-from course_lib.metrics import ranking_metrics
+from course_lib.retrieval.metrics import ranking_metrics
 
 def shared_words(query):
     """Words of a query that occur in a document that answers it best, the most of any such document."""
@@ -178,9 +178,9 @@ if default:
 # %% tags=["row-2.15", "nbval-check-output"]
 import torch
 
-from course_lib.heads import load_masked_lm
-from course_lib.sparse import SparseEncoder, sparsity
-from course_lib.tokenization import tokenize
+from course_lib.models.classifier import load_masked_lm
+from course_lib.models.sparse import SparseEncoder, sparsity
+from course_lib.support.tokenization import tokenize
 
 logits = torch.tensor([[3.0, -1.0, 0.5, -2.0], [1.0, -3.0, 2.0, -0.1]])                 # (2 tokens, 4 terms)
 by_loop = [max(math.log(1 + max(0.0, logits[t, v].item())) for t in range(2)) for v in range(4)]
@@ -241,7 +241,7 @@ assert not default or 20 < sparsity(documents)["active_dims"] < 200 and {"dogs",
 # **Predict:** a page has about a hundred terms of 12,000, a query fewer. Which part of the multiplications is left: a tenth, a hundredth, a thousandth, or less?
 
 # %% tags=["row-2.20"]
-from course_lib.inverted_index import InvertedIndex
+from course_lib.retrieval.inverted_index import InvertedIndex
 
 wanted = sparse.encode_query(asked, show_progress_bar=False)            # sparse (queries, vocabulary)
 postings = {}                                                           # term: [(document, weight), ...]
@@ -275,7 +275,7 @@ assert products < every / 200 and (not default or 1000 * took / len(asked) < cos
 # **Predict:** does a document that is second in both lists beat one that is first in one, and absent from the other?
 
 # %% tags=["row-AT4", "nbval-check-output"]
-from course_lib.fusion import reciprocal_rank_fusion, weighted_fusion
+from course_lib.retrieval.fusion import reciprocal_rank_fusion, weighted_fusion
 
 def by_ranks(lists):
     fused = {}
@@ -347,8 +347,8 @@ if default:
 # **Predict:** does it help?
 
 # %% tags=["row-2.14"]
-from course_lib.cross_encoder import CrossEncoder
-from course_lib.reranking import rerank
+from course_lib.models.cross_encoder import CrossEncoder
+from course_lib.retrieval.reranking import rerank
 
 scorer = CrossEncoder.load(reranker)
 before = "sum: BM25 + dense"
@@ -449,7 +449,7 @@ for kind, chosen in {"numbers": [w for w in once if w.isdigit()], "names": [w fo
 import contextlib
 import csv
 import runpy
-from course_lib.checkpoints import COURSE_HOME
+from course_lib.support.folders import COURSE_HOME
 if full:                                                                # needs COURSE_DATA, and a quarter of an hour
     sys.argv = ["hybrid"]
     with contextlib.chdir(COURSE_HOME):

@@ -64,7 +64,7 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
-from course_lib.paraphrases import paraphrase_mining_embeddings
+from course_lib.retrieval.paraphrases import paraphrase_mining_embeddings
 
 plt.rcParams["figure.dpi"] = 70                                         # keeps this file small
 toy = normalize(torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.9, 0.2], [-1.0, 0.3], [0.2, 1.0]]), dim=1)    # (5, 2)
@@ -92,7 +92,7 @@ from itertools import combinations
 
 from course_lib.data import load_nli
 from course_lib.encoder import SentenceEncoder
-from course_lib.paraphrases import upper_triangle
+from course_lib.retrieval.paraphrases import upper_triangle
 
 encoder = SentenceEncoder.load(model, dtype="float32")
 trained = model in ("course/sbert-mini", "sentence-transformers/all-MiniLM-L6-v2")                     # others may be too weak
@@ -125,8 +125,8 @@ assert loop > 2 * blocks
 # **Predict:** of the 20 pairs with the highest cosine, how many are duplicates?
 
 # %% tags=["row-2.9"]
-from course_lib.files import find, read_tsv
-from course_lib.town import load_duplicates
+from course_lib.support.tables import find, read_tsv
+from course_lib.datasets.town import load_duplicates
 
 generator = np.random.default_rng(seed)
 if dataset.startswith("quora"):                                         # pairs that somebody labelled; no groups
@@ -165,7 +165,7 @@ assert len(closest) == 20 and min(closest)[0] == closest[-1][0]
 # %% tags=["row-2.8"]
 from sklearn.metrics import average_precision_score
 
-from course_lib.metrics import binary_classification
+from course_lib.retrieval.metrics import binary_classification
 from course_lib.similarity import cos_sim, pairwise_cos_sim
 
 cosines = pairwise_cos_sim(vectors[first], vectors[second]).numpy()     # (pairs,)
@@ -197,7 +197,7 @@ assert not (trained and rare) or min(measure(mask)["precision"] for mask in bala
 # %% tags=["row-2.8"] alt="Left, histogram of the cosines of the question pairs by kind: pairs that ask the same lie further right than pairs of one topic and of different topics, and overlap with both. Right, precision against recall: with one other pair for each duplicate the curves lie high; with all other pairs the curve begins at zero, climbs to nearly 0.8 and falls again."
 from sklearn.metrics import precision_recall_curve
 
-from course_lib.paraphrases import calibrate
+from course_lib.retrieval.paraphrases import calibrate
 from course_lib.plotting import LINES, MARKERS, PALETTE, histogram
 
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.4), layout="constrained")
@@ -231,8 +231,8 @@ for wanted in (precision, 0.5):
 # **Predict:** how large does the largest component get as the threshold falls?
 
 # %% tags=["row-2.9"] alt="Line chart of the size of the largest group against the threshold, from 0.9 down to 0.4. Connected components stay small at first, then one of them swallows most of the questions; the largest community grows slowly."
-from course_lib.clustering import community_detection
-from course_lib.paraphrases import find_duplicates
+from course_lib.retrieval.clustering import community_detection
+from course_lib.retrieval.paraphrases import find_duplicates
 from course_lib.plotting import curve
 
 thresholds = np.arange(0.9, 0.39, -0.05).round(2)
@@ -321,7 +321,7 @@ assert scores["group", "random"][1] > 0.5 > 0.05 > scores["group", "random"][0]
 # **Predict** which of the topics above k-means mixed.
 
 # %% tags=["row-2.10"] alt="Heatmap of the k-means clusters, one a row and named by its typical words, against the 15 topics: which share of the cluster's questions has which topic. Most rows have one bright cell; a few are spread over several topics."
-from course_lib.clustering import cluster_words
+from course_lib.retrieval.clustering import cluster_words
 from course_lib.plotting import heatmap
 
 clusters, names = labels["topic", "k-means"], sorted(set(known["topic"]))
@@ -348,8 +348,8 @@ assert (share.max(axis=1) > 0.5).sum() > len(names) / 2 or not trained
 # **Predict** for the FAQ's answers about the library: do three sentences touch all five?
 
 # %% tags=["row-2.9"]
-from course_lib.clustering import lexrank
-from course_lib.town import load_faq
+from course_lib.retrieval.clustering import lexrank
+from course_lib.datasets.town import load_faq
 
 about = [entry for entry in load_faq() if entry.topic == "library"]
 replies_to, parts = zip(*[(e.question, sentence.strip(" .") + ".") for e in about for sentence in e.answer.split(". ")])
@@ -385,7 +385,7 @@ assert cos_sim(summary, rest).amax(0).mean() > by_chance or model != "course/sbe
 # Two indexes compete: the FAQ's questions alone, and questions with their answers. **Predict** which is better.
 
 # %% tags=["row-2.26"] alt="Line chart for two indexes, the FAQ's questions alone and questions with their answers: the share of right answers against the share of questions that the bot answers, as the threshold falls. With answers in the index the curve falls from 1 to about 0.5 and lies higher nearly everywhere; with the questions alone it drops to 0.4 at once, climbs to 0.7 and falls to 0.4 again. Markers show the chosen thresholds."
-from course_lib.town import load_faq_questions
+from course_lib.datasets.town import load_faq_questions
 
 faq, asked = load_faq(), load_faq_questions()
 entry_of = {entry.question: number for number, entry in enumerate(faq)}
@@ -437,8 +437,8 @@ assert bots["question + answer"][2].sum() > bots["question"][2].sum() or not tra
 # Take the mean of the liked things' vectors, and offer the nearest others. Measured without people: draw three things of one of the catalogue's ten categories, and count how many of five recommendations are of the same. **Predict** the share.
 
 # %% tags=["row-2.26"]
-from course_lib.search import top_k
-from course_lib.town import load_catalogue
+from course_lib.retrieval.search import top_k
+from course_lib.datasets.town import load_catalogue
 
 catalogue = load_catalogue()
 items, category = (np.array([getattr(thing, field) for thing in catalogue]) for field in ("item", "category"))
@@ -515,7 +515,7 @@ plt.show()
 #
 # ## Now from the library
 #
-# This is how `course_lib.paraphrases` makes its blocks.
+# This is how `course_lib.retrieval.paraphrases` makes its blocks.
 
 # %% tags=["row-2.9", "row-2.10", "nbval-check-output"]
 import inspect

@@ -63,7 +63,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from course_lib.pictures import (COLOURS, COUNTS, FAMILIAR, PLACES, SEEN, SHAPES, SIZES, UNSEEN,
+from course_lib.datasets.pictures import (COLOURS, COUNTS, FAMILIAR, PLACES, SEEN, SHAPES, SIZES, UNSEEN,
                                  Group, Scene, captions, draw, sample_scenes)
 
 plt.rcParams["figure.dpi"] = 70                                    # keeps this file small
@@ -110,7 +110,7 @@ print(f"trained on: {sum(len(scene.groups) == 1 for scene in train_scenes)} of {
 # Cut it into square *patches*; the numbers of a patch, one after the other, times a matrix, are its vector (Dosovitskiy et al. 2021). **Predict:** a picture of 4 by 4 pixels, patches of 2 by 2: how many tokens, of how many numbers?
 
 # %% tags=["nbval-check-output"]
-from course_lib.images import ImageEncoder
+from course_lib.models.images import ImageEncoder
 
 tiny = torch.arange(16.0).reshape(4, 4)                                 # (4, 4): one colour, for a start
 looped = []
@@ -145,7 +145,7 @@ assert image.patch_embeddings(pictures[:2]).shape == (2, (48 // 8) ** 2, 128)
 
 # %% tags=["nbval-check-output"]
 from course_lib.encoder import SentenceEncoder
-from course_lib.images import whitening
+from course_lib.models.images import whitening
 from course_lib.similarity import cos_sim, pairwise_cos_sim
 
 torch.set_num_threads(1)                                                # a run is then the same on every number of cores
@@ -231,7 +231,7 @@ assert not default or history[-1]["loss"] < history[0]["loss"] / 3
 # **Predict** both numbers.
 
 # %% tags=["row-2.11"]
-from course_lib.images import TextImageEncoder
+from course_lib.models.images import TextImageEncoder
 
 towers = TextImageEncoder(SentenceEncoder([*text, white, dense], dtype="float32"), image)
 worded = lambda scenes: [captions(scene)[i % len(captions(scene))] for i, scene in enumerate(scenes)]
@@ -265,7 +265,7 @@ import contextlib
 import csv
 import runpy
 import sys
-from course_lib.checkpoints import COURSE_HOME
+from course_lib.support.folders import COURSE_HOME
 
 if full:                                                                # twelve trainings
     sys.path.insert(0, str(COURSE_HOME))
@@ -435,7 +435,7 @@ assert mean_of("whitened", "binding") > mean_of("raw", "binding") + 0.1 and mean
 # %% tags=["row-3.1"] alt="Five small pictures in a row, the results of a search by text for one group of shapes, best first, each with its cosine above it; the words searched for, two small blue circles, stand in the title. The first picture shows them, the others a blue cross beside a black triangle or a purple circle."
 import inspect
 import tempfile
-from course_lib.search import top_k
+from course_lib.retrieval.search import top_k
 
 with tempfile.TemporaryDirectory() as folder:
     towers.save(Path(folder) / "towers")
@@ -485,7 +485,7 @@ assert not default or found["blue, green, red"][0] < found["red, green, blue"][0
 # %%
 from PIL import Image
 from sentence_transformers import SentenceTransformer
-from course_lib.checkpoints import resolve
+from course_lib.support.folders import resolve
 
 def full_size(name):
     """Recall at 1 among 100, binding and zero-shot shapes of a model of texts and images, on the same pictures."""

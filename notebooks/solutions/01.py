@@ -9,7 +9,7 @@ from course_lib.exercises import Exercise
 
 
 def lstm_step(x, h, c, W, U, b):
-    i, f, g, o = (W @ x + U @ h + b).chunk(4)                                # (hidden,) each
+    i, f, g, o = (W @ x + U @ h + b).chunk(4)  # (hidden,) each
     c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
     return torch.sigmoid(o) * torch.tanh(c), c
 
@@ -48,7 +48,7 @@ def wrong_way_round(x, h, c, W, U, b):
 
 
 def last_states(states, mask):
-    return states[torch.arange(len(states)), mask.sum(1) - 1]                # (batch, hidden)
+    return states[torch.arange(len(states)), mask.sum(1) - 1]  # (batch, hidden)
 
 
 def last_time_step(states, mask):
@@ -106,14 +106,27 @@ EXERCISES = {
     "01.1": Exercise(
         title="One step of an LSTM",
         cases={
-            "the first word": (waves(2), torch.zeros(3), torch.zeros(3), waves(12, 2), 0.5 * waves(12, 3), torch.full((12,), 0.3)),
+            "the first word": (
+                waves(2),
+                torch.zeros(3),
+                torch.zeros(3),
+                waves(12, 2),
+                0.5 * waves(12, 3),
+                torch.full((12,), 0.3),
+            ),
             "a later word": (-waves(2), 0.7 * waves(3), 2 * waves(3), waves(12, 2), 0.5 * waves(12, 3), waves(12)),
         },
         solution=lstm_step,
         wrong=[
             (without_bias, "You leave the bias out. It is the last argument."),
-            (without_old_state, "Right for the first word, whose old state is zero. What of h goes into the gates later?"),
-            (gates_swapped, "Two gates are swapped: f decides how much of the old c stays, i how much of the proposal comes in."),
+            (
+                without_old_state,
+                "Right for the first word, whose old state is zero. What of h goes into the gates later?",
+            ),
+            (
+                gates_swapped,
+                "Two gates are swapped: f decides how much of the old c stays, i how much of the proposal comes in.",
+            ),
             (cell_not_squashed, "Your h' shows c' as it is. What keeps an LSTM's h between -1 and 1?"),
             (old_cell_shown, "Your h' is made from the old c. Which c does the new h show?"),
             (wrong_way_round, "The two states come back in the wrong order: first h', then c'."),
@@ -128,10 +141,16 @@ EXERCISES = {
         },
         solution=last_states,
         wrong=[
-            (last_time_step, "You take the last time step. For a short sentence that is a state at [PAD]: the trap above."),
+            (
+                last_time_step,
+                "You take the last time step. For a short sentence that is a state at [PAD]: the trap above.",
+            ),
             (one_too_far, "You are one step too far. At which index does a sentence of n tokens end?"),
             (mean_state, "You average the states. Wanted is one of them."),
-            (every_row, "Your result has a dimension too many: each row's position was looked up in every row. Index rows and positions together."),
+            (
+                every_row,
+                "Your result has a dimension too many: each row's position was looked up in every row. Index rows and positions together.",
+            ),
         ],
     ),
     "01.3": Exercise(
@@ -142,9 +161,15 @@ EXERCISES = {
         },
         solution=translation_cross_entropy,
         wrong=[
-            (padding_counted, "You ask the model to predict [PAD], and count how well it does. Which targets should be left out?"),
+            (
+                padding_counted,
+                "You ask the model to predict [PAD], and count how well it does. Which targets should be left out?",
+            ),
             (padding_in_the_mean, "You leave [PAD] out of the sum, but not out of the number you divide by."),
-            (mean_of_means, "You average each sentence first, so a word of a short sentence counts more than one of a long sentence."),
+            (
+                mean_of_means,
+                "You average each sentence first, so a word of a short sentence counts more than one of a long sentence.",
+            ),
             (softmax_twice, "You apply a softmax before cross_entropy, which has one inside: it wants logits."),
             (summed, "You add up the losses where their mean is wanted."),
         ],

@@ -10,8 +10,8 @@ from course_lib.exercises import Exercise
 
 
 def attention_weights(query, key, mask):
-    scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])      # (batch, tokens, tokens)
-    return scores.masked_fill(mask[:, None] == 0, -math.inf).softmax(-1)     # (batch, tokens, tokens)
+    scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])  # (batch, tokens, tokens)
+    return scores.masked_fill(mask[:, None] == 0, -math.inf).softmax(-1)  # (batch, tokens, tokens)
 
 
 def no_mask(query, key, mask):
@@ -52,7 +52,7 @@ def keys_and_queries_swapped(query, key, mask):
 
 
 def merge_heads(x):
-    return x.transpose(1, 2).flatten(2)                                      # (batch, tokens, heads, size) -> (batch, tokens, hidden)
+    return x.transpose(1, 2).flatten(2)  # (batch, tokens, heads, size) -> (batch, tokens, hidden)
 
 
 def only_reshaped(x):
@@ -80,8 +80,8 @@ def tokens_joined(x):
 
 
 torch.manual_seed(0)
-QUERY, KEY = torch.randn(2, 4, 3), torch.randn(2, 4, 3)                      # (2 sentences, 4 tokens, 3)
-COUNTED = torch.arange(24.0).reshape(1, 2, 3, 4)                             # (1 sentence, 2 heads, 3 tokens, 4)
+QUERY, KEY = torch.randn(2, 4, 3), torch.randn(2, 4, 3)  # (2 sentences, 4 tokens, 3)
+COUNTED = torch.arange(24.0).reshape(1, 2, 3, 4)  # (1 sentence, 2 heads, 3 tokens, 4)
 
 EXERCISES = {
     "03.1": Exercise(
@@ -95,11 +95,16 @@ EXERCISES = {
         wrong=[
             (no_mask, "The mask is not used: the keys of [PAD] get a share of the attention."),
             (zero_scores, "A score of 0 is not nothing: its exponential is 1. Which score has the exponential 0?"),
-            (masked_after_the_softmax,
-             "[PAD] gets nothing, but where something was taken away the row no longer sums to 1: the mask comes too late."),
+            (
+                masked_after_the_softmax,
+                "[PAD] gets nothing, but where something was taken away the row no longer sums to 1: the mask comes too late.",
+            ),
             (not_scaled, "You did not divide by the root of the number of components."),
             (divided_by_the_size, "You divide by the number of components, not by its root."),
-            (softmax_over_queries, "Your columns sum to 1. Each query, that is each row, has one unit of attention to give."),
+            (
+                softmax_over_queries,
+                "Your columns sum to 1. Each query, that is each row, has one unit of attention to give.",
+            ),
             (queries_masked, "You mask the rows, the queries of [PAD]. It is the keys that nobody may look at."),
             (keys_and_queries_swapped, "Queries and keys have changed places: row i has to belong to query i."),
         ],
@@ -113,9 +118,15 @@ EXERCISES = {
         },
         solution=merge_heads,
         wrong=[
-            (only_reshaped, "The shape is right, the numbers of different tokens are mixed: what has to stand beside what "
-                            "before the last two dimensions can be joined?"),
-            (sizes_outside, "Each token has its own numbers, but the heads are interleaved: head 1 has to come first, whole, then head 2."),
+            (
+                only_reshaped,
+                "The shape is right, the numbers of different tokens are mixed: what has to stand beside what "
+                "before the last two dimensions can be joined?",
+            ),
+            (
+                sizes_outside,
+                "Each token has its own numbers, but the heads are interleaved: head 1 has to come first, whole, then head 2.",
+            ),
             (heads_averaged, "You average the heads. Nothing is to be lost: the last dimension becomes heads * size."),
             (heads_added, "You add the heads up. Nothing is to be lost: the last dimension becomes heads * size."),
             (left_in_four_dimensions, "The order is right. Now join the last two dimensions into one."),

@@ -9,7 +9,7 @@ from course_lib.exercises import Exercise
 
 def pair_input(a, b, cls, sep, max_length):
     a, b = list(a), list(b)
-    while len(a) + len(b) + 3 > max_length:                                  # [CLS] and two [SEP]
+    while len(a) + len(b) + 3 > max_length:  # [CLS] and two [SEP]
         (b if len(b) > len(a) else a).pop()
     ids = [cls, *a, sep, *b, sep]
     return ids, [0] * (len(a) + 2) + [1] * (len(b) + 1)
@@ -116,10 +116,19 @@ EXERCISES = {
         },
         solution=collection_perplexity,
         wrong=[
-            (mean_of_the_texts, "You average the perplexities of the texts. One number for all tokens together is wanted."),
-            (texts_count_alike, "You average within each text first, so that a text of one token counts as much as a long one."),
+            (
+                mean_of_the_texts,
+                "You average the perplexities of the texts. One number for all tokens together is wanted.",
+            ),
+            (
+                texts_count_alike,
+                "You average within each text first, so that a text of one token counts as much as a long one.",
+            ),
             (minus_forgotten, "It came out below 1. Log probabilities are negative: what sign does the exponent need?"),
-            (not_divided, "That is one over the probability of everything. Divide by the number of tokens, so that length does not count."),
+            (
+                not_divided,
+                "That is one over the probability of everything. Divide by the number of tokens, so that length does not count.",
+            ),
             (not_exponentiated, "That is the mean cost in nats. The perplexity is its exponential."),
             (base_two, "The logarithms are natural ones. What base has the exponential that undoes them?"),
         ],

@@ -9,11 +9,11 @@ from course_lib.exercises import Exercise
 
 
 def mean_of_words(token_embeddings, attention_mask):
-    words = attention_mask.clone().float()                                   # (batch, tokens)
-    words[:, 0] = 0                                                          # [CLS]
-    words[torch.arange(len(words)), attention_mask.sum(1) - 1] = 0           # [SEP], the last token that counts
-    words = words.unsqueeze(-1)                                              # (batch, tokens, 1)
-    return (token_embeddings * words).sum(1) / words.sum(1)                  # (batch, dim)
+    words = attention_mask.clone().float()  # (batch, tokens)
+    words[:, 0] = 0  # [CLS]
+    words[torch.arange(len(words)), attention_mask.sum(1) - 1] = 0  # [SEP], the last token that counts
+    words = words.unsqueeze(-1)  # (batch, tokens, 1)
+    return (token_embeddings * words).sum(1) / words.sum(1)  # (batch, dim)
 
 
 def masked_mean(token_embeddings, attention_mask):
@@ -47,8 +47,8 @@ def only_cls_dropped(token_embeddings, attention_mask):
 
 
 def centred_cosines(vectors):
-    unit = normalize(vectors - vectors.mean(0), dim=1)                       # (n, dim)
-    return unit @ unit.T                                                     # (n, n)
+    unit = normalize(vectors - vectors.mean(0), dim=1)  # (n, dim)
+    return unit @ unit.T  # (n, n)
 
 
 def not_centred(vectors):
@@ -84,9 +84,9 @@ def one_number_subtracted(vectors):
 
 
 def last_token(token_embeddings, attention_mask):
-    positions = torch.arange(attention_mask.shape[1])                        # (tokens,)
-    last = (attention_mask * positions).argmax(1)                            # (batch,)
-    return token_embeddings[torch.arange(len(last)), last]                   # (batch, dim)
+    positions = torch.arange(attention_mask.shape[1])  # (tokens,)
+    last = (attention_mask * positions).argmax(1)  # (batch,)
+    return token_embeddings[torch.arange(len(last)), last]  # (batch, dim)
 
 
 def last_column(token_embeddings, attention_mask):
@@ -107,8 +107,8 @@ def one_before_the_last(token_embeddings, attention_mask):
     return token_embeddings[torch.arange(len(last)), last - 1]
 
 
-RISING = torch.arange(30.0).reshape(2, 5, 3).sqrt()                          # (2 sentences, 5 tokens, 3)
-SCATTERED = torch.tensor([[3.0, 1.0, 2.0], [4.0, -1.0, 2.5], [2.0, 2.0, 6.0], [5.0, 0.5, 1.0]])    # (4, 3)
+RISING = torch.arange(30.0).reshape(2, 5, 3).sqrt()  # (2 sentences, 5 tokens, 3)
+SCATTERED = torch.tensor([[3.0, 1.0, 2.0], [4.0, -1.0, 2.5], [2.0, 2.0, 6.0], [5.0, 0.5, 1.0]])  # (4, 3)
 
 EXERCISES = {
     "05.1": Exercise(
@@ -121,9 +121,14 @@ EXERCISES = {
         wrong=[
             (masked_mean, "That is the ordinary masked mean: [CLS] and [SEP] are still in it."),
             (plain_mean, "You average over every position, [PAD], [CLS] and [SEP] included."),
-            (first_and_last_column_dropped,
-             "In a padded sentence the last column is [PAD], not [SEP]: its [SEP] is still in your average."),
-            (everything_but_the_ends, "You cut off both ends, but do not use attention_mask: a padded sentence comes out wrong."),
+            (
+                first_and_last_column_dropped,
+                "In a padded sentence the last column is [PAD], not [SEP]: its [SEP] is still in your average.",
+            ),
+            (
+                everything_but_the_ends,
+                "You cut off both ends, but do not use attention_mask: a padded sentence comes out wrong.",
+            ),
             (all_tokens_counted, "The sum is right. What do you divide by? [CLS] and [SEP] are still counted."),
             (only_cls_dropped, "[CLS] is out, [SEP] is still in."),
         ],
@@ -138,14 +143,23 @@ EXERCISES = {
         solution=centred_cosines,
         wrong=[
             (not_centred, "These are the cosines as they are: nothing has been subtracted that all vectors share."),
-            (centred_within_each_vector,
-             "You subtract from each vector the mean of its own components. Over which dimension is the mean of all vectors?"),
+            (
+                centred_within_each_vector,
+                "You subtract from each vector the mean of its own components. Over which dimension is the mean of all vectors?",
+            ),
             (not_normalised, "The mean is gone, but these are dot products: the diagonal of a cosine matrix is 1."),
-            (normalised_too_early,
-             "After the subtraction the vectors no longer have length 1, so these are no cosines: look at the diagonal."),
-            (normalised_before_and_after,
-             "You normalise before subtracting as well. This exercise takes the vectors as they are."),
-            (one_number_subtracted, "You subtract one number from everything. The mean of the vectors is itself a vector."),
+            (
+                normalised_too_early,
+                "After the subtraction the vectors no longer have length 1, so these are no cosines: look at the diagonal.",
+            ),
+            (
+                normalised_before_and_after,
+                "You normalise before subtracting as well. This exercise takes the vectors as they are.",
+            ),
+            (
+                one_number_subtracted,
+                "You subtract one number from everything. The mean of the vectors is itself a vector.",
+            ),
         ],
     ),
     "05.3": Exercise(
@@ -157,8 +171,10 @@ EXERCISES = {
         solution=last_token,
         wrong=[
             (last_column, "The last column is right only where nothing is padded on the right: otherwise it is [PAD]."),
-            (number_of_tokens_as_position,
-             "The number of tokens says where the last one is only if padding is on the right. Try the left."),
+            (
+                number_of_tokens_as_position,
+                "The number of tokens says where the last one is only if padding is on the right. Try the left.",
+            ),
             (first_real_token, "That is the first real token, which `cls` takes. The last one is wanted."),
             (one_before_the_last, "You are off by one: that is the token before the last."),
         ],

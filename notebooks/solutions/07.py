@@ -10,8 +10,8 @@ from course_lib.exercises import Exercise
 
 
 def join(u, v, names):
-    parts = {"u": u, "v": v, "|u-v|": (u - v).abs(), "u*v": u * v}           # each (batch, dim)
-    return torch.cat([parts[name] for name in names], dim=1)                 # (batch, len(names) * dim)
+    parts = {"u": u, "v": v, "|u-v|": (u - v).abs(), "u*v": u * v}  # each (batch, dim)
+    return torch.cat([parts[name] for name in names], dim=1)  # (batch, len(names) * dim)
 
 
 def with_sign(u, v, names):
@@ -130,10 +130,22 @@ EXERCISES = {
         },
         solution=join,
         wrong=[
-            (with_sign, "Your difference keeps its sign. A linear head gets nothing new from u - v: it can subtract by itself."),
-            (lengths_compared, "You drop the signs before you subtract, so that 1 and -1 count as equal. What is taken the absolute value of?"),
-            (dot_product, "Your product is a single number a pair, the dot product. The part has one number for each dimension."),
-            (one_distance, "Your difference is a single number a pair, the Euclidean distance. The part has one number for each dimension."),
+            (
+                with_sign,
+                "Your difference keeps its sign. A linear head gets nothing new from u - v: it can subtract by itself.",
+            ),
+            (
+                lengths_compared,
+                "You drop the signs before you subtract, so that 1 and -1 count as equal. What is taken the absolute value of?",
+            ),
+            (
+                dot_product,
+                "Your product is a single number a pair, the dot product. The part has one number for each dimension.",
+            ),
+            (
+                one_distance,
+                "Your difference is a single number a pair, the Euclidean distance. The part has one number for each dimension.",
+            ),
             (stacked, "You put the parts below each other, so the batch grows. A pair stays one row: which dim grows?"),
             (own_order, "The right parts, but in an order of your own. `names` gives the order."),
         ],
@@ -147,13 +159,19 @@ EXERCISES = {
         },
         solution=summary,
         wrong=[
-            (divided_by_n, "Your standard deviation divides by n. That is right if you know the true mean; yours was fitted to the same "
-                           "few numbers, which costs one of them."),
+            (
+                divided_by_n,
+                "Your standard deviation divides by n. That is right if you know the true mean; yours was fitted to the same "
+                "few numbers, which costs one of them.",
+            ),
             (variance, "You give squares of points. Which operation brings them back to points?"),
             (error_by_n, "Mean and deviation are right. The error of a mean shrinks more slowly than 1/n."),
             (one_spread, "Your error equals the deviation. Does a mean of many runs scatter as much as a single one?"),
             (swapped, "All the right numbers: which of the two last ones describes single runs, and which their mean?"),
-            (whole_range, "Highest minus lowest grows with the number of runs. Use all the runs: how far is each from the mean?"),
+            (
+                whole_range,
+                "Highest minus lowest grows with the number of runs. Use all the runs: how far is each from the mean?",
+            ),
         ],
     ),
     "07.3": Exercise(
@@ -165,10 +183,16 @@ EXERCISES = {
         },
         solution=paired_difference,
         wrong=[
-            (as_if_unrelated, "You take the two spreads together, as if the runs had nothing in common, and use all runs. The same seed "
-                              "gave both settings the same pairs: subtract first."),
-            (unrelated_on_common_seeds, "The mean is right. For the spread, you forget that a seed that is lucky for one setting may be "
-                                        "lucky for the other: subtract first, then ask how the differences scatter."),
+            (
+                as_if_unrelated,
+                "You take the two spreads together, as if the runs had nothing in common, and use all runs. The same seed "
+                "gave both settings the same pairs: subtract first.",
+            ),
+            (
+                unrelated_on_common_seeds,
+                "The mean is right. For the spread, you forget that a seed that is lucky for one setting may be "
+                "lucky for the other: subtract first, then ask how the differences scatter.",
+            ),
             (other_sign, "Your sign is turned round: positive should mean that `a` is better."),
             (without_sign, "You drop the signs, so that noise alone looks like a difference."),
             (by_rank, "You pair best with best. What makes two runs a pair?"),

@@ -46,7 +46,7 @@ def as_shares(token_counts, max_seq_length):
 
 def closest_pair(vectors):
     unit = F.normalize(vectors, dim=1)
-    cosines = (unit @ unit.T).triu(1) + torch.full((len(unit), len(unit)), -2.0).tril()      # (n, n)
+    cosines = (unit @ unit.T).triu(1) + torch.full((len(unit), len(unit)), -2.0).tril()  # (n, n)
     return divmod(int(cosines.argmax()), len(unit))
 
 
@@ -61,13 +61,17 @@ def by_dot_product(vectors):
 
 
 def by_distance(vectors):
-    distances = torch.cdist(vectors, vectors).masked_fill(torch.ones(len(vectors), len(vectors)).tril().bool(), torch.inf)
+    distances = torch.cdist(vectors, vectors).masked_fill(
+        torch.ones(len(vectors), len(vectors)).tril().bool(), torch.inf
+    )
     return divmod(int(distances.argmin()), len(vectors))
 
 
 def least_similar(vectors):
     unit = F.normalize(vectors, dim=1)
-    return divmod(int((unit @ unit.T).masked_fill(torch.ones(len(unit), len(unit)).tril().bool(), torch.inf).argmin()), len(unit))
+    return divmod(
+        int((unit @ unit.T).masked_fill(torch.ones(len(unit), len(unit)).tril().bool(), torch.inf).argmin()), len(unit)
+    )
 
 
 def the_other_way_round(vectors):
@@ -98,7 +102,10 @@ EXERCISES = {
             (one_special_token, "Nearly: how many special tokens are added, and how many places are left?"),
             (those_that_just_fit, "A text that just fits is not cut. Look at the comparison."),
             (all_tokens_of_cut_texts, "You count all tokens of the texts that are cut. Their beginnings are read."),
-            (with_short_texts, "Short texts lower your sum of tokens: a text that fits leaves nothing unread, not less than nothing."),
+            (
+                with_short_texts,
+                "Short texts lower your sum of tokens: a text that fits leaves nothing unread, not less than nothing.",
+            ),
             (as_shares, "You return shares. Asked for are two counts."),
         ],
     ),
@@ -106,7 +113,9 @@ EXERCISES = {
         title="The two most similar sentences",
         cases={
             "four vectors": (torch.tensor([[1.0, 0.0], [0.0, 1.0], [9.0, 9.0], [0.1, 0.9]]),),
-            "long ones that differ": (torch.tensor([[10.0, 0.0, 1.0], [0.0, 10.0, 1.0], [1.0, 0.0, 0.15], [8.0, 8.0, 0.0]]),),
+            "long ones that differ": (
+                torch.tensor([[10.0, 0.0, 1.0], [0.0, 10.0, 1.0], [1.0, 0.0, 0.15], [8.0, 8.0, 0.0]]),
+            ),
             "all far apart": (torch.tensor([[1.0, 0.0], [-0.5, 0.9], [-0.7, -0.9]]),),
         },
         solution=closest_pair,
@@ -116,7 +125,10 @@ EXERCISES = {
             (by_distance, "You compare by distance, which depends on the lengths of the vectors. The cosine does not."),
             (least_similar, "You found the two that are least similar."),
             (the_other_way_round, "The right pair, the wrong way round: the smaller index comes first."),
-            (zeros_instead_of_a_mask, "Right as long as some cosine is positive. What stands in the places that you emptied, when all real cosines are negative?"),
+            (
+                zeros_instead_of_a_mask,
+                "Right as long as some cosine is positive. What stands in the places that you emptied, when all real cosines are negative?",
+            ),
             (counted_from_one, "You count rows from 1. Python counts from 0."),
         ],
     ),

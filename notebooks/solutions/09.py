@@ -10,7 +10,7 @@ from course_lib.exercises import Exercise
 
 
 def distance(a, b):
-    return 1 - (normalize(a, dim=1) * normalize(b, dim=1)).sum(1)            # (batch, dim), (batch, dim) -> (batch,)
+    return 1 - (normalize(a, dim=1) * normalize(b, dim=1)).sum(1)  # (batch, dim), (batch, dim) -> (batch,)
 
 
 def triplet_loss(anchors, positives, negatives, margin=0.5):
@@ -49,7 +49,7 @@ def summed(anchors, positives, negatives, margin=0.5):
 
 
 def false_negatives(anchors, positives):
-    scores = normalize(anchors, dim=1) @ normalize(positives, dim=1).T       # (batch, batch)
+    scores = normalize(anchors, dim=1) @ normalize(positives, dim=1).T  # (batch, batch)
     return scores > scores.diag()[:, None]
 
 
@@ -86,7 +86,7 @@ def among_anchors(anchors, positives):
 
 
 def masked_ranking_loss(anchors, positives, mask, scale=20.0):
-    scores = scale * normalize(anchors, dim=1) @ normalize(positives, dim=1).T   # (batch, batch)
+    scores = scale * normalize(anchors, dim=1) @ normalize(positives, dim=1).T  # (batch, batch)
     return F.cross_entropy(scores.masked_fill(mask, -torch.inf), torch.arange(len(anchors)))
 
 
@@ -125,7 +125,9 @@ def not_scaled(anchors, positives, mask, scale=20.0):
 ANCHORS = torch.tensor([[1.0, 0.2, 0.0], [0.1, 2.0, 0.3], [0.5, 0.4, 1.0], [3.0, 0.5, 0.3]])
 POSITIVES = torch.tensor([[0.7, 0.5, 0.2], [0.3, 1.0, 0.1], [0.2, 0.4, 0.6], [1.0, 0.1, 0.1]])
 NEGATIVES = torch.tensor([[1.0, 0.25, 0.0], [0.3, 1.5, 0.6], [-0.3, -0.2, -1.0], [0.9, 0.4, 0.2]])
-MASK = torch.tensor([[False, False, False, True], [False, False, False, False], [True, True, False, False], [False, False, True, False]])
+MASK = torch.tensor(
+    [[False, False, False, True], [False, False, False, False], [True, True, False, False], [False, False, True, False]]
+)
 
 EXERCISES = {
     "09.1": Exercise(
@@ -138,9 +140,18 @@ EXERCISES = {
         solution=triplet_loss,
         wrong=[
             (without_floor, "A triplet that is good enough lowers your loss further, below 0. What should it cost?"),
-            (floor_after_mean, "In your mean an easy triplet pays for a hard one. Cut at 0 for each triplet, then average."),
-            (exchanged, "Your loss falls when the negative comes nearer. Which of the two distances should be the smaller one?"),
-            (margin_subtracted, "With your margin, a negative as near as the positive costs nothing. On which side does it belong?"),
+            (
+                floor_after_mean,
+                "In your mean an easy triplet pays for a hard one. Cut at 0 for each triplet, then average.",
+            ),
+            (
+                exchanged,
+                "Your loss falls when the negative comes nearer. Which of the two distances should be the smaller one?",
+            ),
+            (
+                margin_subtracted,
+                "With your margin, a negative as near as the positive costs nothing. On which side does it belong?",
+            ),
             (euclidean, "You measure straight lines between points. The distance asked for is 1 - cosine."),
             (dot_products, "You compare dot products, so a long vector counts more. Which similarity is meant?"),
             (summed, "You add up the losses of the batch where their mean is wanted."),
@@ -151,7 +162,10 @@ EXERCISES = {
         cases={
             "four pairs": (ANCHORS, POSITIVES),
             "nobody nearer": (torch.eye(3), torch.eye(3)),
-            "five pairs": (torch.sin(torch.arange(20.0) + 1).reshape(5, 4), torch.cos(torch.arange(20.0) * 1.3).reshape(5, 4)),
+            "five pairs": (
+                torch.sin(torch.arange(20.0) + 1).reshape(5, 4),
+                torch.cos(torch.arange(20.0) * 1.3).reshape(5, 4),
+            ),
         },
         solution=false_negatives,
         wrong=[
@@ -159,7 +173,10 @@ EXERCISES = {
             (by_column, "You compare with the candidate's own pair. The measure is the anchor's own positive."),
             (transposed, "Your matrix lies on its side: a row belongs to an anchor, a column to a candidate."),
             (by_dot_product, "You compare dot products; long candidates win. Cosines are meant."),
-            (the_others, "You mark what may stay. Which candidates are suspicious, those nearer or those farther than the positive?"),
+            (
+                the_others,
+                "You mark what may stay. Which candidates are suspicious, those nearer or those farther than the positive?",
+            ),
             (among_anchors, "You compare the anchors with each other. The candidates are the positives of the batch."),
         ],
     ),
@@ -172,11 +189,20 @@ EXERCISES = {
         solution=masked_ranking_loss,
         wrong=[
             (unmasked, "The mask changes nothing in your loss."),
-            (zeroed, "You set the masked scores to 0. exp(0) is 1, so they still take part. Which score has no weight at all in a softmax?"),
-            (minus_one, "You set the masked cosines to -1. That is little, but exp of it is not 0. Which score has no weight at all in a softmax?"),
+            (
+                zeroed,
+                "You set the masked scores to 0. exp(0) is 1, so they still take part. Which score has no weight at all in a softmax?",
+            ),
+            (
+                minus_one,
+                "You set the masked cosines to -1. That is little, but exp of it is not 0. Which score has no weight at all in a softmax?",
+            ),
             (mask_reversed, "You leave out what should stay: True means left out."),
             (mask_turned, "Your mask lies on its side: row i is anchor i."),
-            (anchors_dropped, "You drop anchors that have a false negative. They still have a positive to find; drop the candidates only."),
+            (
+                anchors_dropped,
+                "You drop anchors that have a false negative. They still have a positive to find; drop the candidates only.",
+            ),
             (not_scaled, "You leave `scale` out."),
         ],
     ),

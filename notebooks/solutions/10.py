@@ -93,10 +93,19 @@ EXERCISES = {
         },
         solution=grow,
         wrong=[
-            (cut_to_size, "You cut rows off where the table has more rows than the tokenizer has tokens. None may be lost."),
-            (new_rows_first, "Your new rows come first, so every old token now has another token's row. Where must they stand?"),
+            (
+                cut_to_size,
+                "You cut rows off where the table has more rows than the tokenizer has tokens. None may be lost.",
+            ),
+            (
+                new_rows_first,
+                "Your new rows come first, so every old token now has another token's row. Where must they stand?",
+            ),
             (zeros, "Your new rows are zeros. Asked for is the mean of the rows there are."),
-            (one_number, "Your new rows hold one number everywhere: the mean of the whole table. Take the mean of each dimension."),
+            (
+                one_number,
+                "Your new rows hold one number everywhere: the mean of the whole table. Take the mean of each dimension.",
+            ),
             (as_many_as_tokens, "You add a row for each token the tokenizer knows. How many rows are missing?"),
             (last_row_repeated, "Your new rows repeat the last row. Asked for is the mean of all."),
         ],
@@ -114,10 +123,19 @@ EXERCISES = {
         },
         solution=where,
         wrong=[
-            (slash_is_a_path, "That is the rule of 2022: a slash makes a path. Today a folder needs none, and hub names have one."),
+            (
+                slash_is_a_path,
+                "That is the rule of 2022: a slash makes a path. Today a folder needs none, and hub names have one.",
+            ),
             (slash_needed_for_a_folder, "A folder without a slash in its name counts, too, if it exists."),
-            (addresses_too, "What has more than one slash and is no folder is not asked for anywhere, addresses included."),
-            (no_prefix, "Nearly. A bare name is not asked for as it is: the hub's names have an owner. Which one is assumed?"),
+            (
+                addresses_too,
+                "What has more than one slash and is no folder is not asked for anywhere, addresses included.",
+            ),
+            (
+                no_prefix,
+                "Nearly. A bare name is not asked for as it is: the hub's names have an owner. Which one is assumed?",
+            ),
             (hub_first, "You go to the hub, or nowhere, even where a folder of that name exists."),
             (folders_only, "You look on disk only. What is tried when there is no such folder?"),
         ],

@@ -17,7 +17,9 @@ def full_rate_steps(total_steps, warmup_steps):
 
 def first_step_learns(total_steps, warmup_steps):
     rising = sum((step + 1) / warmup_steps for step in range(min(warmup_steps, total_steps)))
-    return rising + sum((total_steps - step) / (total_steps - warmup_steps) for step in range(warmup_steps, total_steps))
+    return rising + sum(
+        (total_steps - step) / (total_steps - warmup_steps) for step in range(warmup_steps, total_steps)
+    )
 
 
 def never_falls(total_steps, warmup_steps):
@@ -30,7 +32,10 @@ def always_arrives(total_steps, warmup_steps):
 
 
 def falls_from_the_start(total_steps, warmup_steps):
-    return sum(step / warmup_steps if step < warmup_steps else (total_steps - step) / total_steps for step in range(total_steps))
+    return sum(
+        step / warmup_steps if step < warmup_steps else (total_steps - step) / total_steps
+        for step in range(total_steps)
+    )
 
 
 def mean_factor(total_steps, warmup_steps):
@@ -107,10 +112,19 @@ EXERCISES = {
         },
         solution=full_rate_steps,
         wrong=[
-            (first_step_learns, "Your warm-up counts from one. That is the course's schedule; what does the old one give step 0?"),
+            (
+                first_step_learns,
+                "Your warm-up counts from one. That is the course's schedule; what does the old one give step 0?",
+            ),
             (never_falls, "After the warm-up your factor stays at 1. In this schedule it goes down again."),
-            (always_arrives, "You shorten a warm-up that is longer than the run. The old schedule does not know that it is."),
-            (falls_from_the_start, "After the warm-up your factor jumps: the fall has to begin at 1, at the step where the warm-up ends."),
+            (
+                always_arrives,
+                "You shorten a warm-up that is longer than the run. The old schedule does not know that it is.",
+            ),
+            (
+                falls_from_the_start,
+                "After the warm-up your factor jumps: the fall has to begin at 1, at the step where the warm-up ends.",
+            ),
             (mean_factor, "That is the mean factor. Here the sum is wanted: how many steps at the full rate."),
         ],
     ),
@@ -127,10 +141,19 @@ EXERCISES = {
         wrong=[
             (keeps_the_last, "You keep the last model that was run. The point of evaluating was to keep a better one."),
             (looks_ahead, "Your kept one may lie after the end: an evaluation that is never run cannot be the best."),
-            (compares_with_the_one_before, "You count how often the score falls below the one before. Count since the best."),
+            (
+                compares_with_the_one_before,
+                "You count how often the score falls below the one before. Count since the best.",
+            ),
             (counts_all_failures, "You never set the count back. A new best gives the run its whole patience again."),
-            (one_too_patient, "You wait for one evaluation too many: with a patience of 1, the first without a new best is the last."),
-            (a_tie_is_better, "You take a tie for a new best. Only a higher score is one, else a run that stands still never stops."),
+            (
+                one_too_patient,
+                "You wait for one evaluation too many: with a patience of 1, the first without a new best is the last.",
+            ),
+            (
+                a_tie_is_better,
+                "You take a tie for a new best. Only a higher score is one, else a run that stands still never stops.",
+            ),
         ],
     ),
 }

@@ -9,7 +9,7 @@ from course_lib.exercises import Exercise
 
 
 def cut_similarity(a, b, dim):
-    return normalize(a[:, :dim], dim=1) @ normalize(b[:, :dim], dim=1).T        # (n, dim) @ (dim, m) -> (n, m)
+    return normalize(a[:, :dim], dim=1) @ normalize(b[:, :dim], dim=1).T  # (n, dim) @ (dim, m) -> (n, m)
 
 
 def normalized_before(a, b, dim):
@@ -81,7 +81,10 @@ def strictly_below(scores, positive, margin):
 
 
 def raises_where_none(scores, positive, margin):
-    return max((i for i, score in enumerate(scores) if i != positive and score <= scores[positive] - margin), key=lambda i: scores[i])
+    return max(
+        (i for i, score in enumerate(scores) if i != positive and score <= scores[positive] - margin),
+        key=lambda i: scores[i],
+    )
 
 
 A = torch.tensor([[1.0, 2.0, 3.0, -4.0], [0.5, -1.0, 0.0, 2.0], [2.0, 0.3, -1.0, 1.0]])
@@ -98,11 +101,17 @@ EXERCISES = {
         solution=cut_similarity,
         wrong=[
             (normalized_before, "You normalise the whole vectors and cut afterwards. Which length have they then?"),
-            (dot_products, "You take dot products: a long vector wins against everything. The trap above shows what that costs."),
+            (
+                dot_products,
+                "You take dot products: a long vector wins against everything. The trap above shows what that costs.",
+            ),
             (not_cut, "You compare the whole vectors. How many numbers are to be used?"),
             (last_numbers, "You keep the last numbers of each vector. The first ones are wanted."),
             (rows_cut, "You leave out vectors where numbers of each vector should go. Which axis is which?"),
-            (row_by_row, "You compare vector i with vector i only. Every one of `a` is to be compared with every one of `b`."),
+            (
+                row_by_row,
+                "You compare vector i with vector i only. Every one of `a` is to be compared with every one of `b`.",
+            ),
             (turned_round, "Your matrix lies on its side: rows belong to `a`, columns to `b`."),
         ],
     ),
@@ -118,7 +127,10 @@ EXERCISES = {
         wrong=[
             (without_margin, "You leave the margin out: what lies just below the positive may be a right answer, too."),
             (unfiltered, "You take the nearest of all other texts, also where it is nearer than the positive."),
-            (wrong_way, "You allow scores up to the positive's _plus_ the margin. On which side of the positive should a negative be?"),
+            (
+                wrong_way,
+                "You allow scores up to the positive's _plus_ the margin. On which side of the positive should a negative be?",
+            ),
             (relative, "You take the margin as a share of the positive's score. Here it is subtracted."),
             (easiest, "You take the lowest score of those that are left. Which negative is the hard one?"),
             (first_allowed, "You take the first that is low enough. There may be a higher one after it."),

@@ -33,7 +33,9 @@ def ranks_from_zero(ranking, grades, k):
     def total(gains):
         return float(sum(gain / np.log2(2 + rank) for rank, gain in enumerate(gains, 1)))
 
-    return total([grades.get(document, 0) for document in ranking[:k]]) / total(sorted(grades.values(), reverse=True)[:k])
+    return total([grades.get(document, 0) for document in ranking[:k]]) / total(
+        sorted(grades.values(), reverse=True)[:k]
+    )
 
 
 def whole_ranking(ranking, grades, k):
@@ -112,7 +114,10 @@ EXERCISES = {
         wrong=[
             (grades_ignored, "You count every right document as 1. What does a grade of 2 add?"),
             (not_normalised, "That is the gain. The n of nDCG stands for a division: by what?"),
-            (best_of_those_found, "You divide by the best order of the documents that were found. Those that were missed count as well."),
+            (
+                best_of_those_found,
+                "You divide by the best order of the documents that were found. Those that were missed count as well.",
+            ),
             (ranks_from_zero, "Your discount is off by one rank: the first place is divided by log2(2), which is 1."),
             (whole_ranking, "You look at places after the k-th."),
             (ranking_not_cut, "You look at places of the ranking after the k-th."),
@@ -136,10 +141,16 @@ EXERCISES = {
             (no_overlap, "Your pieces share nothing. How far is it from one start to the next?"),
             (last_one_missing, "The end of the text is in none of your pieces: the last piece may be shorter."),
             (past_the_end, "Your last piece ends after the text does."),
-            (to_the_last_token, "Your last piece ends after the text does, and a text no longer than the overlap has none at all."),
+            (
+                to_the_last_token,
+                "Your last piece ends after the text does, and a text no longer than the overlap has none at all.",
+            ),
             (none_for_short_ones, "A text no longer than the overlap is one piece, too."),
             (step_is_overlap, "You step forward by the overlap. Step by what is new in each piece."),
-            (steps_of_overlap, "Each of your pieces begins one overlap after the one before. Step by what is new in each piece."),
+            (
+                steps_of_overlap,
+                "Each of your pieces begins one overlap after the one before. Step by what is new in each piece.",
+            ),
             (one_too_many, "Your last piece holds nothing that the one before it does not hold already."),
         ],
     ),

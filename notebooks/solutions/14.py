@@ -81,8 +81,8 @@ def best_rank_only(rankings, k):
 
 
 def splade(logits, attention_mask):
-    weights = torch.log1p(torch.relu(logits)) * attention_mask.unsqueeze(-1)      # (batch, tokens, vocabulary)
-    return weights.amax(1)                                                        # (batch, vocabulary)
+    weights = torch.log1p(torch.relu(logits)) * attention_mask.unsqueeze(-1)  # (batch, tokens, vocabulary)
+    return weights.amax(1)  # (batch, vocabulary)
 
 
 def unmasked(logits, attention_mask):
@@ -114,7 +114,7 @@ def without_relu_masked_first(logits, attention_mask):
 
 
 def masked_first(logits, attention_mask):
-    return torch.log1p((logits * attention_mask.unsqueeze(-1)).amax(1))           # the log of numbers below 0
+    return torch.log1p((logits * attention_mask.unsqueeze(-1)).amax(1))  # the log of numbers below 0
 
 
 EXERCISES = {
@@ -125,7 +125,10 @@ EXERCISES = {
             "a small constant: to be first counts": ([["a", "b", "c", "f"], ["d", "e", "f", "b"]], 1),
             "a list that is empty": ([[], ["x", "y"]], 60),
             "three lists, one document each": ([["p"], ["q"], ["r"]], 60),
-            "a document low in two lists, others high in one": ([["a", "b", "c", "d", "z"], ["e", "f", "g", "h", "z"]], 60),
+            "a document low in two lists, others high in one": (
+                [["a", "b", "c", "d", "z"], ["e", "f", "g", "h", "z"]],
+                60,
+            ),
             "the same with hardly any constant": ([["a", "b", "c", "d", "z"], ["e", "f", "g", "h", "z"]], 1),
         },
         solution=fuse_ranks,
@@ -134,21 +137,39 @@ EXERCISES = {
             (without_k, "You leave out k. Is 1 / rank what the formula says?"),
             (always_sixty, "Your constant is always 60. What is the argument k for?"),
             (worst_first, "The worst document comes first. Does a high score mean good or bad?"),
-            (sorted_upwards, "The worst document comes first: that is how `sorted` orders numbers. What does a high score mean?"),
+            (
+                sorted_upwards,
+                "The worst document comes first: that is how `sorted` orders numbers. What does a high score mean?",
+            ),
             (not_sorted, "Your documents come in the order in which the lists name them. What should decide?"),
-            (last_list_only, "A document that two lists name keeps what the last one gave. Where are the numbers added up?"),
+            (
+                last_list_only,
+                "A document that two lists name keeps what the last one gave. Where are the numbers added up?",
+            ),
             (only_in_all, "You drop documents that one of the lists does not name. What do they get from that list?"),
-            (sum_of_ranks, "You add up ranks: a document that is in one list only is better off than one in both. What of 1 / (k + rank)?"),
+            (
+                sum_of_ranks,
+                "You add up ranks: a document that is in one list only is better off than one in both. What of 1 / (k + rank)?",
+            ),
             (best_rank_only, "You keep a document's best rank. What should happen if two lists name it?"),
         ],
     ),
     "14.2": Exercise(
         title="Make SPLADE vectors of a padded batch",
         cases={
-            "one text, nothing padded": (torch.tensor([[[2.0, -0.5, 0.5], [1.0, -0.25, -0.75]]]), torch.tensor([[1, 1]])),
+            "one text, nothing padded": (
+                torch.tensor([[[2.0, -0.5, 0.5], [1.0, -0.25, -0.75]]]),
+                torch.tensor([[1, 1]]),
+            ),
             "logits below -1": (torch.tensor([[[3.0, -1.0, 0.5], [1.0, -3.0, 2.0]]]), torch.tensor([[1, 1]])),
-            "the padding has the highest logits": (torch.tensor([[[1.0, -1.0, 0.5], [0.5, -3.0, 2.0], [9.0, 9.0, 9.0]]]), torch.tensor([[1, 1, 0]])),
-            "the padding has the lowest logits": (torch.tensor([[[2.0, 0.5, -0.5], [-3.0, -4.0, -5.0]]]), torch.tensor([[1, 0]])),
+            "the padding has the highest logits": (
+                torch.tensor([[[1.0, -1.0, 0.5], [0.5, -3.0, 2.0], [9.0, 9.0, 9.0]]]),
+                torch.tensor([[1, 1, 0]]),
+            ),
+            "the padding has the lowest logits": (
+                torch.tensor([[[2.0, 0.5, -0.5], [-3.0, -4.0, -5.0]]]),
+                torch.tensor([[1, 0]]),
+            ),
             "two texts": (torch.arange(-8.0, 10.0).reshape(2, 3, 3) / 3, torch.tensor([[1, 1, 1], [1, 0, 0]])),
         },
         solution=splade,
@@ -157,9 +178,15 @@ EXERCISES = {
             (summed, "You add over the tokens, as the first SPLADE did. Here the highest guess counts."),
             (averaged, "You average over the tokens. Here the highest guess counts."),
             (without_log, "There is no logarithm in your weights: one large logit outweighs everything."),
-            (over_terms, "You take the maximum over the vocabulary: one number a token. There should be one number a term."),
+            (
+                over_terms,
+                "You take the maximum over the vocabulary: one number a token. There should be one number a term.",
+            ),
             (masked_first, "Terms that no token wants get a negative weight, or NaN. Where did relu go?"),
-            (without_relu_masked_first, "You mask the logits, but a negative one still reaches the logarithm. Where did relu go?"),
+            (
+                without_relu_masked_first,
+                "You mask the logits, but a negative one still reaches the logarithm. Where did relu go?",
+            ),
             (without_relu, "A negative logit reaches your logarithm, and below -1 that is NaN. Where did relu go?"),
         ],
     ),

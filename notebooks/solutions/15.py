@@ -8,7 +8,7 @@ from course_lib.exercises import Exercise
 
 
 def precision_recall(scores, labels, threshold):
-    called, labels = scores >= threshold, labels == 1    # (n,) each
+    called, labels = scores >= threshold, labels == 1  # (n,) each
     hits = (called & labels).sum()
     return (float(hits / called.sum()) if called.any() else 1.0, float(hits / labels.sum()))
 
@@ -41,7 +41,7 @@ def divides_by_zero(scores, labels, threshold):
     return (sum(called) / len(called), sum(called) / sum(labels))
 
 
-def nan_for_nothing(scores, labels, threshold):    # what arrays make of that division
+def nan_for_nothing(scores, labels, threshold):  # what arrays make of that division
     precision, recall = precision_recall(scores, labels, threshold)
     return (precision if (scores >= threshold).any() else float("nan"), recall)
 
@@ -122,13 +122,25 @@ EXERCISES = {
         },
         solution=precision_recall,
         wrong=[
-            (turned_round, "You return recall first. Precision: of those called, how many are right? Recall: of the right ones, how many were called?"),
+            (
+                turned_round,
+                "You return recall first. Precision: of those called, how many are right? Recall: of the right ones, how many were called?",
+            ),
             (strictly_above, "A score exactly at the threshold is called a duplicate, too."),
-            (accuracy_for_precision, "Your first number counts pairs that were rightly left alone. Precision looks only at those that were called."),
+            (
+                accuracy_for_precision,
+                "Your first number counts pairs that were rightly left alone. Precision looks only at those that were called.",
+            ),
             (share_of_all, "Your recall divides by all pairs. Of which pairs is it the share?"),
-            (nothing_called_is_zero, "Where nothing is called nothing is called wrongly. Which precision does the docstring want then?"),
+            (
+                nothing_called_is_zero,
+                "Where nothing is called nothing is called wrongly. Which precision does the docstring want then?",
+            ),
             (divides_by_zero, "You divide by zero where nothing is called. Treat that case on its own."),
-            (nan_for_nothing, "Where nothing is called your precision is NaN: zero divided by zero. Treat that case on its own."),
+            (
+                nan_for_nothing,
+                "Where nothing is called your precision is NaN: zero divided by zero. Treat that case on its own.",
+            ),
         ],
     ),
     "15.2": Exercise(
@@ -141,13 +153,28 @@ EXERCISES = {
         },
         solution=components,
         wrong=[
-            (one_round, "You go over the pairs once. A later pair can join what earlier ones had already settled: go on until nothing changes."),
+            (
+                one_round,
+                "You go over the pairs once. A later pair can join what earlier ones had already settled: go on until nothing changes.",
+            ),
             (only_neighbours, "You look at direct neighbours only. Friends of friends belong to the group."),
-            (numbered_in_order, "Your groups are right, but numbered 0, 1, 2. The lowest text in the group is wanted as its number."),
+            (
+                numbered_in_order,
+                "Your groups are right, but numbered 0, 1, 2. The lowest text in the group is wanted as its number.",
+            ),
             (highest, "You name a group by its highest text. The lowest is wanted."),
-            (first_that_came, "Your groups are right, but named by another text than the lowest: by the one that comes first in the pairs."),
-            (joined_to_the_first, "Your groups are right, but named by another text than the lowest: the first of each pair passes its name on."),
-            (joined_to_the_second, "Your groups are right, but named by another text than the lowest: the second of each pair passes its name on."),
+            (
+                first_that_came,
+                "Your groups are right, but named by another text than the lowest: by the one that comes first in the pairs.",
+            ),
+            (
+                joined_to_the_first,
+                "Your groups are right, but named by another text than the lowest: the first of each pair passes its name on.",
+            ),
+            (
+                joined_to_the_second,
+                "Your groups are right, but named by another text than the lowest: the second of each pair passes its name on.",
+            ),
             (only_linked, "Texts without a link are missing. Each of the n texts has a group, if only of itself."),
             (groups_as_lists, "You return the groups. A number for each text is wanted."),
         ],

@@ -10,8 +10,10 @@ from course_lib.exercises import Exercise
 
 def patches(pictures, size):
     n, side, _, channels = pictures.shape
-    grid = pictures.reshape(n, side // size, size, side // size, size, channels)      # (n, rows, i, columns, j, channels)
-    return grid.transpose(2, 3).reshape(n, -1, size * size * channels)                # (n, rows, columns, i, j, channels) -> (n, patches, numbers)
+    grid = pictures.reshape(n, side // size, size, side // size, size, channels)  # (n, rows, i, columns, j, channels)
+    return grid.transpose(2, 3).reshape(
+        n, -1, size * size * channels
+    )  # (n, rows, columns, i, j, channels) -> (n, patches, numbers)
 
 
 def not_transposed(pictures, size):
@@ -61,8 +63,8 @@ def one_channel(pictures, size):
 
 
 def classify(pictures, prompts):
-    classes = normalize(prompts, dim=-1).mean(1)                                      # (classes, dim)
-    return (normalize(pictures, dim=1) @ normalize(classes, dim=1).T).argmax(1)       # (n, classes) -> (n,)
+    classes = normalize(prompts, dim=-1).mean(1)  # (classes, dim)
+    return (normalize(pictures, dim=1) @ normalize(classes, dim=1).T).argmax(1)  # (n, classes) -> (n,)
 
 
 def not_normalised_prompts(pictures, prompts):
@@ -95,43 +97,81 @@ def per_class(pictures, prompts):
     return (normalize(pictures, dim=1) @ normalize(classes, dim=1).T).argmax(0)
 
 
-GRID = torch.arange(2 * 4 * 4 * 3.0).reshape(2, 4, 4, 3)                              # (2 pictures, 4, 4, 3 channels)
-LARGER = torch.arange(6 * 6 * 3.0).reshape(1, 6, 6, 3)                                # pieces and pixels differ: 3 pieces of 2
-LOOKS = torch.tensor([[1.0, 0.1], [0.5, 0.6], [0.2, 1.0], [0.9, 0.75]])               # (4 pictures, 2)
-PROMPTS = torch.tensor([[[1.0, 0.0], [0.0, 3.0]], [[0.1, 1.0], [0.0, 1.0]], [[5.0, 0.5], [1.0, 0.9]]])      # (3 classes, 2 prompts, 2)
-MANY = torch.sin(torch.arange(36.0)).reshape(12, 3)                                    # (12 pictures, 3)
-LENGTHS = torch.tensor([1.0, 4.0, 0.5])[:, None]                                      # of the prompts
-MIXED = LENGTHS * torch.cos(1.7 * torch.arange(36.0)).reshape(4, 3, 3)                # (4 classes, 3 prompts, 3)
-FIVE = torch.sin(2.3 * torch.arange(20.0)).reshape(5, 4)                              # (5 pictures, 4): no two of the lengths
-TWICE = LENGTHS[:2] * torch.cos(0.9 * torch.arange(24.0)).reshape(3, 2, 4)            # (3 classes, 2 prompts, 4) are equal
+GRID = torch.arange(2 * 4 * 4 * 3.0).reshape(2, 4, 4, 3)  # (2 pictures, 4, 4, 3 channels)
+LARGER = torch.arange(6 * 6 * 3.0).reshape(1, 6, 6, 3)  # pieces and pixels differ: 3 pieces of 2
+LOOKS = torch.tensor([[1.0, 0.1], [0.5, 0.6], [0.2, 1.0], [0.9, 0.75]])  # (4 pictures, 2)
+PROMPTS = torch.tensor(
+    [[[1.0, 0.0], [0.0, 3.0]], [[0.1, 1.0], [0.0, 1.0]], [[5.0, 0.5], [1.0, 0.9]]]
+)  # (3 classes, 2 prompts, 2)
+MANY = torch.sin(torch.arange(36.0)).reshape(12, 3)  # (12 pictures, 3)
+LENGTHS = torch.tensor([1.0, 4.0, 0.5])[:, None]  # of the prompts
+MIXED = LENGTHS * torch.cos(1.7 * torch.arange(36.0)).reshape(4, 3, 3)  # (4 classes, 3 prompts, 3)
+FIVE = torch.sin(2.3 * torch.arange(20.0)).reshape(5, 4)  # (5 pictures, 4): no two of the lengths
+TWICE = LENGTHS[:2] * torch.cos(0.9 * torch.arange(24.0)).reshape(3, 2, 4)  # (3 classes, 2 prompts, 4) are equal
 
 EXERCISES = {
     "16.1": Exercise(
         title="Cut pictures into patches, by rows from the top left",
-        cases={"two pictures of 4 x 4, patches of 2": (GRID, 2), "a picture of 6 x 6, patches of 2": (LARGER, 2), "one patch": (GRID, 4),
-               "patches of one pixel": (GRID, 1)},
+        cases={
+            "two pictures of 4 x 4, patches of 2": (GRID, 2),
+            "a picture of 6 x 6, patches of 2": (LARGER, 2),
+            "one patch": (GRID, 4),
+            "patches of one pixel": (GRID, 1),
+        },
         solution=patches,
         wrong=[
-            (not_transposed, "The shape is right, but a patch takes its pixels from neighbouring rows in full. Which two axes have to change places?"),
+            (
+                not_transposed,
+                "The shape is right, but a patch takes its pixels from neighbouring rows in full. Which two axes have to change places?",
+            ),
             (by_columns, "Rows and columns are exchanged, within each patch and among the patches."),
-            (columns_first, "Each patch is right, but they come by columns: the second one should lie to the right of the first."),
-            (pixels_by_columns, "Each patch is in its place, but its pixels come by columns. Which axis is the row of a pixel within its patch?"),
-            (pieces_and_pixels_exchanged, "You cut each side into `size` pieces, not into pieces of `size` pixels: that is the same only where both numbers are equal."),
-            (pixels_apart, "The pixels of a patch come from all over the picture. Where a side is split in two axes, which comes first: "
-                           "the number of the piece, or the pixel within it?"),
-            (channels_first, "Each patch has its pixels, but ordered by channel. Keep the channels of a pixel together."),
+            (
+                columns_first,
+                "Each patch is right, but they come by columns: the second one should lie to the right of the first.",
+            ),
+            (
+                pixels_by_columns,
+                "Each patch is in its place, but its pixels come by columns. Which axis is the row of a pixel within its patch?",
+            ),
+            (
+                pieces_and_pixels_exchanged,
+                "You cut each side into `size` pieces, not into pieces of `size` pixels: that is the same only where both numbers are equal.",
+            ),
+            (
+                pixels_apart,
+                "The pixels of a patch come from all over the picture. Where a side is split in two axes, which comes first: "
+                "the number of the piece, or the pixel within it?",
+            ),
+            (
+                channels_first,
+                "Each patch has its pixels, but ordered by channel. Keep the channels of a pixel together.",
+            ),
             (one_channel, "Only the first channel is there: a pixel has all of its channels."),
         ],
     ),
     "16.2": Exercise(
         title="Zero-shot classification with the mean of several prompts",
-        cases={"five pictures, three classes": (FIVE, TWICE), "four pictures, three classes": (LOOKS, PROMPTS), "two classes": (LOOKS, PROMPTS[:2]), "twelve pictures": (MANY, MIXED)},
+        cases={
+            "five pictures, three classes": (FIVE, TWICE),
+            "four pictures, three classes": (LOOKS, PROMPTS),
+            "two classes": (LOOKS, PROMPTS[:2]),
+            "twelve pictures": (MANY, MIXED),
+        },
         solution=classify,
         wrong=[
-            (not_normalised_prompts, "A long prompt vector weighs more than a short one in your mean. Bring them to length 1 first."),
-            (dot_with_the_mean, "The mean of vectors of length 1 is shorter than 1, the more so the more they differ: this is no cosine yet."),
+            (
+                not_normalised_prompts,
+                "A long prompt vector weighs more than a short one in your mean. Bring them to length 1 first.",
+            ),
+            (
+                dot_with_the_mean,
+                "The mean of vectors of length 1 is shorter than 1, the more so the more they differ: this is no cosine yet.",
+            ),
             (best_single_prompt, "You take each class's best prompt. Their mean is wanted: one vector a class."),
-            (mean_over_classes, "You average over the classes, and one vector a class is wanted. Which axis counts the prompts?"),
+            (
+                mean_over_classes,
+                "You average over the classes, and one vector a class is wanted. Which axis counts the prompts?",
+            ),
             (mean_over_numbers, "You average the numbers within each vector. Which axis counts the prompts?"),
             (first_prompt, "You use one prompt a class. There are several."),
             (per_class, "You look for the best picture of each class. What is wanted is a class for each picture."),

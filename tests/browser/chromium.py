@@ -24,8 +24,10 @@ def find():
     for name in NAMES:
         if path := shutil.which(name):
             return path
-    raise FileNotFoundError(f"no browser: none of {', '.join(NAMES)} is on PATH. Install one: `apt-get install chromium` "
-                            "(Debian, Ubuntu: chromium-browser), `brew install --cask chromium` (macOS).")
+    raise FileNotFoundError(
+        f"no browser: none of {', '.join(NAMES)} is on PATH. Install one: `apt-get install chromium` "
+        "(Debian, Ubuntu: chromium-browser), `brew install --cask chromium` (macOS)."
+    )
 
 
 def wait_until(condition, seconds, what):
@@ -44,12 +46,24 @@ class Browser:
 
     def __enter__(self):
         self.profile = tempfile.TemporaryDirectory(prefix="course-browser-", ignore_cleanup_errors=True)
-        command = [find(), "--headless=new", "--remote-debugging-port=0", f"--user-data-dir={self.profile.name}",
-                   "--no-first-run", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,900", "--no-proxy-server",
-                   "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost", "about:blank"]
+        command = [
+            find(),
+            "--headless=new",
+            "--remote-debugging-port=0",
+            f"--user-data-dir={self.profile.name}",
+            "--no-first-run",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--window-size=1280,900",
+            "--no-proxy-server",
+            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+            "about:blank",
+        ]
         if hasattr(os, "geteuid") and os.geteuid() == 0:
-            command.insert(1, "--no-sandbox")     # Chromium's sandbox does not start as root
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+            command.insert(1, "--no-sandbox")  # Chromium's sandbox does not start as root
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
         try:
             self.connect()
         except BaseException:
@@ -66,7 +80,9 @@ class Browser:
             lines = note.read_text().splitlines() if note.exists() else []
             return len(lines) == 2 and f"ws://127.0.0.1:{lines[0]}{lines[1]}"
 
-        self.socket = websocket.create_connection(wait_until(address, 60, "the browser's start"), timeout=60, suppress_origin=True)
+        self.socket = websocket.create_connection(
+            wait_until(address, 60, "the browser's start"), timeout=60, suppress_origin=True
+        )
         self.session, self.number = None, 0
         pages = self.send("Target.getTargets")["targetInfos"]
         target = next(page["targetId"] for page in pages if page["type"] == "page")
@@ -82,7 +98,7 @@ class Browser:
         except Exception:  # it never came up, does not answer, or is gone
             pass
         try:
-            os.killpg(self.process.pid, signal.SIGKILL)      # its helpers too
+            os.killpg(self.process.pid, signal.SIGKILL)  # its helpers too
         except (ProcessLookupError, PermissionError):
             pass
         self.process.wait(10)
@@ -93,7 +109,7 @@ class Browser:
         wanted = self.post(method, parameters)
         while True:
             answer = json.loads(self.socket.recv())
-            if answer.get("method") == "Page.javascriptDialogOpening":     # "Leave without saving?"
+            if answer.get("method") == "Page.javascriptDialogOpening":  # "Leave without saving?"
                 self.post("Page.handleJavaScriptDialog", {"accept": True})
             if answer.get("id") == wanted:
                 if "error" in answer:
@@ -133,8 +149,15 @@ class Browser:
         }})()"""
         x, y = wait_until(lambda: self.evaluate(find_it), 30, f"{selector} {text or ''} to click")
         for kind, pressed in (("mouseMoved", 0), ("mousePressed", 1), ("mouseReleased", 0)):
-            self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="none" if kind == "mouseMoved" else "left",
-                      buttons=pressed, clickCount=int(kind != "mouseMoved"))
+            self.send(
+                "Input.dispatchMouseEvent",
+                type=kind,
+                x=x,
+                y=y,
+                button="none" if kind == "mouseMoved" else "left",
+                buttons=pressed,
+                clickCount=int(kind != "mouseMoved"),
+            )
 
     def screenshot(self, file):
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -27,8 +27,8 @@ from repository import ROOT
 NOTEBOOKS = [Path(name).stem for name in os.environ.get("NOTEBOOKS", "").split()] or ["05_mean_pooling"]
 SCREENSHOTS = ROOT / "build" / "browser"
 SETTINGS = {
-    "notebook-extension/tracker": {"windowingMode": "none"},            # all cells in the page, not only the visible ones
-    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},        # it would ask whether it may
+    "notebook-extension/tracker": {"windowingMode": "none"},  # all cells in the page, not only the visible ones
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},  # it would ask whether it may
 }
 ERRORS = '[data-mime-type="application/vnd.jupyter.error"], [data-mime-type="application/vnd.jupyter.stderr"]'
 
@@ -36,6 +36,7 @@ ERRORS = '[data-mime-type="application/vnd.jupyter.error"], [data-mime-type="app
 @pytest.fixture(scope="session", autouse=True)
 def stop_in_order():
     """SIGTERM ends the tests as Ctrl-C does: with the fixtures' clean-up."""
+
     def interrupt(*_):
         raise KeyboardInterrupt
 
@@ -54,7 +55,7 @@ def page():
 def last_look(request):
     """A screenshot of how each test ended, whether it passed or failed."""
     yield
-    if page := (request.node.funcargs or {}).get("page"):      # None when interrupted
+    if page := (request.node.funcargs or {}).get("page"):  # None when interrupted
         name = re.sub(r"\W+", "_", request.node.name.removeprefix("test_")).strip("_")
         page.screenshot(SCREENSHOTS / f"{name}.png")
 
@@ -80,11 +81,25 @@ def lab(folder, tmp_path_factory):
         file.parent.mkdir(parents=True)
         file.write_text(json.dumps(value))
     token = secrets.token_hex(16)
-    environment = {**os.environ, "JUPYTER_TOKEN": token, "JUPYTER_CONFIG_DIR": str(home / "config"),
-                   "JUPYTER_RUNTIME_DIR": str(home / "runtime"), "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
-                   "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces")}
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", "--port=0", "--allow-root",
-               f"--ServerApp.root_dir={folder}", f"--LabApp.extra_labextensions_path={ROOT / 'tools' / 'lab'}"]
+    environment = {
+        **os.environ,
+        "JUPYTER_TOKEN": token,
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--ip=127.0.0.1",
+        "--port=0",
+        "--allow-root",
+        f"--ServerApp.root_dir={folder}",
+        f"--LabApp.extra_labextensions_path={ROOT / 'tools' / 'lab'}",
+    ]
     log = home / "server.log"
     with open(log, "wb") as file:
         server = subprocess.Popen(command, env=environment, stdout=file, stderr=file, start_new_session=True)
@@ -97,10 +112,10 @@ def lab(folder, tmp_path_factory):
 
         url = wait_until(started, 120, "JupyterLab's start")["url"]
         assert url.startswith("http://127.0.0.1:")
-        yield lambda path: f"{url}lab/tree/{path}?reset&token={token}"       # reset: other tabs are closed
+        yield lambda path: f"{url}lab/tree/{path}?reset&token={token}"  # reset: other tabs are closed
     finally:
         children = psutil.Process(server.pid).children(recursive=True) if server.poll() is None else []
-        server.terminate()      # the server ends its kernels first
+        server.terminate()  # the server ends its kernels first
         try:
             server.wait(60)
         except subprocess.TimeoutExpired:
@@ -116,14 +131,18 @@ def run_all(page, url, seconds=600):
     page.click(".jp-Notebook .jp-Cell")
     idle = "(document.querySelector('#jp-main-statusbar')?.textContent ?? '').includes('| Idle')"
     page.wait(idle, 180)
-    prompts = "[...document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt')].map(e => e.textContent.trim())"
+    prompts = (
+        "[...document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt')].map(e => e.textContent.trim())"
+    )
     for menu, command in (("Edit", "Clear Outputs of All Cells"), ("Run", "Run All Cells")):
         page.click(".lm-MenuBar-itemLabel", menu)
         page.click(".lm-Menu-itemLabel", command)
         if menu == "Edit":
             page.wait(f"{prompts}.every(p => p === '[ ]:') && !document.querySelector('.jp-OutputArea-output')", 30)
     page.wait(f"{idle} && {prompts}.some(p => /\\d/.test(p)) && !{prompts}.some(p => p.includes('*'))", seconds)
-    return page.evaluate(prompts), page.evaluate(f"[...document.querySelectorAll({json.dumps(ERRORS)})].map(e => e.textContent)")
+    return page.evaluate(prompts), page.evaluate(
+        f"[...document.querySelectorAll({json.dumps(ERRORS)})].map(e => e.textContent)"
+    )
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
@@ -142,7 +161,7 @@ def test_notebook_runs_in_jupyterlab(name, page, lab, folder):
     images = "[...document.querySelectorAll('.jp-OutputArea-output img')]"
     page.wait(f"{images}.length >= {len(alts)} && {images}.every(i => i.complete && i.alt)", 30)
     shown = page.evaluate(f"{images}.map(i => [i.alt, i.naturalWidth, i.naturalHeight])")
-    assert [alt for alt, _, _ in shown] == alts      # in order; figures drawn in this run, described by their cell
+    assert [alt for alt, _, _ in shown] == alts  # in order; figures drawn in this run, described by their cell
     assert all(width > 200 and height > 100 for _, width, height in shown)
 
     page.evaluate(f"{images}.find(i => i.alt.toLowerCase().includes('heatmap')).scrollIntoView({{block: 'center'}})")
@@ -172,7 +191,9 @@ def test_index_of_a_batch_run(page):
         images = page.evaluate("[...document.querySelectorAll('main img')].map(i => [i.alt, i.naturalWidth])")
         heatmaps = [alt for alt, width in images if "heatmap" in alt.lower() and width > 200]
         assert heatmaps and all(len(alt) >= 40 for alt, width in images if width > 200)
-        page.evaluate("[...document.images].find(i => i.alt.toLowerCase().includes('heatmap')).scrollIntoView({block: 'center'})")
+        page.evaluate(
+            "[...document.images].find(i => i.alt.toLowerCase().includes('heatmap')).scrollIntoView({block: 'center'})"
+        )
 
 
 def test_without_a_browser_it_says_what_to_install(monkeypatch):

@@ -1,6 +1,5 @@
 """A small notebook in which nothing is wrong, as the text of its script; the tests break it piece by piece."""
 
-
 from repository import SETUP, colab_badge
 
 NAME = "90_example"
@@ -14,19 +13,28 @@ def script(name=NAME):
         code("seed = 0\nname = 'three points'", tags=["parameters"]),
         markdown(f"## A question\n\n{WORDS}\n\n```python\n# no heading\n```"),
         code("numbers = [seed, seed + 1, seed + 2]\nprint(numbers)", tags=["nbval-check-output"]),
-        code("import matplotlib.pyplot as plt\n\nplt.plot(numbers)\nplt.title(name)\nplt.show()", tags=["row-1.1"],
-             alt="A line through three points that goes up from left to right, by one at each step."),
+        code(
+            "import matplotlib.pyplot as plt\n\nplt.plot(numbers)\nplt.title(name)\nplt.show()",
+            tags=["row-1.1"],
+            alt="A line through three points that goes up from left to right, by one at each step.",
+        ),
         code("assert numbers == sorted(numbers)", tags=["row-1.2", "row-1.3"]),
-        code("from course_lib.exercises import check\n\n\ndef add(a, b):\n    ...\n\n\ncheck('90.1', add)",
-             tags=["exercise"]),
+        code(
+            "from course_lib.exercises import check\n\n\ndef add(a, b):\n    ...\n\n\ncheck('90.1', add)",
+            tags=["exercise"],
+        ),
     ]
     for i in range(13):
-        cells += [markdown(f"### Step {i}\n\n{WORDS}"), code(f"step = {i}\nprint('step', step)", tags=["nbval-check-output"])
-                  if i < 10 else markdown(f"#### More of it\n\nStep {i}.")]
+        cells += [
+            markdown(f"### Step {i}\n\n{WORDS}"),
+            code(f"step = {i}\nprint('step', step)", tags=["nbval-check-output"])
+            if i < 10
+            else markdown(f"#### More of it\n\nStep {i}."),
+        ]
     return "\n\n".join(cells) + "\n"
 
 
-SOLUTIONS = '''
+SOLUTIONS = """
 from course_lib.exercises import Exercise
 
 EXERCISES = {
@@ -37,7 +45,7 @@ EXERCISES = {
         wrong=[(lambda a, b: a - b, "You subtract."), (lambda a, b: a * b, "You multiply."), (max, "You compare.")],
     ),
 }
-'''
+"""
 
 
 def markdown(text):
@@ -56,5 +64,3 @@ def course(root, name=NAME, text=None):
     (root / "notebooks" / "scripts" / f"{name}.py").write_text(text or script(name), encoding="utf-8")
     (root / "notebooks" / "solutions" / f"{name[:2]}.py").write_text(SOLUTIONS, encoding="utf-8")
     return root
-
-

@@ -7,9 +7,15 @@ import pytest
 from check_notebooks import code_cells, has_assert, images, tags
 from repository import ROOT
 
-ROWS = {*(f"1.{i}" for i in range(1, 47)), *(f"2.{i}" for i in range(1, 27)), *(f"3.{i}" for i in range(1, 8)),
-        *(f"BP{i}" for i in range(1, 6)), *(f"CP{i}" for i in range(1, 5)), *(f"AT{i}" for i in range(1, 5)),
-        *(f"4.{i}" for i in range(1, 25))}
+ROWS = {
+    *(f"1.{i}" for i in range(1, 47)),
+    *(f"2.{i}" for i in range(1, 27)),
+    *(f"3.{i}" for i in range(1, 8)),
+    *(f"BP{i}" for i in range(1, 6)),
+    *(f"CP{i}" for i in range(1, 5)),
+    *(f"AT{i}" for i in range(1, 5)),
+    *(f"4.{i}" for i in range(1, 25)),
+}
 
 
 def read_coverage(file):
@@ -49,15 +55,18 @@ def test_coverage():
 FINE = [("1.1", "90_example", "row-1.1"), ("1.2", "90_example", "row-1.2"), ("1.3", "90_example", "row-1.3")]
 
 
-@pytest.mark.parametrize("lines, message", [
-    (FINE, None),
-    (FINE[:2], "the tag row-1.3 is not in coverage.csv"),
-    (FINE + FINE[:1], "stands twice"),
-    (FINE + [("1.47", "90_example", "row-1.1")], "1.47 is no row"),
-    (FINE + [("1.4", "91_other", "row-1.4")], "there is no notebook 91_other"),
-    (FINE + [("1.4", "90_example", "row-1.4")], "no code cell tagged row-1.4"),
-    (FINE + [("1.4", "90_example", "parameters")], "neither an assert nor a figure"),
-])
+@pytest.mark.parametrize(
+    "lines, message",
+    [
+        (FINE, None),
+        (FINE[:2], "the tag row-1.3 is not in coverage.csv"),
+        (FINE + FINE[:1], "stands twice"),
+        (FINE + [("1.47", "90_example", "row-1.1")], "1.47 is no row"),
+        (FINE + [("1.4", "91_other", "row-1.4")], "there is no notebook 91_other"),
+        (FINE + [("1.4", "90_example", "row-1.4")], "no code cell tagged row-1.4"),
+        (FINE + [("1.4", "90_example", "parameters")], "neither an assert nor a figure"),
+    ],
+)
 def test_defect_is_found(lines, message, built):
     found = coverage_problems(lines, {"90_example": nbformat.read(built, as_version=4)})
     assert (len(found) == 1 and message in found[0]) if message else found == []

@@ -16,8 +16,22 @@ from repository import ROOT
 
 def nbval(file, **environment):
     """(exit code, output) of nbval on one notebook, in a process of its own."""
-    command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300",
-               "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", str(file.parent), "-q", str(file)]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--nbval-lax",
+        "--nbval-current-env",
+        "--nbval-cell-timeout=300",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        os.devnull,
+        "--rootdir",
+        str(file.parent),
+        "-q",
+        str(file),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
     return done.returncode, done.stdout + done.stderr
 
@@ -25,7 +39,11 @@ def nbval(file, **environment):
 @pytest.fixture(scope="module")
 def runs(request):
     """nbval of each notebook that is tested, two at a time with one thread each: on two cores in little more than half the time."""
-    chosen = [item.callspec.params["notebook"] for item in request.session.items if getattr(item, "originalname", "") == "test_nbval"]
+    chosen = [
+        item.callspec.params["notebook"]
+        for item in request.session.items
+        if getattr(item, "originalname", "") == "test_nbval"
+    ]
     with ThreadPoolExecutor(2) as pool:
         yield {notebook: pool.submit(nbval, notebook, OMP_NUM_THREADS="1") for notebook in chosen}
 
@@ -42,7 +60,7 @@ def alter(notebook):
             for output in cell.outputs:
                 if output.get("text"):
                     output["text"] = "altered " + output["text"]
-                    del notebook.cells[number + 1:]
+                    del notebook.cells[number + 1 :]
                     return cell
     raise AssertionError("no compared cell prints anything")
 

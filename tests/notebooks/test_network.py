@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from build_notebooks import execute
 
-FAR = ["192.0.2.1", "example.org"]      # an address of no one (RFC 5737), and a name
+FAR = ["192.0.2.1", "example.org"]  # an address of no one (RFC 5737), and a name
 TRY = """
 import socket
 import urllib.request
@@ -32,8 +32,12 @@ try:
 except OSError as error:
     print("no network" in str(error) or "refused" in str(error))
 """
-EXPECTED = ["the tests have no network: connect to '192.0.2.1'", "the tests have no network: getaddrinfo to 'example.org'",
-            "the tests have no network: sendto to '192.0.2.1'", "True"]
+EXPECTED = [
+    "the tests have no network: connect to '192.0.2.1'",
+    "the tests have no network: getaddrinfo to 'example.org'",
+    "the tests have no network: sendto to '192.0.2.1'",
+    "True",
+]
 
 
 @pytest.mark.parametrize("host", FAR)
@@ -51,21 +55,29 @@ def test_kernels_have_no_network(tmp_path):
 
 def normal(expected, text):
     """create_connection looks an address up before it connects: which of the two guards speaks does not matter."""
-    return [line.replace("connect to '192.0.2.1'", "getaddrinfo to '192.0.2.1'")
-            if "getaddrinfo to '192.0.2.1'" in text else line for line in expected]
+    return [
+        line.replace("connect to '192.0.2.1'", "getaddrinfo to '192.0.2.1'")
+        if "getaddrinfo to '192.0.2.1'" in text
+        else line
+        for line in expected
+    ]
 
 
 def test_child_processes_have_no_network():
     done = subprocess.run([sys.executable, "-c", TRY], capture_output=True, text=True)
-    assert "reached" not in done.stdout and done.stdout.count("the tests have no network") >= 3, done.stdout + done.stderr
+    assert "reached" not in done.stdout and done.stdout.count("the tests have no network") >= 3, (
+        done.stdout + done.stderr
+    )
 
 
 def test_the_guard_is_what_stops_them():
     """Without the guard's folder the same code gets another answer than the guard's."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     code = "import socket; print(socket.socket.connect.__name__)"
-    run = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env).stdout.strip()
-           for env in (environment, None)]
+    run = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env).stdout.strip()
+        for env in (environment, None)
+    ]
     assert run == ["connect", "guarded"]
 
 

@@ -4,8 +4,9 @@ import check_notebooks
 import example
 import nbformat
 import pytest
-from course_lib.exercises import Exercise, judge, load
 from repository import ROOT
+
+from course_lib.exercises import Exercise, judge, load
 
 SOLUTIONS = ROOT / "notebooks" / "solutions"
 
@@ -53,18 +54,28 @@ def test_example_is_fine(built_course, built):
 MISTAKES = [(lambda a: -a, "sign"), (lambda a: 0, "zero"), (lambda a: a, "unchanged")]
 
 
-@pytest.mark.parametrize("change, message", [
-    ({"solution": lambda a: None}, "the solution does not pass"),
-    ({"wrong": MISTAKES[:2]}, "2 wrong answers, fewer than three"),
-    ({"wrong": MISTAKES[:2] + [(lambda a: 7, "zero")]}, "the same message"),
-    ({"wrong": MISTAKES[:2] + [(lambda a: 2 * a, "twice")]}, "'twice' gets right"),
-    ({"wrong": MISTAKES[:2] + [(lambda a: 1 - 1, "one less")]}, "'one less' gets known mistake: 'zero'"),
-    ({"wrong": MISTAKES[:2] + [(lambda a: None, "nothing")]}, "'nothing' gets not attempted"),
-    ({}, None),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"solution": lambda a: None}, "the solution does not pass"),
+        ({"wrong": MISTAKES[:2]}, "2 wrong answers, fewer than three"),
+        ({"wrong": MISTAKES[:2] + [(lambda a: 7, "zero")]}, "the same message"),
+        ({"wrong": MISTAKES[:2] + [(lambda a: 2 * a, "twice")]}, "'twice' gets right"),
+        ({"wrong": MISTAKES[:2] + [(lambda a: 1 - 1, "one less")]}, "'one less' gets known mistake: 'zero'"),
+        ({"wrong": MISTAKES[:2] + [(lambda a: None, "nothing")]}, "'nothing' gets not attempted"),
+        ({}, None),
+    ],
+)
 def test_defect_of_an_exercise_is_found(change, message):
-    exercise = Exercise(**{"title": "double", "cases": {"one": (1,), "two": (2,)},
-                           "solution": lambda a: 2 * a, "wrong": MISTAKES, **change})
+    exercise = Exercise(
+        **{
+            "title": "double",
+            "cases": {"one": (1,), "two": (2,)},
+            "solution": lambda a: 2 * a,
+            "wrong": MISTAKES,
+            **change,
+        }
+    )
     found = exercise_problems("90.1", exercise)
     assert any(message in line for line in found) if message else not found
 
@@ -72,4 +83,5 @@ def test_defect_of_an_exercise_is_found(change, message):
 def test_exercises_are_read_from_the_code(tmp_path):
     (tmp_path / "x.py").write_text(example.code("check('90.1', f)\nother('90.2', f)\nprint(check('90.3', g))"))
     from build_notebooks import convert
+
     assert check_notebooks.exercises(convert(tmp_path / "x.py")) == ["90.1", "90.3"]

@@ -24,13 +24,19 @@ def test_every_script_has_its_notebook():
     assert scripts == {file.stem for file in (ROOT / "notebooks").glob("*.ipynb")}
 
 
-@pytest.mark.parametrize("old, new", [
-    ("numbers = [seed,", "numbers = [ seed,"),                    # code
-    ("says little", "says a little"),                             # markdown
-    ('"row-1.1"', '"row-1.4"'),                                   # a tag
-    ("goes up from", "goes upward from"),                         # an alt text
-    ("# %%\n", "# %%\n", ),                                       # nothing
-])
+@pytest.mark.parametrize(
+    "old, new",
+    [
+        ("numbers = [seed,", "numbers = [ seed,"),  # code
+        ("says little", "says a little"),  # markdown
+        ('"row-1.1"', '"row-1.4"'),  # a tag
+        ("goes up from", "goes upward from"),  # an alt text
+        (
+            "# %%\n",
+            "# %%\n",
+        ),  # nothing
+    ],
+)
 def test_a_change_of_the_script_is_seen(old, new, built, tmp_path):
     script = tmp_path / f"{example.NAME}.py"
     script.write_text(example.script().replace(old, new, 1))
@@ -42,7 +48,7 @@ def test_building_again_skips_or_gives_the_same_file(built_course, built, capsys
     before = built.read_bytes()
     assert build_notebooks.main([], built_course) == 0
     assert capsys.readouterr().out == f"{example.NAME}: in step\n"
-    assert build_notebooks.main([example.NAME], built_course) == 0      # named: executed again
+    assert build_notebooks.main([example.NAME], built_course) == 0  # named: executed again
     assert "executed in" in capsys.readouterr().out
     assert built.read_bytes() == before
 
@@ -76,12 +82,20 @@ def test_an_unknown_script_is_an_error(built_course):
 
 
 def test_clean_drops_widgets_and_times_and_joins_streams():
-    cell = nbformat.v4.new_code_cell("x", metadata={"tags": ["a"], "execution": {"t": "12:00"}}, outputs=[
-        nbformat.v4.new_output("stream", name="stdout", text="a\n"),
-        nbformat.v4.new_output("stream", name="stdout", text="b\n"),
-        nbformat.v4.new_output("display_data", data={"application/vnd.jupyter.widget-view+json": {}}),
-    ])
-    notebook = clean(nbformat.v4.new_notebook(cells=[cell], metadata={"widgets": {}, "language_info": {"name": "python", "version": "3"}}))
+    cell = nbformat.v4.new_code_cell(
+        "x",
+        metadata={"tags": ["a"], "execution": {"t": "12:00"}},
+        outputs=[
+            nbformat.v4.new_output("stream", name="stdout", text="a\n"),
+            nbformat.v4.new_output("stream", name="stdout", text="b\n"),
+            nbformat.v4.new_output("display_data", data={"application/vnd.jupyter.widget-view+json": {}}),
+        ],
+    )
+    notebook = clean(
+        nbformat.v4.new_notebook(
+            cells=[cell], metadata={"widgets": {}, "language_info": {"name": "python", "version": "3"}}
+        )
+    )
     assert notebook.metadata == build_notebooks.NOTEBOOK_METADATA
     assert notebook.cells[0].metadata == {"tags": ["a"]}
     assert [output.text for output in notebook.cells[0].outputs] == ["a\nb\n"]
@@ -98,7 +112,9 @@ def shrunk(pixels):
 def test_shrinking_keeps_the_colours_of_small_things():
     """A heatmap of a thousand shades, each of many pixels, beside small purple and green squares, as in a figure with thumbnails."""
     ramp = np.linspace(0, 1, 2500)[:, None]
-    shades = np.concatenate([(1 - ramp[::2]) * [5, 48, 97] + ramp[::2] * 247, (1 - ramp[::2]) * 247 + ramp[::2] * [103, 0, 31]])
+    shades = np.concatenate(
+        [(1 - ramp[::2]) * [5, 48, 97] + ramp[::2] * 247, (1 - ramp[::2]) * 247 + ramp[::2] * [103, 0, 31]]
+    )
     pixels = np.full((320, 320, 3), 255, np.uint8)
     pixels[:250, :250] = shades.reshape(50, 50, 3).repeat(5, axis=0).repeat(5, axis=1).round()
     for k, colour in enumerate([(200, 120, 210), (0, 150, 110), (240, 220, 60)]):

@@ -43,30 +43,60 @@ DEFECTS = {
     "no H1": (lambda nb: replace(nb, "# An example", "An example"), "one H1 is wanted"),
     "jump": (lambda nb: replace(nb, "## A question", "### A question"), "jumps from level 1 to 3"),
     "words": (lambda nb: [replace(nb, example.WORDS.strip(), "") for _ in range(13)], "words of markdown"),
-    "too many words": (lambda nb: replace(nb, "## A question", "## A question\n\n" + "word " * 1500), "words of markdown"),
+    "too many words": (
+        lambda nb: replace(nb, "## A question", "## A question\n\n" + "word " * 1500),
+        "words of markdown",
+    ),
     "many cells": (lambda nb: add_cells(nb, 20), "cells, not 30 to 45"),
-    "few code cells": (lambda nb: [nb.cells.remove(cell_with(nb, "print('step'")) for _ in range(6)], "code cells, not 12"),
+    "few code cells": (
+        lambda nb: [nb.cells.remove(cell_with(nb, "print('step'")) for _ in range(6)],
+        "code cells, not 12",
+    ),
     "long cell": (lambda nb: replace(nb, ASSERT, "\n" * 25 + ASSERT), "lines, more than 25"),
     "no set-up": (lambda nb: replace(nb, "find_spec", "find"), "not the set-up cell"),
     "no parameters": (lambda nb: cell_with(nb, "seed = 0").metadata.update(tags=[]), "one cell tagged parameters"),
-    "unused parameter": (lambda nb: replace(nb, "seed = 0", "seed = 0\nunused = 1"), "parameter 'unused' is never used"),
+    "unused parameter": (
+        lambda nb: replace(nb, "seed = 0", "seed = 0\nunused = 1"),
+        "parameter 'unused' is never used",
+    ),
     "computed parameter": (lambda nb: replace(nb, "seed = 0", "seed = int(0)"), "more than assignments of literals"),
     "magic": (lambda nb: replace(nb, ASSERT, "%matplotlib inline"), "not plain Python"),
-    "no execution count": (lambda nb: cell_with(nb, PRINT).update(execution_count=None), "execution counts are not 1 to"),
+    "no execution count": (
+        lambda nb: cell_with(nb, PRINT).update(execution_count=None),
+        "execution counts are not 1 to",
+    ),
     "order": (lambda nb: cell_with(nb, PRINT).update(execution_count=9), "execution counts are not 1 to"),
-    "error": (lambda nb: set_output(nb, ASSERT, output_type="error", ename="KeyError", evalue="", traceback=[]), "ends in an error"),
-    "stderr": (lambda nb: set_output(nb, ASSERT, output_type="stream", name="stderr", text="warning"), "writes to stderr"),
-    "widget": (lambda nb: set_output(nb, ASSERT, output_type="display_data", metadata={}, data={
-        "application/vnd.jupyter.widget-view+json": {}}), "holds a widget"),
+    "error": (
+        lambda nb: set_output(nb, ASSERT, output_type="error", ename="KeyError", evalue="", traceback=[]),
+        "ends in an error",
+    ),
+    "stderr": (
+        lambda nb: set_output(nb, ASSERT, output_type="stream", name="stderr", text="warning"),
+        "writes to stderr",
+    ),
+    "widget": (
+        lambda nb: set_output(
+            nb, ASSERT, output_type="display_data", metadata={}, data={"application/vnd.jupyter.widget-view+json": {}}
+        ),
+        "holds a widget",
+    ),
     "widget state": (lambda nb: nb.metadata.update(widgets={}), "widget state"),
     "metadata": (lambda nb: nb.metadata.update(papermill={}), "the notebook's metadata are not"),
     "cell metadata": (lambda nb: cell_with(nb, ASSERT).metadata.update(execution={}), "has the metadata execution"),
     "no alt": (lambda nb: cell_with(nb, PLOT).outputs[0].metadata.clear(), "without an alt text"),
-    "short alt": (lambda nb: cell_with(nb, PLOT).outputs[0].metadata["image/png"].update(alt="A plot"), "without an alt text"),
-    "address": (lambda nb: set_output(nb, PRINT, **STREAM, text="<object at 0x7f1234567890>"), "prints a memory address"),
+    "short alt": (
+        lambda nb: cell_with(nb, PLOT).outputs[0].metadata["image/png"].update(alt="A plot"),
+        "without an alt text",
+    ),
+    "address": (
+        lambda nb: set_output(nb, PRINT, **STREAM, text="<object at 0x7f1234567890>"),
+        "prints a memory address",
+    ),
     "path": (lambda nb: set_output(nb, PRINT, **STREAM, text="/home/me/course"), "prints a path"),
-    "compared cells": (lambda nb: [c.metadata.update(tags=[]) for c in nb.cells if c.source.startswith("step")],
-                       "1 cells are tagged nbval-check-output"),
+    "compared cells": (
+        lambda nb: [c.metadata.update(tags=[]) for c in nb.cells if c.source.startswith("step")],
+        "1 cells are tagged nbval-check-output",
+    ),
     "nothing to compare": (lambda nb: cell_with(nb, PRINT).update(outputs=[]), "has no text to compare"),
     "size": (lambda nb: set_output(nb, PRINT, **STREAM, text="x" * 300_000), "are not under 300,000"),
 }

@@ -1,0 +1,1 @@
+"""Readers of data sets of single chapters, and pictures that are drawn."""

@@ -1,0 +1,282 @@
+"""The siamese network and the cross-encoder as pictures, drawn from the modules and tensors themselves.
+
+    siamese(encoder, SoftmaxLoss(256), ("She purchased a new laptop from the store", "She works in technology"))
+    cross({"trained": CrossEncoder.load("course/cross-encoder-mini")}, ("What is gravity?", "How do aeroplanes fly?"))
+    plt.show()
+
+Nothing in them is typed in by hand: names and parameter counts are read off the modules, shapes off what they return for
+the two sentences, and the stripes show the numbers of the vectors.
+
+Left out on purpose: other graphs than these. For any module, `print(module)` lists what it holds.
+"""
+
+import textwrap
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.axes import Axes
+from matplotlib.patches import FancyBboxPatch
+from torch import Tensor, nn
+
+from course_lib.data import LABELS
+from course_lib.encoder import SentenceEncoder
+from course_lib.losses import SoftmaxLoss
+from course_lib.models.cross_encoder import CrossEncoder
+from course_lib.similarity import pairwise_cos_sim
+from course_lib.support.tokenization import tokenize_pairs
+
+WIDTH, LEFT, RIGHT = 10.0, 2.65, 7.35  # of the drawing, and the centres of its two columns
+TEXT, NETWORK, HEAD, PLAIN = "#f2f2f2", "#cfe3f5", "#fbdcb8", "white"
+SMALL, NORMAL = 8, 9
+
+
+def parameters(module: nn.Module) -> int:
+    """How many numbers a module learns; one that is used twice counts once."""
+    return sum(p.numel() for p in module.parameters())
+
+
+def trace(encoder: SentenceEncoder, sentence: str) -> tuple[list[tuple[int, ...]], Tensor]:
+    """Run one sentence: the shape that each module returns for it, and the sentence's vector (dim,)."""
+    shapes: list[tuple[int, ...]] = []
+
+    def note(module, inputs, output):
+        vectors = getattr(output, "vectors", output)
+        shapes.append(tuple(vectors.shape) if hasattr(output, "vectors") else tuple(vectors.shape[1:]))
+
+    hooks = [module.register_forward_hook(note) for module in encoder]
+    was_training = encoder.training
+    encoder.eval()
+    try:
+        with torch.no_grad():
+            vector = encoder([sentence])[0].cpu()
+    finally:
+        for hook in hooks:
+            hook.remove()
+        encoder.train(was_training)
+    return shapes, vector
+
+
+def siamese(
+    encoder: SentenceEncoder,
+    head: SoftmaxLoss | None = None,
+    sentences: tuple[str, str] = ("A man is eating food.", "A man is eating bread."),
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Two sentences through one encoder, then through the head that training puts on it; without one, to their cosine.
+
+    head: a SoftmaxLoss whose labels are data.LABELS. Reimers & Gurevych 2019 (arXiv 1908.10084), figures 1 and 2.
+    Raises ValueError unless there are two sentences.
+    """
+    if isinstance(sentences, str) or len(sentences) != 2:
+        raise ValueError(f"the network compares two sentences, got {sentences!r}")
+    traces = [trace(encoder, sentence) for sentence in sentences]
+    u, v = (vector for _, vector in traces)  # (dim,), (dim,)
+    frame = 1.15 * len(encoder) + 0.7
+    height = frame + (4.2 if head is None else 7.85)
+    if ax is None:
+        _, ax = plt.subplots(figsize=(7.2, 0.6 * height + 0.3), layout="constrained")
+
+    y = 0.5
+    for x, sentence in zip((LEFT, RIGHT), sentences):
+        box(ax, x, y, 4.5, 0.85, "\n".join(textwrap.wrap(f'"{sentence}"', 44)), TEXT, SMALL)
+    top, y = y + 0.75, y + 2.15
+    box(ax, WIDTH / 2, top + frame / 2, 9.8, frame, "", PLAIN, edge="#2b6ca3", line=1.6)
+    ax.text(
+        WIDTH / 2,
+        top + 0.52,
+        f"one network, used twice:\n{parameters(encoder):,} parameters",
+        ha="center",
+        va="center",
+        fontsize=NORMAL,
+        color="#1d4e79",
+        weight="bold",
+    )
+    below = 0.925
+    for i, module in enumerate(encoder):
+        for x, (shapes, _) in zip((LEFT, RIGHT), traces):
+            arrow(ax, x, below, y - 0.3, shape(shapes[i - 1]) if i else "")
+        box(ax, WIDTH / 2, y, 9.2, 0.6, f"{describe(module)}: {parameters(module):,} parameters", NETWORK)
+        below, y = y + 0.3, y + 1.15
+    y += 0.2
+    for x, name, vector, (shapes, _) in zip((LEFT, RIGHT), "uv", (u, v), traces):
+        arrow(ax, x, below, y - 0.22, shape(shapes[-1]))
+        stripes(ax, x - 2, x + 2, y, vector, name)
+    if head is None:
+        y = join(ax, y, "cosine of u and v")
+        ax.text(
+            WIDTH / 2, y + 0.85, f"{pairwise_cos_sim(u, v).item():.2f}", ha="center", va="center", fontsize=NORMAL + 2
+        )
+        arrow(ax, WIDTH / 2, y + 0.3, y + 0.65)
+    else:
+        y = classify(ax, y, u, v, head)
+    ax.set(xlim=(0, WIDTH), ylim=(height, 0))
+    ax.axis("off")
+    ax.set_title(title, fontsize="medium")
+    return ax
+
+
+def classify(ax: Axes, y: float, u: Tensor, v: Tensor, head: SoftmaxLoss) -> float:
+    """From u and v at height y down to the probabilities of the labels."""
+    with torch.no_grad():
+        device = head.classifier.weight.device
+        features = head.features(u[None].to(device), v[None].to(device))  # (1, 3 * dim)
+        probabilities = head.classifier(features).softmax(dim=1)[0].tolist()  # (labels,)
+    y = join(ax, y, "put side by side: (u, v, |u - v|)")
+    arrow(ax, WIDTH / 2, y + 0.3, y + 0.75, shape(features[0].shape))
+    y += 0.97
+    for i, (name, part) in enumerate(zip(("u", "v", "|u - v|"), features[0].chunk(3))):
+        stripes(ax, 0.4 + 3.1 * i, 3.4 + 3.1 * i, y, part.cpu(), name)
+    linear = head.classifier
+    arrow(ax, WIDTH / 2, y + 0.5, y + 0.85)
+    box(
+        ax,
+        WIDTH / 2,
+        y + 1.15,
+        9.2,
+        0.6,
+        f"{type(linear).__name__} head, {linear.in_features} to {linear.out_features}: "
+        f"{parameters(head):,} parameters, thrown away after training",
+        HEAD,
+    )
+    arrow(ax, WIDTH / 2, y + 1.45, y + 1.85, f"{linear.out_features} logits")
+    box(ax, WIDTH / 2, y + 2.15, 9.2, 0.6, "softmax: positive, and adding up to 1", PLAIN)
+    names = sorted(LABELS, key=LABELS.get)
+    for i, probability in enumerate(probabilities):
+        x = WIDTH * (i + 0.5) / len(probabilities)
+        arrow(ax, x, y + 2.45, y + 2.85)
+        box(ax, x, y + 3.15, 2.6, 0.6, f"{names[i] if i < len(names) else i}  {probability:.2f}", TEXT)
+    return y + 3.45
+
+
+def cross(scorers: Mapping[str, CrossEncoder], texts: tuple[str, str], title: str = "", ax: Axes | None = None) -> Axes:
+    """Two texts through cross-encoders of one architecture and tokenizer, side by side below the BERT that each has: name -> model.
+
+    Raises ValueError unless there are two texts, and one or two models with a single score.
+    """
+    if (
+        isinstance(texts, str)
+        or len(texts) != 2
+        or not 1 <= len(scorers) <= 2
+        or any(s.num_labels != 1 for s in scorers.values())
+    ):
+        raise ValueError(
+            f"expected two texts and one or two models with a single score, got {texts!r} and {list(scorers)}"
+        )
+    first = next(iter(scorers.values()))
+    ids, types = (found[0].tolist() for found in tokenize_pairs(first.tokenizer, [tuple(texts)], first.max_seq_length))
+    if ax is None:
+        _, ax = plt.subplots(figsize=(7.2, 5.2), layout="constrained")
+    for x, text, colour in zip((LEFT, RIGHT), texts, (NETWORK, HEAD)):
+        box(ax, x, 0.45, 4.5, 0.7, "\n".join(textwrap.wrap(f'"{text}"', 44)), colour)
+        arrow(ax, x, 0.8, 1.2)
+    width = 9.8 / len(ids)
+    for i, (token, kind) in enumerate(zip(ids, types)):
+        x = 0.1 + width * (i + 0.5)
+        box(ax, x, 1.5, 0.94 * width, 0.6, first.tokenizer.id_to_token(token), HEAD if kind else NETWORK, SMALL)
+        ax.text(x, 1.95, str(kind), ha="center", va="center", fontsize=SMALL)
+    ax.text(WIDTH / 2, 2.3, "token types: which text a token belongs to", ha="center", va="center", fontsize=SMALL)
+    config = first.model.config
+    box(
+        ax,
+        WIDTH / 2,
+        3.1,
+        9.8,
+        0.8,
+        f"BERT reads both at once: {config.num_hidden_layers} layers, {config.hidden_size} wide, "
+        f"{parameters(first.model.bert) - parameters(first.model.bert.pooler):,} parameters",
+        PLAIN,
+        edge="#2b6ca3",
+        line=1.6,
+    )
+    for x, (name, scorer) in zip((LEFT, RIGHT) if len(scorers) == 2 else (WIDTH / 2,), scorers.items()):
+        with torch.no_grad():
+            vector = scorer.model.bert(*(packed := scorer._packed([ids], [types], [0])))[0].cpu()  # (hidden,)
+            score = scorer.activation_fn(scorer.model.eval()(*packed)).item()
+        arrow(ax, x, 3.5, 4.05, shape(vector.shape))
+        stripes(ax, x - 2, x + 2, 4.3, vector, "[CLS]")
+        arrow(ax, x, 4.78, 5.15)
+        head = [scorer.model.bert.pooler, scorer.model.classifier]
+        box(ax, x, 5.55, 4.6, 0.8, f"{name} head:\n{sum(map(parameters, head)):,} parameters", HEAD)
+        arrow(ax, x, 5.95, 6.35)
+        box(ax, x, 6.7, 2.6, 0.7, f"score {score:.2f}", TEXT)
+    ax.set(xlim=(0, WIDTH), ylim=(7.15, 0))
+    ax.axis("off")
+    ax.set_title(title, fontsize="medium")
+    return ax
+
+
+def describe(module: nn.Module) -> str:
+    """Name and size of a module, in words."""
+    name, config = type(module).__name__, getattr(getattr(module, "model", None), "config", None)
+    if config is not None:
+        return f"{name} ({config.num_hidden_layers} layers, {config.hidden_size} wide)"
+    if hasattr(module, "modes"):
+        return f"{name} ({' + '.join(module.modes)})"
+    return (
+        f"{name} ({module.linear.in_features} to {module.linear.out_features})" if hasattr(module, "linear") else name
+    )
+
+
+def shape(sizes) -> str:
+    return f"({', '.join(map(str, sizes))}{',' if len(sizes) == 1 else ''})"
+
+
+def box(
+    ax: Axes,
+    x: float,
+    y: float,
+    width: float,
+    height: float,
+    text: str,
+    colour: str,
+    size: int = NORMAL,
+    edge: str = "#444444",
+    line: float = 0.8,
+):
+    """A box with centre (x, y), and text in it."""
+    style = "round,pad=0,rounding_size=0.12"
+    ax.add_patch(
+        FancyBboxPatch(
+            (x - width / 2, y - height / 2),
+            width,
+            height,
+            boxstyle=style,
+            facecolor=colour,
+            edgecolor=edge,
+            linewidth=line,
+        )
+    )
+    ax.text(x, y, text, ha="center", va="center", fontsize=size)
+
+
+def arrow(ax: Axes, x: float, start: float, end: float, label: str = ""):
+    """From (x, start) to (x, end), with the shape of what flows along it."""
+    ax.annotate(
+        "", (x, end), (x, start), arrowprops={"arrowstyle": "-|>", "color": "#444444", "shrinkA": 0, "shrinkB": 0}
+    )
+    ax.text(x + 0.12, (start + end) / 2 - 0.03, label, ha="left", va="center", fontsize=SMALL)
+
+
+def join(ax: Axes, y: float, text: str) -> float:
+    """Arrows from u and v at height y into one box; its height."""
+    for x in (LEFT, RIGHT):
+        arrow(ax, x, y + 0.48, y + 0.85)
+    box(ax, WIDTH / 2, y + 1.15, 9.2, 0.6, text, PLAIN)
+    return y + 1.15
+
+
+def stripes(ax: Axes, left: float, right: float, y: float, values: Tensor, name: str):
+    """A vector as a row of coloured stripes, blue below zero, red above, with its name under it."""
+    limit = max(values.abs().max().item(), 1e-9)
+    ax.imshow(
+        values[None].numpy(),
+        cmap="RdBu_r",
+        vmin=-limit,
+        vmax=limit,
+        extent=(left, right, y + 0.17, y - 0.17),
+        aspect="auto",
+        interpolation="nearest",
+    )
+    ax.text((left + right) / 2, y + 0.32, name, ha="center", va="center", fontsize=NORMAL, style="italic")

@@ -1,0 +1,1 @@
+"""What no notebook explains: devices, matrix products, batches, folders, the hub, tokenizer files, tables, checks."""

@@ -1,0 +1,55 @@
+"""Dot products of queries with a block of vectors, from the fastest library at hand for their dtype.
+
+float32 goes through oneDNN, torch's other matrix library (see linear.py): twice as fast as MKL on AMD processors. bfloat16
+and int8 use the instructions that processors have had for them since about 2020, and are two and three to four times as
+fast as float32. `benchmarks/search.py` prints what they reach on yours.
+
+Left out on purpose: a product with bfloat16 in and float32 out, which torch has on GPUs only.
+"""
+
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from course_lib.support.devices import native_bfloat16
+from course_lib.support.linear import linear
+
+
+def dot_products(a: Tensor, b: Tensor) -> Tensor:
+    """(n, dim), (m, dim) -> (n, m): int32 and exact for int8, float64 if one is, else float32."""
+    if a.dtype == b.dtype == torch.int8 and a.device.type == "cpu" and exact_int8():
+        return torch._int_mm(a, b.T)
+    dtype = torch.promote_types(torch.promote_types(a.dtype, b.dtype), torch.float32)
+    a, b = a.to(dtype), b.to(dtype)
+    if 0 < len(a) < 32 and dtype == torch.float32 and a.device.type == "cpu":
+        # a few queries: oneDNN is faster with the many vectors first, and with two columns than with one
+        return linear(b, a if len(a) > 1 else a.repeat(2, 1)).T[: len(a)].contiguous()
+    return linear(a, b)
+
+
+def has_coarse_products(a: Tensor, b: Tensor) -> bool:
+    """Is `a @ b.T` fast, with sums in float32, and only its results rounded? bfloat16, where the CPU has instructions for it."""
+    return a.dtype == b.dtype == torch.bfloat16 and a.device.type == "cpu" and native_bfloat16(a.device)
+
+
+def bits(packed: Tensor) -> Tensor:
+    """Packed bits (n, bytes) of uint8 or int8 -> int8 (n, 8 * bytes) of 0 and 1."""
+    return torch.from_numpy(np.unpackbits(packed.cpu().view(torch.uint8).numpy(), axis=1).view(np.int8)).to(
+        packed.device
+    )
+
+
+def lengths(vectors: Tensor) -> Tensor:
+    """Euclidean, (n, dim) -> (n,): float64 for float64, else float32. Of a vector with NaN or infinite values: neither finite."""
+    dtype = torch.promote_types(vectors.dtype, torch.float32)
+    parts = [vectors] if vectors.dtype == dtype else vectors.split(4096)  # small copies stay in the cache
+    return torch.cat([torch.linalg.vector_norm(part.to(dtype), dim=1) for part in parts])
+
+
+@cache
+def exact_int8() -> bool:
+    """Does this processor add up products of int8 without overflow? Those without the VNNI instructions may not."""
+    a = torch.full((64, 256), -128, dtype=torch.int8)
+    return bool((torch._int_mm(a, a.T) == 256 * 128 * 128).all())

@@ -1,0 +1,80 @@
+"""How good is a translator, and where does it look? Measured on sentence pairs that it was not trained on.
+
+Exact match is strict: a translation counts only if it is the reference, word for word. It suits text from a grammar, where
+there is one right answer; for real text, where there are many, take BLEU (recipes/translation.py).
+
+Left out on purpose: BLEU (sacrebleu has it), alignments of words by other means than the strongest weight.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from course_lib.translation.decoding import translate
+from course_lib.translation.translators import source_batch, target_batch
+from course_lib.translation.vocabulary import words
+
+THIRDS = ("shortest third", "middle third", "longest third")
+
+
+def exact_match(model: nn.Module, pairs: Sequence[tuple[str, str]], beam_size: int = 1) -> list[bool]:
+    """For each (source, target): is the translation of the source the target, compared word by word?"""
+    written = translate(model, [source for source, _ in pairs], beam_size)
+    return [words(text) == words(target) for text, (_, target) in zip(written, pairs)]
+
+
+def length_thirds(sources: Sequence[str]) -> list[str]:
+    """The third that each sentence belongs to by its number of words, a name of THIRDS.
+
+    Sentences of one length share a third, so the three may differ in size.
+    """
+    lengths = [len(words(source)) for source in sources]
+    ordered = sorted(lengths)
+    low, high = (ordered[min(len(ordered) - 1, i * len(ordered) // 3)] for i in (1, 2))
+    return [THIRDS[(n >= low) + (n >= high)] for n in lengths]
+
+
+def mean_by(groups: Sequence, values: Sequence) -> dict:
+    """The mean of `values` in each group, the groups in their natural order."""
+    return {
+        group: sum(chosen) / len(chosen)
+        for group in sorted(set(groups))
+        if (chosen := [value for g, value in zip(groups, values) if g == group])
+    }
+
+
+@torch.no_grad()
+def attention_weights(model: nn.Module, pairs: Sequence[tuple[str, str]], batch_size: int = 128) -> list[Tensor]:
+    """The weights of a translator with attention under teacher forcing: for each pair (target words + 1, source words + 1),
+    float32, the last row and column for [EOS]. Raises ValueError for a model that gives no weights.
+
+    Dropout is off. Row i is the look at the source from which the i-th word of the *reference* is predicted.
+    """
+    training, found = model.training, []
+    model.eval()
+    for start in range(0, len(pairs), batch_size):
+        sources, targets = zip(*pairs[start : start + batch_size])
+        (source, mask), (target, real) = source_batch(model, sources), target_batch(model, targets)
+        _, weights = model(source, mask, target[:, :-1])  # (batch, target + 1, source + 1)
+        if weights is None:
+            raise ValueError("this model gives no attention weights; take an RNNTranslator with attention=True")
+        sizes = zip((real.sum(1) - 1).tolist(), mask.sum(1).tolist())
+        found += [w[:n, :m] for w, (n, m) in zip(weights, sizes)]
+    model.train(training)
+    return found
+
+
+def alignment_hits(weights: Tensor, links: Sequence[tuple[int, int]]) -> list[bool]:
+    """For each target word with a gold link, in order: does its largest weight lie on a source word that it is linked with?
+
+    weights: (target words + 1, source words + 1), one sentence's; links: (source word, target word) pairs, counted from 0.
+    """
+    strongest = weights.argmax(1).tolist()  # (target words + 1,)
+    return [(strongest[target], target) in set(links) for target in sorted({target for _, target in links})]
+
+
+def entropy(weights: Tensor) -> Tensor:
+    """Shannon entropy of each row, in bits: (..., source) -> (...). 0 where one word has all the weight, log2(n) where n
+    words share it evenly; a weight of 0 adds 0."""
+    return torch.special.entr(weights).sum(-1) / torch.log(torch.tensor(2.0))

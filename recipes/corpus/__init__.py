@@ -1,0 +1,1 @@
+"""The grammar and the words behind the English-Spanish pairs."""

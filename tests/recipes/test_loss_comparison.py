@@ -1,0 +1,145 @@
+"""recipes/loss_comparison.py: its formats and counts; and that data/results/09.csv says what notebook 09 says it does."""
+
+from statistics import mean
+
+import pytest
+import torch
+from torch import nn
+
+from course_lib.similarity import cos_sim
+from course_lib.support.folders import COURSE_HOME
+from recipes import loss_comparison as recipe
+from recipes.shared.cards import weights_sha256
+from recipes.shared.results import data_sha256, read_rows
+
+GROUPS = [("p0", "e0", "n0", "c0"), ("p1", "e1", "n1", "c1")]
+ROWS = read_rows("09.csv")
+
+
+def values(experiment, setting, data="stsbenchmark/dev", metric="spearman"):
+    return [
+        float(r["value"])
+        for r in ROWS
+        if (r["experiment"], r["setting"], r["data"], r["metric"]) == (experiment, setting, data, metric)
+    ]
+
+
+def test_every_format_reads_as_many_sentences():
+    for kind in {kind for kind, _ in recipe.LOSSES.values()}:
+        rows = recipe.examples(kind, GROUPS)
+        texts = sum(isinstance(value, str) for value in rows[0])
+        assert 6 * len(GROUPS) % (texts * len(rows)) == 0 and recipe.SENTENCES % texts == 0
+        assert (
+            recipe.PREMISES * len(rows) // len(GROUPS) % (recipe.SENTENCES // texts) == 0
+        )  # no smaller last batch: as many steps
+
+
+def test_formats():
+    assert recipe.examples("labelled pairs", GROUPS[:1]) == [
+        ("p0", "e0", 1),
+        ("p0", "n0", 2),
+        ("p0", "c0", 0),
+    ]  # LABELS of data.py
+    assert recipe.examples("scored pairs", GROUPS[:1]) == [("p0", "e0", 1.0), ("p0", "n0", 0.5), ("p0", "c0", 0.0)]
+    assert recipe.examples("pairs of 0 and 1", GROUPS)[3:] == [("p1", "e1", 1), ("p1", "n1", 0), ("p1", "c1", 0)]
+    assert recipe.examples("triplets", GROUPS) == [("p0", "e0", "c0"), ("p1", "e1", "c1")]
+    assert recipe.examples("positives", GROUPS) == [("p0", "e0"), ("p1", "e1")]
+
+
+def test_groups_are_premises_with_all_three_labels(tmp_path):
+    rows = [
+        ("neutral", "a", "a n"),
+        ("entailment", "a", "a e"),
+        ("contradiction", "a", "a c"),
+        ("entailment", "a", "second"),
+        ("entailment", "b", "b e"),
+        ("neutral", "b", "b n"),
+    ]
+    (tmp_path / "x.tsv").write_text("label\tpremise\thypothesis\n" + "".join("\t".join(r) + "\n" for r in rows))
+    assert recipe.groups(tmp_path / "x.tsv") == [("a", "a e", "a n", "a c")]
+
+
+@pytest.mark.parametrize("name", recipe.LOSSES)
+def test_objective_hands_a_loss_its_columns(name):
+    kind, make = recipe.LOSSES[name]
+
+    class Lengths(nn.Module):
+        def forward(self, texts):
+            return torch.tensor([[float(len(t)), ord(t[0]) / 50, int(t[1])] for t in texts])
+
+    loss = make(3)
+    batch = recipe.examples(kind, GROUPS)
+    columns = list(zip(*batch))
+    vectors = [Lengths()(c) for c in columns if isinstance(c[0], str)]
+    expected = loss(*vectors, *[torch.tensor(c) for c in columns if not isinstance(c[0], str)])
+    assert torch.equal(recipe.objective({"encoder": Lengths(), "loss": loss}, batch), expected)
+
+
+def test_count_false_equals_a_loop():
+    anchors, positives = torch.randn(2, 12, 4, generator=torch.Generator().manual_seed(0))
+    batches = recipe.nested_batches(12, (4, 12), 1, seed=0)[4]
+    found = []
+    for batch in batches:
+        for i in batch:
+            cosine = [torch.cosine_similarity(anchors[i], positives[j], dim=0).item() for j in range(12)]
+            found.append(sum(cosine[j] > cosine[i] - 0.1 for j in batch if j != i))
+    own = torch.cosine_similarity(anchors, positives)
+    counted = recipe.count_false(batches, lambda b: cos_sim(anchors[b], positives[b]) > own[b][:, None] - 0.1)
+    assert counted == (pytest.approx(mean(found)), pytest.approx(mean(n > 0 for n in found))) and 0 < counted[1] < 1
+
+
+def test_false_negatives_of_a_small_set(monkeypatch):
+    class Teacher:  # by the first letter
+        def get_embedding_dimension(self):
+            return 2
+
+        def encode(self, texts, show_progress_bar):
+            return torch.tensor([[1.0, 0.0] if text[0] in "aA" else [0.0, 1.0] for text in texts]).numpy()
+
+    pairs = [
+        (f"a{i}", f"A {i % 256}" if i % 2 else f"b {i}") for i in range(512)
+    ]  # odd: one text twice, near the anchor; even: far
+    monkeypatch.setattr(recipe, "ranking_pairs", lambda data: (pairs, [str(i % 128) for i in range(512)]))
+    monkeypatch.setattr(recipe, "data_sha256", lambda data: "")
+    rows = recipe.false_negative_rows(Teacher(), "sha")
+    of = {(r["setting"], r["metric"]): float(r["value"]) for r in rows if r["n"] == 512 and r["data"] == "snli/train"}
+    assert (
+        of["rule", "false negatives an anchor"] == 3 and of["rule", "share of anchors"] == 1
+    )  # 4 pairs a source; the twin text is among them
+    assert (
+        of["teacher, nearer than the positive", "false negatives an anchor"] == 128
+    )  # half of the anchors: 256 nearer ones
+    assert of["teacher, cosine above 0.8", "false negatives an anchor"] == pytest.approx(
+        (256 * 256 + 256 * 255) / 512, abs=1e-3
+    )
+
+
+def test_nested_batches():
+    drawn = recipe.nested_batches(100, (5, 20), 3, seed=1)
+    assert [len(b) for b in drawn[5]] == [5] * 12 and [len(b) for b in drawn[20]] == [20] * 3
+    assert sorted(sum(drawn[5], [])) == sorted(sum(drawn[20], [])) and all(len(set(b)) == 20 for b in drawn[20])
+
+
+def test_every_row_says_how_it_was_made():
+    assert {r["experiment"] for r in ROWS} == {"untrained", "snli", "bundled", "false negatives"}
+    start = weights_sha256(COURSE_HOME / "data" / "models" / "bert-mini")
+    for r in ROWS:
+        assert r["command"] == recipe.COMMAND and float(r["seconds"]) > 0 and len(r["data_sha256"]) == 64
+        assert r["model_sha256"] == start if r["model"] == "course/bert-mini" else r["experiment"] == "false negatives"
+    bundled = {r["data_sha256"] for r in ROWS if r["experiment"] == "bundled"}
+    assert bundled == {data_sha256("course/nli", "course/sts")}, (
+        "the bundled data have changed since they were trained on"
+    )
+    recorded = {(r["experiment"], r["setting"], int(r["seed"])) for r in ROWS if r["seed"]}
+    assert recorded <= {(experiment, name, seed) for experiment, name, _, seed in recipe.RUNS}
+    for name in ("softmax", "ranking", "ranking, hard negatives", "cosine MSE", "CoSENT"):  # what notebook 09 speaks of
+        assert {seed for experiment, setting, seed in recorded if (experiment, setting) == ("snli", name)} == {0, 1, 2}
+
+
+def test_ranking_beats_softmax_at_equal_data_by_more_than_the_spread():
+    softmax = values("snli", "softmax")
+    for name in ("ranking", "ranking, hard negatives"):
+        ranking = values("snli", name)
+        assert len(softmax) >= 3 and len(ranking) >= 3
+        spread = max(max(runs) - min(runs) for runs in (softmax, ranking))
+        assert mean(ranking) - mean(softmax) > spread and min(ranking) > max(softmax)

@@ -1,0 +1,87 @@
+"""Recorded results of chapter 11: complete, of what ships, and made by a recipe that goes on where it stopped."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from course_lib.support.folders import COURSE_HOME
+from recipes import training_recipes
+from recipes.shared.cards import weights_sha256
+from recipes.shared.results import data_sha256, read_rows
+from recipes.task_mix import nearest_mean
+from recipes.training_recipes import SEEDS, Unit, run_all
+
+ROWS = read_rows("11.csv")
+TRAININGS = sorted({(r["experiment"], r["model"], r["setting"]) for r in ROWS if r["seed"] != ""})
+
+
+def of(**wanted):
+    return [r for r in ROWS if all(r[key] == value for key, value in wanted.items())]
+
+
+def test_every_row_says_how_it_was_made():
+    for r in ROWS:
+        assert r["command"] == training_recipes.COMMAND and float(r["seconds"]) > 0 and np.isfinite(float(r["value"]))
+        assert len(r["data_sha256"]) == len(r["model_sha256"]) == 64
+    keys = [tuple(r[k] for k in ("experiment", "model", "setting", "seed", "data", "metric")) for r in ROWS]
+    assert len(set(keys)) == len(keys)
+
+
+def test_rows_belong_to_what_ships():
+    shipped = [r for r in ROWS if r["model"].startswith("course/")]
+    assert {r["model"] for r in shipped} >= {"course/bert-mini", "course/sbert-mini-nli"}
+    for r in shipped:
+        assert r["model_sha256"] == weights_sha256(
+            COURSE_HOME / "data" / "models" / r["model"].removeprefix("course/")
+        ), r
+    assert {r["data_sha256"] for r in of(experiment="live", seed="0")} == {data_sha256("course/sts", "course/sts")}
+
+
+@pytest.mark.parametrize("experiment, model, setting", TRAININGS)
+def test_every_training_has_all_seeds_and_measures(experiment, model, setting):
+    rows = of(experiment=experiment, model=model, setting=setting)
+    assert {r["seed"] for r in rows} == {str(seed) for seed in SEEDS}
+    measures = {seed: sorted(r["data"] for r in rows if r["seed"] == seed) for seed in {r["seed"] for r in rows}}
+    assert len(set(map(tuple, measures.values()))) == 1
+    before = of(experiment=experiment, model=model, seed="")
+    assert {r["data"] for r in before} >= {r["data"] for r in rows}, "the model before training was not measured"
+
+
+def test_a_second_run_skips_what_is_recorded(monkeypatch):
+    unit = Unit(
+        "live",
+        "course/bert-mini",
+        "s",
+        0,
+        3,
+        "course/bert-mini",
+        ["course/sts"],
+        lambda: {("course/sts", "spearman"): 0.5},
+    )
+    monkeypatch.setattr(training_recipes, "units", lambda: iter([unit, unit._replace(seed=1)]))
+    (first,), (second,) = run_all()
+    assert (first["value"], first["seed"], first["n"], second["seed"]) == ("50.00", 0, 3, 1)
+    assert first["data_sha256"] == data_sha256("course/sts", "course/sts")
+    done = {("live", "course/bert-mini", "s", "0")}
+    assert [rows[0]["seed"] for rows in run_all(done)] == [1]
+    assert list(run_all(minutes=-1)) == []
+
+
+def test_nearest_mean():
+    """Two classes on two axes are told apart; texts that are all alike are not; a class is known by its mean alone."""
+
+    class Encoder:
+        def __init__(self, tell):
+            self.tell = tell
+
+        def encode(self, texts, **options):
+            assert options["normalize_embeddings"]
+            return torch.tensor([[1.0, 0.1] if self.tell and text.startswith("a") else [0.1, 1.0] for text in texts])
+
+    texts = [f"{'ab'[i % 2]}{i}" for i in range(40)]
+    task = nearest_mean([text[0] for text in texts], texts, known=20)
+    assert task(Encoder(True)) == 1.0
+    asked = random.Random(0).sample(range(40), 40)[20:]
+    assert task(Encoder(False)) in {np.mean([i % 2 == which for i in asked]) for which in (0, 1)}

