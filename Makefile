@@ -25,7 +25,7 @@ NAMES := $(basename $(notdir $(if $(strip $(NOTEBOOKS)),$(NOTEBOOKS),$(sort $(wi
 # What every notebook depends on: the library, the solutions and the data. Only names with a dot: files, not folders.
 SOURCES := $(wildcard course_lib/*.py course_lib/*/*.py notebooks/solutions/*.py data/*.* data/*/*.* data/*/*/*.* data/*/*/*/*.*)
 
-.PHONY: run executed check test notebooks lab browser bench compat colab doctor
+.PHONY: run executed lint check test notebooks lab browser bench compat colab doctor
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
@@ -58,13 +58,15 @@ build/%.ipynb: notebooks/%.ipynb build/parameters/%.txt $(SOURCES) $(INSTALLED)
 build/parameters/%.txt:
 	@$(PY) tools/batch.py check --notebooks "$*" -- $(PARAMS)
 
-check: $(INSTALLED)
-	$(PY) -m ruff format --check .
-	$(PY) -m ruff check .
-	$(dir $(PY))lint-imports
+lint: $(INSTALLED)
+	$(PY) -m ruff format --check --quiet .
+	$(PY) -m ruff check --quiet .
+	$(dir $(PY))lint-imports --no-logo --no-cache
+
+check: lint
 	$(PY) -m pytest tests/library
 
-test: $(INSTALLED)
+test: lint
 	$(PY) -m pytest
 
 notebooks: $(INSTALLED)

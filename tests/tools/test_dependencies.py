@@ -187,7 +187,12 @@ def run_as_module():
         for file in (ROOT / folder).glob("*.py")
     ]
     text = "\n".join(texts)
-    return {*re.findall(r"-m (\w+)", text), *re.findall(r'"-m", "(\w+)"', text), *re.findall(r'"--(nbval)-', text), *(["xdist"] if re.search("pytest -n", text) else [])}
+    return {
+        *re.findall(r"-m (\w+)", text),
+        *re.findall(r'"-m", "(\w+)"', text),
+        *re.findall(r'"--(nbval)-', text),
+        *(["xdist"] if re.search("pytest -n", text) else []),
+    }
 
 
 def test_every_package_is_used():
