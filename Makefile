@@ -64,10 +64,10 @@ lint: $(INSTALLED)
 	$(dir $(PY))lint-imports --no-logo --no-cache
 
 check: lint
-	$(PY) -m pytest tests/library
+	$(PY) -m pytest -n 2 tests/library
 
 test: lint
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2
 
 notebooks: $(INSTALLED)
 	$(PY) tools/build_notebooks.py $(NOTEBOOKS)

@@ -20,7 +20,17 @@ import nbformat
 from repository import BRANCH, REPOSITORY, ROOT, SETUP, links
 
 SUFFIXES = {".cff", ".html", ".ipynb", ".j2", ".md", ".py", ".toml", ".txt", ".yml"}
-LEFT_OUT = {".git", ".venv", "build", "__pycache__", ".ipynb_checkpoints", ".pytest_cache", "node_modules"}
+LEFT_OUT = {
+    ".git",
+    ".import_linter_cache",
+    ".ipynb_checkpoints",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".venv",
+    "__pycache__",
+    "build",
+    "node_modules",
+}
 CONSTANTS = "tools/repository.py"
 SETUP_IN_SCRIPT = re.compile(r'^(# %% tags=\["setup"\]\n).*?(?=\n*(?:^# %%|\Z))', flags=re.M | re.S)
 

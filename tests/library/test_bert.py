@@ -6,6 +6,8 @@ from collections import Counter
 import pytest
 import torch
 import transformers
+from parity import assert_close
+from small_models import mask_of, padded, random_batch, random_config
 from torch import nn
 
 from course_lib.bert import BertConfig, BertModel, runs
@@ -13,32 +15,6 @@ from course_lib.inference import FusedSelfAttention, PackedLinear, for_inference
 from course_lib.models.masked_lm import BertForMaskedLM, mask_tokens
 from course_lib.support.folders import read_json, read_weights
 from course_lib.transformer import load_bert
-
-
-def random_config(seed: int, **changes) -> dict:
-    """A tiny configuration, every field that changes the result drawn at random."""
-    g = torch.Generator().manual_seed(seed)
-    pick = lambda *choices: choices[torch.randint(len(choices), (), generator=g)]
-    heads = pick(1, 2, 3, 4)
-    return (
-        dict(
-            model_type="bert",
-            vocab_size=pick(20, 61, 200),
-            num_attention_heads=heads,
-            hidden_size=heads * pick(1, 4, 7, 16),
-            num_hidden_layers=pick(1, 2, 3, 5),
-            intermediate_size=pick(5, 32, 77),
-            hidden_act=pick("gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu"),
-            max_position_embeddings=pick(9, 16, 40),
-            type_vocab_size=pick(1, 2, 5),
-            layer_norm_eps=pick(1e-12, 1e-5, 1e-2),
-            pad_token_id=pick(0, 3),
-            hidden_dropout_prob=0.0,
-            attention_probs_dropout_prob=0.0,
-            initializer_range=0.3,
-        )
-        | changes
-    )
 
 
 def ours_and_theirs(config: dict, dtype=torch.float64, mlm: bool = False):
@@ -56,34 +32,11 @@ def ours_and_theirs(config: dict, dtype=torch.float64, mlm: bool = False):
     return ours.eval(), theirs.eval()
 
 
-def random_batch(config: dict, seed: int = 0):
-    """Packed ids and token types of unsorted lengths, 1 and the maximum among them, and the same padded."""
-    torch.manual_seed(seed)
-    longest = config["max_position_embeddings"]
-    lengths = [3, 1, longest, 5, 5, 1, *torch.randint(1, longest + 1, (4,)).tolist()]
-    ids = torch.randint(config["vocab_size"], (sum(lengths),))
-    types = torch.randint(config["type_vocab_size"], (sum(lengths),))
-    return ids, types, lengths
-
-
-def padded(x: torch.Tensor, lengths: list[int]):
-    return nn.utils.rnn.pad_sequence(x.split(lengths), batch_first=True)
-
-
-def mask_of(lengths: list[int]):
-    return torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
-
-
 def their_hidden(model, ids, lengths, types=None):
     """transformers' last hidden state, the padding taken out."""
     mask = mask_of(lengths)
     types = None if types is None else padded(types, lengths)
     return model(padded(ids, lengths), attention_mask=mask.long(), token_type_ids=types).last_hidden_state[mask]
-
-
-def assert_close(a, b, share):
-    assert a.shape == b.shape and a.dtype == b.dtype
-    assert (a - b).abs().max() <= share * b.abs().max()
 
 
 # ---- equal to transformers

@@ -8,8 +8,8 @@ import random
 import numpy as np
 import pytest
 import torch
-from minilm import tiny_bert_folder
 from sentence_transformers import SentenceTransformer
+from small_models import tiny_bert_folder
 
 from course_lib.encoder import WINDOW, SentenceEncoder
 from course_lib.inference import token_batches

@@ -10,11 +10,16 @@ from pathlib import Path
 
 import pytest
 
+HERE = Path(__file__).parent
+FILES = [
+    file for file in sorted(HERE.rglob("test_*.py")) if "\npytestmark = trains_in_forks\n" in file.read_text("utf-8")
+]
+
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone forks reliably")
-@pytest.mark.parametrize("file", ["test_training_killed.py", "test_distributed.py"])
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_in_a_process_of_its_own(file):
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(Path(__file__).with_name(file))]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(file)]
     variables = os.environ | {"COURSE_FORKS": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0 and " passed" in done.stdout, done.stdout + done.stderr

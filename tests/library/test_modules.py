@@ -7,9 +7,10 @@ import pytest
 import tokenizers
 import torch
 import transformers
-from minilm import tiny_bert_folder
+from parity import TEXTS, assert_equal, load, theirs, unit
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer import modules as st
+from small_models import other_folder, tiny_bert_folder
 
 from course_lib.bert import BertModel
 from course_lib.encoder import SentenceEncoder
@@ -17,41 +18,11 @@ from course_lib.modules import Dense, Normalize, Pooling, StaticEmbedding
 from course_lib.pooling import POOLING_MODES
 from course_lib.transformer import PaddedModel, Transformer
 
-TEXTS = [
-    "A cat sits on the mat.",
-    "",
-    "Where is the laptop?",
-    "naïve café 🙂",
-    "long " * 100,
-    "مرحبا بالعالم",
-    "A cat sits on the mat.",
-]
-
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory, minilm_folder):
     """A folder of plain transformers, without modules.json."""
     return tiny_bert_folder(tmp_path_factory.mktemp("tiny") / "bert", minilm_folder)
-
-
-def load(folder):
-    return SentenceEncoder.load(folder, device="cpu", dtype="float32")
-
-
-def theirs(folder, **options):
-    return SentenceTransformer(str(folder), device="cpu", **options)
-
-
-def unit(x):
-    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
-
-
-def assert_equal(a, b):
-    """The design's equality: raw to 1e-5 of the largest component, normalised to 1e-6."""
-    a, b = np.asarray(a), np.asarray(b)
-    assert a.shape == b.shape and a.dtype == b.dtype == np.float32
-    assert np.abs(a - b).max() <= 1e-5 * np.abs(b).max()
-    assert np.abs(unit(a) - unit(b)).max() <= 1e-6
 
 
 def assert_both_ways(folder, tmp_path):
@@ -349,43 +320,6 @@ def test_masked_language_model_folder(tiny, tmp_path, minilm_folder):
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (tmp_path / "mlm" / name).write_bytes((minilm_folder / name).read_bytes())
     assert_both_ways(tmp_path / "mlm", tmp_path)
-
-
-def other_folder(kind: str, folder, minilm_folder, positions: int = 42, limit: int | None = 40):
-    """A random tiny model of another architecture and a fitting tokenizer."""
-    torch.manual_seed(0)
-    config_class, model_class = getattr(transformers, kind + "Config"), getattr(transformers, kind + "Model")
-    if kind == "DistilBert":
-        config = config_class(
-            dim=24, hidden_dim=48, n_layers=2, n_heads=3, max_position_embeddings=positions, initializer_range=0.3
-        )
-    else:
-        config = config_class(
-            vocab_size=400,
-            hidden_size=24,
-            intermediate_size=48,
-            num_hidden_layers=2,
-            num_attention_heads=3,
-            max_position_embeddings=positions,
-            initializer_range=0.3,
-            type_vocab_size=1,
-        )
-    model_class(config).save_pretrained(folder)
-    if kind == "DistilBert":
-        tokenizer = tokenizers.Tokenizer.from_file(str(minilm_folder / "tokenizer.json"))
-        special = dict(unk_token="[UNK]", pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]", mask_token="[MASK]")
-    else:
-        tokenizer = tokenizers.ByteLevelBPETokenizer()
-        names = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-        tokenizer.train_from_iterator(TEXTS * 3, vocab_size=380, special_tokens=names, show_progress=False)
-        tokenizer = tokenizer._tokenizer
-        tokenizer.post_processor = tokenizers.processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
-        special = dict(
-            bos_token="<s>", eos_token="</s>", cls_token="<s>", sep_token="</s>", unk_token="<unk>", pad_token="<pad>"
-        )
-    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=limit or 10**30, **special)
-    fast.save_pretrained(folder)
-    return folder
 
 
 @pytest.mark.parametrize("kind", ["MPNet", "Roberta", "DistilBert"])

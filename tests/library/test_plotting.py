@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from colours import luminance
 
 from course_lib.plotting import attention_map, bars, curve, heatmap, histogram, scatter
 
@@ -16,12 +17,6 @@ from course_lib.plotting import attention_map, bars, curve, heatmap, histogram, 
 def close():
     yield
     plt.close("all")
-
-
-def luminance(colour):
-    """WCAG's relative luminance of an RGB colour."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
-    return np.dot(linear, (0.2126, 0.7152, 0.0722))
 
 
 @pytest.mark.parametrize("kind, low", [("cosine", -1), ("unit", 0)])

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from loss_reference import DIM, Given, assert_equal, columns, embeddings
+from parity import DIM, Given, assert_equal, columns, embeddings
 from sentence_transformers.sentence_transformer import losses as reference
 from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase

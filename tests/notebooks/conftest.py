@@ -1,7 +1,7 @@
 """The course's notebooks, and one example notebook built once for all tests."""
 
 import build_notebooks
-import example
+import example_notebook
 import pytest
 from repository import ROOT
 
@@ -17,7 +17,7 @@ def pytest_generate_tests(metafunc):
 @pytest.fixture(scope="session")
 def built_course(tmp_path_factory):
     """A folder with the example notebook, built from its script."""
-    root = example.course(tmp_path_factory.mktemp("course"))
+    root = example_notebook.course(tmp_path_factory.mktemp("course"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COURSE_HOME", str(root))
         assert build_notebooks.main([], root) == 0
@@ -26,4 +26,4 @@ def built_course(tmp_path_factory):
 
 @pytest.fixture
 def built(built_course):
-    return built_course / "notebooks" / f"{example.NAME}.ipynb"
+    return built_course / "notebooks" / f"{example_notebook.NAME}.ipynb"

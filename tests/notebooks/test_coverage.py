@@ -1,4 +1,4 @@
-"""coverage.csv: each row of the source documents that a notebook treats has a tagged cell with an assert or a figure."""
+"""coverage.csv: each row of the source documents that a notebook treats has a cell with an assert or a figure."""
 
 import csv
 

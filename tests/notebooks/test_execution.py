@@ -1,96 +1,65 @@
-"""Every notebook runs to its end, and what its compared cells print is what is stored. Each is executed once, by nbval."""
+"""Every notebook runs to its end, and what its compared cells print is what is stored. nbval executes each once."""
 
 import copy
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
-import example
+import example_notebook
 import nbformat
-import pytest
 from check_notebooks import parameters, tags
-from conftest import NOTEBOOKS
+from nbval.plugin import IPyNbFile
 from repository import ROOT
 
 
 def nbval(file, **environment):
     """(exit code, output) of nbval on one notebook, in a process of its own."""
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "--nbval-lax",
-        "--nbval-current-env",
-        "--nbval-cell-timeout=300",
-        "-p",
-        "no:cacheprovider",
-        "-c",
-        os.devnull,
-        "--rootdir",
-        str(file.parent),
-        "-q",
-        str(file),
-    ]
+    options = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300", "-p", "no:cacheprovider"]
+    alone = ["-c", os.devnull, "--rootdir", str(file.parent)]  # without the settings and fixtures of these tests
+    command = [sys.executable, "-m", "pytest", "-q", *options, *alone, str(file)]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.fixture(scope="module")
-def runs(request):
-    """nbval of each notebook that is tested, two at a time with one thread each: on two cores in little more than half the time."""
-    chosen = [
-        item.callspec.params["notebook"]
-        for item in request.session.items
-        if getattr(item, "originalname", "") == "test_nbval"
-    ]
-    with ThreadPoolExecutor(2) as pool:
-        yield {notebook: pool.submit(nbval, notebook, OMP_NUM_THREADS="1") for notebook in chosen}
-
-
-def test_nbval(notebook, runs):
-    code, output = runs[notebook].result()
+def test_nbval(notebook):
+    code, output = nbval(notebook)
     assert code == 0, output
 
 
-def alter(notebook):
-    """Change the stored text of the first compared cell, and drop all cells below it. Returns the altered cell."""
-    for number, cell in enumerate(notebook.cells):
-        if cell.cell_type == "code" and "nbval-check-output" in tags(cell):
-            for output in cell.outputs:
-                if output.get("text"):
-                    output["text"] = "altered " + output["text"]
-                    del notebook.cells[number + 1 :]
-                    return cell
-    raise AssertionError("no compared cell prints anything")
+def alter(outputs):
+    """The same outputs, but for a word before the first text."""
+    altered = copy.deepcopy(outputs)
+    first = next(output for output in altered if output.get("text"))
+    first["text"] = "altered " + first["text"]
+    return altered
 
 
-def test_nbval_sees_an_altered_output(notebook, tmp_path):
-    """In each notebook of the course: as stored up to its first compared cell, but for that cell's output."""
-    stored = nbformat.read(notebook, as_version=4)
-    cell = alter(stored)
-    nbformat.write(stored, tmp_path / notebook.name)
-    code, output = nbval(tmp_path / notebook.name)
-    assert code == 1 and "1 failed" in output and cell.source.splitlines()[0] in output, output
+def test_nbval_would_see_an_altered_output(notebook, request, monkeypatch):
+    """Of each cell that is tagged so, as it is stored, and of no other."""
+    monkeypatch.setattr(request.config.option, "nbval_lax", True)
+    cells = list(IPyNbFile.from_parent(request.session, path=notebook).collect())
+    compared = [cell for cell in cells if cell.options["check"]]
+    assert [cell.cell for cell in compared] == [c.cell for c in cells if "nbval-check-output" in tags(c.cell)] != []
+    for cell in compared:
+        stored = cell.cell.outputs
+        assert cell.cell.execution_count and cell.compare_outputs(stored, stored)
+        assert not cell.compare_outputs(alter(stored), stored), cell.cell.source
 
 
 def test_nbval_compares(built, built_course, tmp_path):
-    """The same with the example: nbval passes on what is stored, and fails on an altered output and on an error."""
+    """Run on the example, it passes on what is stored, and fails on an altered output and on an error."""
     home = {"COURSE_HOME": str(built_course)}
     code, output = nbval(built, **home)
     assert code == 0, output
-    stored = nbformat.read(built, as_version=4)
-    altered = copy.deepcopy(stored)
-    alter(altered)
-    nbformat.write(altered, tmp_path / "altered.ipynb")
-    code, output = nbval(tmp_path / "altered.ipynb", **home)
-    assert code == 1 and "altered [0, 1, 2]" in output, output
-    failing = copy.deepcopy(stored)
-    del failing.cells[4:]
-    failing.cells.append(nbformat.v4.new_code_cell("assert seed == 1", execution_count=3))
-    nbformat.write(failing, tmp_path / "failing.ipynb")
-    code, output = nbval(tmp_path / "failing.ipynb", **home)
-    assert code == 1 and "AssertionError" in output, output
+    notebook = nbformat.read(built, as_version=4)
+    del notebook.cells[6:]
+    compared = next(cell for cell in notebook.cells if "nbval-check-output" in tags(cell))
+    compared.outputs = alter(compared.outputs)
+    notebook.cells.append(nbformat.v4.new_code_cell("assert seed == 1", execution_count=5))
+    nbformat.write(notebook, tmp_path / "broken.ipynb")
+    code, output = nbval(tmp_path / "broken.ipynb", **home)
+    assert code == 1 and "2 failed" in output, output
+    assert "altered [0, 1, 2]" in output and "AssertionError" in output, output
 
 
 def papermill(file, folder, **environment):
@@ -102,11 +71,11 @@ def papermill(file, folder, **environment):
     return nbformat.read(target, as_version=4)
 
 
-@pytest.mark.skipif(not NOTEBOOKS, reason="there are no notebooks yet")
 def test_papermill_with_other_parameters_from_another_folder(tmp_path):
-    shortest = min(NOTEBOOKS, key=lambda file: file.stat().st_size)
-    assert "seed" in parameters(nbformat.read(shortest, as_version=4))
-    executed = papermill(shortest, tmp_path)
+    notebooks = (ROOT / "notebooks").glob("*.ipynb")
+    smallest = min(notebooks, key=lambda file: file.stat().st_size)
+    assert "seed" in parameters(nbformat.read(smallest, as_version=4))
+    executed = papermill(smallest, tmp_path)
     assert executed.metadata.papermill.parameters == {"seed": 7}
     assert [path.name for path in tmp_path.iterdir()] == ["executed.ipynb"]
 
@@ -118,4 +87,4 @@ def test_papermill_passes_parameters_on(built, built_course, tmp_path):
 
 
 def test_example_name():
-    assert not (ROOT / "notebooks" / f"{example.NAME}.ipynb").exists()
+    assert not (ROOT / "notebooks" / f"{example_notebook.NAME}.ipynb").exists()

@@ -6,7 +6,7 @@ from check_notebooks import images, where
 
 
 def figure_problems(notebook):
-    """Figures that no prose reads: the first Markdown cell after one must be the next or the next but one, and not a new section."""
+    """Figures that no prose reads: the first Markdown after one is the next cell or the next but one, no section."""
     for number, cell in enumerate(notebook.cells):
         if cell.cell_type == "code" and images(cell):
             after = [other for other in notebook.cells[number + 1 : number + 3] if other.cell_type == "markdown"][:1]

@@ -1,7 +1,7 @@
 """Exercises: the solution passes, each wrong answer gets its own message, notebook and solutions name the same."""
 
 import check_notebooks
-import example
+import example_notebook
 import nbformat
 import pytest
 from repository import ROOT
@@ -81,7 +81,7 @@ def test_defect_of_an_exercise_is_found(change, message):
 
 
 def test_exercises_are_read_from_the_code(tmp_path):
-    (tmp_path / "x.py").write_text(example.code("check('90.1', f)\nother('90.2', f)\nprint(check('90.3', g))"))
+    (tmp_path / "x.py").write_text(example_notebook.code("check('90.1', f)\nother('90.2', f)\nprint(check('90.3', g))"))
     from build_notebooks import convert
 
     assert check_notebooks.exercises(convert(tmp_path / "x.py")) == ["90.1", "90.3"]

@@ -4,7 +4,7 @@ import base64
 import io
 
 import build_notebooks
-import example
+import example_notebook
 import nbformat
 import numpy as np
 import pytest
@@ -38,8 +38,8 @@ def test_every_script_has_its_notebook():
     ],
 )
 def test_a_change_of_the_script_is_seen(old, new, built, tmp_path):
-    script = tmp_path / f"{example.NAME}.py"
-    script.write_text(example.script().replace(old, new, 1))
+    script = tmp_path / f"{example_notebook.NAME}.py"
+    script.write_text(example_notebook.script().replace(old, new, 1))
     assert in_step(script, built) == (old == new)
 
 
@@ -47,25 +47,25 @@ def test_building_again_skips_or_gives_the_same_file(built_course, built, capsys
     monkeypatch.setenv("COURSE_HOME", str(built_course))
     before = built.read_bytes()
     assert build_notebooks.main([], built_course) == 0
-    assert capsys.readouterr().out == f"{example.NAME}: in step\n"
-    assert build_notebooks.main([example.NAME], built_course) == 0  # named: executed again
+    assert capsys.readouterr().out == f"{example_notebook.NAME}: in step\n"
+    assert build_notebooks.main([example_notebook.NAME], built_course) == 0  # named: executed again
     assert "executed in" in capsys.readouterr().out
     assert built.read_bytes() == before
 
 
 def test_ids_depend_on_the_cells_alone(built_course):
-    script = built_course / "notebooks" / "scripts" / f"{example.NAME}.py"
+    script = built_course / "notebooks" / "scripts" / f"{example_notebook.NAME}.py"
     ids = [cell.id for cell in convert(script).cells]
     assert len(set(ids)) == len(ids)
     assert ids == [cell.id for cell in convert(script).cells]
 
 
 def test_a_failing_notebook_stays_as_it_was(tmp_path, capsys):
-    root = example.course(tmp_path, text="# %%\nprint(1)\n")
-    file = root / "notebooks" / f"{example.NAME}.ipynb"
+    root = example_notebook.course(tmp_path, text="# %%\nprint(1)\n")
+    file = root / "notebooks" / f"{example_notebook.NAME}.ipynb"
     assert build_notebooks.main([], root) == 0
     before = file.read_bytes()
-    script = root / "notebooks" / "scripts" / f"{example.NAME}.py"
+    script = root / "notebooks" / "scripts" / f"{example_notebook.NAME}.py"
     script.write_text("# %%\nprint(1)\n\n# %%\n1 / 0\n")
     assert build_notebooks.main([], root) == 1
     assert "ZeroDivisionError" in capsys.readouterr().out
@@ -110,7 +110,7 @@ def shrunk(pixels):
 
 
 def test_shrinking_keeps_the_colours_of_small_things():
-    """A heatmap of a thousand shades, each of many pixels, beside small purple and green squares, as in a figure with thumbnails."""
+    """A heatmap of a thousand shades of many pixels each, beside small squares of other colours, as of thumbnails."""
     ramp = np.linspace(0, 1, 2500)[:, None]
     shades = np.concatenate(
         [(1 - ramp[::2]) * [5, 48, 97] + ramp[::2] * 247, (1 - ramp[::2]) * 247 + ramp[::2] * [103, 0, 31]]

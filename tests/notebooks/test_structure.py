@@ -2,7 +2,7 @@
 
 import shutil
 
-import example
+import example_notebook
 import nbformat
 import pytest
 from check_notebooks import problems
@@ -42,7 +42,7 @@ DEFECTS = {
     "two H1": (lambda nb: replace(nb, "## A question", "# A question"), "one H1 is wanted"),
     "no H1": (lambda nb: replace(nb, "# An example", "An example"), "one H1 is wanted"),
     "jump": (lambda nb: replace(nb, "## A question", "### A question"), "jumps from level 1 to 3"),
-    "words": (lambda nb: [replace(nb, example.WORDS.strip(), "") for _ in range(13)], "words of markdown"),
+    "words": (lambda nb: [replace(nb, example_notebook.WORDS.strip(), "") for _ in range(13)], "words of markdown"),
     "too many words": (
         lambda nb: replace(nb, "## A question", "## A question\n\n" + "word " * 1500),
         "words of markdown",

@@ -1,4 +1,4 @@
-"""The set-up cell: nothing locally; in Colab one shallow clone, whatever happened before. And a whole notebook there."""
+"""The set-up cell: nothing locally; in Colab one shallow clone, whatever came before. And a whole notebook there."""
 
 import ast
 import importlib.util
@@ -16,9 +16,9 @@ import nbformat
 import pytest
 from check_notebooks import code_cells, output_text, tags
 from colab import ALSO_IN_COLAB, COLAB, in_folder, publish, run
+from dependencies import IMPORT_NAMES, LOCK, imported
 from environments import TORCH, python_of
 from repository import INSTALL, NOT_IN_COLAB, REPOSITORY, ROOT, SETUP
-from test_dependencies import IMPORT_NAMES, LOCK, imported
 
 pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
 
@@ -159,7 +159,8 @@ def test_killed_while_it_clones(python, content, published, tmp_path):
     fake = tmp_path / "bin" / "git"
     fake.parent.mkdir()
     fake.write_text(
-        '#!/bin/sh\nfor last; do :; done\nmkdir -p "$last/course_lib"\ntouch "$last/course_lib/__init__.py"\nexec sleep 60\n'
+        "#!/bin/sh\nfor last; do :; done\n"
+        'mkdir -p "$last/course_lib"\ntouch "$last/course_lib/__init__.py"\nexec sleep 60\n'
     )
     fake.chmod(0o755)
     text = STUB + in_folder(SETUP, content)

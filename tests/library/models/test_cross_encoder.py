@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from minilm import tiny_bert_folder
 from sentence_transformers import CrossEncoder as TheirCrossEncoder
+from small_models import tiny_bert_folder
 from torch import nn
 
 from course_lib.bert import BertConfig

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from colours import DISTINCT, lab
+from colours import SEEN as VISIONS
 from matplotlib.colors import to_rgb
-from test_accessibility import DISTINCT, lab
-from test_accessibility import SEEN as VISIONS
 from torch import nn
 
 from course_lib.datasets.pictures import (

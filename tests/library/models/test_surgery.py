@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from minilm import tiny_bert_folder
+from parity import TEXTS, assert_equal, load, theirs
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer import modules as st
-from test_modules import TEXTS, assert_equal, load, other_folder, theirs
+from small_models import other_folder, tiny_bert_folder
 from tokenizers import AddedToken
 
 from course_lib.encoder import SentenceEncoder

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from loss_reference import DIM, embeddings
+from parity import DIM, embeddings
 
 from course_lib.losses import (
     ContrastiveLoss,

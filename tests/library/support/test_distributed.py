@@ -12,10 +12,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import distributed_training
 import pytest
 import torch
+from distributed_training import Encoder, full_training, ranking_loss, triplets, write
 from processes import start, trains_in_forks, wait
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
 from course_lib.losses import MultipleNegativesRankingLoss
@@ -63,13 +65,6 @@ def together(count: int, function, *arguments) -> list[int]:
     """Run the function in that many processes that know of each other; their exit codes."""
     port = free_port()
     return [wait(pid) for pid in [start(member, rank, count, port, function, *arguments) for rank in range(count)]]
-
-
-def write(folder: Path, **tensors):
-    save_file(
-        {name: tensor.detach().contiguous() for name, tensor in tensors.items()},
-        folder / f"{processes()[0]}.safetensors",
-    )
 
 
 def read(folder: Path, rank: int = 0) -> dict:
@@ -130,30 +125,6 @@ def test_shares_make_up_the_batch(tmp_path):
 # ---- the gradients of the joint batch
 
 
-class Encoder(nn.Module):
-    """Numbers to embeddings, and one layer that no loss uses."""
-
-    def __init__(self):
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(6, 16, dtype=torch.float64), nn.Tanh(), nn.Linear(16, 4, dtype=torch.float64)
-        )
-        self.unused = nn.Linear(2, 2)
-
-    def forward(self, x):
-        return self.layers(x)
-
-
-def triplets(n: int) -> list:
-    generator = torch.Generator().manual_seed(5)
-    return list(torch.randn(n, 3, 6, dtype=torch.float64, generator=generator))
-
-
-def ranking_loss(model, batch: list, **options):
-    vectors = model(torch.cat([torch.stack(batch)[:, k] for k in range(3)]))  # (3 * batch, 4)
-    return MultipleNegativesRankingLoss(gather=gather, **options)(*vectors.chunk(3))
-
-
 def gradients(folder: Path, n: int, options: dict):
     torch.manual_seed(0)
     model = Encoder()
@@ -200,55 +171,6 @@ def test_without_gathering_an_anchor_sees_fewer_negatives(tmp_path):
 
 
 # ---- train
-
-
-class Score:
-    primary_metric = "score"
-
-    def __call__(self, model):
-        assert processes()[0] == 0, "only process 0 evaluates"
-        with torch.no_grad():
-            return {
-                "score": -ranking_loss(model, triplets(10)).item()
-            }  # gather outside of training: this process's rows
-
-
-def full_training(folder: Path, dropout: float = 0.0, stop_at: int | None = None):
-    """Two tasks, 21 steps, the last batches of an epoch odd; models that begin with different weights."""
-    torch.manual_seed(processes()[0])
-    model = Encoder()
-    model.layers.insert(1, nn.Dropout(dropout))
-    logged, steps = [], iter(range(10**9))
-
-    def loss(batch):
-        if next(steps) == stop_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return ranking_loss(model, batch)
-
-    squares = lambda batch: model(torch.stack(batch)[:, 0]).square().mean()
-    history = train(
-        model,
-        [loss, squares],
-        [triplets(37), triplets(13)],
-        batch_size=6,
-        learning_rate=0.01,
-        epochs=2,
-        seed=3,
-        accumulate=1,
-        autocast=False,
-        evaluators=[Score()],
-        evaluate_every=4,
-        best=folder / "best",
-        checkpoint=folder / "checkpoint",
-        checkpoint_every=5,
-        log=logged.append,
-        log_every=3,
-        show_progress_bar=False,
-    )
-    assert bool(logged) == (processes()[0] == 0)
-    write(folder, **dict(model.named_parameters()))
-    kept = [{key: entry[key] for key in ("step", "loss", "score") if key in entry} for entry in history]
-    (folder / f"{processes()[0]}.json").write_text(json.dumps(kept), encoding="utf-8")
 
 
 def test_two_processes_train_like_one(tmp_path):
@@ -331,9 +253,9 @@ def test_all_processes_stop_at_a_loss_that_is_no_number(tmp_path):
 SCRIPT = """
 import sys
 from pathlib import Path
-sys.path[:0] = {paths}
-import test_distributed
-test_distributed.full_training(Path(sys.argv[1]))
+sys.path.insert(0, {tests!r})
+from distributed_training import full_training
+full_training(Path(sys.argv[1]))
 """
 
 
@@ -342,9 +264,7 @@ def test_under_its_launcher(launcher, tmp_path):
     if sys.platform != "linux":
         pytest.skip("gloo needs the name of the loopback device")
     script = tmp_path / "my_training.py"
-    script.write_text(
-        SCRIPT.format(paths=[str(Path(__file__).parents[1]), str(Path(__file__).parent)]), encoding="utf-8"
-    )
+    script.write_text(SCRIPT.format(tests=str(Path(distributed_training.__file__).parent)), encoding="utf-8")
     commands = {
         "accelerate": [
             "accelerate.commands.launch",

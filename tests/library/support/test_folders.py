@@ -11,9 +11,9 @@ import time
 import numpy as np
 import pytest
 import torch
-from minilm import tiny_bert_folder
 from processes import start, wait
 from safetensors.torch import load_file, save_file
+from small_models import tiny_bert_folder
 
 from course_lib.encoder import SentenceEncoder
 from course_lib.modules import Dense, Pooling

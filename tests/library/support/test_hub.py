@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 from fake_hub import COMMIT, FakeHub
-from minilm import WEIGHTS_SHA256
+from small_models import WEIGHTS_SHA256
 
 from course_lib.encoder import SentenceEncoder
 from course_lib.support import hub
