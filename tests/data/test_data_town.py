@@ -150,7 +150,8 @@ def test_minilm_on_duplicates(duplicates, minilm):
     for name, scores in (("MiniLM", vectors @ vectors.T), ("words", overlaps(*[[d.question for d in duplicates]] * 2))):
         found[name] = average_precision_score(same, scores[i, j]), np.mean(groups[nearest(scores)] == groups)
         print(
-            f"{name}: average precision of pairs {found[name][0]:.3f}, nearest neighbour in the same group {found[name][1]:.3f}"
+            f"{name}: average precision of pairs {found[name][0]:.3f}, "
+            f"nearest neighbour in the same group {found[name][1]:.3f}"
         )
     assert found["MiniLM"][0] >= 0.42 and found["MiniLM"][1] >= 0.6
     assert found["words"][0] <= 0.1 and found["words"][1] <= 0.25
@@ -184,7 +185,8 @@ def test_minilm_on_the_faq(faq, minilm):
             *(roc_auc_score(gold[k] >= 0, top[k]) for k in (np.r_[:120], close, far)),
         )
         print(
-            f"{name}: accuracy@1 {found[name][0]:.3f}, AUC of the best score {found[name][1]:.3f}, close {found[name][2]:.3f}, far {found[name][3]:.3f}"
+            f"{name}: accuracy@1 {found[name][0]:.3f}, AUC of the best score {found[name][1]:.3f}, "
+            f"close {found[name][2]:.3f}, far {found[name][3]:.3f}"
         )
     words = overlaps([a.question for a in asked[:80]], texts["question and answer"])
     by_words = np.mean(words.argmax(1) == gold[:80])

@@ -1,4 +1,4 @@
-"""The translation data: course/en_es against rules of Spanish written down here once more, the hand-written pairs, the reader."""
+"""The translation data: course/en_es against rules of Spanish written down once more, pairs by hand, the reader."""
 
 import gzip
 import os
@@ -16,12 +16,14 @@ from recipes import en_es
 
 # Spanish words by gender and number, from a dictionary and not from the grammar's lexicon.
 FORMS = {
-    "m0": """coche barco libro mapa reloj pastel pan café hombre niño profesor médico granjero hermano amigo perro caballo jardín
-        mercado parque puente río pueblo castillo""",
-    "f0": """casa mesa silla llave carta puerta caja bolsa manzana sopa agua leche mujer niña enfermera hermana vaca águila cocina semana
-        escuela playa estación""",
-    "m1": "coches barcos libros mapas relojes pasteles hombres niños profesores médicos granjeros hermanos amigos perros caballos días",
-    "f1": "casas mesas sillas llaves cartas puertas cajas bolsas manzanas mujeres niñas enfermeras hermanas vacas águilas",
+    "m0": """coche barco libro mapa reloj pastel pan café hombre niño profesor médico granjero hermano amigo perro
+        caballo jardín mercado parque puente río pueblo castillo""",
+    "f0": """casa mesa silla llave carta puerta caja bolsa manzana sopa agua leche mujer niña enfermera hermana vaca
+        águila cocina semana escuela playa estación""",
+    "m1": """coches barcos libros mapas relojes pasteles hombres niños profesores médicos granjeros hermanos amigos
+        perros caballos días""",
+    "f1": """casas mesas sillas llaves cartas puertas cajas bolsas manzanas mujeres niñas enfermeras hermanas vacas
+        águilas""",
 }
 NOUNS = {word: form for form, line in FORMS.items() for word in line.split()}
 NAMES = dict.fromkeys("juan pedro luis diego".split(), "m0") | dict.fromkeys("maría ana elena carmen".split(), "f0")
@@ -46,9 +48,9 @@ ADJECTIVES |= dict.fromkeys("verdes grandes jóvenes inteligentes calientes".spl
 SER, ESTAR = set("es son era eran".split()), set("está están estaba estaban".split())
 TRANSITIVE = set(
     """compra compran compró compraron vende venden vendió vendieron busca buscan buscó buscaron encuentra encuentran
-    encontró encontraron ve ven vio vieron come comen comió comieron bebe beben bebió bebieron lee leen leyó leyeron escribe escriben
-    escribió escribieron abre abren abrió abrieron ayuda ayudan ayudó ayudaron visita visitan visitó visitaron espera esperan esperó
-    esperaron""".split()
+    encontró encontraron ve ven vio vieron come comen comió comieron bebe beben bebió bebieron lee leen leyó leyeron
+    escribe escriben escribió escribieron abre abren abrió abrieron ayuda ayudan ayudó ayudaron visita visitan visitó
+    visitaron espera esperan esperó esperaron""".split()
 )
 
 
@@ -128,10 +130,10 @@ def test_every_adjective_and_determiner_of_the_file_is_one_of_the_rules(corpus):
         *TRANSITIVE,
         *(word for some in DETERMINERS.values() for word in some),
     }
-    other = """. , ? ¿ a ahora aunque ayer canta cantan cantaron cantó cerca con corre corren corrieron corrió creo cuando cuándo de
-        debajo delante detrás dice dicen dijeron dijo duerme duermen durmieron durmió dónde días e en fue fueron había hay la los
-        madera mientras no nunca pasada pero plata por porque qué que quién sabemos semana si siempre sobre sé todos trabaja trabajan
-        trabajaron trabajó va van y"""
+    other = """. , ? ¿ a ahora aunque ayer canta cantan cantaron cantó cerca con corre corren corrieron corrió creo
+        cuando cuándo de debajo delante detrás dice dicen dijeron dijo duerme duermen durmieron durmió dónde días e en
+        fue fueron había hay la los madera mientras no nunca pasada pero plata por porque qué que quién sabemos semana
+        si siempre sobre sé todos trabaja trabajan trabajaron trabajó va van y"""
     assert sorted(set(others) - known - set(other.split())) == []
 
 
@@ -276,9 +278,9 @@ def test_words_cuts_the_corpus_at_its_blanks(corpus):
 
 def test_the_recipe_makes_the_file_again(tmp_path):
     """In another process, with another order of sets and dictionaries."""
-    code = f"import sys; from pathlib import Path; from recipes.en_es import *; write(Path({str(tmp_path / 'en_es.tsv.gz')!r}), corpus(SIZES))"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=COURSE_HOME, env=os.environ | {"PYTHONHASHSEED": "4"})
     made, there = tmp_path / "en_es.tsv.gz", find("course/en_es")
+    code = f"from pathlib import Path; from recipes.en_es import *; write(Path({str(made)!r}), corpus(SIZES))"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=COURSE_HOME, env=os.environ | {"PYTHONHASHSEED": "4"})
     assert gzip.decompress(made.read_bytes()) == gzip.decompress(there.read_bytes())
     assert made.read_bytes()[4:8] == there.read_bytes()[4:8] == b"\0\0\0\0"  # gzip's time stamp
     assert [path.name for path in tmp_path.iterdir()] == ["en_es.tsv.gz"]

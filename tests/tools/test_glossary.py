@@ -1,4 +1,4 @@
-"""Every term of the glossary is linked at its first use in each notebook, and every term a notebook defines is in it."""
+"""Every term of the glossary is linked at its first use in a notebook, and every term a notebook defines is in it."""
 
 import functools
 import re
@@ -119,7 +119,8 @@ CASES = {
     ),
     "no prose": (
         [
-            "# pooling\n\n`pooling` $pooling$ $$\npooling$$ [pooling](x.ipynb) ![pooling](x) <a title='pooling'>\n\n```\npooling\n```\n\n"
+            "# pooling\n\n`pooling` $pooling$ $$\npooling$$ [pooling](x.ipynb) ![pooling](x) <a title='pooling'>\n\n"
+            "```\npooling\n```\n\n"
             "<details><summary>Answer</summary>pooling</details>\n\n## References\n\n- pooling"
         ],
         None,

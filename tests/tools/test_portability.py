@@ -151,7 +151,7 @@ def test_library_tools_and_recipes(find):
 
 @pytest.mark.parametrize("file", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda file: file.stem)
 def test_notebooks(file):
-    """No shell, no magics, no path of one system: the set-up cell (and INSTALL) alone starts a program, and in Colab alone."""
+    """No shell, no magics, no path of one system: the set-up cell (and INSTALL) starts a program, only in Colab."""
     cells = [
         cell.source
         for cell in code_cells(nbformat.read(file, as_version=4))

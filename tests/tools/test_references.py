@@ -1,4 +1,4 @@
-"""references.bib: well-formed, with the corrected references of the introduction, and complete for the notebook that reads it."""
+"""references.bib: well-formed, with the introduction's references corrected, complete for its notebook."""
 
 import re
 
@@ -41,7 +41,7 @@ def test_keys_differ():
 
 
 def test_the_seven_references_of_the_introduction():
-    """With what the introduction leaves out: first authors' names, the beginning of the sixth title, who made the library."""
+    """With what the introduction leaves out: first authors' names, the sixth title's start, who made the library."""
     seven = {int(entry["number"]): entry for entry in ENTRIES if "number" in entry}
     wanted = {
         1: ("Rumelhart", "Learning Internal Representations by Error Propagation", "1986"),
