@@ -1,36 +1,33 @@
 """A minimal BERT, packed.
 
 One file, the whole model (Devlin et al. 2019, arXiv 1810.04805): embeddings, self-attention, feed-forward. It computes
-what `transformers.BertModel` computes, on the same weights under the same names, but without padding. A batch is *packed*:
-the tokens of all sentences lie one after the other in a `(tokens, hidden)` matrix, and `lengths` says where each ends:
+what `transformers.BertModel` computes, on the same weights under the same names, but without padding. A batch is
+*packed*: the tokens of all sentences lie one after the other in a `(tokens, hidden)` matrix, beside it their lengths:
 
     lengths = [3, 3, 5]     tokens:  a a a b b b c c c c c
 
 Linear layers, norms and activations look at one token at a time, so they need not know where a sentence ends; they are
 most of the work, and none of it is spent on `[PAD]`. Only attention and positions look at sentences. Both go over
 *runs* of neighbours of equal length, which need no mask: whoever sorts a batch by length gets few runs and large matrix
-products, but any order is right.
+products, but any order is right. `Linear`, `linear` and `fast_attention` compute what torch's own do, often faster.
 
-Left out on purpose: decoding with a cache, cross-attention, relative positions, and padding itself. masked_lm.py adds the
-head it is pre-trained with. For other architectures `transformer.py` uses `transformers.AutoModel`.
+Left out on purpose: decoding with a cache, cross-attention, relative positions, and padding itself. masked_lm.py adds
+the head it is pre-trained with. For other architectures `transformer.py` uses `transformers.AutoModel`.
 """
 
-import math
 from dataclasses import asdict, dataclass, fields
+from functools import partial
+from itertools import groupby
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from course_lib.support.fast_attention import fast_attention
 from course_lib.support.linear import Linear, linear
 
-ACTIVATIONS = {
-    "gelu": F.gelu,
-    "gelu_new": lambda x: F.gelu(x, approximate="tanh"),
-    "gelu_pytorch_tanh": lambda x: F.gelu(x, approximate="tanh"),
-    "relu": F.relu,
-    "silu": F.silu,
-}
+gelu_tanh = partial(F.gelu, approximate="tanh")
+ACTIVATIONS = {"gelu": F.gelu, "gelu_new": gelu_tanh, "gelu_pytorch_tanh": gelu_tanh, "relu": F.relu, "silu": F.silu}
 
 
 @dataclass
@@ -66,9 +63,7 @@ class BertConfig:
         expected = {"model_type": "bert", "position_embedding_type": "absolute", "is_decoder": False}
         for name, value in expected.items():
             if config.get(name, value) != value:
-                raise ValueError(
-                    f"{name} is {config[name]!r}, and this BERT computes {value!r} only; use another model"
-                )
+                raise ValueError(f"{name} is {config[name]!r}, this BERT computes {value!r} only; use another model")
         return cls(**{f.name: config[f.name] for f in fields(cls) if f.name in config})
 
     def to_dict(self, architecture: str = "BertModel") -> dict:
@@ -76,17 +71,9 @@ class BertConfig:
         return {"architectures": [architecture], "model_type": "bert", "dtype": "float32", **asdict(self)}
 
 
-def runs(lengths: list[int]) -> list[tuple[int, int, int]]:
-    """Group neighbours of equal length: `[3, 3, 5]` gives `[(0, 2, 3), (6, 1, 5)]`, that is
-    (first token, sentences in the run, tokens in each sentence)."""
-    found, start = [], 0
-    for length in lengths:
-        if found and found[-1][2] == length:
-            found[-1] = (found[-1][0], found[-1][1] + 1, length)
-        else:
-            found.append((start, 1, length))
-        start += length
-    return found
+def runs(lengths: list[int]) -> list[tuple[int, int]]:
+    """Neighbours of equal length together: `[3, 3, 5]` gives `[(2, 3), (1, 5)]`, (sentences, tokens in each)."""
+    return [(len(list(same)), length) for length, same in groupby(lengths)]
 
 
 class BertEmbeddings(nn.Module):
@@ -99,18 +86,15 @@ class BertEmbeddings(nn.Module):
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def forward(self, input_ids: Tensor, batch_runs: list, token_type_ids: Tensor | None) -> Tensor:
-        longest = max(length for _, _, length in batch_runs)
+        longest = max(length for _, length in batch_runs)
         limit = self.position_embeddings.num_embeddings
         if longest > limit:
             raise ValueError(f"a sentence has {longest} tokens, the model has {limit} positions; truncate it first")
+        types = self.token_type_embeddings
         x = self.word_embeddings(input_ids)  # (tokens, hidden)
-        x = x + (
-            self.token_type_embeddings.weight[0]
-            if token_type_ids is None
-            else self.token_type_embeddings(token_type_ids)
-        )
+        x = x + (types.weight[0] if token_type_ids is None else types(token_type_ids))
         positions = torch.arange(longest, device=input_ids.device)
-        positions = torch.cat([positions[:length].repeat(count) for _, count, length in batch_runs])  # (tokens,)
+        positions = torch.cat([positions[:length].repeat(count) for count, length in batch_runs])  # (tokens,)
         return self.dropout(self.LayerNorm(x + self.position_embeddings(positions)))
 
 
@@ -130,29 +114,14 @@ class BertSelfAttention(nn.Module):
         three = self.query, self.key, self.value
         return linear(x, torch.cat([m.weight for m in three]), torch.cat([m.bias for m in three]))
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Each (sentences, heads, length, size) -> (sentences, heads, length, size)."""
-        plain_is_faster = q.device.type == "cpu" and q.dtype == torch.bfloat16 and q.shape[-2] <= 512
-        if not torch.is_grad_enabled() and not plain_is_faster:
-            return F.scaled_dot_product_attention(q, k, v)
-        # on CPUs these plain lines beat the fused kernel: by half in the backward pass, and in bfloat16 in the forward one
-        scores = q / math.sqrt(q.shape[-1]) @ k.transpose(-1, -2)  # (sentences, heads, length, length)
-        weights = F.dropout(scores.softmax(-1), self.dropout, self.training)
-        return weights @ v
-
     def forward(self, x: Tensor, batch_runs: list) -> Tensor:
-        # split, for its gradient is put together once; that of a slice is as large as the whole, for every run
-        of_runs = self.project(x).split(
-            [count * length for _, count, length in batch_runs]
-        )  # each (count * length, 3 * hidden)
-        size = x.shape[-1] // self.heads
+        sizes = [count * length for count, length in batch_runs]  # tokens of each run
         contexts = []
-        for qkv, (_, count, length) in zip(of_runs, batch_runs):
-            three = qkv.view(count, length, 3, self.heads, size).permute(
-                2, 0, 3, 1, 4
-            )  # (3, count, heads, length, size)
-            context = self.attend(*three)  # (count, heads, length, size)
-            contexts.append(context.transpose(1, 2).reshape(count * length, -1))  # (count * length, hidden)
+        # split, for its gradient is put together once; that of a slice is as large as the whole, for every run
+        for part, (count, length) in zip(self.project(x).split(sizes), batch_runs):  # (tokens of the run, 3 * hidden)
+            qkv = part.view(count, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # (3, count, heads, length, size)
+            context = fast_attention(*qkv, self.dropout if self.training else 0.0)  # (count, heads, length, size)
+            contexts.append(context.transpose(1, 2).reshape(count * length, -1))  # (tokens of the run, hidden)
         return torch.cat(contexts)  # (tokens, hidden)
 
 
@@ -172,9 +141,8 @@ class BertOutput(nn.Module):
 class BertLayer(nn.Module):
     def __init__(self, config: BertConfig):
         super().__init__()
-        self.attention = nn.ModuleDict(
-            {"self": BertSelfAttention(config), "output": BertOutput(config, config.hidden_size)}
-        )
+        attention = {"self": BertSelfAttention(config), "output": BertOutput(config, config.hidden_size)}
+        self.attention = nn.ModuleDict(attention)
         self.intermediate = nn.ModuleDict({"dense": Linear(config.hidden_size, config.intermediate_size)})
         self.output = BertOutput(config, config.intermediate_size)
         self.activation = ACTIVATIONS[config.hidden_act]
@@ -208,9 +176,8 @@ class BertModel(nn.Module):
         super().__init__()
         self.config = config
         self.embeddings = BertEmbeddings(config)
-        self.encoder = nn.ModuleDict(
-            {"layer": nn.ModuleList(BertLayer(config) for _ in range(config.num_hidden_layers))}
-        )
+        layers = nn.ModuleList(BertLayer(config) for _ in range(config.num_hidden_layers))
+        self.encoder = nn.ModuleDict({"layer": layers})
         initialize(self, config.initializer_range)
 
     def forward(self, input_ids: Tensor, lengths: list[int], token_type_ids: Tensor | None = None) -> Tensor:

@@ -75,8 +75,8 @@ class Pooling(nn.Module):
                 "weightedmean cannot leave a prompt out (include_prompt=False); use another mode, or no prompt"
             )
         pooled, batch_runs = [], runs(tokens.lengths)
-        for part, (_, count, length) in zip(
-            tokens.vectors.split([count * length for _, count, length in batch_runs]), batch_runs
+        for part, (count, length) in zip(
+            tokens.vectors.split([count * length for count, length in batch_runs]), batch_runs
         ):
             run = part.view(count, length, -1).float()
             mask = torch.ones(count, length, dtype=torch.bool, device=run.device)

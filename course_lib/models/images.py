@@ -72,7 +72,7 @@ class ImageEncoder(nn.Module):
         x = self.norm(self.patch_embeddings(pictures) + self.positions)
         n, x = len(x), x.flatten(0, 1)  # packed, as BERT wants it: (n * patches, width)
         for layer in self.layer:
-            x = layer(x, [(0, n, self.patches)])  # n sequences of equal length
+            x = layer(x, [(n, self.patches)])  # n sequences of equal length
         return self.projection(x.view(n, self.patches, -1).mean(1))  # (n, width) -> (n, dim)
 
     @torch.inference_mode()

@@ -1,0 +1,20 @@
+"""Scaled dot-product attention without a mask, in the form that is fastest on this device.
+
+`F.scaled_dot_product_attention` never forms the weights. On CPUs the plain lines beat it nonetheless: by half with the
+backward pass, and in bfloat16 up to 512 tokens in the forward pass alone. Both compute the same, to rounding.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def fast_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float = 0.0) -> Tensor:
+    """softmax(q k^T / sqrt(size)) v, each (sentences, heads, length, size). dropout: of the weights, while training."""
+    plain = torch.is_grad_enabled() or (q.device.type == "cpu" and q.dtype == torch.bfloat16 and q.shape[-2] <= 512)
+    if not plain and not dropout:
+        return F.scaled_dot_product_attention(q, k, v)
+    scores = q / math.sqrt(q.shape[-1]) @ k.transpose(-1, -2)  # (sentences, heads, length, length)
+    return F.dropout(scores.softmax(-1), dropout) @ v
