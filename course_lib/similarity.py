@@ -1,12 +1,11 @@
 """How alike are two embeddings? Cosine, dot product and two distances, as scores: higher is more alike.
 
-Each function comes twice. `cos_sim(a, b)` compares every row of `a` with every row of `b`;
-`pairwise_cos_sim(a, b)` compares row i of `a` with row i of `b` only. Names, signs and results are those of
-sentence_transformers.util.
+Each function comes twice. `cos_sim(a, b)` compares every row of `a` with every row of `b`; `pairwise_cos_sim(a, b)`
+compares row i of `a` with row i of `b` only. Names, signs and results are those of sentence_transformers.util.
 
-Every function takes tensors, numpy arrays, or lists of either or of numbers; one vector (dim,) counts as
-(1, dim). Half precision is computed in float32 (a score rounded to bfloat16 ties with its neighbours) and
-integers in torch's default dtype. All raise ValueError where the shapes do not fit, naming both.
+Every function takes tensors, numpy arrays, or lists of either or of numbers; one vector (dim,) counts as (1, dim). Half
+precision is computed in float32 (a score rounded to bfloat16 ties with its neighbours) and integers in torch's default
+dtype. All raise ValueError where the shapes do not fit, naming both.
 
 Left out on purpose: sparse tensors, and the top k of a large matrix.
 """
@@ -68,12 +67,7 @@ def pairwise_manhattan_sim(a, b) -> Tensor:
     return -(a - b).abs().sum(dim=1)  # (n, dim) -> (n,)
 
 
-SIMILARITY_FUNCTIONS = {
-    "cosine": cos_sim,
-    "dot": dot_score,
-    "euclidean": euclidean_sim,
-    "manhattan": manhattan_sim,
-}
+SIMILARITY_FUNCTIONS = {"cosine": cos_sim, "dot": dot_score, "euclidean": euclidean_sim, "manhattan": manhattan_sim}
 PAIRWISE_SIMILARITY_FUNCTIONS = {
     "cosine": pairwise_cos_sim,
     "dot": pairwise_dot_score,
@@ -85,16 +79,11 @@ PAIRWISE_SIMILARITY_FUNCTIONS = {
 def _matrices(a, b, pairwise=False) -> tuple[Tensor, Tensor]:
     """Both arguments as matrices of one floating dtype, checked to fit each other."""
     a, b = _matrix(a), _matrix(b)
+    shapes = f"a has the shape {tuple(a.shape)} and b {tuple(b.shape)}"
     if a.shape[1] != b.shape[1]:
-        raise ValueError(
-            f"a has shape {tuple(a.shape)} and b {tuple(b.shape)}: both need vectors of one "
-            "dimension. Were they made by two different models?"
-        )
+        raise ValueError(f"{shapes}: both need vectors of one dimension. Were they made by two different models?")
     if pairwise and len(a) != len(b):
-        raise ValueError(
-            f"a has shape {tuple(a.shape)} and b {tuple(b.shape)}: row by row needs as many "
-            "rows in both. Use the function without pairwise_ to compare all with all."
-        )
+        raise ValueError(f"{shapes}: row by row needs as many rows in both. Without pairwise_ all meet all.")
     dtype = torch.promote_types(a.dtype, b.dtype)
     return a.to(dtype), b.to(dtype)
 
@@ -104,17 +93,12 @@ def _matrix(x) -> Tensor:
     if isinstance(x, np.ndarray):
         x = torch.from_numpy(np.require(x, requirements=["C", "W"]))  # copies what torch cannot view
     elif not isinstance(x, Tensor):
-        rows = [row if isinstance(row, Tensor) else torch.as_tensor(row) for row in x]
-        if len({row.shape for row in rows}) != 1:
-            raise ValueError(
-                f"expected a list of vectors of one dimension, got the shapes "
-                f"{sorted({tuple(row.shape) for row in rows})}"
-            )
+        rows = [torch.as_tensor(row) for row in x]
+        shapes = sorted({tuple(row.shape) for row in rows})
+        if len(shapes) != 1:
+            raise ValueError(f"expected a list of vectors of one dimension, got the shapes {shapes}")
         x = torch.stack(rows)
     if x.ndim not in (1, 2):
         raise ValueError(f"expected a vector (dim,) or a matrix (rows, dim), got the shape {tuple(x.shape)}")
-    if not x.is_floating_point():
-        x = x.to(torch.get_default_dtype())
-    elif x.dtype.itemsize < 4:
-        x = x.float()
-    return x.unsqueeze(0) if x.ndim == 1 else x  # (dim,) -> (1, dim)
+    at_least = torch.float32 if x.is_floating_point() else torch.get_default_dtype()
+    return torch.atleast_2d(x).to(torch.promote_types(x.dtype, at_least))  # (dim,) -> (1, dim)

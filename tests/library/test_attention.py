@@ -1,4 +1,4 @@
-"""course_lib.attention against torch's scaled_dot_product_attention and MultiheadAttention, and Bahdanau's equation in loops."""
+"""course_lib.attention against torch's scaled_dot_product_attention and MultiheadAttention, and Bahdanau in loops."""
 
 import math
 
