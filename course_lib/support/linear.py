@@ -1,8 +1,8 @@
 """nn.Linear for training in float32 on CPUs, through oneDNN in place of MKL.
 
-torch multiplies float32 matrices with MKL, which runs at half of oneDNN's speed on AMD processors (`benchmarks/train.py`
-prints what a whole step gains). Both compute the same, to rounding. Elsewhere (other dtypes, autocast, GPUs, a torch
-without this operator) it is `nn.Linear` itself. For encoding, inference.py goes further.
+torch multiplies float32 matrices with MKL, which runs at half of oneDNN's speed on AMD processors
+(`benchmarks/train.py` prints what a whole step gains). Both compute the same, to rounding. Elsewhere (other dtypes,
+autocast, GPUs, a torch without this operator) it is `nn.Linear` itself. For encoding, inference.py goes further.
 
 Left out on purpose: double backward.
 """
@@ -26,11 +26,14 @@ class _OneDNN(torch.autograd.Function):
     def backward(ctx, gradient: Tensor):  # (rows, out)
         x, weight = ctx.saved_tensors
         gradient = gradient.contiguous()
-        of_x = MULTIPLY(gradient, weight.t(), None, "none", [], "") if ctx.needs_input_grad[0] else None  # (rows, in)
-        of_weight = (
-            MULTIPLY(gradient.t(), x.t(), None, "none", [], "") if ctx.needs_input_grad[1] else None
-        )  # (out, in)
-        return of_x, of_weight, gradient.sum(0) if ctx.has_bias and ctx.needs_input_grad[2] else None
+        of_x = of_weight = of_bias = None
+        if ctx.needs_input_grad[0]:
+            of_x = MULTIPLY(gradient, weight.t(), None, "none", [], "")  # (rows, in)
+        if ctx.needs_input_grad[1]:
+            of_weight = MULTIPLY(gradient.t(), x.t(), None, "none", [], "")  # (out, in)
+        if ctx.has_bias and ctx.needs_input_grad[2]:
+            of_bias = gradient.sum(0)  # (out,)
+        return of_x, of_weight, of_bias
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -1,8 +1,8 @@
 """Dot products of queries with a block of vectors, from the fastest library at hand for their dtype.
 
-float32 goes through oneDNN, torch's other matrix library (see linear.py): twice as fast as MKL on AMD processors. bfloat16
-and int8 use the instructions that processors have had for them since about 2020, and are two and three to four times as
-fast as float32. `benchmarks/search.py` prints what they reach on yours.
+float32 goes through oneDNN, torch's other matrix library (see linear.py): twice as fast as MKL on AMD processors.
+bfloat16 and int8 use the instructions that processors have had for them since about 2020, and are two and three to four
+times as fast as float32. `benchmarks/search.py` prints what they reach on yours.
 
 Left out on purpose: a product with bfloat16 in and float32 out, which torch has on GPUs only.
 """
@@ -30,19 +30,18 @@ def dot_products(a: Tensor, b: Tensor) -> Tensor:
 
 
 def has_coarse_products(a: Tensor, b: Tensor) -> bool:
-    """Is `a @ b.T` fast, with sums in float32, and only its results rounded? bfloat16, where the CPU has instructions for it."""
+    """Is `a @ b.T` fast, with sums in float32, and only its results rounded? bfloat16, where the CPU knows how."""
     return a.dtype == b.dtype == torch.bfloat16 and a.device.type == "cpu" and native_bfloat16(a.device)
 
 
 def bits(packed: Tensor) -> Tensor:
     """Packed bits (n, bytes) of uint8 or int8 -> int8 (n, 8 * bytes) of 0 and 1."""
-    return torch.from_numpy(np.unpackbits(packed.cpu().view(torch.uint8).numpy(), axis=1).view(np.int8)).to(
-        packed.device
-    )
+    unpacked = np.unpackbits(packed.cpu().view(torch.uint8).numpy(), axis=1)
+    return torch.from_numpy(unpacked.view(np.int8)).to(packed.device)
 
 
 def lengths(vectors: Tensor) -> Tensor:
-    """Euclidean, (n, dim) -> (n,): float64 for float64, else float32. Of a vector with NaN or infinite values: neither finite."""
+    """Euclidean, (n, dim) -> (n,): float64 for float64, else float32. Not finite for NaN and infinite values."""
     dtype = torch.promote_types(vectors.dtype, torch.float32)
     parts = [vectors] if vectors.dtype == dtype else vectors.split(4096)  # small copies stay in the cache
     return torch.cat([torch.linalg.vector_norm(part.to(dtype), dim=1) for part in parts])

@@ -303,7 +303,7 @@ for name, net in (("without positions", without), ("with positions", encoder)):
 #
 # ## Now from the library
 #
-# `course_lib.bert` is the same model without `[PAD]`. A batch is *packed*: the tokens of all sentences lie one after the other in one matrix, and a list says how long each sentence is. Only attention, printed below, has to know where a sentence ends. The assert compares it with yours on every real token.
+# `course_lib.bert` is the same model without `[PAD]`. A batch is *packed*: the tokens of all sentences lie one after the other in one matrix, and a list says how long each sentence is. Only attention, printed below, has to know where a sentence ends; `fast_attention` is the softmax of scores that you wrote, without a mask. The assert compares it with yours on every real token.
 
 # %% tags=["nbval-check-output"]
 import inspect

@@ -432,16 +432,17 @@ plt.show()
 #
 # ## Now from the library
 #
-# `top_k` came from `course_lib.retrieval.search`. It never holds all scores: it goes through the corpus in blocks, and of each block looks only at scores above the k-th best so far. Below, a full sort by hand, and the function that finds those few scores: it takes the highest score of each group of up to 64 columns, and looks only into groups where that is above the limit.
+# `top_k` came from `course_lib.retrieval.search`. What it gives is what `plain_top_k`, printed below, says in three lines: all scores, sorted. But it never holds all scores: it goes through the corpus in blocks and keeps each query's k best so far. Of the next block only scores above the k-th of these matter, and they are few. To find them it takes the highest score of each group of up to 64, and looks only into groups where that is above the limit.
 
 # %% tags=["nbval-check-output"]
-from course_lib.retrieval import search
+from course_lib.retrieval.search import plain_top_k
 
 by_hand = (normalize(query_vectors, dim=1) @ normalize(vectors, dim=1).T).sort(dim=1, descending=True, stable=True)   # (queries, articles)
+assert torch.equal(plain_top_k(query_vectors, vectors, 10)[1], by_hand.indices[:, :10])
 for block in (50, 300):
     scores, rows = top_k(query_vectors, vectors, 10, corpus_block=block)
     assert torch.equal(rows, by_hand.indices[:, :10]) and torch.allclose(scores, by_hand.values[:, :10], atol=1e-6)
-print(inspect.getsource(search._above))
+print(inspect.getsource(plain_top_k))
 print("equal to a full sort, in blocks of 50 and of 300")
 
 # %% [markdown]

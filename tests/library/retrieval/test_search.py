@@ -1,8 +1,8 @@
-"""course_lib.retrieval.search against one matrix of all scores, sorted; against sentence-transformers; against FAISS."""
+"""course_lib.retrieval.search against all scores in one matrix, sorted; against sentence-transformers and FAISS."""
 
 import subprocess
 import sys
-from itertools import groupby
+from itertools import groupby, product
 
 import faiss
 import numpy as np
@@ -12,9 +12,10 @@ from sentence_transformers.util import semantic_search
 from torch.nn.functional import normalize
 
 from course_lib.retrieval import search
-from course_lib.retrieval.search import hamming_sim, top_k
+from course_lib.retrieval.search import hamming_sim, plain_top_k, top_k
 from course_lib.similarity import SIMILARITY_FUNCTIONS, cos_sim, dot_score
 from course_lib.support import products
+from course_lib.support.running_best import RunningBest
 
 
 def brute_force(queries, corpus, k, score_function):
@@ -43,17 +44,6 @@ def test_equal_to_sorting_all_scores(k, blocks, kind):
     expected, expected_rows = brute_force(queries, corpus, k, SIMILARITY_FUNCTIONS[kind])
     assert rows.tolist() == expected_rows.tolist() and rows.dtype == torch.int64
     assert scores.shape == (17, min(k, 101)) and np.abs(scores.numpy() - expected).max() < 1e-12
-
-
-@pytest.mark.parametrize("k", [1, 9, 60, 61])
-@pytest.mark.parametrize("corpus_block", [5, 8, 60, 100])
-def test_of_equal_scores_the_lower_row_comes_first(k, corpus_block):
-    random = np.random.default_rng(k)
-    queries = torch.from_numpy(random.integers(0, 2, (20, 3))).double()  # scores are whole numbers of 0 to 6
-    corpus = torch.from_numpy(random.integers(0, 3, (60, 3))).double()
-    scores, rows = top_k(queries, corpus, k, dot_score, query_block=6, corpus_block=corpus_block)
-    expected, expected_rows = brute_force(queries, corpus, k, dot_score)
-    assert rows.tolist() == expected_rows.tolist() and scores.tolist() == expected.tolist()
 
 
 def test_arguments():
@@ -111,6 +101,25 @@ def test_a_score_function_that_gives_nan(row):
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int8]
 
 
+@pytest.mark.parametrize("k", [1, 7, 199, 200, 1000])
+@pytest.mark.parametrize(
+    "function, dtype", [*product((cos_sim, dot_score), DTYPES), (hamming_sim, torch.uint8), (hamming_sim, torch.int8)]
+)
+def test_equal_to_the_plain_form(function, dtype, k):
+    """Four of twelve numbers are 1 or -1: lengths are 2, every score is exact in every dtype, and most are ties."""
+    random = np.random.default_rng(k)
+    places = random.permuted(np.tile(np.arange(12) < 4, (220, 1)), axis=1)
+    vectors = torch.from_numpy(places * random.choice([-1, 1], (220, 12))).to(dtype)
+    if function is hamming_sim:
+        vectors = torch.from_numpy(random.integers(0, 256, (220, 1), dtype=np.uint8)).view(dtype)
+    queries, corpus = vectors[:20], vectors[20:]
+    expected, expected_rows = plain_top_k(queries, corpus, k, function)
+    assert expected.shape == expected_rows.shape == (20, min(k, 200))
+    for blocks in ((6, 5), (6, 8), (7, 30), (256, None)):
+        scores, rows = top_k(queries, corpus, k, function, query_block=blocks[0], corpus_block=blocks[1])
+        assert torch.equal(rows, expected_rows) and torch.equal(scores, expected.to(scores.dtype))
+
+
 @pytest.mark.parametrize("k", [1, 10, 3000, 5000])
 @pytest.mark.parametrize("corpus_block", [640, 1000, 16_384])
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -153,16 +162,15 @@ def clustered(n, dim, seed, spread=0.7, scale=False):
 @pytest.mark.parametrize("spread, scale", [(0.7, False), (0.7, True), (0.01, False)])
 @pytest.mark.parametrize("function", [cos_sim, dot_score])
 def test_bfloat16_products_choose_candidates_and_lose_none(function, spread, scale, monkeypatch):
-    """Rounded products rank thousands of vectors equal; the result is still that of float32, computed from the same vectors."""
+    """Rounded products rank thousands of vectors equal; the result is still that of float32, of the same vectors."""
     monkeypatch.setattr(search, "has_coarse_products", lambda a, b: a.dtype == b.dtype == torch.bfloat16)
-    used, update = [], search._Best.update_from_coarse
-    monkeypatch.setattr(search._Best, "update_from_coarse", lambda *a: used.append(update(*a)) or used[-1])
+    used, update = [], RunningBest.update_from_coarse
+    monkeypatch.setattr(RunningBest, "update_from_coarse", lambda *a: used.append(update(*a)) or used[-1])
     queries, corpus = clustered(30, 64, 1, spread, scale).bfloat16(), clustered(20_000, 64, 2, spread, scale).bfloat16()
     scores, rows = top_k(queries, corpus, 10, function, corpus_block=1024)
     expected, expected_rows = brute_force(queries.double(), corpus.double(), 10, function)
-    assert len(used) == 19 and any(used) == (
-        spread == 0.7 and not (scale and function is cos_sim)
-    )  # otherwise there are too many candidates
+    few = spread == 0.7 and not (scale and function is cos_sim)  # otherwise there are too many candidates
+    assert len(used) == 19 and any(used) == few
     assert np.abs(scores.numpy() - expected).max() < 1e-6
     exact = np.take_along_axis(function(queries.double(), corpus.double()).numpy(), rows.numpy(), 1)
     assert np.abs(exact - expected).max() < 1e-6  # the same rows, or such as float32 cannot tell apart
@@ -179,18 +187,12 @@ def test_int8_products_do_not_overflow():
     queries, corpus = (random.choice(np.array([-128, 127], dtype=np.int8), (n, 1024)) for n in (20, 3000))
     corpus[7] = queries[0] = -128
     scores, rows = top_k(queries, corpus, 5, dot_score, corpus_block=512)
-    expected, expected_rows = brute_force(
-        torch.from_numpy(queries).double(), torch.from_numpy(corpus).double(), 5, dot_score
-    )
+    exact = torch.from_numpy(queries).double(), torch.from_numpy(corpus).double()
+    expected, expected_rows = brute_force(*exact, 5, dot_score)
     assert rows.tolist() == expected_rows.tolist() and rows[0, 0] == 7 and scores[0, 0] == 1024 * 128 * 128
     assert np.array_equal(scores, expected)
-    cosines, rows = top_k(queries, corpus, 5, corpus_block=512)
-    assert (
-        np.abs(
-            cosines - brute_force(torch.from_numpy(queries).double(), torch.from_numpy(corpus).double(), 5, cos_sim)[0]
-        ).max()
-        < 1e-6
-    )
+    cosines, _ = top_k(queries, corpus, 5, corpus_block=512)
+    assert np.abs(cosines - brute_force(*exact, 5, cos_sim)[0]).max() < 1e-6
 
 
 def test_int8_without_exact_instructions(monkeypatch):
@@ -210,13 +212,11 @@ def test_hamming_distances(dtype):
     distances = np.unpackbits(queries[:, None] ^ corpus[None], axis=2).sum(2, dtype=np.int64)  # (30, 5000)
     index = faiss.IndexBinaryFlat(96)
     index.add(corpus)
-    assert np.array_equal(
-        -hamming_sim(*map(torch.from_numpy, (queries.view(dtype), corpus.view(dtype)))).numpy(), distances
-    )
-    scores, rows = top_k(queries.view(dtype), corpus.view(dtype), 20, hamming_sim, corpus_block=700)
-    assert np.array_equal(-scores, np.sort(distances, axis=1)[:, :20]) and np.array_equal(
-        -scores, index.search(queries, 20)[0]
-    )
+    packed = queries.view(dtype), corpus.view(dtype)
+    assert np.array_equal(-hamming_sim(*map(torch.from_numpy, packed)).numpy(), distances)
+    scores, rows = top_k(*packed, 20, hamming_sim, corpus_block=700)
+    assert np.array_equal(-scores, np.sort(distances, axis=1)[:, :20])
+    assert np.array_equal(-scores, index.search(queries, 20)[0])
     assert np.array_equal(rows, np.argsort(distances, axis=1, kind="stable")[:, :20])
 
 
