@@ -1,9 +1,9 @@
-"""Retrieve, then rerank: a cross-encoder reads the query with each of the first candidates, and puts them in a new order.
+"""Retrieve, then rerank: a cross-encoder reads the query with each of the first candidates, and orders them anew.
 
     rerank(CrossEncoder.load("course/cross-encoder-mini"), queries, corpus, rankings, top_k=50)
 
-A cross-encoder is too slow for a corpus and more precise than vectors, so it gets what a fast search found (Nogueira and
-Cho 2019, arXiv 1901.04085). It cannot find what is not among the candidates.
+A cross-encoder is too slow for a corpus and more precise than vectors, so it gets what a fast search found (Nogueira
+and Cho 2019, arXiv 1901.04085). It cannot find what is not among the candidates.
 
 Left out on purpose: reranking by a list as a whole, scores of both stages combined (fusion.py does it).
 """
@@ -23,10 +23,11 @@ def rerank(
     top_k: int | None = None,
     **options,
 ) -> dict[Hashable, list[Hashable]]:
-    """The rankings, their first `top_k` documents (all by default) ordered by the scorer; the others follow as they were.
+    """The rankings, their first `top_k` documents (all by default) ordered by the scorer; the others follow as before.
 
-    queries, corpus: {id: text}; rankings: {query's id: documents' ids, best first}, as metrics.ranking_metrics takes them.
-    All pairs are scored together, whatever their query; `options` go to `CrossEncoder.predict`. Equal scores keep their order.
+    queries, corpus: {id: text}; rankings: {query's id: documents' ids, best first}, as for metrics.ranking_metrics. All
+    pairs are scored together, whatever their query; `options` go to `CrossEncoder.predict`. Equal scores keep their
+    order.
     Raises ValueError where the scorer has several labels, top_k is negative, a query or document is not there.
     """
     if scorer.num_labels != 1:

@@ -48,9 +48,8 @@ def test_odd_inputs():
     assert [x.shape for x in BM25([]).search(["a", "b"], 3)] == [(2, 0), (2, 0)]
     assert BM25(["the", ""]).search("cat", 3)[1].tolist() == [[0, 1]]
     assert BM25(TEXTS).search([], 3)[0].shape == (0, 3)
-    assert (
-        BM25(TEXTS).search("cat", 1)[1].tolist() == BM25(iter(TEXTS)).search(["CAT"], 1)[1].tolist()
-    )  # one string is one query
+    one, listed = BM25(TEXTS).search("cat", 1), BM25(iter(TEXTS)).search(["CAT"], 1)  # one string is one query
+    assert one[1].tolist() == listed[1].tolist()
     with pytest.raises(TypeError, match=r"document 1 is 3 \(int\)"):
         BM25(["a", 3])
     with pytest.raises(TypeError, match="query 0 is None"):
@@ -62,22 +61,21 @@ def test_odd_inputs():
 
 def test_the_same_in_every_process():
     """Words are numbered in order, not as a set has them: sums of float32 depend on the order."""
-    code = f"from course_lib.retrieval.bm25 import BM25; bm25 = BM25({TEXTS}); print(bm25.vocabulary, bm25.vectors.toarray().tolist())"
+    code = f"""
+from course_lib.retrieval.bm25 import BM25
+bm25 = BM25({TEXTS})
+print(bm25.vocabulary, bm25.vectors.toarray().tolist())
+"""
+    run = dict(capture_output=True, text=True, check=True)
     said = {
-        subprocess.run(
-            [sys.executable, "-c", code],
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
+        subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, **run).stdout
         for seed in ("1", "2")
     }
     assert len(said) == 1 and "'tram'" in said.pop()
 
 
 def test_scifact(course_data):
-    """0.665 to 0.669 are published for BM25 (Thakur et al. 2021; Anserini): here Lucene's k1 and b, without stemming."""
+    """0.665 to 0.669 are published for BM25 (Thakur et al. 2021; Anserini); here with Lucene's k1 and b, unstemmed."""
     queries, corpus, relevant = load_retrieval("scifact")
     ids = list(corpus)
     _, rows = BM25(corpus.values()).search(queries.values(), 100)

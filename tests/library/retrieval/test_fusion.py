@@ -1,4 +1,4 @@
-"""course_lib.retrieval.fusion by hand, and against sentence_transformers; course_lib.retrieval.reranking against one query at a time."""
+"""course_lib.retrieval.fusion by hand, and against sentence_transformers; reranking against one query at a time."""
 
 import numpy as np
 import pytest
@@ -61,36 +61,24 @@ def test_weighted_by_hand():
     assert list(weighted_fusion(results)) == ["c", "a", "b", "d"]
     assert weighted_fusion(results, [1, 3]) == {"c": 3.5, "a": 1.0, "b": 0.0, "d": 0.0}
     assert weighted_fusion(results, [0, 0.5]) == {"c": 0.5, "a": 0.0, "b": 0.0, "d": 0.0}
-    z = 1.5**0.5  # of 30, 10, 20: mean 20, standard deviation (200 / 3) ** 0.5; of 0.9, 0.5: 1 and -1
-    assert weighted_fusion(results, normalize="z") == pytest.approx(
-        {"c": 0 + 1, "a": z - 1, "d": -z - 1, "b": -z - 1}, abs=1e-12
-    )
 
 
-@pytest.mark.parametrize("normalize", ["min-max", "z"])
-def test_the_scale_of_a_system_does_not_matter(normalize):
+def test_the_scale_of_a_system_does_not_matter():
     random = np.random.default_rng(0)
     first, second = (
         {int(d): float(s) for d, s in zip(random.permutation(40)[:25], random.normal(size=25))} for _ in range(2)
     )
     scaled = {document: 1000 * score - 7 for document, score in second.items()}
-    fused, again = (
-        weighted_fusion([first, second], normalize=normalize),
-        weighted_fusion([first, scaled], normalize=normalize),
-    )
+    fused, again = weighted_fusion([first, second]), weighted_fusion([first, scaled])
     assert list(fused) == list(again) and fused == pytest.approx(again, abs=1e-9)
     assert set(fused) == set(first) | set(second)
 
 
 def test_odd_results():
-    assert weighted_fusion([]) == {} and weighted_fusion([{}, {}], normalize="z") == {}
+    assert weighted_fusion([]) == weighted_fusion([{}, {}]) == {}
     assert weighted_fusion([{}, {"x": 2.0, "y": 1.0}]) == {"x": 1.0, "y": 0.0}
-    assert weighted_fusion([{"x": 2.0, "y": 2.0}, {"z": 5.0}]) == {
-        "x": 1.0,
-        "y": 1.0,
-        "z": 1.0,
-    }  # all equal: all are the highest
-    assert weighted_fusion([{"x": 2.0, "y": 2.0}], normalize="z") == {"x": 0.0, "y": 0.0}
+    all_equal = [{"x": 2.0, "y": 2.0}, {"z": 5.0}]  # all are the highest
+    assert weighted_fusion(all_equal) == {"x": 1.0, "y": 1.0, "z": 1.0}
     assert weighted_fusion([{"x": np.float32(1), "y": np.float32(0)}]) == {"x": 1.0, "y": 0.0}
     with pytest.raises(ValueError, match="system 1 gives 1 of 2 documents a score that is NaN or infinite, 'b' first"):
         weighted_fusion([{"a": 1.0}, {"a": 1.0, "b": NAN}])
@@ -99,8 +87,6 @@ def test_odd_results():
     for weights in ([1], [1, -1], [1, NAN]):
         with pytest.raises(ValueError, match="for 2 systems; expected a number of at least 0 for each"):
             weighted_fusion([{"a": 1.0}, {"b": 1.0}], weights)
-    with pytest.raises(ValueError, match="normalize is 'softmax'"):
-        weighted_fusion([{"a": 1.0}], normalize="softmax")
 
 
 # ---- reranking
