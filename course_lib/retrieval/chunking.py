@@ -5,8 +5,8 @@
     for hit in search_passages(encoder.encode_query(queries), vectors, passages, k=10)[0]:
         print(hit.score, hit.document, hit.passage.start, hit.passage.end, hit.passage.text)
 
-An encoder drops what comes after its last position without a word. Pieces end where a sentence does, if one ends in their
-second half; else where a word does; and within a word only if it is longer than a piece.
+An encoder drops what comes after its last position without a word. Pieces end where a sentence does, if one ends in
+their second half; else where a word does; and within a word only if it is longer than a piece.
 
 Left out on purpose: splitting by headings or by meaning; scores of documents other than their best passage's.
 """
@@ -15,10 +15,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from course_lib.retrieval.search import Vectors, top_k
-from course_lib.similarity import cos_sim
 
 SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*\s+|[。！？]|\n\s*\n\s*")
 
@@ -43,26 +40,23 @@ class Hit:
 
 
 def chunk(text: str, encoder, max_tokens: int | None = None, overlap: int = 0) -> list[tuple[int, int]]:
-    """Pieces of at most `max_tokens` tokens: (start, end) in characters, text[start:end] is the piece, without blanks around it.
+    """Pieces of at most `max_tokens` tokens: (start, end) in characters; text[start:end] has no blanks around it.
 
-    encoder: its first module's tokenizer counts the tokens. max_tokens: by default what fits beside the special tokens and the
-    prompt "document". overlap: a piece begins up to this many tokens before the end of the one before, where a word begins.
-    Each token is in some piece; a text without tokens has none. A text that fits is one piece.
-    Raises ValueError for an overlap that leaves no step forward, for max_tokens below 1 or above what the encoder reads, and
-    where the encoder has no limit and none is given.
+    encoder: its first module's tokenizer counts the tokens. max_tokens: by default what fits beside the special tokens
+    and the prompt "document". overlap: a piece begins up to this many tokens before the end of the one before, where a
+    word begins. Each token is in some piece; a text without tokens has none. A text that fits is one piece.
+    Raises ValueError for an overlap that leaves no step forward, for max_tokens below 1 or above what the encoder
+    reads, and where the encoder has no limit and none is given.
     """
     max_tokens = _limit(encoder, max_tokens)
     if not 0 <= overlap < max_tokens:
-        raise ValueError(
-            f"overlap is {overlap}; expected 0 to {max_tokens - 1}, less than the {max_tokens} tokens of a piece"
-        )
+        most = f"{max_tokens - 1}, less than the {max_tokens} tokens of a piece"
+        raise ValueError(f"overlap is {overlap}; expected 0 to {most}")
     text = re.sub("[\ud800-\udfff]", "\ufffd", text)  # halves of a UTF-16 pair, which no tokenizer takes
     tokenizer = encoder[0].tokenizer
     tokenizer.no_truncation()
-    offsets = [
-        (a, b) for a, b in tokenizer.encode(text, add_special_tokens=False).offsets if a < b
-    ]  # characters of each token
-    begins, ends = [a for a, _ in offsets], [b for _, b in offsets]  # (tokens,) each
+    offsets = [(a, b) for a, b in tokenizer.encode(text, add_special_tokens=False).offsets if a < b]  # of each token
+    begins, ends = [a for a, _ in offsets], [b for _, b in offsets]  # (tokens,) each, in characters
     words = {match.start() for match in re.finditer(r"\S+", text)}
     sentences = {match.end() for match in SENTENCE_END.finditer(text)}
 
@@ -70,11 +64,9 @@ def chunk(text: str, encoder, max_tokens: int | None = None, overlap: int = 0) -
     while done < len(offsets):
         last = min(first + max_tokens, len(offsets))  # the token after the piece
         if last < len(offsets):
-            last = (
-                _boundary(begins, max(first + max_tokens // 2, done), last, sentences)
-                or _boundary(begins, done, last, words)
-                or last
-            )
+            second_half = max(first + max_tokens // 2, done)
+            of_sentence = _boundary(begins, second_half, last, sentences)
+            last = of_sentence or _boundary(begins, done, last, words) or last
         fits = _fits(encoder, text, begins[first], ends[first:last], max_tokens)
         while not fits and last > done + 1:  # part of a word may have more tokens alone than within the word
             last -= 1
@@ -97,14 +89,14 @@ def _limit(encoder, max_tokens: int | None) -> int:
     """Tokens of a piece."""
     room = None
     if encoder.max_seq_length:
-        room = encoder.max_seq_length - len(
-            encoder[0].tokenize([getattr(encoder, "prompts", {}).get("document", "")])[0][0]
-        )
+        prompt = getattr(encoder, "prompts", {}).get("document", "")
+        room = encoder.max_seq_length - len(encoder[0].tokenize([prompt])[0][0])
     if max_tokens is None and room is None:
         raise ValueError("this encoder reads texts of any length: say with max_tokens how long a piece may be")
     if max_tokens is not None and not 1 <= max_tokens <= (room or max_tokens) or room is not None and room < 1:
         raise ValueError(
-            f"max_tokens is {max_tokens}; expected at least 1, and at most the {room} that the encoder reads beside special tokens and prompt"
+            f"max_tokens is {max_tokens}; expected at least 1, and at most the {room} that the encoder reads beside "
+            "special tokens and prompt"
         )
     return room if max_tokens is None else max_tokens
 
@@ -129,21 +121,17 @@ def chunk_documents(
     ]
 
 
-def search_passages(
-    queries: Vectors, vectors: Vectors, passages: list[Passage], k: int, score_function=cos_sim
-) -> list[list[Hit]]:
-    """For each query the k documents with the best passages, best first; fewer where there are fewer documents.
+def search_passages(queries: Vectors, vectors: Vectors, passages: list[Passage], k: int) -> list[list[Hit]]:
+    """For each query the k documents with the best passages by cosine, best first; fewer where there are fewer.
 
-    queries: (n, dim); vectors: (len(passages), dim). Exact: passages are searched deeper until k documents are among them.
-    Raises ValueError where passages and vectors differ in number, and as `top_k` does.
+    queries: (n, dim); vectors: (len(passages), dim). Exact: passages are searched deeper until k documents are among
+    them. Raises ValueError where passages and vectors differ in number, and as `top_k` does.
     """
     if len(passages) != len(vectors):
         raise ValueError(f"there are {len(passages)} passages and {len(vectors)} vectors; expected one for each")
     wanted, depth = min(k, len({passage.document for passage in passages})), 2 * k
     while True:
-        scores, rows = (
-            np.asarray(x.cpu() if hasattr(x, "cpu") else x) for x in top_k(queries, vectors, depth, score_function)
-        )  # (n, depth)
+        scores, rows = top_k(queries, vectors, depth)  # (n, depth) each
         hits = []
         for line, found in zip(scores.tolist(), rows.tolist()):
             best: dict[str, Hit] = {}

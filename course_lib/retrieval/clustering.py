@@ -6,7 +6,7 @@
     cluster_words(texts, labels)                                # {0: ["tram", "line", ...], 1: ["library", ...]}
     texts[lexrank(encoder.encode(texts)).argmax()]              # one sentence for all of them
 
-k-means and agglomerative clustering, which need no more than vectors, are scikit-learn's: `KMeans(k).fit_predict(vectors)`.
+k-means and agglomerative clustering, which need no more than vectors, are scikit-learn's: `KMeans(k).fit(vectors)`.
 
 Left out on purpose: clusters by density (HDBSCAN), and names that a language model writes.
 """
@@ -28,15 +28,16 @@ from course_lib.similarity import cos_sim, pairwise_cos_sim
 def community_detection(
     embeddings, threshold: float = 0.75, min_community_size: int = 10, batch_size: int = 1024
 ) -> list[list[int]]:
-    """Groups of rows with a cosine of at least `threshold` to the group's centre: lists of row numbers, the largest first.
+    """Groups of rows with a cosine of at least `threshold` to the group's centre: lists of rows, the largest first.
 
-    embeddings: (n, dim), tensor or array. Each row with at least `min_community_size` such neighbours, itself among them, is
-    proposed as a centre, those with most neighbours first, of equals the lower row. A centre that is in a group already is
-    passed over; a group loses the rows that earlier ones have, and is dropped if fewer than min_community_size are left. The
-    first of a group is its centre, the others follow by falling cosine. Rows in no group are in no list.
+    embeddings: (n, dim), tensor or array. Each row with at least `min_community_size` such neighbours, itself among
+    them, is proposed as a centre, those with most neighbours first, of equals the lower row. A centre that is in a
+    group already is passed over; a group loses the rows that earlier ones have, and is dropped if fewer than
+    min_community_size are left. The first of a group is its centre, the others follow by falling cosine. Rows in no
+    group are in no list.
 
-    The result of sentence_transformers.util.community_detection (6.2; in 5.7 a row that is in a group may be the centre of
-    another one), but that of equal cosines the lower row comes first here.
+    The result of sentence_transformers.util.community_detection (6.2; in 5.7 a row that is in a group may be the centre
+    of another one), but that of equal cosines the lower row comes first here.
     Half of the products suffice. Memory: `batch_size` * n scores at most, and 16 bytes a pair above the threshold.
     Raises ValueError for a min_community_size below 1, and for vectors that are not (n, dim) or not finite.
     """
@@ -53,9 +54,8 @@ def community_detection(
     itself = np.flatnonzero(to_itself >= threshold)
     centre, other = np.concatenate([i, j, itself]), np.concatenate([j, i, itself])
     order = np.lexsort((other, -np.concatenate([pair_scores, pair_scores, to_itself[itself]]), centre))
-    neighbours = np.split(
-        other[order], np.cumsum(np.bincount(centre, minlength=len(embeddings)))[:-1]
-    )  # of each row, nearest first
+    ends = np.cumsum(np.bincount(centre, minlength=len(embeddings)))  # (n,)
+    neighbours = np.split(other[order], ends[:-1])  # of each row, nearest first
 
     communities, taken = [], np.zeros(len(embeddings), dtype=bool)
     for row in np.argsort([-len(rows) for rows in neighbours], kind="stable"):
@@ -67,20 +67,20 @@ def community_detection(
 
 
 def cluster_words(texts: Sequence[str], labels: Sequence[Hashable], k: int = 5) -> dict[Hashable, list[str]]:
-    """For each label the k words that are most typical of its texts, by class-based tf-idf (Grootendorst 2022, arXiv 2203.05794).
+    """For each label the k words that are most typical of its texts, by class-based tf-idf.
 
-    A word t that occurs tf(t, c) times in the texts of label c, and f(t) times in all, weighs tf(t, c) * log(1 + A / f(t)) there;
-    A is the average number of words a label. Of equal weights the word that comes first in the alphabet. Words are runs of two
-    letters or digits or more, lower-cased, without scikit-learn's English stop words; a label may have fewer than k.
+    Grootendorst 2022 (arXiv 2203.05794): a word t that occurs tf(t, c) times in the texts of label c, and f(t) times in
+    all, weighs tf(t, c) * log(1 + A / f(t)) there; A is the average number of words a label. Of equal weights the word
+    that comes first in the alphabet. Words are runs of two letters or digits or more, lower-cased, without
+    scikit-learn's English stop words; a label may have fewer than k.
     Raises ValueError unless there is a label for each text.
     """
     if len(texts) != len(labels):
         raise ValueError(f"expected a label for each text, got {len(labels)} labels and {len(texts)} texts")
     counts: dict[Hashable, Counter] = defaultdict(Counter)
     for text, label in zip(texts, labels):
-        counts[label].update(
-            word for word in normalized(text).split() if len(word) > 1 and word not in ENGLISH_STOP_WORDS
-        )
+        found = normalized(text).split()
+        counts[label].update(word for word in found if len(word) > 1 and word not in ENGLISH_STOP_WORDS)
     everywhere = sum(counts.values(), Counter())
     average = everywhere.total() / max(1, len(counts))
     weights = {
@@ -92,11 +92,12 @@ def cluster_words(texts: Sequence[str], labels: Sequence[Hashable], k: int = 5) 
 
 @torch.no_grad()
 def lexrank(embeddings, damping: float = 0.85) -> np.ndarray:
-    """How central each of n texts is among them: (n, dim) -> (n,) float64, sum 1 (Erkan & Radev 2004, JAIR 22, equation 8).
+    """How central each of n texts is among them: (n, dim) -> (n,) float64, sum 1.
 
-    A text is central if it is similar to central texts. p = (1 - damping) / n + damping * M^T p, with M the matrix of cosines,
-    negative ones taken for 0, each row divided by its sum: continuous LexRank, which is PageRank on the graph of cosines. (The
-    paper calls 1 - damping d.) Solved by iteration. The paper's variant with a threshold on cosines is left out.
+    Erkan & Radev 2004 (JAIR 22, equation 8): a text is central if it is similar to central texts.
+    p = (1 - damping) / n + damping * M^T p, with M the matrix of cosines, negative ones taken for 0, each row divided
+    by its sum: continuous LexRank, which is PageRank on the graph of cosines. (The paper calls 1 - damping d.) Solved
+    by iteration. The paper's variant with a threshold on cosines is left out.
     Raises ValueError for a damping not in 0..1 or 1 itself, and for vectors that are not finite.
     """
     if not 0 <= damping < 1:
@@ -105,9 +106,8 @@ def lexrank(embeddings, damping: float = 0.85) -> np.ndarray:
     if not np.isfinite(similarity).all():
         raise ValueError("some vectors hold NaN or infinite values")
     n, sums = len(similarity), similarity.sum(axis=1, keepdims=True)
-    steps = np.divide(
-        similarity, sums, out=np.full_like(similarity, 1 / max(1, n)), where=sums > 0
-    )  # (n, n): a vector of zeros steps anywhere
+    anywhere = np.full_like(similarity, 1 / max(1, n))  # (n, n): where a vector of zeros steps
+    steps = np.divide(similarity, sums, out=anywhere, where=sums > 0)  # (n, n)
     p, before = np.full(n, 1 / max(1, n)), np.zeros(n)
     while np.abs(p - before).sum() > 1e-12:
         p, before = (1 - damping) / n + damping * steps.T @ p, p

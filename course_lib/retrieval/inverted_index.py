@@ -17,11 +17,11 @@ class InvertedIndex:
     def __init__(self, documents: scipy.sparse.sparray):
         documents = _checked(documents, "documents")
         self.documents, self.terms = documents.shape
-        self.postings = documents.T.tocsr()  # (vocabulary, m): row t lists the documents with term t, and weights
+        self.postings = documents.T.tocsr()  # (vocabulary, m): row t: the documents with term t, their weights
 
     @property
     def nbytes(self) -> int:
-        """Of the postings: a weight and a document's number for each, four bytes and four, and where each list begins."""
+        """Of the postings: four bytes for each weight, four for its document's number, and where each list begins."""
         return sum(part.nbytes for part in (self.postings.data, self.postings.indices, self.postings.indptr))
 
     def search(self, queries: scipy.sparse.sparray, k: int, *, block: int = 64) -> tuple[np.ndarray, np.ndarray]:

@@ -1,25 +1,24 @@
 """Which of n texts say the same? The closest pairs of all, groups of duplicates, and the threshold that separates them.
 
-    for score, i, j in paraphrase_mining(encoder, sentences, max_pairs=20):     # best first
+    for score, i, j in paraphrase_mining_embeddings(encoder.encode(sentences), max_pairs=20):     # best first
         print(f"{score:.2f}  {sentences[i]}  |  {sentences[j]}")
 
     threshold = calibrate(scores, labels, precision=0.9)                        # on pairs that somebody labelled
     groups = find_duplicates(encoder.encode(sentences), threshold)              # [[3, 17, 40], [8, 9], ...]
 
-Names and results of the mining are those of sentence_transformers.util. Scores are symmetric, so that only the pairs i < j
-are computed, half of all products; and they are computed in blocks, of which one at a time is in memory.
+Name and results of the mining are those of sentence_transformers.util. Cosines are symmetric, so that only the pairs
+i < j are computed, half of all products; and they are computed in blocks, of which one at a time is in memory.
 
 Left out on purpose: approximate neighbours, which find most pairs of millions of texts without comparing all.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from course_lib.evaluation import embed
 from course_lib.retrieval.metrics import binary_classification
 from course_lib.similarity import cos_sim
 
@@ -27,52 +26,36 @@ from course_lib.similarity import cos_sim
 LISTING = np.dtype([("score", np.float64), ("row", np.int64), ("other", np.int64)])
 
 
-def paraphrase_mining(model, sentences: Sequence[str], **options) -> list[tuple[float, int, int]]:
-    """`paraphrase_mining_embeddings` of n sentences' vectors, of anything with `encode`. Two copies of one text are a pair, too."""
-    return paraphrase_mining_embeddings(embed(model, list(sentences)), **options)
-
-
 @torch.no_grad()
 def paraphrase_mining_embeddings(
-    embeddings,
-    max_pairs: int = 500_000,
-    top_k: int = 100,
-    score_function: Callable[[Tensor, Tensor], Tensor] = cos_sim,
-    *,
-    row_block: int = 1024,
-    column_block: int = 16_384,
+    embeddings, max_pairs: int = 500_000, top_k: int = 100, *, row_block: int = 1024, column_block: int = 16_384
 ) -> list[tuple[float, int, int]]:
-    """The pairs (score, i, j), i < j, with the highest scores, best first; of equal scores the lower i, then the lower j.
+    """The pairs (cosine, i, j), i < j, with the highest cosines, best first; of equal ones the lower i, then lower j.
 
-    embeddings: (n, dim), tensor or array. A pair counts if j is among the `top_k` best of row i, or i among those of row j; the
-    `max_pairs` best of these are returned. score_function: symmetric, (a, dim), (b, dim) -> (a, b), of similarity.py, say.
+    embeddings: (n, dim), tensor or array. A pair counts if j is among the `top_k` best of row i, or i among those of
+    row j; the `max_pairs` best of these are returned. Two copies of one text are a pair, too.
 
-    Pairs and scores are those of sentence_transformers.util.paraphrase_mining_embeddings. Only where equal scores compete for
-    the last place of top_k or max_pairs may they differ: which of them that function takes is left to chance and to its
-    chunks; this one takes the lower rows, whatever the blocks. (6.2. Version 5.7 counts a pair twice that both rows list, and
-    returns fewer than max_pairs.)
+    Pairs and scores are those of sentence_transformers.util.paraphrase_mining_embeddings. Only where equal scores
+    compete for the last place of top_k or max_pairs may they differ: which of them that function takes is left to
+    chance and to its chunks; this one takes the lower rows, whatever the blocks. (6.2. Version 5.7 counts a pair twice
+    that both rows list, and returns fewer than max_pairs.)
 
-    Memory: one block of scores and its candidates, and others whose number grows with max_pairs, not with n * top_k: of the best
-    2 * max_pairs listings, each pair being listed at most twice, at least max_pairs are different pairs, and what lies below
-    them can be forgotten.
+    Memory: one block of scores and its candidates, and others whose number grows with max_pairs, not with n * top_k: of
+    the best 2 * max_pairs listings, each pair being listed at most twice, at least max_pairs are different pairs, and
+    what lies below them can be forgotten.
     Raises ValueError for max_pairs or top_k below 1, and for vectors that are not (n, dim) or not finite.
     """
     for name, value in (("max_pairs", max_pairs), ("top_k", top_k)):
         if value < 1:
             raise ValueError(f"{name} is {value}; expected at least 1")
     kept, waiting, lowest = np.empty(0, LISTING), [], -np.inf
-    limits = torch.full(
-        (len(embeddings),), -torch.inf
-    )  # (n,): only above its limit does a score enter a row's list. An equal
-    # one comes too late: a row meets the others in rising order, first those before it as a column, then those after it
-    for row, column, scores in upper_triangle(
-        embeddings, score_function, row_block=row_block, column_block=column_block
-    ):
+    # (n,): only above its limit does a score enter a row's list. An equal one comes too late: a row meets the others in
+    # rising order, first those before it as a column, then those after it
+    limits = torch.full((len(embeddings),), -torch.inf)
+    for row, column, scores in upper_triangle(embeddings, row_block=row_block, column_block=column_block):
         limits = limits.to(scores)
-        for first, first_other, part in (
-            (column, row, scores.T),
-            (row, column, scores),
-        ):  # j may list i < j, then i may list j
+        listings = (column, row, scores.T), (row, column, scores)  # j may list i < j, then i may list j
+        for first, first_other, part in listings:
             i, j = _candidates(part, limits[first : first + len(part)], lowest, top_k)  # (candidates,) each
             found = np.empty(len(i), LISTING)
             found["score"], found["row"], found["other"] = part[i, j].cpu(), i.cpu() + first, j.cpu() + first_other
@@ -96,10 +79,10 @@ def paraphrase_mining_embeddings(
 def find_duplicates(embeddings, threshold: float) -> list[list[int]]:
     """Rows that hang together by cosines of at least `threshold`: lists of two rows or more, the largest first.
 
-    embeddings: (n, dim), tensor or array. Groups are the connected components of the graph whose edges are the pairs above
-    the threshold: two rows of a group may be less alike than that, where others lie between them (see
-    `clustering.community_detection` for groups around a centre). Rows rise within a group; of equally large groups the one
-    with the lowest row comes first. No pairs are kept: a text that comes ten thousand times is no problem.
+    embeddings: (n, dim), tensor or array. Groups are the connected components of the graph whose edges are the pairs
+    above the threshold: two rows of a group may be less alike than that, where others lie between them (see
+    `clustering.community_detection` for groups around a centre). Rows rise within a group; of equally large groups the
+    one with the lowest row comes first. No pairs are kept: a text that comes ten thousand times is no problem.
     Raises ValueError for vectors that are not (n, dim) or not finite.
     """
     group = np.arange(len(embeddings))  # (n,): of each row, the lowest row of its group as known so far
@@ -114,32 +97,29 @@ def find_duplicates(embeddings, threshold: float) -> list[list[int]]:
     members = defaultdict(list)
     for row, lowest in enumerate(group.tolist()):
         members[lowest].append(row)
-    return sorted(
-        (rows for rows in members.values() if len(rows) > 1), key=len, reverse=True
-    )  # stable: lowest row first
+    groups = [rows for rows in members.values() if len(rows) > 1]
+    return sorted(groups, key=len, reverse=True)  # stable: the lowest row first
 
 
 def calibrate(scores, labels, precision: float) -> float:
     """The lowest threshold at which at least this share of the pairs that score as much are really pairs, label 1.
 
-    scores: (n,) floats; labels: (n,) of 0 and 1. The lowest: it finds most. It is in the middle between two neighbouring
-    scores. On new pairs the precision will be another one: somewhat lower, because the threshold was chosen on these; and
-    lower still where pairs with label 1 are rarer. For the threshold of the best F1 or accuracy, see
-    `metrics.binary_classification`.
-    Raises ValueError where no threshold gives that precision, and for the scores and labels that `binary_classification` refuses.
+    scores: (n,) floats; labels: (n,) of 0 and 1. The lowest: it finds most. It is in the middle between two
+    neighbouring scores. On new pairs the precision will be another one: somewhat lower, because the threshold was
+    chosen on these; and lower still where pairs with label 1 are rarer. For the threshold of the best F1 or accuracy,
+    see `metrics.binary_classification`.
+    Raises ValueError where no threshold gives that precision, and for what `binary_classification` refuses.
     """
     binary_classification(scores, labels)  # refuses
     scores, labels = np.asarray(scores), np.asarray(labels)
     order = np.argsort(-scores, kind="stable")
     scores, right = scores[order], np.cumsum(labels[order])  # (n,): highest score first; of so many pairs, really pairs
     share = right / np.arange(1, len(scores) + 1)
-    possible = np.flatnonzero(
-        (share >= precision) & np.append(scores[1:] < scores[:-1], True)
-    )  # not between equal scores
+    falls = np.append(scores[1:] < scores[:-1], True)  # no threshold lies between equal scores
+    possible = np.flatnonzero((share >= precision) & falls)
     if not len(possible):
-        raise ValueError(
-            f"no threshold gives a precision of {precision}; the pairs with the highest score have {share[scores == scores[0]][-1]:.3f}"
-        )
+        highest = f"the pairs with the highest score have {share[scores == scores[0]][-1]:.3f}"
+        raise ValueError(f"no threshold gives a precision of {precision}; {highest}")
     last = possible[-1]
     if last == len(scores) - 1:
         return float(scores[last])
@@ -148,30 +128,25 @@ def calibrate(scores, labels, precision: float) -> float:
 
 
 def upper_triangle(
-    embeddings,
-    score_function: Callable[[Tensor, Tensor], Tensor] = cos_sim,
-    *,
-    row_block: int = 1024,
-    column_block: int = 16_384,
+    embeddings, *, row_block: int = 1024, column_block: int = 16_384
 ) -> Iterator[tuple[int, int, Tensor]]:
-    """The scores of all pairs i < j of n vectors, block by block: first row, first column, scores (rows, columns).
+    """The cosines of all pairs i < j of n vectors, block by block: first row, first column, scores (rows, columns).
 
-    Blocks come row by row, each row from the diagonal to the right. Places with i >= j hold -inf. For n * (n - 1) / 2 pairs
-    at most n * (n + row_block) / 2 scores are computed.
+    Blocks come row by row, each row from the diagonal to the right. Places with i >= j hold -inf. For n * (n - 1) / 2
+    pairs at most n * (n + row_block) / 2 scores are computed.
     Raises ValueError for vectors that are not (n, dim) or not finite.
     """
     embeddings = embeddings if isinstance(embeddings, Tensor) else np.asarray(embeddings)
     if embeddings.ndim != 2 and len(embeddings):
         raise ValueError(f"the embeddings have the shape {tuple(embeddings.shape)}; expected (n, dim)")
     finite = torch.isfinite if isinstance(embeddings, Tensor) else np.isfinite
-    if bad := sum(
-        int((~finite(embeddings[i : i + column_block]).all(1)).sum()) for i in range(0, len(embeddings), column_block)
-    ):
+    blocks = (embeddings[i : i + column_block] for i in range(0, len(embeddings), column_block))
+    if bad := sum(int((~finite(block).all(1)).sum()) for block in blocks):
         raise ValueError(f"{bad} of {len(embeddings)} vectors hold NaN or infinite values")
     for row in range(0, len(embeddings), row_block):
         rows = embeddings[row : row + row_block]
         for column in range(row, len(embeddings), column_block):
-            scores = score_function(rows, embeddings[column : column + column_block])  # (rows, columns)
+            scores = cos_sim(rows, embeddings[column : column + column_block])  # (rows, columns)
             if column < row + len(rows):
                 below = torch.ones(scores.shape, dtype=torch.bool, device=scores.device).tril(row - column)
                 scores = scores.masked_fill(below, -torch.inf)
@@ -179,9 +154,9 @@ def upper_triangle(
 
 
 def _candidates(scores: Tensor, limits: Tensor, lowest: float, k: int) -> tuple[Tensor, Tensor]:
-    """Places (rows, columns) of scores above their row's limit and not below `lowest`; of a row the k best, the first of equals.
+    """Places (rows, columns) of scores above their row's limit and not below `lowest`; of a row the k best.
 
-    Where a row has more than k, its limit is raised to the k-th.
+    Of equal scores the first. Where a row has more than k, its limit is raised to the k-th.
     """
     passing = (scores > limits[:, None]) & (scores >= lowest)  # (rows, columns)
     crowded = torch.nonzero(passing.sum(dim=1) > k)[:, 0]  # (crowded,)

@@ -1,4 +1,4 @@
-"""course_lib.retrieval.chunking: pieces that fit, cover the text and end where they should; documents from pieces as from a full sort."""
+"""course_lib.retrieval.chunking: pieces that fit, cover the text and end well; documents as from a full sort."""
 
 import random
 import re
@@ -32,9 +32,8 @@ ODD = (
     + "a-b_c/d" * 30
     + " the\tend "
 )
-LONG_WORDS = " ".join(
-    "".join(random.Random(i).choices("aeioubcdfgklmnprstvz", k=95)) for i in range(20)
-)  # many tokens each, others when cut
+# many tokens each, others when cut
+LONG_WORDS = " ".join("".join(random.Random(i).choices("aeioubcdfgklmnprstvz", k=95)) for i in range(20))
 
 
 def count(encoder, text):
@@ -60,25 +59,20 @@ def test_pieces_fit_cover_and_overlap(kind, text, max_tokens, overlap, request):
     for i, (start, end) in enumerate(spans):
         piece = text[start:end]
         assert piece and piece == piece.strip() and 0 <= start < end <= len(text)
-        assert (
-            count(encoder, piece) <= max_tokens or (start, end) in offsets
-        )  # one token may be several when it stands alone
+        # one token may be several when it stands alone
+        assert count(encoder, piece) <= max_tokens or (start, end) in offsets
         if i:
             assert start > spans[i - 1][0] and end > spans[i - 1][1]
-            assert (
-                count(encoder, text[start : spans[i - 1][1]]) <= overlap
-            )  # start may lie after the end before: then it is ""
+            shared = text[start : spans[i - 1][1]]  # start may lie after the end before: then it is ""
+            assert count(encoder, shared) <= overlap
         covered.update(range(start, end))
     assert all(covered.issuperset(range(a, b)) for a, b in offsets if text[a:b].strip())
 
 
 def test_ends_of_sentences_come_first_then_of_words(encoder):
     pieces = [SENTENCES[a:b] for a, b in chunk(SENTENCES, encoder, 40)]
-    assert (
-        len(pieces) > 15
-        and all(piece.endswith(".") for piece in pieces)
-        and all(piece.startswith("Sentence") for piece in pieces)
-    )
+    assert len(pieces) > 15
+    assert all(piece.startswith("Sentence") and piece.endswith(".") for piece in pieces)
     words = " ".join(f"word{i}" for i in range(100))
     pieces = [words[a:b] for a, b in chunk(words, encoder, 20)]
     assert " ".join(pieces) == words
@@ -139,9 +133,8 @@ def test_documents_by_their_best_passage(k, as_tensor):
         for j in np.argsort(-line, kind="stable"):
             best.setdefault(passages[j].document, (passages[j], line[j]))
         expected = list(best.items())[:k]
-        assert [(hit.document, hit.passage) for hit in found] == [
-            (document, passage) for document, (passage, _) in expected
-        ]
+        documents = [(document, passage) for document, (passage, _) in expected]
+        assert [(hit.document, hit.passage) for hit in found] == documents
         assert np.allclose([hit.score for hit in found], [score for _, (_, score) in expected])
     assert search_passages(queries[:0], vectors, passages, k) == []
     assert search_passages(queries, vectors[:0], [], k) == [[]] * 6

@@ -92,18 +92,11 @@ def test_by_hand():
 
 
 def test_odd_input():
-    assert (
-        community_detection(torch.empty(0, 4))
-        == community_detection(np.empty((0, 4)))
-        == community_detection(vectors(9))
-        == []
-    )
+    for nothing in (torch.empty(0, 4), np.empty((0, 4)), vectors(9)):
+        assert community_detection(nothing) == []
     zeros = torch.cat([torch.zeros(3, 4), torch.ones(3, 4)])
-    assert (
-        community_detection(zeros, 0.5, 1)
-        == [sorted(rows) for rows in util.community_detection(zeros, 0.5, 1)]
-        == [[3, 4, 5]]
-    )
+    theirs = [sorted(rows) for rows in util.community_detection(zeros, 0.5, 1)]
+    assert community_detection(zeros, 0.5, 1) == theirs == [[3, 4, 5]]
     with pytest.raises(ValueError, match="min_community_size is 0"):
         community_detection(vectors(9), 0.5, 0)
     with pytest.raises(ValueError, match="1 of 9 vectors hold NaN"):

@@ -15,11 +15,10 @@ from course_lib.retrieval.metrics import binary_classification
 from course_lib.retrieval.paraphrases import (
     calibrate,
     find_duplicates,
-    paraphrase_mining,
     paraphrase_mining_embeddings,
     upper_triangle,
 )
-from course_lib.similarity import SIMILARITY_FUNCTIONS, cos_sim, dot_score
+from course_lib.similarity import cos_sim
 from course_lib.support.tables import find, read_tsv
 
 
@@ -42,9 +41,9 @@ def vectors(n, dim=8, seed=0, dtype=torch.float32):
     return torch.randn(n, dim, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
-def all_pairs_sorted(embeddings, max_pairs, top_k, score_function=cos_sim):
+def all_pairs_sorted(embeddings, max_pairs, top_k):
     """What mining should give, the slow way; of equal scores the lower row."""
-    scores = score_function(embeddings, embeddings).double().numpy()
+    scores = cos_sim(embeddings, embeddings).double().numpy()
     n, listed = len(scores), set()
     for i in range(n):
         nearest = sorted((j for j in range(n) if j != i), key=lambda j: (-scores[min(i, j), max(i, j)], j))[:top_k]
@@ -69,26 +68,11 @@ def test_equal_to_sentence_transformers(n, top_k, max_pairs, blocks):
     assert len(mined) == min(max_pairs, len(mined)) > 0 and all(i < j for _, i, j in mined)
 
 
-@pytest.mark.parametrize("kind", ["dot", "euclidean", "manhattan"])
-def test_other_score_functions(kind):
-    """Vectors of any length: by dot product a row need not be nearest to itself."""
-    embeddings = vectors(90, dtype=torch.float64) * torch.linspace(0.1, 5, 90, dtype=torch.float64)[:, None]
-    options = dict(top_k=4, max_pairs=100, score_function=SIMILARITY_FUNCTIONS[kind])
-    assert_equal(
-        paraphrase_mining_embeddings(embeddings, **options, row_block=20, column_block=33),
-        util.paraphrase_mining_embeddings(embeddings, **options),
-        1e-12,
-    )
-
-
 def test_equal_to_sentence_transformers_on_real_sentences(encoder, sentences):
-    class Model:  # what sentence_transformers asks of a model
-        def encode(self, texts, **_):
-            return torch.from_numpy(encoder.encode(texts, show_progress_bar=False))
-
+    embeddings = torch.from_numpy(encoder.encode(sentences, show_progress_bar=False))
     for options in ({}, {"top_k": 2}, {"max_pairs": 30}):
-        mined = paraphrase_mining(encoder, sentences, **options)
-        assert_equal(mined, util.paraphrase_mining(Model(), sentences, **options))
+        mined = paraphrase_mining_embeddings(embeddings, **options)
+        assert_equal(mined, util.paraphrase_mining_embeddings(embeddings, **options))
     best = [pair[1:] for pair in mined]
     assert sum(i >= 80 and j == i + 1 and i % 2 == 0 for i, j in best) > 20  # the paraphrases come out on top
 
@@ -96,22 +80,20 @@ def test_equal_to_sentence_transformers_on_real_sentences(encoder, sentences):
 @pytest.mark.parametrize("top_k, max_pairs", [(1, 1000), (3, 40), (5, 10), (20, 90), (100, 30)])
 @pytest.mark.parametrize("blocks", [(1024, 16_384), (8, 8), (5, 12), (16, 3)])
 def test_of_equal_scores_the_lower_rows_come_first(top_k, max_pairs, blocks):
-    """Whole numbers: scores are exact, and most are equal to others."""
-    embeddings = torch.from_numpy(np.random.default_rng(3).integers(-1, 2, (40, 3))).double()
-    mined = paraphrase_mining_embeddings(
-        embeddings, max_pairs, top_k, dot_score, row_block=blocks[0], column_block=blocks[1]
-    )
-    expected = all_pairs_sorted(embeddings, max_pairs, top_k, dot_score)
+    """Four of six numbers are 1 or -1: lengths are 2, cosines are exact, and most are equal to others."""
+    random = np.random.default_rng(3)
+    places = random.permuted(np.tile(np.arange(6) < 4, (40, 1)), axis=1)
+    embeddings = torch.from_numpy(places * random.choice([-1.0, 1.0], (40, 6)))
+    mined = paraphrase_mining_embeddings(embeddings, max_pairs, top_k, row_block=blocks[0], column_block=blocks[1])
+    expected = all_pairs_sorted(embeddings, max_pairs, top_k)
     assert [(-score, i, j) for score, i, j in mined] == expected
     if top_k == 100:  # where no place of top_k is fought for, the scores are sentence_transformers'
-        theirs = util.paraphrase_mining_embeddings(
-            embeddings, max_pairs=max_pairs, top_k=top_k, score_function=dot_score
-        )
+        theirs = util.paraphrase_mining_embeddings(embeddings, max_pairs=max_pairs, top_k=top_k)
         assert [score for score, _, _ in mined] == [score for score, _, _ in theirs]
 
 
 def test_copies_are_pairs(encoder):
-    mined = paraphrase_mining(encoder, ["The tram is late.", "Bake the bread.", "The tram is late."])
+    mined = paraphrase_mining_embeddings(encoder.encode(["The tram is late.", "Bake the bread.", "The tram is late."]))
     assert mined[0][1:] == (0, 2) and mined[0][0] == pytest.approx(1, abs=1e-6) and len(mined) == 3
 
 
@@ -134,15 +116,10 @@ def test_memory_does_not_grow_with_the_pairs(monkeypatch):
     assert max(sizes) <= 4 * 1000 + (100 + 200) * 20
 
 
-def test_only_the_upper_triangle_is_computed():
-    counted = []
-
-    def score(a, b):
-        counted.append(len(a) * len(b))
-        return cos_sim(a, b)
-
-    n = 1000
-    assert len(paraphrase_mining_embeddings(vectors(n), score_function=score, row_block=50, column_block=300)) > 0
+def test_only_the_upper_triangle_is_computed(monkeypatch):
+    n, counted = 1000, []
+    monkeypatch.setattr(paraphrases, "cos_sim", lambda a, b: counted.append(len(a) * len(b)) or cos_sim(a, b))
+    assert len(paraphrase_mining_embeddings(vectors(n), row_block=50, column_block=300)) > 0
     assert n * (n - 1) / 2 < sum(counted) <= n * (n + 50) / 2 and max(counted) == 50 * 300
 
 
@@ -168,10 +145,6 @@ def test_odd_input(function):
         for embeddings in (broken, broken.numpy()):
             with pytest.raises(ValueError, match="1 of 5 vectors hold NaN or infinite"):
                 function(embeddings)
-
-
-def test_no_sentence_and_one(encoder):
-    assert paraphrase_mining(encoder, []) == paraphrase_mining(encoder, ["Alone."]) == []
 
 
 @pytest.mark.parametrize("options, message", [({"max_pairs": 0}, "max_pairs is 0"), ({"top_k": -1}, "top_k is -1")])
