@@ -33,6 +33,7 @@ from course_lib.data import load_translations, normalized
 from course_lib.support.folders import COURSE_HOME
 from course_lib.training import train
 from course_lib.translation.decoding import translate
+from course_lib.translation.pairs import pair_length, translation_loss
 from course_lib.translation.scores import (
     alignment_hits,
     attention_weights,
@@ -41,7 +42,7 @@ from course_lib.translation.scores import (
     length_thirds,
     mean_by,
 )
-from course_lib.translation.translators import RNNTranslator, TransformerTranslator, pair_length, translation_loss
+from course_lib.translation.translators import RNNTranslator, TransformerTranslator
 from course_lib.translation.vocabulary import Vocabulary, words
 from recipes.evaluate import write_csv
 from recipes.shared.results import data_sha256

@@ -1,7 +1,7 @@
 """How good is a translator, and where does it look? Measured on sentence pairs that it was not trained on.
 
-Exact match is strict: a translation counts only if it is the reference, word for word. It suits text from a grammar, where
-there is one right answer; for real text, where there are many, take BLEU (recipes/translation.py).
+Exact match is strict: a translation counts only if it is the reference, word for word. It suits text from a grammar,
+where there is one right answer; for real text, where there are many, take BLEU (recipes/translation.py).
 
 Left out on purpose: BLEU (sacrebleu has it), alignments of words by other means than the strongest weight.
 """
@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.translation.decoding import translate
-from course_lib.translation.translators import source_batch, target_batch
+from course_lib.translation.pairs import source_batch, target_batch
 from course_lib.translation.vocabulary import words
 
 THIRDS = ("shortest third", "middle third", "longest third")
 
 
-def exact_match(model: nn.Module, pairs: Sequence[tuple[str, str]], beam_size: int = 1) -> list[bool]:
+def exact_match(model: nn.Module, pairs: Sequence[tuple[str, str]]) -> list[bool]:
     """For each (source, target): is the translation of the source the target, compared word by word?"""
-    written = translate(model, [source for source, _ in pairs], beam_size)
+    written = translate(model, [source for source, _ in pairs])
     return [words(text) == words(target) for text, (_, target) in zip(written, pairs)]
 
 
@@ -46,10 +46,11 @@ def mean_by(groups: Sequence, values: Sequence) -> dict:
 
 @torch.no_grad()
 def attention_weights(model: nn.Module, pairs: Sequence[tuple[str, str]], batch_size: int = 128) -> list[Tensor]:
-    """The weights of a translator with attention under teacher forcing: for each pair (target words + 1, source words + 1),
-    float32, the last row and column for [EOS]. Raises ValueError for a model that gives no weights.
+    """The weights of a translator with attention under teacher forcing: for each pair (target words + 1,
+    source words + 1), float32, the last row and column for [EOS].
 
-    Dropout is off. Row i is the look at the source from which the i-th word of the *reference* is predicted.
+    Dropout is off. Row i is the look at the source from which the i-th word of the *reference* is predicted. Raises
+    ValueError for a model that gives no weights.
     """
     training, found = model.training, []
     model.eval()
@@ -66,15 +67,15 @@ def attention_weights(model: nn.Module, pairs: Sequence[tuple[str, str]], batch_
 
 
 def alignment_hits(weights: Tensor, links: Sequence[tuple[int, int]]) -> list[bool]:
-    """For each target word with a gold link, in order: does its largest weight lie on a source word that it is linked with?
+    """For each target word with a gold link, in order: does its largest weight lie on a source word linked with it?
 
-    weights: (target words + 1, source words + 1), one sentence's; links: (source word, target word) pairs, counted from 0.
+    weights: (target words + 1, source words + 1), one sentence's; links: (source word, target word) pairs, from 0 on.
     """
     strongest = weights.argmax(1).tolist()  # (target words + 1,)
     return [(strongest[target], target) in set(links) for target in sorted({target for _, target in links})]
 
 
 def entropy(weights: Tensor) -> Tensor:
-    """Shannon entropy of each row, in bits: (..., source) -> (...). 0 where one word has all the weight, log2(n) where n
-    words share it evenly; a weight of 0 adds 0."""
+    """Shannon entropy of each row, in bits: (..., source) -> (...). 0 where one word has all the weight, log2(n) where
+    n words share it evenly; a weight of 0 adds 0."""
     return torch.special.entr(weights).sum(-1) / torch.log(torch.tensor(2.0))

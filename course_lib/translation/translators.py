@@ -1,37 +1,33 @@
 """Translators: an encoder reads a sentence, a decoder writes it in the other language, word by word.
 
-    RNNTranslator          encoder and decoder are GRUs or LSTMs. Without attention the decoder has one vector to work from,
-                           the encoder's last state (Cho et al. 2014, arXiv 1406.1078; Sutskever et al. 2014, 1409.3215);
-                           with it, a weighted average of all states, new in each step (Bahdanau et al. 2014, 1409.0473)
+    RNNTranslator          encoder and decoder are GRUs or LSTMs. Without attention the decoder has one vector to work
+                           from, the encoder's last state (Cho et al. 2014, arXiv 1406.1078; Sutskever et al. 2014,
+                           1409.3215); with it, a weighted average of all states, new in each step (Bahdanau et al.
+                           2014, 1409.0473)
     TransformerTranslator  torch's `nn.Transformer`: no recurrence at all (Vaswani et al. 2017, arXiv 1706.03762)
 
-Both are trained by `course_lib.training.train` with `translation_loss`, and `course_lib.translation.decoding.translate` works with both:
+Both are trained by `training.train` with `translation_loss` (pairs.py), and `translate` (decoding.py) takes both:
 
     model = RNNTranslator(Vocabulary.build(english), Vocabulary.build(spanish), attention=True)
-    train(model, lambda batch: translation_loss(model, batch), pairs, batch_size=64, learning_rate=3e-3, length=pair_length)
+    train(model, lambda batch: translation_loss(model, batch), pairs, learning_rate=3e-3, length=pair_length)
     translate(model, ["the red car is not here ."])
 
-A source sentence is its words and [EOS], so it is never empty. A decoder starts from [BOS] and stops at [EOS]. [PAD] only
-fills batches up: a sentence's numbers are the same alone and beside longer ones.
+A decoder starts from [BOS] and stops at [EOS]. A sentence's numbers are the same alone and beside longer ones.
 
 Left out on purpose: several layers and both directions in the RNN encoder, sampling, a cache of the Transformer's keys
 (each step computes the whole beginning again, so writing n words costs n passes).
 """
 
 import math
-import warnings
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from course_lib.attention import AdditiveAttention
-from course_lib.translation.vocabulary import BOS, EOS, PAD, Vocabulary, words
-
-MAX_LENGTH = 100  # words of a source or target sentence; what is longer is cut, with a warning
+from course_lib.translation.pairs import MAX_LENGTH
+from course_lib.translation.vocabulary import PAD, Vocabulary
 
 
 class RNNState(NamedTuple):
@@ -39,9 +35,7 @@ class RNNState(NamedTuple):
 
     hidden: Tensor  # (batch, hidden)
     cell: Tensor  # (batch, hidden): the LSTM's second state; the GRU's is `hidden` again
-    keys: (
-        Tensor  # (batch, source, hidden): the encoder's states; without attention the last one only, (batch, 1, hidden)
-    )
+    keys: Tensor  # (batch, source, hidden): the encoder's states; without attention the last one, (batch, 1, hidden)
     projected: Tensor  # (batch, source, hidden): the keys as the attention sees them
     mask: Tensor  # (batch, source) bool: True where there is a word or [EOS], False at [PAD]
 
@@ -55,14 +49,16 @@ class TransformerState(NamedTuple):
 
 
 class RNNTranslator(nn.Module):
-    """attention=False: the context of every step is the encoder's last state. attention=True: `AdditiveAttention` over all of
-    them. All other sizes are the same; attention adds two matrices and a vector, 2 * hidden_size**2 + hidden_size weights.
+    """attention=False: the context of every step is the encoder's last state. attention=True: `AdditiveAttention` over
+    all of them. All other sizes are the same; attention adds two matrices and a vector, 2 * hidden_size**2 +
+    hidden_size weights.
 
-    Each step takes the previous word and the context, and makes the next state: s_i = cell([y_{i-1}, c_i], s_{i-1}), where
-    s_0 is the encoder's last state. A layer of tanh over [s_i, c_i, y_{i-1}] then scores the next word (the paper has maxout).
+    Each step takes the previous word and the context, and makes the next state: s_i = cell([y_{i-1}, c_i], s_{i-1}),
+    where s_0 is the encoder's last state. A layer of tanh over [s_i, c_i, y_{i-1}] then scores the next word (the paper
+    has maxout).
 
-    cell: "gru" or "lstm". dropout: on embeddings and on that layer, while training. Sentences of the batch may come in any
-    order; the state after the last real token counts, never one at [PAD].
+    cell: "gru" or "lstm". dropout: on embeddings and on that layer, while training. Sentences of the batch may come in
+    any order; the state after the last real token counts, never one at [PAD].
     """
 
     def __init__(
@@ -90,7 +86,7 @@ class RNNTranslator(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def start(self, source: Tensor, mask: Tensor) -> RNNState:
-        """Read the source: ids (batch, source) and mask (batch, source), [PAD] on the right -> the state before the first word."""
+        """Read the source: ids and mask (batch, source), [PAD] on the right -> the state before the first word."""
         embedded = self.dropout(self.source_embedding(source))  # (batch, source, embedding)
         packed = pack_padded_sequence(embedded, mask.sum(1).cpu(), batch_first=True, enforce_sorted=False)
         states, last = self.encoder(packed)
@@ -102,8 +98,8 @@ class RNNTranslator(nn.Module):
         return RNNState(hidden, cell, keys, self.attention.key(keys), mask)
 
     def advance(self, embedded: Tensor, state: RNNState) -> tuple[RNNState, Tensor, Tensor | None]:
-        """The previous word's vector (batch, embedding) -> the next state, its context (batch, hidden) and the attention's
-        weights (batch, source), None without attention."""
+        """The previous word's vector (batch, embedding) -> the next state, its context (batch, hidden) and the
+        attention's weights (batch, source), None without attention."""
         if self.attention is None:
             context, weights = state.keys[:, 0], None  # (batch, hidden)
         else:
@@ -118,7 +114,8 @@ class RNNTranslator(nn.Module):
         return self.output(self.dropout(torch.tanh(self.readout(torch.cat([hidden, context, embedded], -1)))))
 
     def step(self, previous: Tensor, state: RNNState) -> tuple[Tensor, RNNState, Tensor | None]:
-        """Write one word: ids (batch,) of the previous ones -> logits (batch, target vocabulary), state, weights (batch, source)."""
+        """Write one word: ids (batch,) of the previous ones -> logits (batch, target vocabulary), the new state, and
+        weights (batch, source)."""
         embedded = self.dropout(self.target_embedding(previous))  # (batch, embedding)
         state, context, weights = self.advance(embedded, state)
         return self.score(state.hidden, context, embedded), state, weights
@@ -126,8 +123,9 @@ class RNNTranslator(nn.Module):
     def forward(self, source: Tensor, mask: Tensor, target: Tensor) -> tuple[Tensor, Tensor | None]:
         """Teacher forcing: each step is given the right previous word, whatever the model would have written.
 
-        source (batch, source), mask (batch, source), target (batch, target) beginning with [BOS] -> logits (batch, target,
-        vocabulary) for the word after each, and the attention's weights (batch, target, source), None without attention.
+        source (batch, source), mask (batch, source), target (batch, target) beginning with [BOS] -> logits (batch,
+        target, vocabulary) for the word after each, and the attention's weights (batch, target, source), None without
+        attention.
         """
         state = self.start(source, mask)
         embedded = self.dropout(self.target_embedding(target))  # (batch, target, embedding)
@@ -142,7 +140,7 @@ class RNNTranslator(nn.Module):
 
 
 class TransformerTranslator(nn.Module):
-    """`nn.Transformer` between two embeddings and an output layer; positions are the paper's sines and cosines (section 3.5).
+    """`nn.Transformer` between two embeddings and an output layer; positions are the paper's sines (section 3.5).
 
     `start`, `step` and `forward` as in `RNNTranslator`; weights are None (torch's layers do not hand them out).
     """
@@ -161,23 +159,16 @@ class TransformerTranslator(nn.Module):
         self.source_vocabulary, self.target_vocabulary = source_vocabulary, target_vocabulary
         self.source_embedding = nn.Embedding(len(source_vocabulary), d_model, padding_idx=PAD)
         self.target_embedding = nn.Embedding(len(target_vocabulary), d_model, padding_idx=PAD)
-        encoder = (
-            nn.TransformerEncoder(  # what nn.Transformer would make itself, without its nested tensors, "a prototype"
-                nn.TransformerEncoderLayer(d_model, nhead, dim_feedforward, dropout, batch_first=True),
-                num_layers,
-                nn.LayerNorm(d_model),
-                enable_nested_tensor=False,
-            )
-        )
+        # the encoder that nn.Transformer would make itself, without its nested tensors, "a prototype"
+        layer = nn.TransformerEncoderLayer(d_model, nhead, dim_feedforward, dropout, batch_first=True)
+        encoder = nn.TransformerEncoder(layer, num_layers, nn.LayerNorm(d_model), enable_nested_tensor=False)
         self.transformer = nn.Transformer(
             d_model, nhead, num_layers, num_layers, dim_feedforward, dropout, custom_encoder=encoder, batch_first=True
         )
         self.output = nn.Linear(d_model, len(target_vocabulary))
         self.dropout = nn.Dropout(dropout)
-        for embedding in (self.source_embedding, self.target_embedding):
-            nn.init.normal_(
-                embedding.weight, std=d_model**-0.5
-            )  # times sqrt(d_model) in `embed`: as large as the positions
+        for embedding in (self.source_embedding, self.target_embedding):  # times sqrt(d_model) in `embed`
+            nn.init.normal_(embedding.weight, std=d_model**-0.5)  # then as large as the positions
         self.register_buffer("positions", sinusoids(MAX_LENGTH + 1, d_model), persistent=False)  # (positions, d_model)
 
     def embed(self, embedding: nn.Embedding, ids: Tensor) -> Tensor:
@@ -191,9 +182,8 @@ class TransformerTranslator(nn.Module):
 
     def decode(self, target: Tensor, memory: Tensor, mask: Tensor) -> Tensor:
         """(batch, target) -> (batch, target, d_model); each position sees the words before it and all of the source."""
-        future = torch.ones(target.shape[1], target.shape[1], dtype=torch.bool, device=target.device).triu(
-            1
-        )  # True: leave out
+        n = target.shape[1]
+        future = torch.ones(n, n, dtype=torch.bool, device=target.device).triu(1)  # (target, target), True: leave out
         embedded = self.embed(self.target_embedding, target)
         return self.transformer.decoder(embedded, memory, tgt_mask=future, memory_key_padding_mask=~mask)
 
@@ -207,43 +197,6 @@ class TransformerTranslator(nn.Module):
 
 
 def sinusoids(length: int, size: int) -> Tensor:
-    """(length, size): component 2i is sin(position / 10000^(2i / size)), component 2i + 1 the cosine. `size` is even."""
+    """(length, size): component 2i is sin(position / 10000^(2i / size)), component 2i + 1 its cosine; size is even."""
     angles = torch.arange(length)[:, None] / 10000 ** (torch.arange(0, size, 2) / size)  # (length, size / 2)
     return torch.stack([angles.sin(), angles.cos()], -1).flatten(1)
-
-
-def pad(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Ids of several sentences -> (batch, longest) with [PAD] on the right, and the mask (batch, longest), True where real."""
-    longest = max(map(len, rows))
-    ids = torch.tensor([[*row, *[PAD] * (longest - len(row))] for row in rows], device=device)
-    mask = torch.arange(longest, device=device) < torch.tensor([len(row) for row in rows], device=device)[:, None]
-    return ids, mask
-
-
-def source_batch(model: nn.Module, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Sentences -> ids (batch, source), each ended by [EOS], and their mask. Cuts after MAX_LENGTH words, with a warning."""
-    return pad([[*_cut(model.source_vocabulary.encode(s)), EOS] for s in sentences], model.output.weight.device)
-
-
-def target_batch(model: nn.Module, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Sentences -> ids (batch, target + 2), each between [BOS] and [EOS], and their mask. Cuts as `source_batch` does."""
-    return pad([[BOS, *_cut(model.target_vocabulary.encode(s)), EOS] for s in sentences], model.output.weight.device)
-
-
-def _cut(ids: list[int]) -> list[int]:
-    if len(ids) > MAX_LENGTH:
-        warnings.warn(f"a sentence has {len(ids)} words; the first {MAX_LENGTH} are used", stacklevel=3)
-    return ids[:MAX_LENGTH]
-
-
-def pair_length(pair: tuple[str, str]) -> int:
-    """Words of a pair, both sides: the `length` for `train`."""
-    return len(words(pair[0])) + len(words(pair[1]))
-
-
-def translation_loss(model: nn.Module, pairs: Sequence[tuple[str, str]]) -> Tensor:
-    """Mean cross-entropy of the right next word, over all words of the targets and their [EOS]; [PAD] does not count."""
-    sources, targets = zip(*pairs)
-    target, _ = target_batch(model, targets)  # (batch, target + 1)
-    logits, _ = model(*source_batch(model, sources), target[:, :-1])  # (batch, target, vocabulary)
-    return F.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten(), ignore_index=PAD)

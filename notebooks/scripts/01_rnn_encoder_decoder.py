@@ -149,7 +149,8 @@ print([round(v, 3) for v in context.tolist()])
 # The next cell makes a real translator: embeddings, encoder, decoder, output. Then it writes by hand. **Predict** what an untrained one writes.
 
 # %% tags=["row-1.4"]
-from course_lib.translation.translators import RNNTranslator, source_batch
+from course_lib.translation.pairs import source_batch
+from course_lib.translation.translators import RNNTranslator
 
 chosen = [p for p in corpus if max(len(words(p.english)), len(words(p.spanish)) - 5) <= max_words]
 is_test = {p.english: p.split == "test" if p.split else crc32(p.english.encode()) % 100 == 0 for p in chosen}
@@ -186,7 +187,7 @@ print(write(translator, "the red car is small .")[0][:8])
 # Several sentences are computed together, as one rectangle of numbers, and short ones are filled up with `[PAD]`. That is all `[PAD]` is for: batching. It belongs to no sentence. **Predict:** how many of the numbers below count in the loss?
 
 # %% tags=["row-1.6", "nbval-check-output"]
-from course_lib.translation.translators import pad
+from course_lib.translation.pairs import pad
 
 small = Vocabulary(["el", "coche", "rojo", "duerme", "."])
 targets, real = pad([[BOS, *small.encode(text), EOS] for text in ["el coche rojo duerme .", "duerme ."]], torch.device("cpu"))
@@ -200,7 +201,7 @@ print("count in the loss:", int(real[:, 1:].sum()), "of", targets[:, 1:].numel()
 # %% tags=["row-1.6"]
 import math
 
-from course_lib.translation.translators import target_batch, translation_loss
+from course_lib.translation.pairs import target_batch, translation_loss
 
 two = [min(test, key=lambda p: len(p[0])), max(test, key=lambda p: len(p[0]))]
 with torch.no_grad():
@@ -224,7 +225,7 @@ print(f"loss {loss:.2f}; a blind guess among {len(spanish)} tokens: {math.log(le
 # %% tags=["row-1.4"]
 import time
 
-from course_lib.translation.translators import pair_length
+from course_lib.translation.pairs import pair_length
 from course_lib.training import train
 
 start = time.perf_counter()

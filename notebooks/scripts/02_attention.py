@@ -99,7 +99,8 @@ for s, context, alpha in zip(queries, contexts, weights):
 # **Predict** how many weights attention adds, for states of 128 numbers.
 
 # %% tags=["row-1.8", "nbval-check-output"]
-from course_lib.translation.translators import RNNTranslator, pair_length, source_batch, translation_loss
+from course_lib.translation.pairs import pair_length, source_batch, translation_loss
+from course_lib.translation.translators import RNNTranslator
 from course_lib.training import train
 from course_lib.translation.vocabulary import BOS, Vocabulary, words
 from recipes.translation import BUDGETS, RUNS, length_bucket, load, rows_of, run
@@ -328,7 +329,7 @@ assert torch.allclose(found.weights.sum(1), torch.ones(len(found.tokens)), atol=
 
 # %% tags=["row-1.10"] alt="Bar chart of the share of right next words under teacher forcing: with learnt weights highest, with the strongest source word taken away lower, with even weights and with shuffled weights lower still but well above zero."
 from course_lib.plotting import bars
-from course_lib.translation.translators import target_batch
+from course_lib.translation.pairs import target_batch
 
 class Altered(torch.nn.Module):
     """An attention whose weights are changed, by a function of the weights and the mask, before the context is made of them."""

@@ -1,4 +1,4 @@
-"""course_lib.translation.vocabulary, seq2seq, decoding and translation_scores: against torch's own layers, in loops, and by brute force."""
+"""course_lib.translation: words, batches, translators, decoding, scores; against torch's own layers and in loops."""
 
 import itertools
 import math
@@ -10,7 +10,8 @@ from torch import nn
 
 from course_lib.data import load_translations
 from course_lib.training import train
-from course_lib.translation.decoding import beam_search, decode, greedy, translate
+from course_lib.translation.decoding import decode, translate
+from course_lib.translation.pairs import MAX_LENGTH, pad, pair_length, source_batch, target_batch, translation_loss
 from course_lib.translation.scores import (
     THIRDS,
     alignment_hits,
@@ -20,17 +21,7 @@ from course_lib.translation.scores import (
     length_thirds,
     mean_by,
 )
-from course_lib.translation.translators import (
-    MAX_LENGTH,
-    RNNTranslator,
-    TransformerTranslator,
-    pad,
-    pair_length,
-    sinusoids,
-    source_batch,
-    target_batch,
-    translation_loss,
-)
+from course_lib.translation.translators import RNNTranslator, TransformerTranslator, sinusoids
 from course_lib.translation.vocabulary import BOS, EOS, PAD, SPECIAL, UNK, Vocabulary, words
 
 PAIRS = [
@@ -48,14 +39,10 @@ KINDS = ["gru", "lstm", "gru attention", "lstm attention", "transformer"]
 def translator(kind, source=ENGLISH, target=SPANISH, dtype=torch.float64, seed=0, dropout=0.0):
     torch.manual_seed(seed)
     if kind == "transformer":
-        model = TransformerTranslator(
-            source, target, d_model=16, nhead=2, num_layers=2, dim_feedforward=32, dropout=dropout
-        )
+        model = TransformerTranslator(source, target, 16, 2, 2, dim_feedforward=32, dropout=dropout)
     else:
         cell, _, attention = kind.partition(" ")
-        model = RNNTranslator(
-            source, target, embedding_size=8, hidden_size=12, attention=bool(attention), cell=cell, dropout=dropout
-        )
+        model = RNNTranslator(source, target, 8, 12, attention=bool(attention), cell=cell, dropout=dropout)
     for p in model.parameters():  # bigger than the start, so that differences show; padding vectors too
         nn.init.normal_(p, std=0.4)
     return model.to(dtype).eval()
@@ -127,10 +114,8 @@ def test_masked_loss_equals_cross_entropy_on_the_words_alone(kind):
     model = translator(kind)
     total, count = 0, 0
     for pair in PAIRS:  # one at a time: nothing is ever padded
-        source, target = (
-            torch.tensor([[*ENGLISH.encode(pair[0]), EOS]]),
-            torch.tensor([[BOS, *SPANISH.encode(pair[1]), EOS]]),
-        )
+        source = torch.tensor([[*ENGLISH.encode(pair[0]), EOS]])
+        target = torch.tensor([[BOS, *SPANISH.encode(pair[1]), EOS]])
         logits, _ = model(source, torch.ones_like(source, dtype=torch.bool), target[:, :-1])
         total += F.cross_entropy(logits[0], target[0, 1:], reduction="sum")
         count += target.shape[1] - 1
@@ -144,16 +129,14 @@ def test_gradients_do_not_come_from_padding(kind):
     alone = [torch.zeros_like(p) for p in model.parameters()]
     counts = [len(words(target)) + 1 for _, target in PAIRS]
     for pair, n in zip(PAIRS, counts):
-        for whole, g in zip(
-            alone, torch.autograd.grad(translation_loss(model, [pair]), list(model.parameters()), allow_unused=True)
-        ):
+        gradients = torch.autograd.grad(translation_loss(model, [pair]), list(model.parameters()), allow_unused=True)
+        for whole, g in zip(alone, gradients):
             whole += n / sum(counts) * (0 if g is None else g)
     for a, b in zip(batch, alone):
         close(a, b)
     named = dict(zip(dict(model.named_parameters()), batch))
-    assert torch.all(named["source_embedding.weight"][PAD] == 0) and torch.all(
-        named["target_embedding.weight"][PAD] == 0
-    )
+    for side in ("source", "target"):
+        assert torch.all(named[f"{side}_embedding.weight"][PAD] == 0)
 
 
 # the state after the last real token
@@ -220,7 +203,7 @@ def test_steps_equal_teacher_forcing(kind):
 
 @pytest.mark.parametrize("kind", ["gru", "lstm"])
 def test_without_attention_the_decoder_equals_torchs_recurrent_layer(kind):
-    """One vector is all that the decoder gets: torch's whole-sequence layer on [word, last state] gives the same states."""
+    """One vector is all that the decoder gets: torch's whole-sequence layer on [word, last state] gives its states."""
     model = translator(kind)
     source, mask = source_batch(model, [PAIRS[2][0]])
     target, _ = target_batch(model, [PAIRS[2][1]])
@@ -274,14 +257,11 @@ def test_dropout_works_in_training_only(kind):
 
 # decoding
 
-TINY = Vocabulary(["a", "b"])  # 6 numbers; [UNK], a, b and [EOS] can be written
-SHORT = Vocabulary.build(["x"])
-
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_greedy_takes_the_most_probable_word_in_each_step(kind):
     model = translator(kind)
-    for (text, _), found in zip(PAIRS, greedy(model, [text for text, _ in PAIRS])):
+    for (text, _), found in zip(PAIRS, decode(model, [text for text, _ in PAIRS])):
         source, ids = torch.tensor([[*ENGLISH.encode(text), EOS]]), [BOS]
         while ids[-1] != EOS and len(ids) - 1 < 2 * len(words(text)) + 10:
             logits, _ = model(source, torch.ones_like(source, dtype=torch.bool), torch.tensor([ids]))
@@ -291,102 +271,36 @@ def test_greedy_takes_the_most_probable_word_in_each_step(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("seed", range(3))
-def test_a_beam_of_one_is_greedy(kind, seed):
-    model = translator(kind, seed=seed)
-    for (text, _), expected in zip(PAIRS, greedy(model, [text for text, _ in PAIRS])):
-        (found,) = beam_search(model, text, 1)
-        assert found.tokens == expected.tokens and found.score == pytest.approx(expected.score, abs=1e-9)
-        if expected.weights is not None:
-            close(found.weights, expected.weights)
-
-
-def all_translations(model, text, limit):
-    """Every sequence of at most `limit` tokens that ends by [EOS] or at the limit, with its sum of log-probabilities."""
-    source = torch.tensor([[*model.source_vocabulary.encode(text), EOS]])
-    mask = torch.ones_like(source, dtype=torch.bool)
-    letters = [UNK, *range(len(SPECIAL), len(model.target_vocabulary))]
-    sequences = [[*s, EOS] for n in range(limit) for s in itertools.product(letters, repeat=n)]
-    sequences += [list(s) for s in itertools.product(letters, repeat=limit)]
-    for ids in sequences:
-        logits, _ = model(source, mask, torch.tensor([[BOS, *ids[:-1]]]))
-        yield ids, sum(logits[0].log_softmax(-1)[t, i].item() for t, i in enumerate(ids))
-
-
-@pytest.mark.parametrize("kind", ["gru", "lstm attention", "transformer"])
-@pytest.mark.parametrize("length_penalty", [0.0, 1.0])
-def test_a_beam_that_holds_everything_finds_the_best(kind, length_penalty, monkeypatch):
-    monkeypatch.setattr("course_lib.translation.decoding._limits", lambda mask: torch.full((len(mask),), 4))
-    model = translator(kind, SHORT, TINY)
-    scored = {tuple(ids): total / len(ids) ** length_penalty for ids, total in all_translations(model, "x", 4)}
-    assert len(scored) == 1 + 3 + 9 + 27 + 81
-    found = beam_search(model, "x", 1000, length_penalty)
-    assert len(found) == len(scored)
-    for translation in found:
-        assert translation.score == pytest.approx(scored[tuple(TINY.ids[t] for t in translation.tokens)], abs=1e-9)
-    best = max(scored, key=scored.get)
-    assert found[0].tokens == [TINY.tokens[i] for i in best]
-    assert [t.score for t in found] == sorted((t.score for t in found), reverse=True)
-
-
-def test_a_wider_beam_finds_what_greedy_decoding_misses(monkeypatch):
-    """Log-probabilities by hand: greedy takes "a" (0.6), after which every word has 1/3; "b" (0.4) is certain to end."""
-
-    class ByHand(nn.Module):
-        source_vocabulary, target_vocabulary, output = SHORT, TINY, nn.Linear(1, 1)
-
-        def start(self, source, mask):
-            return translator("transformer", SHORT, TINY).start(source, mask)
-
-        def step(self, previous, state):
-            a, b = TINY.ids["a"], TINY.ids["b"]
-            table = {BOS: {a: 0.6, b: 0.4}, a: {a: 1 / 3, b: 1 / 3, EOS: 1 / 3}, b: {EOS: 1.0}}
-            rows = [[table[int(p)].get(i, 1e-12) for i in range(6)] for p in previous]
-            return torch.tensor(rows).log(), state, None
-
-    model = ByHand()
-    assert greedy(model, ["x"])[0].text.startswith("a")
-    assert beam_search(model, "x", 2, length_penalty=0.0)[0].text == "b"
-    assert beam_search(model, "x", 2, length_penalty=0.0)[0].score == pytest.approx(math.log(0.4), abs=1e-5)
-    assert translate(model, ["x", ""], beam_size=2) == ["b", ""]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("beam_size", [1, 3])
-def test_decoding_that_never_ends_is_stopped(kind, beam_size):
+def test_decoding_that_never_ends_is_stopped(kind):
     model = translator(kind)
     with torch.no_grad():
         model.output.bias[EOS] = -1e9
-    short, long = decode(model, ["no", "the cat sees the red car"], beam_size)
+    short, long = decode(model, ["no", "the cat sees the red car"])
     assert len(short.tokens) == 2 * 1 + 10 and len(long.tokens) == 2 * 6 + 10 and "[EOS]" not in short.tokens
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("beam_size", [1, 2])
-def test_translations_do_not_depend_on_the_batch(kind, beam_size):
+def test_translations_do_not_depend_on_the_batch(kind):
     model = translator(kind)
     texts = ["a cat", "", "the cat sees the red car", "zebra unicorn", "  ", "no", "the red car"]
-    together = decode(model, texts, beam_size)
-    assert [t.text for t in together] == translate(model, texts, beam_size, batch_size=2)
+    together = decode(model, texts)
+    assert [t.text for t in together] == translate(model, texts, batch_size=2)
     for text, found in zip(texts, together):
-        assert decode(model, [text], beam_size)[0].tokens == found.tokens
-    assert together[1] == together[4] == ("", [], 0.0, None)
+        assert decode(model, [text])[0].tokens == found.tokens
+    assert together[1] == together[4] == ("", [], None)
     assert translate(model, []) == []
 
 
-@pytest.mark.parametrize("beam_size", [1, 2])
-def test_attention_of_a_translation_has_a_row_a_word(beam_size):
-    for found, (text, _) in zip(decode(translator("gru attention"), [text for text, _ in PAIRS], beam_size), PAIRS):
+def test_attention_of_a_translation_has_a_row_a_word():
+    for found, (text, _) in zip(decode(translator("gru attention"), [text for text, _ in PAIRS]), PAIRS):
         assert found.weights.shape == (len(found.tokens), len(words(text)) + 1)
         close(found.weights.sum(1), torch.ones(len(found.tokens), dtype=torch.float64))
-    assert decode(translator("gru"), ["a cat"], beam_size)[0].weights is None
+    assert decode(translator("gru"), ["a cat"])[0].weights is None
 
 
-def test_wrong_calls_say_what_to_do():
+def test_a_single_string_is_refused():
     with pytest.raises(TypeError, match=r"write \[sentence\]"):
         translate(translator("gru"), "the red car")
-    with pytest.raises(ValueError, match="beam_size is 0"):
-        translate(translator("gru"), ["the red car"], beam_size=0)
 
 
 # scores
@@ -428,16 +342,13 @@ def test_length_thirds():
 
 @pytest.mark.parametrize("kind", ["gru", "gru attention", "lstm attention", "transformer"])
 def test_overfits_twenty_pairs(kind):
-    pairs = [(p.english, p.spanish) for p in load_translations() if p.split == "train" and len(p.english.split()) <= 8][
-        :20
-    ]
+    short = [p for p in load_translations() if p.split == "train" and len(p.english.split()) <= 8]
+    pairs = [(p.english, p.spanish) for p in short[:20]]
     source, target = (Vocabulary.build(texts) for texts in zip(*pairs))
     torch.manual_seed(0)
     if kind == "transformer":
-        model, rate = (
-            TransformerTranslator(source, target, d_model=32, num_layers=1, dim_feedforward=64, dropout=0.0),
-            5e-3,
-        )
+        rate = 5e-3
+        model = TransformerTranslator(source, target, d_model=32, num_layers=1, dim_feedforward=64, dropout=0.0)
     else:
         cell, _, attention = kind.partition(" ")
         model, rate = RNNTranslator(source, target, 32, 48, bool(attention), cell, dropout=0.0), 1e-2
@@ -453,4 +364,4 @@ def test_overfits_twenty_pairs(kind):
         autocast=False,
         show_progress_bar=False,
     )
-    assert not any(before) and all(exact_match(model, pairs)) and all(exact_match(model, pairs, beam_size=3))
+    assert not any(before) and all(exact_match(model, pairs))
