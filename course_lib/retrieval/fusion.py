@@ -27,8 +27,8 @@ def reciprocal_rank_fusion(rankings: Sequence[Sequence[Hashable]], k: float = 60
     fused: dict[Hashable, float] = {}
     for number, ranking in enumerate(rankings):
         if isinstance(ranking, str) or len(set(ranking)) < len(ranking):
-            start = f"{list(ranking)[:5]}..."
-            raise ValueError(f"ranking {number} is a string or names a document twice: {start}; expected each once")
+            twice = f"ranking {number} is a string or names a document twice: {list(ranking)[:5]}..."
+            raise ValueError(f"{twice}; expected documents, each once")
         for rank, document in enumerate(ranking, 1):
             fused[document] = fused.get(document, 0.0) + 1 / (k + rank)
     return _best_first(fused)
