@@ -46,13 +46,13 @@ def decode(model: nn.Module, sentences: Sequence[str], batch_size: int = 128) ->
     try:
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            found |= zip(rows, _write(model, [sentences[i] for i in rows]))
+            found |= zip(rows, _greedy(model, [sentences[i] for i in rows]))
     finally:
         model.train(training)
     return [found[i] for i in range(len(sentences))]
 
 
-def _write(model: nn.Module, sentences: Sequence[str]) -> list[Decoded]:
+def _greedy(model: nn.Module, sentences: Sequence[str]) -> list[Decoded]:
     source, mask = source_batch(model, sentences)  # (batch, source) each
     lengths = mask.sum(1)  # (batch,), with [EOS]
     limits = (2 * (lengths - 1) + 10).clamp(max=MAX_LENGTH)  # (batch,): the most words that each translation may have
