@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from course_lib.data import LABELS, caption_pairs, load_nli, load_sts, normalized
 from course_lib.encoder import SentenceEncoder
+from course_lib.evaluation import alignment, spearman, uniformity
 from course_lib.losses import (
     ContrastiveLoss,
     CoSENTLoss,
@@ -38,9 +39,7 @@ from course_lib.losses import (
     SoftmaxLoss,
     TripletLoss,
 )
-from course_lib.retrieval.metrics import spearman
 from course_lib.similarity import cos_sim, pairwise_cos_sim
-from course_lib.space import alignment, uniformity
 from course_lib.support.tables import CAPTION_COLUMNS, find, read_tsv
 from course_lib.training import train
 from recipes.shared.cards import model_folder, weights_sha256

@@ -34,13 +34,10 @@ import torch
 
 from course_lib.data import LABELS, load_nli, load_retrieval, load_sts, normalized
 from course_lib.encoder import SentenceEncoder
-from course_lib.evaluation import (
-    BinaryClassificationEvaluator,
-    EmbeddingSimilarityEvaluator,
-    InformationRetrievalEvaluator,
-)
+from course_lib.evaluation import EmbeddingSimilarityEvaluator
 from course_lib.finetuning.mining import mine_hard_negatives
 from course_lib.losses import MultipleNegativesRankingLoss
+from course_lib.retrieval.evaluators import BinaryClassificationEvaluator, InformationRetrievalEvaluator
 from course_lib.support.tables import find, read_tsv
 from course_lib.training import train
 from recipes.shared.cards import weights_sha256

@@ -27,9 +27,9 @@ import torch
 
 from course_lib.data import load_nli, load_pairs, load_sts
 from course_lib.encoder import SentenceEncoder
+from course_lib.evaluation import spearman
 from course_lib.finetuning.distillation import MatryoshkaLoss, MSELoss
 from course_lib.losses import MultipleNegativesRankingLoss
-from course_lib.retrieval.metrics import spearman
 from course_lib.similarity import pairwise_cos_sim
 from course_lib.training import train
 from recipes import distillation, negatives

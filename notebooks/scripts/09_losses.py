@@ -227,7 +227,7 @@ assert panels["Triplet: likewise, from the positive"]["margin 0.5"](other[20:21]
 # **Predict** both for three encoders: one point for all; four corners, pairs together; four corners, pairs apart.
 
 # %% tags=["nbval-check-output"]
-from course_lib.space import alignment, uniformity
+from course_lib.evaluation import alignment, uniformity
 
 corners = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])      # (4, 2)
 for name, first, second in (("one point", torch.ones(4, 2), torch.ones(4, 2)), ("corners, pairs together", corners, corners),

@@ -238,7 +238,7 @@ print("modules to build with:", *ours.KINDS)
 
 # %% tags=["row-4.6"] alt="Curves of Spearman's correlation over the width of an untrained Dense layer, from 4 to 256 on a logarithmic axis: with tanh and without an activation the curves lie on each other and rise with the width, from far below a horizontal line, the score without the layer, to just below it; bands show five random starts."
 from course_lib.data import load_sts
-from course_lib.retrieval.metrics import spearman
+from course_lib.evaluation import spearman
 from course_lib.similarity import pairwise_cos_sim
 
 rows = load_sts("course/sts")

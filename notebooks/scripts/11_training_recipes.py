@@ -234,8 +234,7 @@ assert old["optimizer_params"] == {"lr": 2e-5} and old["weight_decay"] == 0.01 a
 from itertools import permutations
 
 from course_lib.data import ScoredPair
-from course_lib.evaluation import EmbeddingSimilarityEvaluator
-from course_lib.retrieval.metrics import spearman
+from course_lib.evaluation import EmbeddingSimilarityEvaluator, spearman
 
 sentences1 = ["This list contains the first column", "With your sentences", "You want your model to evaluate on"]
 sentences2 = ["Sentences contains the other column", "The evaluator matches sentences1[i] with sentences2[i]",
