@@ -196,13 +196,13 @@ def compare(rows):
 
 of_the_run = compare([
     ("train_objectives", "examples", "train_dataset"), ("epochs", "epochs", "num_train_epochs"), ("steps_per_epoch", "-", "max_steps"),
-    ("scheduler", "schedule", "lr_scheduler_type"), ("warmup_steps", "warmup", "warmup_steps"),
+    ("scheduler", "-", "lr_scheduler_type"), ("warmup_steps", "warmup", "warmup_steps"),
 ])
 
 # %% tags=["row-4.12"]
 of_a_step = compare([
     ("optimizer_class", "-", "optim"), ("optimizer_params", "learning_rate", "learning_rate"), ("weight_decay", "weight_decay", "weight_decay"),
-    ("max_grad_norm", "max_grad_norm", "max_grad_norm"), ("use_amp", "autocast", "bf16"),
+    ("max_grad_norm", "-", "max_grad_norm"), ("use_amp", "autocast", "bf16"),
 ])
 print()
 of_what_is_kept = compare([
@@ -220,6 +220,7 @@ assert old["optimizer_params"] == {"lr": 2e-5} and old["weight_decay"] == 0.01 a
 #
 # - The loss was half of each pair in `train_objectives`; now it is an argument.
 # - `use_amp` computed in float16; bfloat16 needs no scaled loss.
+# - Here the schedule is always the linear one, and gradients longer than 1 are always cut to that.
 # - `fit` saves the best model only if it is given an evaluator, `output_path` and `save_best_model`, all three.
 #
 # ## Evaluators, and which checkpoint to keep
@@ -365,9 +366,9 @@ assert values("stages", "NLI by ranking, then STSb: before", dev_set)[0] > max(s
 
 # %% tags=["row-4.11", "row-4.18", "nbval-check-output"]
 for sampling in ("round-robin", "proportional"):
-    order = Order((70, 30), 10, seed, sampling, accumulate=1, lengths=(None, None), texts=(None, None))
+    order = Order((70, 30), 10, seed, sampling, lengths=(None, None), texts=(None, None))
     turns, _ = order.epoch(0)
-    letters = "".join("AB"[task] for step in turns for task, _ in step)
+    letters = "".join("AB"[task] for task, _ in turns)
     print(f"{sampling:13} {letters}: {letters.count('A')} batches of A, {letters.count('B')} of B")
     assert sampling == "proportional" or letters == "AB" * 3
 
