@@ -1,8 +1,8 @@
 """One training loop, for everything in the course.
 
 It knows nothing of sentences: it is given a model (whose parameters it changes), a sequence of examples, and a function
-that turns a list of examples into a scalar loss. Masked language modelling and siamese fine-tuning are two such
-functions. For several tasks at once it is given several of both.
+that turns a list of examples into a scalar loss. Masked language modelling and siamese fine-tuning (siamese.py) are two
+such functions. For several tasks at once it is given several of both.
 
 What it adds to `loss.backward(); optimizer.step()`: batches of similar length or without duplicate texts, warm-up,
 clipped gradients, bfloat16 where the machine computes it, several devices (support/distributed.py), a history with

@@ -260,19 +260,17 @@ print("all that three pairs can give:", sorted({round(spearman(scores, order), 3
 
 # %% tags=["row-4.13"] alt="Two line charts over the training steps. Above, the loss falls. Below, Spearman's correlation on the held-out pairs, measured every five steps, with a grey line at the untrained model's score and a star at the best checkpoint."
 from course_lib.history import history_curves
+from course_lib.siamese import siamese_objective
 from safetensors.torch import load_file
-
-def cosine_objective(batch):
-    u, v = trained([p.sentence1 for p in batch] + [p.sentence2 for p in batch]).chunk(2)        # (batch, dim) each
-    return CosineSimilarityLoss()(u, v, torch.tensor([p.score for p in batch]))
 
 trained = SentenceEncoder.load(model, device="cpu", dtype="float32")
 dev = EmbeddingSimilarityEvaluator(held_out)
 metric = dev.primary_metric
 untrained = dev(trained)[metric]
+objective = siamese_objective(trained, CosineSimilarityLoss())
 with tempfile.TemporaryDirectory() as folder:
     best = Path(folder) / "best.safetensors"
-    history = train(trained, cosine_objective, scored, batch_size=batch_size, learning_rate=learning_rate, epochs=epochs, seed=seed,
+    history = train(trained, objective, scored, batch_size=batch_size, learning_rate=learning_rate, epochs=epochs, seed=seed,
                     evaluators=[dev], evaluate_every=5, best=best, show_progress_bar=False)
     last = dev(trained)[metric]
     trained.load_state_dict(load_file(best))

@@ -68,7 +68,8 @@ import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
 
-from course_lib.finetuning.distillation import MatryoshkaLoss, MSELoss, RelationalLoss
+from course_lib.finetuning.distillation import MSELoss, RelationalLoss
+from course_lib.finetuning.matryoshka import MatryoshkaLoss
 from course_lib.similarity import cos_sim, pairwise_cos_sim, pairwise_dot_score
 
 plt.rcParams["figure.dpi"] = 70                                         # keeps this file small
