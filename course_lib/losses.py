@@ -3,15 +3,13 @@
     u, v = encoder(premises), encoder(hypotheses)
     loss = SoftmaxLoss(encoder.get_embedding_dimension())(u, v, labels)
 
-Which loss for which data: a class for each pair, SoftmaxLoss; a score, CoSENTLoss or CosineSimilarityLoss; same or not,
-ContrastiveLoss; triplets, TripletLoss; only pairs that belong together, MultipleNegativesRankingLoss. Names, defaults
-and results are those of sentence_transformers' losses, which are given model and texts.
+Which loss for which data: a class for each pair, SoftmaxLoss; a score, CosineSimilarityLoss; triplets, TripletLoss;
+only pairs that belong together, MultipleNegativesRankingLoss; others are in finetuning/. Names, defaults and results
+are those of sentence_transformers' losses, which are given model and texts.
 
-Each returns a scalar and raises ValueError where shapes, labels or settings do not fit. All compute in float32 at least,
-of half precision embeddings and under autocast too: bfloat16 rounds a score of 18 to eighths. Embeddings that are NaN
-are the model's doing, not the caller's: they make the loss NaN, which the training loop looks for.
-
-Left out on purpose: losses that pick triplets among single sentences with classes, and similarities that you bring.
+Each returns a scalar and raises ValueError where shapes, labels or settings do not fit. All compute in float32 at
+least, under autocast too: bfloat16 rounds a score of 18 to eighths. Embeddings that are NaN make the loss NaN, which
+the training loop looks for. Left out on purpose: losses that pick triplets among single sentences with classes.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,27 +19,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib.similarity import cos_sim, pairwise_cos_sim, pairwise_euclidean_sim, pairwise_manhattan_sim
-from course_lib.support.checks import at_least_float32, checked, checked_targets, one_of, positive
+from course_lib.support.loss_inputs import at_least_float32, checked, checked_targets, one_of, positive
 
 PARTS = ("u", "v", "|u-v|", "u*v")
-CONCATENATIONS = (  # the seven of Table 6 of Reimers & Gurevych 2019, in its order
-    ("u", "v"),
-    ("|u-v|",),
-    ("u*v",),
-    ("|u-v|", "u*v"),
-    ("u", "v", "u*v"),
-    ("u", "v", "|u-v|"),
-    PARTS,
-)
 DISTANCES = {
     "euclidean": lambda u, v: -pairwise_euclidean_sim(u, v),
     "cosine": lambda u, v: 1 - pairwise_cos_sim(u, v),
     "manhattan": lambda u, v: -pairwise_manhattan_sim(u, v),
-}
-SHIFTED_DISTANCES = {  # contrastive losses use torch's, which add 1e-6 to each difference: no division by 0 where u is v
-    "euclidean": F.pairwise_distance,
-    "cosine": lambda u, v: 1 - F.cosine_similarity(u, v),
-    "manhattan": lambda u, v: F.pairwise_distance(u, v, p=1.0),
 }
 
 
@@ -50,8 +34,7 @@ class SoftmaxLoss(nn.Module):
 
     Reimers & Gurevych 2019 (arXiv 1908.10084), section 3, classification objective. `concatenation` names what the
     classifier sees: any of PARTS, in their order. `classifier` maps (batch, parts * dim) to (batch, num_labels): one
-    linear layer unless you give a module. It learns with the encoder, so give its parameters to the optimiser too. It
-    is thrown away afterwards: what is wanted is the encoder that made the pair separable.
+    linear layer unless you give a module. It learns with the encoder, and is thrown away afterwards.
     """
 
     def __init__(
@@ -69,10 +52,8 @@ class SoftmaxLoss(nn.Module):
         self.classifier = nn.Linear(width, num_labels) if classifier is None else classifier
         first = next((m for m in self.classifier.modules() if isinstance(m, nn.Linear)), None)
         if first is not None and first.in_features not in (0, width):  # 0: a LazyLinear that has seen nothing yet
-            raise ValueError(
-                f"{parts} of {dim} numbers each are {width} features, but the classifier's first layer "
-                f"takes {first.in_features}: make it nn.Linear({width}, ...)"
-            )
+            takes = f"the classifier's first layer takes {first.in_features}: make it nn.Linear({width}, ...)"
+            raise ValueError(f"{parts} of {dim} numbers each are {width} features, but {takes}")
 
     def features(self, u: Tensor, v: Tensor) -> Tensor:
         """The parts side by side: (batch, dim), (batch, dim) -> (batch, parts * dim). ValueError for other shapes."""
@@ -87,10 +68,8 @@ class SoftmaxLoss(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             logits = self.classifier(features.to(weights.dtype))
         if logits.shape != (len(u), self.num_labels):
-            raise ValueError(
-                f"expected logits of shape {(len(u), self.num_labels)}, one a label, but the classifier "
-                f"gave {tuple(logits.shape)}: let num_labels and its last layer agree"
-            )
+            gave = f"the classifier gave {tuple(logits.shape)}: let num_labels and its last layer agree"
+            raise ValueError(f"expected logits of shape {(len(u), self.num_labels)}, one a label, but {gave}")
         return logits
 
     def forward(self, u: Tensor, v: Tensor, labels: Tensor) -> Tensor:
@@ -100,10 +79,8 @@ class SoftmaxLoss(nn.Module):
         """
         logits = self.logits(u, v)  # (batch, num_labels)
         if labels.is_floating_point() or labels.shape != u.shape[:1]:
-            raise ValueError(
-                f"expected one integer label for each of the {len(u)} pairs, got {labels.dtype} of shape "
-                f"{tuple(labels.shape)}"
-            )
+            got = f"{labels.dtype} of shape {tuple(labels.shape)}"
+            raise ValueError(f"expected one integer label for each of the {len(u)} pairs, got {got}")
         if labels.min() < 0 or labels.max() >= self.num_labels:  # cross_entropy silently skips a label of -100
             raise ValueError(f"labels are 0..{self.num_labels - 1}, got {sorted(set(labels.tolist()))}")
         return F.cross_entropy(at_least_float32(logits), labels.long())
@@ -120,78 +97,11 @@ class CosineSimilarityLoss(nn.Module):
         u, v = checked(u, v)
         largest = checked_targets(scores, len(u), "score").abs().max().item()
         if largest > 1.001:  # a cosine of float32 may be 1.0000001
-            raise ValueError(
-                f"scores are -1..1, as cosines are, got one of size {largest:g}: divide by the top of the "
-                "scale (5 for STS data), or take CoSENTLoss, which asks only for their order"
+            mend = (
+                "divide by the top of the scale (5 for STS data), or take CoSENTLoss, which asks only for their order"
             )
+            raise ValueError(f"scores are -1..1, as cosines are, got one of size {largest:g}: {mend}")
         return F.mse_loss(F.cosine_similarity(u, v), scores.float().to(u.dtype))  # the reference rounds scores so
-
-
-class CoSENTLoss(nn.Module):
-    """A pair with a higher score shall have a higher cosine: log(1 + sum of exp(scale * (cos_j - cos_i))), summed over
-    all i, j of the batch where pair i has a higher score than pair j.
-
-    Huang et al. 2024 (doi 10.1109/TASLP.2024.3402087). Only the order of the scores counts, as in Spearman's
-    correlation. A batch in which all scores are equal has loss 0: there is nothing to put in order.
-    """
-
-    def __init__(self, scale: float = 20.0):
-        super().__init__()
-        self.scale = positive(scale, "scale")
-
-    def forward(self, u: Tensor, v: Tensor, scores: Tensor) -> Tensor:
-        """u, v: (batch, dim). scores: (batch,) numbers of any range."""
-        u, v = checked(u, v)
-        scores = checked_targets(scores, len(u), "score")
-        cosines = self.scale * pairwise_cos_sim(u, v)  # (batch,)
-        excess = (cosines[None] - cosines[:, None])[scores[:, None] > scores[None]]  # (wrong way round if positive,)
-        return torch.cat([0 * cosines.sum(dim=0, keepdim=True), excess]).logsumexp(dim=0)  # exp(0) is the 1, unless NaN
-
-
-class ContrastiveLoss(nn.Module):
-    """Pull pairs of label 1 together; push pairs of label 0 apart, until their distance is `margin`.
-
-    Hadsell et al. 2006 (CVPR), equation 4: half the mean of distance^2 (label 1) and max(0, margin - distance)^2
-    (label 0). distance: "cosine" (1 - cosine, 0..2), "euclidean" or "manhattan".
-    """
-
-    def __init__(self, distance: str = "cosine", margin: float = 0.5):
-        super().__init__()
-        self.distance, self.margin = one_of(DISTANCES, distance, "distance"), positive(margin, "margin")
-
-    def distances(self, u: Tensor, v: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Distances of the pairs with label 1, (positives,), and of those with label 0, (negatives,)."""
-        u, v = checked(u, v)
-        labels = checked_targets(labels, len(u), "label")
-        if not ((labels == 0) | (labels == 1)).all():
-            raise ValueError(
-                f"labels are 1 (belong together) and 0 (do not), got {sorted(set(labels.tolist()))}: for "
-                "graded scores take CoSENTLoss, for classes SoftmaxLoss"
-            )
-        distances = SHIFTED_DISTANCES[self.distance](u, v)  # (batch,)
-        return distances[labels == 1], distances[labels == 0]
-
-    def forward(self, u: Tensor, v: Tensor, labels: Tensor) -> Tensor:
-        """u, v: (batch, dim). labels: (batch,) of 0 and 1."""
-        positives, negatives = self.distances(u, v, labels)
-        return 0.5 * torch.cat([positives.square(), F.relu(self.margin - negatives).square()]).mean()
-
-
-class OnlineContrastiveLoss(ContrastiveLoss):
-    """ContrastiveLoss of the hard pairs of a batch: those of label 1 farther apart than the closest of label 0, and
-    those of label 0 closer than the farthest of label 1. In a batch of one label, its mean is the limit.
-
-    An invention of sentence_transformers. It is a sum, not half a mean, so it grows with the batch.
-    """
-
-    def forward(self, u: Tensor, v: Tensor, labels: Tensor) -> Tensor:
-        """u, v: (batch, dim). labels: (batch,) of 0 and 1."""
-        positives, negatives = self.distances(u, v, labels)
-        farthest = positives.max() if len(positives) else negatives.mean()
-        closest = negatives.min() if len(negatives) else positives.mean()
-        positives = positives[~(positives <= closest)]  # not `> closest`: a NaN is to stay in, and to show
-        negatives = negatives[~(negatives >= farthest)]
-        return positives.square().sum() + F.relu(self.margin - negatives).square().sum()
 
 
 class TripletLoss(nn.Module):
@@ -222,60 +132,32 @@ class MultipleNegativesRankingLoss(nn.Module):
     without it, cosines lie too close together for a softmax to tell them apart.
 
     symmetric: each positive picks its anchor among all anchors as well; the mean of both.
-    false_negative_margin: leave out candidates whose cosine exceeds the positive's less this margin, as the anchor's
-        unnamed positives (Solatorio 2024, arXiv 2402.16829; GISTEmbedLoss's absolute margin without its comparisons
-        among anchors and among positives). 0.01 also catches copies of the positive, 0 only what exceeds it.
-    gather: for several processes: takes this process's rows of a column, (batch, dim), returns the column's rows in
-        all processes, (all, dim), with gradients, and the index of this process's first.
+    gather: for several processes (`support.distributed.gather`): takes this process's rows of a column, (batch, dim),
+        returns those of all processes, (all, dim), with gradients, and the index of this process's first.
     """
 
     def __init__(
         self,
         scale: float = 20.0,
         symmetric: bool = False,
-        false_negative_margin: float | None = None,
         gather: Callable[[Tensor], tuple[Tensor, int]] | None = None,
     ):
         super().__init__()
-        if false_negative_margin is not None and not abs(false_negative_margin) <= 2:
-            raise ValueError(
-                f"false_negative_margin is None or within -2..2, as cosines are, got {false_negative_margin}"
-            )
-        self.scale, self.symmetric = positive(scale, "scale"), symmetric
-        self.false_negative_margin, self.gather = false_negative_margin, gather
+        self.scale, self.symmetric, self.gather = positive(scale, "scale"), symmetric, gather
 
-    def forward(
-        self, anchors: Tensor, positives: Tensor, *negatives: Tensor, guide: Sequence[Tensor] | None = None
-    ) -> Tensor:
-        """Mean cross-entropy in nats: about ln(candidates) for an encoder that knows nothing.
+    def forward(self, anchors: Tensor, positives: Tensor, *negatives: Tensor) -> Tensor:
+        """Mean cross-entropy in nats: about ln(candidates) for an encoder that knows nothing, 0 for a single pair.
 
         anchors, positives: (batch, dim); row i of one belongs to row i of the other. negatives: (any number, dim) each.
-        An anchor chooses among all rows of positives and negatives. A batch of one without negatives leaves nothing to
-        choose, and has loss 0. guide: embeddings of all these texts, in this order, by a model that is to judge which
-        candidates are false negatives; without it, the embeddings themselves judge.
+        An anchor chooses among all rows of positives and negatives.
         """
-        if guide is not None and self.false_negative_margin is None:
-            raise ValueError("without a false_negative_margin there is nothing for a guide to judge: give one, 0 say")
-        columns = checked(anchors, positives, *negatives, paired=2)
-        judges = None if guide is None else checked(*guide, paired=2)
-        counts = [[len(x) for x in some] for some in (judges or columns, columns)]
-        if counts[0] != counts[1]:
-            raise ValueError(f"expected guide vectors of the same texts, {counts[1]} in each column, got {counts[0]}")
-        loss = self._choose(columns, judges)
-        return (loss + self._choose(columns[1::-1], judges and judges[1::-1])) / 2 if self.symmetric else loss
+        anchors, positives, *negatives = checked(anchors, positives, *negatives, paired=2)
+        loss = self._choose(anchors, positives, *negatives)
+        return (loss + self._choose(positives, anchors)) / 2 if self.symmetric else loss
 
-    def _choose(self, columns: list[Tensor], judges: list[Tensor] | None) -> Tensor:
-        """Cross-entropy of row i of the first column choosing row i of the second among all rows of the others."""
-        cosines, first = self._cosines(columns)  # (batch, candidates)
-        own = torch.arange(first, first + len(cosines), device=cosines.device)  # (batch,)
-        if self.false_negative_margin is not None:
-            judged = cosines.detach() if judges is None else self._cosines(judges)[0].detach()  # (batch, candidates)
-            false = judged > judged.gather(1, own[:, None]) - self.false_negative_margin
-            cosines = cosines.masked_fill(false.scatter(1, own[:, None], False), -torch.inf)
-        return F.cross_entropy(self.scale * cosines, own)
-
-    def _cosines(self, columns: list[Tensor]) -> tuple[Tensor, int]:
-        """Of the first column with all others, of all processes, (batch, candidates); the index of this process's first."""
-        everywhere = [self.gather(x) if self.gather else (x, 0) for x in columns[1:]]
-        with torch.autocast(columns[0].device.type, enabled=False):
-            return cos_sim(columns[0], torch.cat([x for x, _ in everywhere])), everywhere[0][1]
+    def _choose(self, rows: Tensor, *columns: Tensor) -> Tensor:
+        """Cross-entropy of row i choosing row i of the first column among all rows of all columns."""
+        (own, first), *rest = [self.gather(column) if self.gather else (column, 0) for column in columns]
+        with torch.autocast(rows.device.type, enabled=False):
+            cosines = cos_sim(rows, torch.cat([own, *(column for column, _ in rest)]))  # (batch, candidates)
+        return F.cross_entropy(self.scale * cosines, torch.arange(first, first + len(rows), device=rows.device))

@@ -35,13 +35,13 @@ from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import EmbeddingSimilarityEvaluator, LabelAccuracyEvaluator
 from course_lib.losses import CosineSimilarityLoss, SoftmaxLoss
 from course_lib.modules import Pooling
+from course_lib.siamese import siamese_objective
 from course_lib.support.folders import resolve
 from course_lib.training import train
 from recipes.shared.cards import weights_sha256
 from recipes.shared.pretraining_text import LeakFilter
 from recipes.shared.results import append, data_sha256, read_rows, row
 from recipes.shared.sentence_pairs import NLI_SETS, nli_examples
-from recipes.siamese import softmax_loss
 
 COMMAND, FILE, START = "python recipes/ablations.py", "07.csv", "course/bert-mini"
 PAIRS, WORDS, BATCH, RATE, OTHER_RATE = {"nli": 4_096, "stsb": 2_560}, 20, 32, 4e-4, 2e-4
@@ -112,11 +112,6 @@ def sha_of(*names: str) -> str:
     return data_sha256(*names)
 
 
-def cosine_loss(model: nn.ModuleDict, batch: list) -> torch.Tensor:
-    u, v = model["encoder"]([p.sentence1 for p in batch] + [p.sentence2 for p in batch]).chunk(2)  # (batch, dim) each
-    return model["head"](u, v, torch.tensor([p.score for p in batch]))
-
-
 def new_model(unit: Unit) -> nn.ModuleDict:
     bert = SentenceEncoder.load(START, device="cpu", dtype="float32")
     encoder = SentenceEncoder([bert[0], Pooling(bert.get_embedding_dimension(), unit.pooling)], dtype="float32")
@@ -136,10 +131,9 @@ def fine_tune(unit: Unit, model: nn.ModuleDict) -> int:
     examples = examples_of(unit.experiment)
     if unit.experiment in PAIRS:
         examples = random.Random(unit.seed).sample(examples, PAIRS[unit.experiment])
-    loss = cosine_loss if unit.experiment == "stsb" else softmax_loss
     train(
         model,
-        lambda batch: loss(model, batch),
+        siamese_objective(model["encoder"], model["head"]),
         examples,
         batch_size=BATCH,
         learning_rate=unit.rate,

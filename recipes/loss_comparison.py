@@ -29,18 +29,12 @@ from torch import Tensor, nn
 
 from course_lib.data import LABELS, caption_pairs, load_nli, load_sts, normalized
 from course_lib.encoder import SentenceEncoder
-from course_lib.losses import (
-    ContrastiveLoss,
-    CoSENTLoss,
-    CosineSimilarityLoss,
-    MultipleNegativesRankingLoss,
-    OnlineContrastiveLoss,
-    SoftmaxLoss,
-    TripletLoss,
-)
-from course_lib.retrieval.metrics import spearman
+from course_lib.evaluation import alignment, spearman, uniformity
+from course_lib.finetuning.contrastive import ContrastiveLoss, OnlineContrastiveLoss
+from course_lib.finetuning.cosent import CoSENTLoss
+from course_lib.losses import CosineSimilarityLoss, MultipleNegativesRankingLoss, SoftmaxLoss, TripletLoss
+from course_lib.siamese import siamese_objective
 from course_lib.similarity import cos_sim, pairwise_cos_sim
-from course_lib.space import alignment, uniformity
 from course_lib.support.tables import CAPTION_COLUMNS, find, read_tsv
 from course_lib.training import train
 from recipes.shared.cards import model_folder, weights_sha256
@@ -93,15 +87,6 @@ def examples(kind: str, groups: list[tuple[str, str, str, str]]) -> list[tuple]:
     ]
 
 
-def objective(network: nn.ModuleDict, batch: list[tuple]) -> Tensor:
-    """All texts of the batch through one encoder, then the loss: its arguments are the columns that the format has."""
-    columns = list(zip(*batch))
-    texts = [column for column in columns if isinstance(column[0], str)]
-    numbers = [torch.tensor(column) for column in columns[len(texts) :]]  # (batch,), or none at all
-    vectors = network["encoder"]([text for column in texts for text in column]).chunk(len(texts))  # (batch, dim) each
-    return network["loss"](*vectors, *numbers)
-
-
 def train_one(
     name: str, chosen: list[tuple[str, str, str, str]], rate: float, seed: int, start: str = START
 ) -> tuple[SentenceEncoder, list[dict]]:
@@ -114,7 +99,7 @@ def train_one(
     of_each = sum(isinstance(value, str) for value in rows[0])  # texts of an example
     history = train(
         network,
-        lambda batch: objective(network, batch),
+        siamese_objective(network["encoder"], network["loss"]),
         rows,
         batch_size=SENTENCES // of_each,
         epochs=6 * len(chosen) // (of_each * len(rows)),

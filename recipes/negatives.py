@@ -30,17 +30,13 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-import torch
-
 from course_lib.data import LABELS, load_nli, load_retrieval, load_sts, normalized
 from course_lib.encoder import SentenceEncoder
-from course_lib.evaluation import (
-    BinaryClassificationEvaluator,
-    EmbeddingSimilarityEvaluator,
-    InformationRetrievalEvaluator,
-)
+from course_lib.evaluation import EmbeddingSimilarityEvaluator
 from course_lib.finetuning.mining import mine_hard_negatives
 from course_lib.losses import MultipleNegativesRankingLoss
+from course_lib.retrieval.evaluators import BinaryClassificationEvaluator, InformationRetrievalEvaluator
+from course_lib.siamese import siamese_objective
 from course_lib.support.tables import find, read_tsv
 from course_lib.training import train
 from recipes.shared.cards import weights_sha256
@@ -135,17 +131,11 @@ def trained(kind: str, seed: int, work: Path = WORK) -> Path:
     folder, checkpoint = work / f"{kind}-{seed}", work / f"{kind}-{seed}.safetensors"
     if folder.exists():
         return folder
-    encoder, head = SentenceEncoder.load(START), MultipleNegativesRankingLoss()
+    encoder = SentenceEncoder.load(START)
     encoder.max_seq_length = 128
-
-    def loss(batch: list[tuple[str, ...]]) -> torch.Tensor:
-        hard = [texts[2] for texts in batch if len(texts) > 2]
-        vectors = encoder([texts[0] for texts in batch] + [texts[1] for texts in batch] + hard)
-        return head(*vectors.split([len(batch), len(batch), len(hard)]))
-
     train(
         encoder,
-        loss,
+        siamese_objective(encoder, MultipleNegativesRankingLoss()),
         examples(kind, training_pairs(), work),
         **SETTINGS,
         seed=seed,

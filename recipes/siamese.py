@@ -19,6 +19,7 @@ from course_lib.data import load_sts
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import EmbeddingSimilarityEvaluator
 from course_lib.losses import MultipleNegativesRankingLoss, SoftmaxLoss
+from course_lib.siamese import siamese_objective
 from course_lib.support.folders import save_tensors
 from course_lib.training import train
 from recipes.shared.cards import model_folder, write_facts
@@ -35,21 +36,6 @@ RUNS = {  # name, start, batch size, learning rate, epochs
 }
 
 
-def softmax_loss(model: nn.ModuleDict, batch: list) -> torch.Tensor:
-    n = len(batch)
-    vectors = model["encoder"](
-        [e.premise for e in batch] + [e.hypothesis for e in batch]
-    )  # (2n, dim): one network, both sides
-    return model["head"](vectors[:n], vectors[n:], torch.tensor([e.label for e in batch]))
-
-
-def ranking_loss(model: nn.ModuleDict, batch: list) -> torch.Tensor:
-    n = len(batch)
-    hard = [texts[2] for texts in batch if len(texts) > 2]
-    vectors = model["encoder"]([t[0] for t in batch] + [t[1] for t in batch] + hard)
-    return model["head"](vectors[:n], vectors[n : 2 * n], vectors[2 * n :])
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("objective", choices=RUNS)
@@ -64,10 +50,10 @@ def main():
     torch.manual_seed(0)
     encoder.max_seq_length = 128
     if arguments.objective == "softmax":
-        examples, head, loss = nli_examples(allowed), SoftmaxLoss(encoder.get_embedding_dimension()), softmax_loss
+        examples, head = nli_examples(allowed), SoftmaxLoss(encoder.get_embedding_dimension())
         texts = [(e.premise, e.hypothesis) for e in examples]
     else:
-        examples, head, loss = nli_triplets(allowed), MultipleNegativesRankingLoss(), ranking_loss
+        examples, head = nli_triplets(allowed), MultipleNegativesRankingLoss()
         if arguments.objective != "ranking-nli":
             examples += all_caption_pairs(allowed)
         if arguments.objective == "mined":
@@ -83,7 +69,7 @@ def main():
     with open(work / "log.jsonl", "a", encoding="utf-8") as log:
         history = train(
             model,
-            lambda batch: loss(model, batch),
+            siamese_objective(encoder, head),
             examples,
             batch_size=batch_size,
             learning_rate=learning_rate,

@@ -27,9 +27,11 @@ import torch
 
 from course_lib.data import load_nli, load_pairs, load_sts
 from course_lib.encoder import SentenceEncoder
-from course_lib.finetuning.distillation import MatryoshkaLoss, MSELoss
+from course_lib.evaluation import spearman
+from course_lib.finetuning.distillation import MSELoss
+from course_lib.finetuning.matryoshka import MatryoshkaLoss
 from course_lib.losses import MultipleNegativesRankingLoss
-from course_lib.retrieval.metrics import spearman
+from course_lib.siamese import siamese_objective
 from course_lib.similarity import pairwise_cos_sim
 from course_lib.training import train
 from recipes import distillation, negatives
@@ -201,11 +203,11 @@ def ranking_model(name: str, seed: int, work: Path) -> Path:
         return negatives.trained("none", seed)
     folder = work / f"matryoshka-{seed}"
     if not folder.exists():
-        pairs, encoder = negatives.training_pairs(), SentenceEncoder.load(negatives.START)
+        pairs, encoder = [p[1:] for p in negatives.training_pairs()], SentenceEncoder.load(negatives.START)
         encoder.max_seq_length, loss = 128, MatryoshkaLoss(MultipleNegativesRankingLoss(), DIMS)
         train(
             encoder,
-            lambda batch: loss(*encoder([p[1] for p in batch] + [p[2] for p in batch]).chunk(2)),
+            siamese_objective(encoder, loss),
             pairs,
             **negatives.SETTINGS,
             seed=seed,

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from course_lib.data import load_questions
 from course_lib.encoder import SentenceEncoder
-from course_lib.evaluation import BinaryClassificationEvaluator
-from course_lib.retrieval.metrics import spearman
+from course_lib.evaluation import spearman
+from course_lib.retrieval.evaluators import BinaryClassificationEvaluator
 from course_lib.similarity import cos_sim, pairwise_cos_sim
 from course_lib.support.tables import find, read_tsv
 

@@ -33,10 +33,10 @@ from course_lib.evaluation import EmbeddingSimilarityEvaluator, LabelAccuracyEva
 from course_lib.losses import CosineSimilarityLoss, MultipleNegativesRankingLoss, SoftmaxLoss
 from course_lib.models.classifier import load_masked_lm, pseudo_perplexity
 from course_lib.models.masked_lm import BertForMaskedLM
+from course_lib.siamese import siamese_objective
 from course_lib.support.folders import read_weights, resolve
 from course_lib.support.tables import find, read_tsv
 from course_lib.training import train
-from recipes.ablations import cosine_loss
 from recipes.bert_mini import BATCH, masked_language_loss, save, sentence_blocks
 from recipes.evaluate import RANKING_NLI as RANKING
 from recipes.evaluate import RANKING_NLI_NAME as RANKING_NAME
@@ -45,7 +45,6 @@ from recipes.shared.minilm import MINILM, minilm_folder
 from recipes.shared.pretraining_text import LeakFilter, short_texts
 from recipes.shared.results import append, data_sha256, read_rows, row
 from recipes.shared.sentence_pairs import NLI_SETS, nli_examples, nli_triplets
-from recipes.siamese import ranking_loss, softmax_loss
 from recipes.task_mix import DEV, SICK, genres, tasks
 
 COMMAND, FILE, SEEDS = "python recipes/training_recipes.py", "11.csv", (0, 1, 2)
@@ -142,7 +141,7 @@ def on_scores(
     model = network(start, CosineSimilarityLoss())
     train(
         model,
-        lambda batch: cosine_loss(model, batch),
+        siamese_objective(model["encoder"], model["head"]),
         pairs,
         batch_size=batch_size,
         learning_rate=2e-4,
@@ -199,7 +198,7 @@ def backbones(names: list[str]) -> Iterator[Unit]:
         if seed != "":
             train(
                 model,
-                lambda batch: ranking_loss(model, batch),
+                siamese_objective(model["encoder"], model["head"]),
                 triplets(),
                 batch_size=32,
                 learning_rate=rate,
@@ -229,11 +228,11 @@ def multitask() -> Iterator[Unit]:
     start = "course/sbert-mini-nli"
 
     def run(joint, seed):
-        model, cosine = network(start, SoftmaxLoss(256)), CosineSimilarityLoss()
+        model = network(start, SoftmaxLoss(256))
         model["head"].load_state_dict(read_weights(resolve(start) / "softmax_head"))
         losses = [
-            lambda batch: cosine_loss({"encoder": model["encoder"], "head": cosine}, batch),
-            lambda batch: softmax_loss(model, batch),
+            siamese_objective(model["encoder"], CosineSimilarityLoss()),
+            siamese_objective(model["encoder"], model["head"]),
         ]
         examples = [random.Random(0).sample(scored_pairs(), PAIRS), labelled_pairs()]
         settings = dict(batch_size=32, learning_rate=1e-4, seed=seed, show_progress_bar=False)

@@ -51,9 +51,8 @@ class Score:
     def __call__(self, model):
         assert processes()[0] == 0, "only process 0 evaluates"
         with torch.no_grad():
-            return {
-                "score": -ranking_loss(model, triplets(10)).item()
-            }  # gather outside of training: this process's rows
+            score = -ranking_loss(model, triplets(10)).item()  # gather outside of training: this process's rows
+            return {"score": score}
 
 
 def full_training(folder: Path, dropout: float = 0.0, stop_at: int | None = None):
@@ -77,7 +76,6 @@ def full_training(folder: Path, dropout: float = 0.0, stop_at: int | None = None
         learning_rate=0.01,
         epochs=2,
         seed=3,
-        accumulate=1,
         autocast=False,
         evaluators=[Score()],
         evaluate_every=4,

@@ -90,3 +90,20 @@ def embeddings(count, batch=5, seed=0, dim=DIM):
 def columns(vectors):
     """The same as sentence-transformers' losses take them."""
     return [{"sentence_embedding": x} for x in vectors]
+
+
+def pairs():
+    """40 pairs at all distances: v is u plus noise that grows with the row."""
+    u, noise = (x.detach() for x in embeddings(2, 40))
+    return u.clone().requires_grad_(), (u + torch.arange(40)[:, None] / 13 * noise).requires_grad_()
+
+
+def degenerate_pairs():
+    """The same, but one has a vector of zeros, whose direction is undefined, and another two equal vectors."""
+    u, v = (x.detach().clone() for x in pairs())
+    u[1], v[2] = 0, u[2]
+    return [u.requires_grad_(), v.requires_grad_()]
+
+
+def random_labels(high=2):
+    return torch.randint(high, (40,), generator=torch.Generator().manual_seed(0))

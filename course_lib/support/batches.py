@@ -34,19 +34,20 @@ def make_batches(
         batches += [part[j : j + batch_size] for j in range(0, len(part), batch_size)]
     if texts is not None:
         batches = without_duplicates(batches, texts)
-    return (
-        batches if lengths is None else [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
-    )
+    if lengths is not None:
+        batches = [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
+    return batches
 
 
 def without_duplicates(batches: list[list[int]], texts: Sequence[Sequence[str]]) -> list[list[int]]:
-    """The batches, with indices exchanged between them until none holds a text twice. texts[i]: those of index i, each once.
+    """The batches, with indices exchanged between them until none holds a text twice. texts[i]: of index i, each once.
 
     For losses that take the other examples of a batch for negatives: a text that stands there twice would be its own
-    negative. The number of batches stays, and batches without duplicates stay as they are as far as possible. The nearest
-    batch that can exchange does, so that where neighbours have similar lengths they still do.
-    An index for which no exchange makes a place is left out: certainly where a text stands in more examples than there are
-    batches. (sentence_transformers' NoDuplicatesBatchSampler makes more batches for them, the last ones of a single example.)
+    negative. The number of batches stays, and batches without duplicates stay as they are as far as possible. The
+    nearest batch that can exchange does, so that where neighbours have similar lengths they still do.
+    An index for which no exchange makes a place is left out: certainly where a text stands in more examples than there
+    are batches. (sentence_transformers' NoDuplicatesBatchSampler makes more batches for them, the last ones of a
+    single example.)
     """
     clean, held, waiting = [], [], []
     for a, batch in enumerate(batches):
@@ -79,9 +80,8 @@ def without_duplicates(batches: list[list[int]], texts: Sequence[Sequence[str]])
     for a, i in waiting:
         if any(holding.get(text) == len(batches) for text in texts[i]):
             continue  # left out
-        home = next(
-            b for b in _outwards(a, len(batches)) if len(clean[b]) < len(batches[b])
-        )  # has room: as often as one waits
+        nearest = (b for b in _outwards(a, len(batches)) if len(clean[b]) < len(batches[b]))
+        home = next(nearest)  # has room: as often as one waits
         for b in _outwards(home, len(batches)):
             if held[b].isdisjoint(texts[i]):
                 j = None if b == home else next((j for j in clean[b] if held[home].isdisjoint(texts[j])), None)
@@ -102,29 +102,33 @@ def _outwards(a: int, n: int) -> Iterator[int]:
 
 @dataclass(frozen=True)
 class Order:
-    """Which examples each step sees, of one or several tasks with `sizes` examples.
+    """Which examples each step sees, of one or several tasks with `sizes` examples: a batch of one of the tasks.
 
-    A step takes `accumulate` batches, a batch is (task, indices). sampling: "proportional" takes all batches of all tasks,
-    shuffled, each task's in its order; "round-robin" one of each task in turn, until the smallest has no more: in each epoch
-    other examples of the larger ones are not used. lengths, texts: for each task as in `make_batches`, or None.
+    sampling: "proportional" takes all batches of all tasks, shuffled, each task's in its order; "round-robin" one of
+    each task in turn, until the smallest has no more: in each epoch other examples of the larger ones are not used.
+    lengths, texts: for each task as in `make_batches`, or None. ValueError for a batch size or sampling there is not.
     """
 
     sizes: Sequence[int]
     batch_size: int
     seed: int
     sampling: str
-    accumulate: int
     lengths: Sequence[Sequence[int] | None]
     texts: Sequence[Sequence[Sequence[str]] | None]
+
+    def __post_init__(self):
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size is {self.batch_size!r}; expected at least 1")
+        if self.sampling not in SAMPLING:
+            raise ValueError(f"sampling is {self.sampling!r}; expected one of {', '.join(SAMPLING)}")
 
     @property
     def steps_per_epoch(self) -> int:
         counts = [math.ceil(n / self.batch_size) for n in self.sizes]
-        batches = len(counts) * min(counts) if self.sampling == "round-robin" else sum(counts)
-        return math.ceil(batches / self.accumulate)
+        return len(counts) * min(counts) if self.sampling == "round-robin" else sum(counts)
 
-    def epoch(self, number: int) -> tuple[list[list[tuple[int, list[int]]]], int]:
-        """The steps of an epoch, counted from 0, and how many examples had no place in any batch."""
+    def epoch(self, number: int) -> tuple[list[tuple[int, list[int]]], int]:
+        """The (task, indices) of each step of an epoch, counted from 0, and how many examples had no place in any."""
         seed = self.seed * 1_000_003 + number
         of_tasks = [
             make_batches(n, self.batch_size, seed + 50_021 * task, lengths, texts)
@@ -132,14 +136,10 @@ class Order:
         ]
         left_out = sum(self.sizes) - sum(len(batch) for batches in of_tasks for batch in batches)
         if self.sampling == "round-robin":
-            order = [(task, batch) for turn in zip(*of_tasks) for task, batch in enumerate(turn)]
-        else:
-            tasks = [task for task, batches in enumerate(of_tasks) for _ in batches]
-            shuffled = (
-                torch.randperm(len(tasks), generator=torch.Generator().manual_seed(seed)).tolist()
-                if len(of_tasks) > 1
-                else range(len(tasks))
-            )
-            remaining = [iter(batches) for batches in of_tasks]
-            order = [(tasks[i], next(remaining[tasks[i]])) for i in shuffled]
-        return [order[i : i + self.accumulate] for i in range(0, len(order), self.accumulate)], left_out
+            return [(task, batch) for turn in zip(*of_tasks) for task, batch in enumerate(turn)], left_out
+        tasks = [task for task, batches in enumerate(of_tasks) for _ in batches]
+        if len(of_tasks) > 1:
+            shuffle = torch.randperm(len(tasks), generator=torch.Generator().manual_seed(seed)).tolist()
+            tasks = [tasks[i] for i in shuffle]
+        remaining = [iter(batches) for batches in of_tasks]
+        return [(task, next(remaining[task])) for task in tasks], left_out

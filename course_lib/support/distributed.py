@@ -72,16 +72,17 @@ def shared(batch: list) -> Iterator[tuple[list, float]]:
 def gather(rows: Tensor) -> tuple[Tensor, int]:
     """The rows of all processes, (all rows, ...), and where this process's begin among them.
 
-    rows: (any number, ...), the same dtype and inner shape everywhere. Every process must call it, in the same order. Gradients flow
-    back to the process that the rows came from. Outside of `shared`, as in an evaluation by one process alone: (rows, 0).
+    rows: (any number, ...), the same dtype and inner shape everywhere. Every process must call it, in the same order.
+    Gradients flow back to the process that the rows came from. Outside of `shared`, as in an evaluation by one process
+    alone: (rows, 0).
     """
     if not _sharing:
         return rows, 0
     counts = [int(count) for count in _everyone(torch.tensor([len(rows)], device=rows.device))]
-    return _Gather.apply(rows, counts), sum(counts[: processes()[0]])
+    return _AllRows.apply(rows, counts), sum(counts[: processes()[0]])
 
 
-class _Gather(torch.autograd.Function):
+class _AllRows(torch.autograd.Function):
     @staticmethod
     def forward(ctx, rows: Tensor, counts: list[int]) -> Tensor:
         rank = processes()[0]
@@ -121,10 +122,8 @@ def add_gradients(parameters: Iterable[nn.Parameter]):
     message = torch.cat([*((torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in trained), used])
     distributed.all_reduce(message)
     *gradients, used = message.split([*(p.numel() for p in trained), len(trained)])
-    for p, gradient, by in zip(trained, gradients, used):
-        p.grad = (
-            gradient.view_as(p).to(p.dtype) if by else None
-        )  # used by nobody: no gradient, rather than one of zeros
+    for p, gradient, by in zip(trained, gradients, used):  # used by nobody: no gradient, rather than one of zeros
+        p.grad = gradient.view_as(p).to(p.dtype) if by else None
 
 
 def copy_from_first(model: nn.Module):

@@ -1,4 +1,4 @@
-"""What a training run leaves on the disk: a checkpoint to go on from, the best weights, the batch that broke it.
+"""What a training run leaves on the disk: a checkpoint to go on from, and the batch that broke it.
 
 Every file is written beside its target, flushed to the disk, then renamed over it: at every moment the target is either
 the old file or the new one, whole. A full disk is an error, and leaves the old one.
@@ -6,7 +6,7 @@ the old file or the new one, whole. A full disk is an error, and leaves the old 
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 
@@ -28,10 +28,13 @@ def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
         tensors |= {f"optimizer.{i}.{name}": t for name, t in moments.items()}
     tensors |= random_states()
     if processes()[0] == 0:
-        _write(path, tensors, {"state": json.dumps(state, default=float)})  # evaluators return numpy's floats too
+        write_tensors(
+            path, tensors, {"state": json.dumps(state, default=float)}
+        )  # evaluators return numpy's floats too
 
 
-def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]):
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]):
+    """Write a safetensors file beside its target, then rename it. OSError where there is no room: the old one stays."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".unfinished")
     try:
@@ -47,33 +50,19 @@ def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]):
         ) from error
 
 
-def save_failed_batch(path: Path, what: str, examples: list[tuple[str, int, object]]):
-    """Write what went wrong, and on which examples (their list, index, content), as JSON for people to read."""
-
-    def readable(value):
-        return asdict(value) if is_dataclass(value) else value.tolist() if isinstance(value, Tensor) else repr(value)
-
-    content = {
-        "failed": what,
-        "examples": [{"of": name, "index": i, "example": example} for name, i, example in examples],
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text(json.dumps(content, indent=2, ensure_ascii=False, default=readable) + "\n", encoding="utf-8")
-    os.replace(unfinished, path)
-
-
-def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: dict) -> dict:
+def load_checkpoint(path: Path | None, model: nn.Module, optimizer: torch.optim.Optimizer, settings: dict) -> dict:
     """Put weights, optimiser and random state back; return the `state` given to `save_checkpoint`.
 
-    Raises ValueError, and changes nothing, where the file is damaged, or its model or settings are others.
+    Without a file nothing changes, and the state is that of a run that begins. Raises ValueError, and changes nothing,
+    where the file is damaged, or its model or settings are others.
     """
+    if not path or not path.exists():
+        return {"step": 0, "history": [], "losses": [], "seconds": 0.0, "highest": None}
     try:
         with safe_open(path, framework="pt") as file:
             state = json.loads(file.metadata()["state"])
-            tensors = {
-                name: file.get_tensor(name).clone() for name in file.keys()
-            }  # a mapped file cannot be replaced on Windows
+            # copies: a mapped file cannot be replaced on Windows
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
         raise ValueError(f"{path} is not a whole checkpoint ({error}); remove it to start anew") from error
     there = state["settings"]
@@ -98,44 +87,25 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
     return state
 
 
-class BestModel:
-    """Keeps the weights of the best evaluation in a file, and says when there has been no better one for too long.
+def failed_batch(checkpoint: Path | None, what: str, name: str, data: Sequence, batch: list[int]) -> FloatingPointError:
+    """An error that says what went wrong on which examples of the list `name`.
 
-    `model.load_state_dict(safetensors.torch.load_file(file))` puts them back. The metric is a key of what the evaluators
-    return, higher is better; without a name the first `primary_metric` among them. `state()` goes into the checkpoint.
+    With a checkpoint, examples are written beside it, to NAME.failed_batch.json, for people to read.
     """
+    of = f" of {name}" if name != "examples" else ""
+    message = f"{what}, on the examples {batch}{of}"
+    if not checkpoint:
+        return FloatingPointError(message)
 
-    def __init__(
-        self, evaluators: Sequence[Callable], metric: str | None, file: str | Path | None, patience: int | None
-    ):
-        named = metric or next((e.primary_metric for e in evaluators if getattr(e, "primary_metric", None)), None)
-        if (file or patience) and not (evaluators and named):
-            raise ValueError(
-                "best and patience need evaluators, and the metric to go by: metric_for_best_model, or the primary_metric of one of them"
-            )
-        self.metric = named if file or patience else None
-        self.file, self.patience = Path(file) if file else None, patience
-        self.highest, self.since = None, 0  # since: evaluations without a higher value
+    def readable(value):
+        return asdict(value) if is_dataclass(value) else value.tolist() if isinstance(value, Tensor) else repr(value)
 
-    def see(self, entry: dict, model: nn.Module):
-        if self.metric is None:
-            return
-        if self.metric not in entry:
-            raise ValueError(f"no evaluator gave {self.metric!r}; there are {sorted(entry)}")
-        if self.highest is None or entry[self.metric] > self.highest:
-            self.highest, self.since = entry[self.metric], 0
-            if self.file and processes()[0] == 0:
-                _write(
-                    self.file,
-                    model.state_dict(),
-                    {"best": json.dumps({"step": entry["step"], self.metric: self.highest}, default=float)},
-                )
-        else:
-            self.since += 1
-
-    def state(self) -> dict:
-        return {"highest": self.highest, "since": self.since} if self.metric else {}
-
-    @property
-    def stop(self) -> bool:
-        return bool(self.patience) and self.since >= self.patience
+    path = checkpoint.with_name(checkpoint.stem + ".failed_batch.json")
+    if processes()[0] == 0:
+        content = {"failed": what, "examples": [{"of": name, "index": i, "example": data[i]} for i in batch]}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(path.name + ".unfinished")
+        text = json.dumps(content, indent=2, ensure_ascii=False, default=readable)
+        unfinished.write_text(text + "\n", encoding="utf-8")
+        os.replace(unfinished, path)
+    return FloatingPointError(f"{message}, written to {path}")

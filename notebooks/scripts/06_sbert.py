@@ -207,26 +207,23 @@ for name, part in [("embeddings", bert.embeddings), *layers, ("head", head)]:
 # The recipe is more general than NLI. It has four parts: **encoder**, **pooling**, **comparison** of vectors, and **loss**. Change the last two and you have another objective for the same loop.
 #
 # *Multiple negatives ranking* takes triplets: a premise (the *anchor*), what it entails (the *positive*) and what contradicts it (a *negative*). All positives and negatives of a batch are candidates; by cosine, each anchor must pick its own positive. Again there is a cross-entropy, but the logits are cosines times 20, and there is no head to train. This is a *triplet network*: the same weights, used three times.
+#
+# In the library both are one function, `siamese_objective`: all texts of a batch pass through the one encoder, and their vectors, with the labels if there are any, go to the loss.
 
 # %% tags=["row-1.33", "row-3.2"]
+from course_lib.siamese import siamese_objective
+
+assert torch.isclose(siamese_objective(encoder, head)(batch), loss, atol=1e-6)      # the steps above, in one call
 examples, triplets = load_nli(data), load_triplets(data)
 if full:                                                   # needs COURSE_DATA, and a quarter of an hour or more
     examples = load_nli("snli/train") + load_nli("multinli/train")
     triplets = load_triplets("snli/train") + load_triplets("multinli/train")
 
-def softmax_objective(model, batch):
-    u, v = model["encoder"]([e.premise for e in batch] + [e.hypothesis for e in batch]).chunk(2)
-    return model["head"](u, v, torch.tensor([e.label for e in batch]))
-
-def ranking_objective(model, batch):
-    anchors, positives, negatives = model["encoder"]([t[i] for i in range(3) for t in batch]).chunk(3)
-    return model["head"](anchors, positives, negatives)
-
 passes = round(epochs * 2 * len(examples) / (3 * len(triplets)))        # so that both read as many sentences
-objectives = {"softmax": (softmax_objective, SoftmaxLoss(dim), examples, epochs),
-              "ranking": (ranking_objective, MultipleNegativesRankingLoss(), triplets, passes)}
-for objective, loss_head, rows, _ in objectives.values():
-    value = objective({"encoder": encoder, "head": loss_head}, rows[:4])
+objectives = {"softmax": (SoftmaxLoss(dim), examples, epochs),
+              "ranking": (MultipleNegativesRankingLoss(), triplets, passes)}
+for loss_head, rows, _ in objectives.values():
+    value = siamese_objective(encoder, loss_head)(rows[:4])
     assert value.ndim == 0 and value.requires_grad                      # all that the training loop asks of it
 
 # %% [markdown]
@@ -247,10 +244,11 @@ def measure(encoder):
     return {"STS": round(sts(encoder)["spearman_cosine"], 3), "search": round(found, 3)}
 
 trained = {"before": SentenceEncoder.load(model, dtype="float32")}
-for name, (objective, loss_head, rows, repeats) in objectives.items():
+for name, (loss_head, rows, repeats) in objectives.items():
     torch.manual_seed(seed)
     network = torch.nn.ModuleDict({"encoder": SentenceEncoder.load(model, dtype="float32"), "head": loss_head})
-    history = train(network, lambda batch: objective(network, batch), rows, batch_size=batch_size, epochs=repeats, seed=seed,
+    objective = siamese_objective(network["encoder"], loss_head)
+    history = train(network, objective, rows, batch_size=batch_size, epochs=repeats, seed=seed,
                     learning_rate=learning_rate, show_progress_bar=False, log_every=10)
     trained[name] = network["encoder"]
     print(f"{name}: {history[-1]['step']} steps in {history[-1]['seconds']:.0f} s, "

@@ -173,6 +173,7 @@ assert right["u, v"] < 0.65 < right["u*v"] < 0.93 and min(right["|u-v|"], right[
 
 # %%
 from course_lib.evaluation import EmbeddingSimilarityEvaluator
+from course_lib.siamese import siamese_objective
 from course_lib.training import train
 
 sts = EmbeddingSimilarityEvaluator(load_sts("course/sts"))
@@ -183,12 +184,8 @@ def run(concatenation):
     network = torch.nn.ModuleDict({"encoder": SentenceEncoder.load(model, dtype="float32")})
     torch.manual_seed(seed)
     network["head"] = SoftmaxLoss(dim, concatenation=tuple(concatenation.split(", ")))
-
-    def loss(batch):
-        u, v = network["encoder"]([e.premise for e in batch] + [e.hypothesis for e in batch]).chunk(2)  # (batch, dim) each
-        return network["head"](u, v, torch.tensor([e.label for e in batch]))
-
-    history = train(network, loss, examples, batch_size=batch_size, learning_rate=learning_rate, seed=seed, show_progress_bar=False)
+    objective = siamese_objective(network["encoder"], network["head"])
+    history = train(network, objective, examples, batch_size=batch_size, learning_rate=learning_rate, seed=seed, show_progress_bar=False)
     print(f"({concatenation}): {history[-1]['step']} steps in {history[-1]['seconds']:.0f} s, loss {history[-1]['loss']:.2f}")
     return network["encoder"]
 

@@ -63,7 +63,7 @@ import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
 from torch.utils.data import DataLoader
-from recipes.loss_comparison import LOSSES, examples, groups, measure, objective, train_one
+from recipes.loss_comparison import LOSSES, examples, groups, measure, train_one
 
 plt.rcParams["figure.dpi"] = 70                                         # keeps this file small
 premise, entailed, neutral, contradicted = "A man plays a guitar on a stage.", "A man is making music.", "A man plays for friends.", "The stage is empty."
@@ -97,7 +97,8 @@ for kind, rows in formats.items():
 # **Predict** which of the three pairs costs nothing in the contrastive loss with margin 0.5.
 
 # %% tags=["row-4.9", "nbval-check-output"]
-from course_lib.losses import ContrastiveLoss, CosineSimilarityLoss
+from course_lib.finetuning.contrastive import ContrastiveLoss
+from course_lib.losses import CosineSimilarityLoss
 
 u = torch.tensor([[1.0, 0.0], [3.0, 4.0], [0.0, 2.0]])                  # (3 pairs, 2)
 v = torch.tensor([[1.0, 1.0], [4.0, 3.0], [2.0, 0.0]])                  # (3 pairs, 2)
@@ -132,7 +133,8 @@ print("contrastive", [round(x, 2) for x in contrastive], f" half the mean {halve
 # **Predict** what happens to each loss when all scores are divided by 5.
 
 # %% tags=["row-3.5", "nbval-check-output"]
-from course_lib.losses import CoSENTLoss, TripletLoss
+from course_lib.finetuning.cosent import CoSENTLoss
+from course_lib.losses import TripletLoss
 
 terms = [1.0]                                                           # log(1 + ...)
 for i in range(3):
@@ -227,7 +229,7 @@ assert panels["Triplet: likewise, from the positive"]["margin 0.5"](other[20:21]
 # **Predict** both for three encoders: one point for all; four corners, pairs together; four corners, pairs apart.
 
 # %% tags=["nbval-check-output"]
-from course_lib.space import alignment, uniformity
+from course_lib.evaluation import alignment, uniformity
 
 corners = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])      # (4, 2)
 for name, first, second in (("one point", torch.ones(4, 2), torch.ones(4, 2)), ("corners, pairs together", corners, corners),
@@ -449,11 +451,12 @@ assert not flagged or len(flagged) / len(judged) > nearer.sum() / others
 #
 # ## Now from the library
 #
-# All nine are in `course_lib.losses`, under the names of sentence-transformers. Each runs here on its format with real vectors, in both libraries. The last lines are the step you trained with:
+# All nine are in `course_lib`, the three of SBERT and the ranking loss in `losses`, the others in `finetuning`, under the names of sentence-transformers. Each runs here on its format with real vectors, in both libraries. The last lines are the step you trained with:
 
 # %% tags=["nbval-check-output"]
 import inspect
 
+from course_lib.siamese import siamese_objective
 from sentence_transformers.sentence_transformer import losses as reference
 
 class Given(torch.nn.Module):                                           # stands for the model: it is given embeddings
@@ -475,7 +478,7 @@ for name, (kind, make) in LOSSES.items():
     value, expected = loss(*vectors, *numbers), theirs([{"sentence_embedding": x} for x in vectors], *(numbers or [None]))
     assert torch.isclose(value, expected, atol=1e-5)
     print(f"{kind:17} {made:29} {len(vectors)} columns of texts: the same in both libraries")
-print(inspect.getsource(objective))
+print(inspect.getsource(siamese_objective))
 
 # %% [markdown]
 # ## A trap: scores from 0 to 5

@@ -238,7 +238,7 @@ print("modules to build with:", *ours.KINDS)
 
 # %% tags=["row-4.6"] alt="Curves of Spearman's correlation over the width of an untrained Dense layer, from 4 to 256 on a logarithmic axis: with tanh and without an activation the curves lie on each other and rise with the width, from far below a horizontal line, the score without the layer, to just below it; bands show five random starts."
 from course_lib.data import load_sts
-from course_lib.retrieval.metrics import spearman
+from course_lib.evaluation import spearman
 from course_lib.similarity import pairwise_cos_sim
 
 rows = load_sts("course/sts")
@@ -449,6 +449,7 @@ print({name: f"{wins} of {len(test_frames)}" for name, (_, wins) in results.item
 
 # %% tags=["row-4.1", "row-4.20"]
 from course_lib.losses import MultipleNegativesRankingLoss
+from course_lib.siamese import siamese_objective
 from course_lib.training import train
 
 triplets = [tuple(frame.format(word) for word in (new_word, known_word, other)) for frame in train_frames for other in others]
@@ -461,7 +462,7 @@ mask[-1] = 1
 word_table(only_row).register_hook(lambda gradient: gradient * mask)          # all other rows get zeros
 for name, rate in (("all tuned", learning_rate), ("only the row tuned", row_learning_rate)):
     one = stages[name]
-    history = train(one, lambda batch: loss(*one([t[i] for i in range(3) for t in batch]).chunk(3)), triplets, batch_size=32, epochs=epochs,
+    history = train(one, siamese_objective(one, loss), triplets, batch_size=32, epochs=epochs,
                     learning_rate=rate, weight_decay=0.0, seed=seed, autocast=False, show_progress_bar=False)
     results[name] = compare(one)
     print(f"{name:20} {history[-1]['step']} steps in {history[-1]['seconds']:.0f} s")

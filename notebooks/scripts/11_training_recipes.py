@@ -196,13 +196,13 @@ def compare(rows):
 
 of_the_run = compare([
     ("train_objectives", "examples", "train_dataset"), ("epochs", "epochs", "num_train_epochs"), ("steps_per_epoch", "-", "max_steps"),
-    ("scheduler", "schedule", "lr_scheduler_type"), ("warmup_steps", "warmup", "warmup_steps"),
+    ("scheduler", "-", "lr_scheduler_type"), ("warmup_steps", "warmup", "warmup_steps"),
 ])
 
 # %% tags=["row-4.12"]
 of_a_step = compare([
     ("optimizer_class", "-", "optim"), ("optimizer_params", "learning_rate", "learning_rate"), ("weight_decay", "weight_decay", "weight_decay"),
-    ("max_grad_norm", "max_grad_norm", "max_grad_norm"), ("use_amp", "autocast", "bf16"),
+    ("max_grad_norm", "-", "max_grad_norm"), ("use_amp", "autocast", "bf16"),
 ])
 print()
 of_what_is_kept = compare([
@@ -220,6 +220,7 @@ assert old["optimizer_params"] == {"lr": 2e-5} and old["weight_decay"] == 0.01 a
 #
 # - The loss was half of each pair in `train_objectives`; now it is an argument.
 # - `use_amp` computed in float16; bfloat16 needs no scaled loss.
+# - Here the schedule is always the linear one, and gradients longer than 1 are always cut to that.
 # - `fit` saves the best model only if it is given an evaluator, `output_path` and `save_best_model`, all three.
 #
 # ## Evaluators, and which checkpoint to keep
@@ -234,8 +235,7 @@ assert old["optimizer_params"] == {"lr": 2e-5} and old["weight_decay"] == 0.01 a
 from itertools import permutations
 
 from course_lib.data import ScoredPair
-from course_lib.evaluation import EmbeddingSimilarityEvaluator
-from course_lib.retrieval.metrics import spearman
+from course_lib.evaluation import EmbeddingSimilarityEvaluator, spearman
 
 sentences1 = ["This list contains the first column", "With your sentences", "You want your model to evaluate on"]
 sentences2 = ["Sentences contains the other column", "The evaluator matches sentences1[i] with sentences2[i]",
@@ -260,19 +260,17 @@ print("all that three pairs can give:", sorted({round(spearman(scores, order), 3
 
 # %% tags=["row-4.13"] alt="Two line charts over the training steps. Above, the loss falls. Below, Spearman's correlation on the held-out pairs, measured every five steps, with a grey line at the untrained model's score and a star at the best checkpoint."
 from course_lib.history import history_curves
+from course_lib.siamese import siamese_objective
 from safetensors.torch import load_file
-
-def cosine_objective(batch):
-    u, v = trained([p.sentence1 for p in batch] + [p.sentence2 for p in batch]).chunk(2)        # (batch, dim) each
-    return CosineSimilarityLoss()(u, v, torch.tensor([p.score for p in batch]))
 
 trained = SentenceEncoder.load(model, device="cpu", dtype="float32")
 dev = EmbeddingSimilarityEvaluator(held_out)
 metric = dev.primary_metric
 untrained = dev(trained)[metric]
+objective = siamese_objective(trained, CosineSimilarityLoss())
 with tempfile.TemporaryDirectory() as folder:
     best = Path(folder) / "best.safetensors"
-    history = train(trained, cosine_objective, scored, batch_size=batch_size, learning_rate=learning_rate, epochs=epochs, seed=seed,
+    history = train(trained, objective, scored, batch_size=batch_size, learning_rate=learning_rate, epochs=epochs, seed=seed,
                     evaluators=[dev], evaluate_every=5, best=best, show_progress_bar=False)
     last = dev(trained)[metric]
     trained.load_state_dict(load_file(best))
@@ -366,9 +364,9 @@ assert values("stages", "NLI by ranking, then STSb: before", dev_set)[0] > max(s
 
 # %% tags=["row-4.11", "row-4.18", "nbval-check-output"]
 for sampling in ("round-robin", "proportional"):
-    order = Order((70, 30), 10, seed, sampling, accumulate=1, lengths=(None, None), texts=(None, None))
+    order = Order((70, 30), 10, seed, sampling, lengths=(None, None), texts=(None, None))
     turns, _ = order.epoch(0)
-    letters = "".join("AB"[task] for step in turns for task, _ in step)
+    letters = "".join("AB"[task] for task, _ in turns)
     print(f"{sampling:13} {letters}: {letters.count('A')} batches of A, {letters.count('B')} of B")
     assert sampling == "proportional" or letters == "AB" * 3
 

@@ -68,7 +68,8 @@ import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
 
-from course_lib.finetuning.distillation import MatryoshkaLoss, MSELoss, RelationalLoss
+from course_lib.finetuning.distillation import MSELoss, RelationalLoss
+from course_lib.finetuning.matryoshka import MatryoshkaLoss
 from course_lib.similarity import cos_sim, pairwise_cos_sim, pairwise_dot_score
 
 plt.rcParams["figure.dpi"] = 70                                         # keeps this file small
@@ -301,7 +302,7 @@ for label, (dims, by_seed) in ends.items():
 pairs = load_sts("course/sts")
 scores = [pair.score for pair in pairs]
 u, v = (torch.from_numpy(teacher.encode([getattr(p, side) for p in pairs], normalize_embeddings=True, show_progress_bar=False)) for side in ("sentence1", "sentence2"))
-from course_lib.retrieval.metrics import spearman
+from course_lib.evaluation import spearman
 
 assert torch.allclose(pairwise_dot_score(u, v), pairwise_cos_sim(u, v), atol=1e-5)      # whole vectors: the same
 lengths = u[:, :16].norm(dim=1)

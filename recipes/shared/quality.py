@@ -15,7 +15,8 @@ from collections.abc import Iterator
 import torch
 
 from course_lib.data import load_questions, load_retrieval, load_sts
-from course_lib.evaluation import EmbeddingSimilarityEvaluator, InformationRetrievalEvaluator
+from course_lib.evaluation import EmbeddingSimilarityEvaluator
+from course_lib.retrieval.evaluators import InformationRetrievalEvaluator
 from recipes.task_mix import SICK, class_mean_accuracy, similarity
 
 SETS = {

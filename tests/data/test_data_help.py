@@ -10,7 +10,7 @@ import snowballstemmer
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from course_lib.data import load_retrieval, normalized
-from course_lib.evaluation import InformationRetrievalEvaluator
+from course_lib.retrieval.evaluators import InformationRetrievalEvaluator
 from course_lib.retrieval.metrics import ranking_metrics
 
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "help"

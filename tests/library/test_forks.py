@@ -1,6 +1,7 @@
 """Tests that train in forked processes run in a fresh process with one thread.
 
-A child of a process whose pool of threads has worked has the pool's locks and not its threads: it may wait for them forever.
+A child of a process whose pool of threads has worked has the pool's locks and not its threads: it may wait for them
+forever.
 """
 
 import os

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from course_lib.siamese import siamese_objective
 from course_lib.similarity import cos_sim
 from course_lib.support.folders import COURSE_HOME
 from recipes import loss_comparison as recipe
@@ -60,7 +61,7 @@ def test_groups_are_premises_with_all_three_labels(tmp_path):
 
 
 @pytest.mark.parametrize("name", recipe.LOSSES)
-def test_objective_hands_a_loss_its_columns(name):
+def test_every_loss_gets_the_columns_of_its_format(name):
     kind, make = recipe.LOSSES[name]
 
     class Lengths(nn.Module):
@@ -72,7 +73,7 @@ def test_objective_hands_a_loss_its_columns(name):
     columns = list(zip(*batch))
     vectors = [Lengths()(c) for c in columns if isinstance(c[0], str)]
     expected = loss(*vectors, *[torch.tensor(c) for c in columns if not isinstance(c[0], str)])
-    assert torch.equal(recipe.objective({"encoder": Lengths(), "loss": loss}, batch), expected)
+    assert torch.equal(siamese_objective(Lengths(), loss)(batch), expected)
 
 
 def test_count_false_equals_a_loop():

@@ -31,7 +31,7 @@ CONTRACTS = {
 # One import that each of them forbids: the file that would hold it, and what it would import.
 FORBIDDEN = {
     "The core needs no room": ("pooling", "retrieval.search"),
-    "Support needs neither core nor room": ("support/checks", "encoder"),
+    "Support needs neither core nor room": ("support/loss_inputs", "encoder"),
     "Training knows nothing of sentences": ("training", "encoder"),
     "Chapters 01 to 03, models and datasets need no other room": ("models/sparse", "datasets.town"),
     "Models, datasets and translation do not search": ("datasets/town", "retrieval.search"),

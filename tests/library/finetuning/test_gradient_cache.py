@@ -13,8 +13,8 @@ from torch.utils._pytree import tree_leaves
 
 from course_lib.data import load_triplets
 from course_lib.encoder import SentenceEncoder
-from course_lib.finetuning.distillation import MatryoshkaLoss
 from course_lib.finetuning.gradient_cache import cached_embeddings
+from course_lib.finetuning.matryoshka import MatryoshkaLoss
 from course_lib.losses import MultipleNegativesRankingLoss, SoftmaxLoss
 from course_lib.support.folders import resolve
 
@@ -46,7 +46,7 @@ class Memory(TorchDispatchMode):
 
 
 class Float64(nn.Sequential):
-    """The Transformer of an encoder and the mean of its tokens, all in float64, where the course's Pooling gives float32."""
+    """The Transformer of an encoder and the mean of its tokens, all in float64, where Pooling gives float32."""
 
     def forward(self, texts):
         ids = self[0].tokenize(texts)[0]

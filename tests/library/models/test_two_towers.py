@@ -8,8 +8,8 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Router
 
 from course_lib.encoder import SentenceEncoder
-from course_lib.evaluation import InformationRetrievalEvaluator
 from course_lib.models.two_towers import TwoTowers
+from course_lib.retrieval.evaluators import InformationRetrievalEvaluator
 from course_lib.support.folders import resolve
 
 TEXTS = ["How do I renew a library card?", "Cards are renewed at the desk, or online.", "", "A tram 😀 stops here."]

@@ -140,19 +140,19 @@ def test_many_examples_are_placed_in_seconds():
 # ---- several tasks
 
 
-def order(sizes, sampling="proportional", accumulate=1, batch_size=4, seed=0, texts=None):
-    return Order(sizes, batch_size, seed, sampling, accumulate, [None] * len(sizes), texts or [None] * len(sizes))
+def order(sizes, sampling="proportional", batch_size=4, seed=0, texts=None):
+    return Order(sizes, batch_size, seed, sampling, [None] * len(sizes), texts or [None] * len(sizes))
 
 
 def test_one_task_is_make_batches():
     steps, left_out = order([30]).epoch(2)
     assert (
-        [batch for ((task, batch),) in steps] == make_batches(30, 4, 2)
+        [batch for task, batch in steps] == make_batches(30, 4, 2)
         and left_out == 0
         and len(steps) == order([30]).steps_per_epoch
     )
     steps, _ = order([30], seed=5).epoch(2)
-    assert [batch for ((task, batch),) in steps] == make_batches(30, 4, 5 * 1_000_003 + 2)
+    assert [batch for task, batch in steps] == make_batches(30, 4, 5 * 1_000_003 + 2)
 
 
 def test_proportional_takes_everything_mixed():
@@ -160,9 +160,9 @@ def test_proportional_takes_everything_mixed():
     steps, _ = order(sizes).epoch(0)
     assert len(steps) == order(sizes).steps_per_epoch == 25 + 5 + 11
     for task, n in enumerate(sizes):
-        assert sorted(i for ((of, batch),) in steps if of == task for i in batch) == list(range(n))
-    tasks = [task for ((task, _),) in steps]
-    assert tasks != sorted(tasks) and tasks != [task for ((task, _),) in order(sizes).epoch(1)[0]]
+        assert sorted(i for of, batch in steps if of == task for i in batch) == list(range(n))
+    tasks = [task for task, _ in steps]
+    assert tasks != sorted(tasks) and tasks != [task for task, _ in order(sizes).epoch(1)[0]]
     assert 5 < np.mean([k for k, task in enumerate(tasks) if task == 1]) < 35  # not all at one end
 
 
@@ -170,32 +170,23 @@ def test_round_robin_takes_turns_until_the_smallest_ends():
     sizes, seen = [100, 9, 41], set()
     for epoch in range(150):
         steps, _ = order(sizes, "round-robin").epoch(epoch)
-        assert [task for ((task, _),) in steps] == [0, 1, 2] * 3 and len(steps) == order(
+        assert [task for task, _ in steps] == [0, 1, 2] * 3 and len(steps) == order(
             sizes, "round-robin"
         ).steps_per_epoch
-        assert sorted(i for ((task, batch),) in steps if task == 1 for i in batch) == list(range(9))
-        seen |= {i for ((task, batch),) in steps if task == 0 for i in batch}
+        assert sorted(i for task, batch in steps if task == 1 for i in batch) == list(range(9))
+        seen |= {i for task, batch in steps if task == 0 for i in batch}
     assert seen == set(range(100))  # other examples in each epoch
 
 
 def test_tasks_of_one_size_have_orders_of_their_own():
     steps, _ = order([12, 12], "round-robin").epoch(0)
-    assert [batch for ((task, batch),) in steps if task == 0] != [batch for ((task, batch),) in steps if task == 1]
-
-
-@pytest.mark.parametrize("sampling", ["proportional", "round-robin"])
-def test_accumulated_batches_come_in_the_same_order(sampling):
-    single, _ = order([50, 30], sampling).epoch(0)
-    steps, _ = order([50, 30], sampling, accumulate=3).epoch(0)
-    assert [part for step in steps for part in step] == [part for step in single for part in step]
-    assert len(steps) == order([50, 30], sampling, accumulate=3).steps_per_epoch == math.ceil(len(single) / 3)
-    assert {len(step) for step in steps[:-1]} == {3}
+    assert [batch for task, batch in steps if task == 0] != [batch for task, batch in steps if task == 1]
 
 
 def test_what_is_left_out_is_counted():
     texts = [("a", f"{i}") for i in range(10)]
     steps, left_out = order([10, 8], texts=[texts, pairs(8, 8)]).epoch(0)
-    assert left_out == 7 and sum(len(batch) for ((_, batch),) in steps) == 18 - 7
+    assert left_out == 7 and sum(len(batch) for _, batch in steps) == 18 - 7
 
 
 def test_like_the_reference_samplers():
@@ -209,13 +200,13 @@ def test_like_the_reference_samplers():
         Dataset.from_dict({"x": list("abcdefgh"), "y": list("ijklmnop")}),
     ]
     samplers = [sampler.NoDuplicatesBatchSampler(d, 16, False, generator=torch.Generator(), seed=0) for d in data]
-    ours, _ = Order([300, 8], 16, 0, "proportional", 1, [None] * 2, [texts, pairs(8, 8)]).epoch(0)
+    ours, _ = Order([300, 8], 16, 0, "proportional", [None] * 2, [texts, pairs(8, 8)]).epoch(0)
     for name, kind in [
         ("proportional", sampler.ProportionalBatchSampler),
         ("round-robin", sampler.RoundRobinBatchSampler),
     ]:
         both = kind(torch.utils.data.ConcatDataset(data), samplers, generator=torch.Generator(), seed=0)
-        assert Order([300, 8], 16, 0, name, 1, [None] * 2, [texts, pairs(8, 8)]).steps_per_epoch == len(both)
+        assert Order([300, 8], 16, 0, name, [None] * 2, [texts, pairs(8, 8)]).steps_per_epoch == len(both)
     theirs = list(samplers[0])
     assert_no_text_twice(theirs, texts)
-    assert sorted(map(len, theirs)) == sorted(len(batch) for ((task, batch),) in ours if task == 0)
+    assert sorted(map(len, theirs)) == sorted(len(batch) for task, batch in ours if task == 0)

@@ -1,4 +1,4 @@
-"""course_lib.support.checks, in the losses that use it: input that does not fit is named, half precision and NaN are minded."""
+"""course_lib.support.loss_inputs, in the losses that use it: what does not fit is named, NaN and float16 are minded."""
 
 import math
 
@@ -6,14 +6,9 @@ import pytest
 import torch
 from parity import DIM, embeddings
 
-from course_lib.losses import (
-    ContrastiveLoss,
-    CoSENTLoss,
-    CosineSimilarityLoss,
-    OnlineContrastiveLoss,
-    SoftmaxLoss,
-    TripletLoss,
-)
+from course_lib.finetuning.contrastive import ContrastiveLoss, OnlineContrastiveLoss
+from course_lib.finetuning.cosent import CoSENTLoss
+from course_lib.losses import CosineSimilarityLoss, SoftmaxLoss, TripletLoss
 
 name_of = lambda x: type(x).__name__
 SCORED = [CosineSimilarityLoss(), CoSENTLoss(), ContrastiveLoss(), OnlineContrastiveLoss()]

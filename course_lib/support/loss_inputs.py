@@ -1,4 +1,4 @@
-"""What a loss accepts, and what it says of anything else. Functions return what they were given, fit to compute with."""
+"""What a loss accepts, and what it says of anything else. Each returns what it was given, fit to compute with."""
 
 from collections.abc import Collection
 

@@ -1,4 +1,4 @@
-"""course_lib.support.examples: what is found in an example, and which examples are refused before training begins."""
+"""course_lib.support.training_examples: what is found in an example, and which examples training refuses."""
 
 import math
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from course_lib.data import NLIExample, Question, ScoredPair, Translation, load_nli, load_sts, load_triplets
-from course_lib.support.examples import check_examples, columns, texts_of
+from course_lib.support.training_examples import check_examples, columns, distinct_texts
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,11 @@ def test_columns(example, found):
 
 
 def test_texts_of_an_example_once_each():
-    assert texts_of(("b", "a", "b", 3)) == ("b", "a") and texts_of("x") == ("x",) and texts_of((1, 2)) == ()
-    assert texts_of(NLIExample("p", "h", 2)) == ("p", "h")
+    assert distinct_texts([("b", "a", "b", 3), ("c", "d", "e", 3)], "examples") == [("b", "a"), ("c", "d", "e")]
+    assert distinct_texts(["x"], "examples") == [("x",)]
+    assert distinct_texts([NLIExample("p", "h", 2)], "examples") == [("p", "h")]
+    with pytest.raises(ValueError, match="no_duplicates compares texts, but pairs hold none"):
+        distinct_texts([(1, 2)], "pairs")
 
 
 @dataclass
@@ -72,8 +75,6 @@ def test_examples_that_pass(examples):
 )
 def test_the_courses_own_data_passes(name, load):
     check_examples(load(name))
-    if load is load_nli:
-        check_examples(load(name), num_labels=3)
 
 
 @pytest.mark.parametrize(
@@ -106,18 +107,6 @@ def test_examples_that_are_refused(examples, message):
         check_examples(examples)
 
 
-@pytest.mark.parametrize(
-    "label, fits",
-    [(0, True), (2, True), (np.int64(1), True), (True, True), (3, False), (-1, False), (1.0, False), (0.5, False)],
-)
-def test_labels_in_range(label, fits):
-    examples = [("a", "b", 0), ("c", "d", label)]
-    if fits:
-        return check_examples(examples, num_labels=3)
-    with pytest.raises(ValueError, match=r"pairs\[1\] has the label .* in column 2, expected 0\.\.2: \('c', 'd'"):
-        check_examples(examples, num_labels=3, name="pairs")
-
-
-def test_labels_that_are_missing():
-    with pytest.raises(ValueError, match=r"labels are to lie in 0\.\.2, but examples\[0\] has no number: \('a', 'b'\)"):
-        check_examples([("a", "b")], num_labels=3)
+def test_no_examples_at_all():
+    with pytest.raises(ValueError, match="there are no examples to train on: pairs is empty"):
+        check_examples([], "pairs")
