@@ -192,7 +192,7 @@ def cross(scorers: Mapping[str, CrossEncoder], texts: tuple[str, str], title: st
     )
     for x, (name, scorer) in zip((LEFT, RIGHT) if len(scorers) == 2 else (WIDTH / 2,), scorers.items()):
         with torch.no_grad():
-            vector = scorer.model.bert(*(packed := scorer._packed([ids], [types], [0])))[0].cpu()  # (hidden,)
+            vector = scorer.model.bert(*(packed := scorer._packed([ids], [types])))[0].cpu()  # (hidden,)
             score = scorer.activation_fn(scorer.model.eval()(*packed)).item()
         arrow(ax, x, 3.5, 4.05, shape(vector.shape))
         stripes(ax, x - 2, x + 2, 4.3, vector, "[CLS]")

@@ -4,32 +4,31 @@
     vectors = encoder.encode(["A cat sits on a mat", "A feline is on a carpet"])   # float32 (2, 256)
     encoder.similarity(vectors, vectors)                                           # (2, 2) cosines
 
-`encode` tokenises each distinct text once, sorts by number of tokens, and fills batches up to a number of *tokens* rather
-than of texts, so that a batch of long texts is no larger than one of short ones. Packed (see bert.py), it computes no
-padding, and a text's vector does not depend on its neighbours.
+`encode` tokenises each distinct text once, sorts by number of tokens, and fills batches up to a number of *tokens*
+rather than of texts, so that a batch of long texts is no larger than one of short ones. Packed (see bert.py), it
+computes no padding, and a text's vector does not depend on its neighbours.
 
 Left out on purpose: several processes, quantised outputs, other backends, model cards.
 """
 
-import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
-from tokenizers import AddedToken
+import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from course_lib import similarity as similarities
-from course_lib.inference import PreparedCopy, token_batches
-from course_lib.modules import load_modules, output_dim, save_modules
+from course_lib.inference import PreparedCopy, each_once, is_text, pack, progress_bar
+from course_lib.modules import load_modules, output_dim
+from course_lib.support.configs import SETTINGS, read_settings, save_modules, write_settings
 from course_lib.support.devices import pick_device, pick_dtype
-from course_lib.support.folders import DEFAULT, atomic_folder, read_json, resolve, write_json
+from course_lib.support.folders import DEFAULT, atomic_folder, resolve
 from course_lib.support.prompts import Prompted
+from course_lib.support.windows import Rows, windows
 from course_lib.transformer import TokenEmbeddings, Transformer
-
-WINDOW = 16_384  # texts of a generator that are read, sorted and encoded together
 
 
 class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
@@ -51,13 +50,10 @@ class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
         truncate_dim: int | None = None,
         dtype: str | torch.dtype = "auto",
     ):
-        super().__init__(
-            *(modules.values() if isinstance(modules, Mapping) else modules)
-        )  # a slice of Sequential is a dict
+        super().__init__(*(modules.values() if isinstance(modules, Mapping) else modules))  # a slice comes as a dict
         if similarity_fn_name not in similarities.SIMILARITY_FUNCTIONS:
-            raise ValueError(
-                f"similarity_fn_name is {similarity_fn_name!r}; expected one of {list(similarities.SIMILARITY_FUNCTIONS)}"
-            )
+            known = list(similarities.SIMILARITY_FUNCTIONS)
+            raise ValueError(f"similarity_fn_name is {similarity_fn_name!r}; expected one of {known}")
         self.set_prompts(prompts, default_prompt_name)
         output_dim(self)  # raises where modules do not fit each other
         self.similarity_fn_name, self.truncate_dim, self.dtype = similarity_fn_name, truncate_dim, dtype
@@ -75,15 +71,7 @@ class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
         Raises FileNotFoundError or ValueError that says which file is missing, damaged or not understood.
         """
         folder = resolve(name)
-        config = read_json(folder / "config_sentence_transformers.json", default={})
-        encoder = cls(
-            load_modules(folder),
-            config.get("prompts"),
-            config.get("default_prompt_name"),
-            config.get("similarity_fn_name") or "cosine",
-            config.get("truncate_dim"),
-            dtype,
-        )
+        encoder = cls(load_modules(folder), **read_settings(folder), dtype=dtype)
         return encoder.to(pick_device(device)).eval()
 
     def save(self, folder: str | Path, half: bool = False):
@@ -93,16 +81,7 @@ class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
         """
         with atomic_folder(folder) as unfinished:
             save_modules(self, unfinished, half)
-            write_json(
-                unfinished / "config_sentence_transformers.json",
-                {
-                    "__version__": {},
-                    "prompts": self.prompts,
-                    "default_prompt_name": self.default_prompt_name,
-                    "similarity_fn_name": self.similarity_fn_name,
-                    **({"truncate_dim": self.truncate_dim} if self.truncate_dim else {}),
-                },
-            )
+            write_settings(unfinished, {name: getattr(self, name) for name in SETTINGS})
 
     # ---- properties
 
@@ -113,11 +92,9 @@ class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
 
     @max_seq_length.setter
     def max_seq_length(self, value: int):
-        limit = getattr(self[0], "positions", None)
-        if value < 3 or (limit and value > limit):
-            raise ValueError(
-                f"max_seq_length is {value}; expected 3 to {limit or 'any number'}, the positions the model has"
-            )
+        limit = getattr(self[0], "positions", None) or math.inf
+        if not 3 <= value <= limit:
+            raise ValueError(f"max_seq_length is {value}; expected 3 to {limit}, the positions the model has")
         self[0].max_seq_length = value
 
     def get_embedding_dimension(self) -> int:
@@ -127,20 +104,6 @@ class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
     @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
-
-    # ---- changes of the first module, in place: see surgery.py
-
-    def add_tokens(self, tokens: Iterable[str | AddedToken], special_tokens: bool = False) -> int:
-        """More tokens, such as ["[DOC]", "[QRY]"], and a random row of the word embeddings for each; returns how many were new."""
-        return self[0].add_tokens(tokens, special_tokens)
-
-    def keep_layers(self, layers: Sequence[int]):
-        """Drop all layers of the Transformer but these, counted from 0."""
-        self[0].keep_layers(layers)
-
-    def freeze(self, layers: int | None = None):
-        """The Transformer's embeddings and first `layers` layers do not learn; None: nothing of the Transformer does."""
-        self[0].freeze(layers)
 
     # ---- from texts to vectors
 
@@ -153,8 +116,7 @@ class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
 
     def _run(self, chain: list[nn.Module], ids: list[np.ndarray], prompt_length: int) -> Tensor:
         """Token ids, each (tokens_i,), through the modules: (texts, dim)."""
-        lengths = [len(i) for i in ids]
-        x = chain[0](torch.from_numpy(np.concatenate(ids)).long().to(self.device), lengths, prompt_length)
+        x = chain[0](*pack(ids, self.device), prompt_length)
         for module in chain[1:]:
             x = module(x)
         return x
@@ -189,82 +151,36 @@ class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
         prompt: put before each text; or prompt_name, one of `self.prompts`.
         batch_tokens: tokens computed at a time; the default suits the device.
         normalize_embeddings: L2-normalise the vectors.
-        out: an array or memory map of floats (at least texts, dim) to write into; returned, cut to the texts there were.
-            After an error about a text it holds the windows of 16,384 texts before that text's own; of a list, nothing.
+        out: an array or memory map of floats (at least texts, dim) to write into; returned, cut to the number of texts.
+            After an error about a text it holds the windows of 16,384 before that text's own; of a list, nothing.
         show_progress_bar: by default one appears on work of more than a few seconds.
         return_truncated: also return how many texts were longer than `max_seq_length` and cut.
 
-        Raises TypeError naming the position of what is not a string, ValueError for an unknown prompt or an unfit `out`.
+        Raises TypeError naming the position of what is no string, ValueError for an unknown prompt or an unfit `out`.
         """
         prompt = self.resolve_prompt(prompt, prompt_name)
-        one = isinstance(sentences, str)
         if not isinstance(sentences, Iterable):
             raise TypeError(f"sentences is {sentences!r}; expected a string, or a list or generator of strings")
+        one = is_text(sentences)
         texts = [sentences] if one else sentences
         total = len(texts) if hasattr(texts, "__len__") else None
-        dim = self.get_embedding_dimension()
-        if out is not None and (
-            out.ndim != 2 or out.shape[1] != dim or len(out) < (total or 0) or out.dtype.kind != "f"
-        ):
-            raise ValueError(
-                f"out is {out.dtype} {out.shape}; expected floats ({'texts' if total is None else total}, {dim})"
-            )
-        if out is None and total is not None:
-            out = np.empty((total, dim), dtype=np.float32)
-
-        done, truncated, pieces = 0, 0, []
-        bar = tqdm(
-            total=total,
-            desc="encode",
-            unit="text",
-            delay=4 if show_progress_bar is None else 0,
-            disable=show_progress_bar is False,
-        )
-        with bar as progress, torch.inference_mode():
-            for window in _windows(texts):
-                if out is not None and done + len(window) > len(out):
-                    raise ValueError(f"out has room for {len(out)} texts, and there are more; {done} are written")
-                rows = np.empty((len(window), dim), dtype=np.float32) if out is None else out[done : done + len(window)]
-                truncated += self._encode_window(
-                    window, done, rows, prompt, batch_tokens, normalize_embeddings, progress
-                )
-                pieces.append(rows)
-                done += len(window)
-        result = np.concatenate([np.empty((0, dim), dtype=np.float32), *pieces]) if out is None else out[:done]
+        rows = Rows(self.get_embedding_dimension(), total, out)
+        chain, prompt_length, truncated = self._modules_for_inference(), self._prompt_length(prompt), 0
+        with progress_bar(total, "encode", "text", show_progress_bar) as progress, torch.inference_mode():
+            for window in windows(texts):
+                first, room = rows.done, rows.take(len(window))
+                tokens_of = lambda some: self[0].tokenize([prompt + text for text in some])
+                for ids, cut, places in each_once(window, tokens_of, self.device, progress, batch_tokens, first=first):
+                    vectors = self._run(chain, ids, prompt_length)[:, : rows.dim]
+                    vectors = F.normalize(vectors, dim=-1) if normalize_embeddings else vectors
+                    for vector, where, was_cut in zip(vectors.float().cpu().numpy(), places, cut):
+                        room[where] = vector
+                        truncated += was_cut * len(where)
+        result = rows.all()
         result = result[0] if one else result
-        result = torch.from_numpy(np.asarray(result)).to(self.device) if convert_to_tensor else result
+        if convert_to_tensor:
+            result = torch.from_numpy(np.asarray(result)).to(self.device)
         return (result, truncated) if return_truncated else result
-
-    def _encode_window(
-        self,
-        texts: list,
-        first: int,
-        rows: np.ndarray,
-        prompt: str,
-        batch_tokens: int | None,
-        normalize: bool,
-        progress,
-    ) -> int:
-        """Encode `texts` into `rows` (texts, dim); return how many were truncated. `first` is the position of texts[0]."""
-        places: dict[str, list[int]] = {}  # each distinct text, and the rows it belongs to
-        for i, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise TypeError(f"text {first + i} is {text!r} ({type(text).__name__}); expected a string")
-            places.setdefault(text, []).append(i)
-        ids, cut = self[0].tokenize([prompt + text for text in places])
-        chain, prompt_length = self._modules_for_inference(), self._prompt_length(prompt)
-        targets = list(places.values())
-        for batch in token_batches(
-            [len(i) for i in ids], batch_tokens or (2048 if self.device.type == "cpu" else 32_768)
-        ):
-            vectors = self._run(chain, [ids[k] for k in batch], prompt_length)[:, : rows.shape[1]]
-            if normalize:
-                vectors = torch.nn.functional.normalize(vectors, dim=-1)
-            vectors = vectors.float().cpu().numpy()
-            for k, vector in zip(batch, vectors):
-                rows[targets[k]] = vector
-            progress.update(sum(len(targets[k]) for k in batch))
-        return sum(len(where) for where, was_cut in zip(targets, cut) if was_cut)
 
     # ---- looking inside
 
@@ -276,7 +192,7 @@ class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
         """Before pooling: for each text float32 (tokens_i, hidden)."""
         ids, _ = self[0].tokenize(texts)
         with torch.no_grad():
-            found = self[0](torch.from_numpy(np.concatenate(ids)).long().to(self.device), [len(i) for i in ids])
+            found = self[0](*pack(ids, self.device))
         return list(found.vectors.split(found.lengths))
 
     # ---- comparing
@@ -288,13 +204,3 @@ class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
     def similarity_pairwise(self, a, b) -> Tensor:
         """Row i of `a` with row i of `b`, both (n, dim): (n,) scores."""
         return similarities.PAIRWISE_SIMILARITY_FUNCTIONS[self.similarity_fn_name](a, b)
-
-
-def _windows(texts: Iterable) -> Iterator[list]:
-    """A sequence is one window; anything else is read WINDOW texts at a time."""
-    if hasattr(texts, "__len__"):
-        yield list(texts)
-        return
-    iterator = iter(texts)
-    while window := list(itertools.islice(iterator, WINDOW)):
-        yield window

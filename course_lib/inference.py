@@ -1,20 +1,23 @@
-"""The same BERT, prepared for encoding: fewer and faster matrix products, nothing that training needs.
+"""What every `encode` does: each distinct text once, in batches of tokens, by a BERT that was prepared for it.
+
+`each_once` is the loop of SentenceEncoder, CrossEncoder and SparseEncoder alike. It fills batches by number of tokens,
+not of texts. `PreparedCopy` holds the same BERT for inference only:
 
 - Queries, keys and values come from one product instead of three.
 - On CPUs the weights are laid out once as oneDNN, torch's other matrix library, likes them best, and GELU is applied to
-  each block of the product while it is still in the cache. On an AMD Zen 5 this is more than twice as fast in float32 as
-  `nn.Linear`, which multiplies with MKL there (`benchmarks/encode.py` prints what it is on yours). torch.compile uses
-  the same two operators; a torch without them falls back to `nn.Linear`.
+  each block of the product while it is still in the cache. On an AMD Zen 5 this is more than twice as fast in float32
+  as `nn.Linear`, which multiplies with MKL there (`benchmarks/encode.py` prints what it is on yours). torch.compile
+  uses the same two operators; a torch without them falls back to `nn.Linear`.
 - Optionally everything is bfloat16.
-- Batches are filled by number of tokens, not of texts.
 """
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
 from course_lib.bert import BertModel, BertSelfAttention
 
@@ -91,8 +94,9 @@ def for_inference(model: nn.Module, dtype: torch.dtype) -> nn.Module:
 def weights_key(model: nn.Module) -> tuple:
     """Changes when a weight of `model` is changed, replaced or moved: what was prepared from it is then out of date.
 
-    Fused optimisers change weights without counting it in `_version` (torch 2.13): so two numbers of each are compared too.
-    That may miss a change of a few rows, so encoders also forget what they prepared whenever they are put into training mode.
+    Fused optimisers change weights without counting it in `_version` (torch 2.13): so two numbers of each are compared
+    too. That may miss a change of a few rows, so encoders also forget what they prepared whenever they are put into
+    training mode.
     """
     parameters = [p.detach() for p in model.parameters()]
     ends = torch.stack([end for p in parameters for end in (p.flatten()[0], p.flatten()[-1])]).tolist()
@@ -100,7 +104,7 @@ def weights_key(model: nn.Module) -> tuple:
 
 
 class PreparedCopy:
-    """For a module that encodes with a prepared copy of a model inside it: keeps the copy until a weight changes or moves."""
+    """For a module that encodes with a prepared copy of its model: keeps the copy until a weight changes or moves."""
 
     _prepared: tuple | None = None
 
@@ -119,6 +123,48 @@ class PreparedCopy:
         return self._prepared[1]
 
 
+# ---- from texts to batches, and from batches to rows
+
+
+def is_text(value) -> bool:
+    """What can be encoded: here alone it is said."""
+    return isinstance(value, str)
+
+
+def checked_text(value, position: int | None = None) -> str:
+    """The text itself. Raises TypeError naming the position of what is none."""
+    if not is_text(value):
+        which = "text" if position is None else f"text {position}"
+        raise TypeError(f"{which} is {value!r} ({type(value).__name__}); expected a string")
+    return value
+
+
+def each_once(
+    texts: Iterable,
+    tokenize: Callable[[list], tuple[list[np.ndarray], list]],
+    device: torch.device,
+    progress: tqdm,
+    batch_tokens: int | None = None,
+    check: Callable = checked_text,
+    first: int = 0,
+) -> Iterator[tuple[list[np.ndarray], list, list[list[int]]]]:
+    """The loop of every `encode`: each distinct text once, the long ones first, as many at a time as a budget allows.
+
+    tokenize: from the distinct texts to the token ids of each, (tokens_i,), and something more of each.
+    batch_tokens: the budget, in tokens; by default it suits the device.
+    check: takes what stands in `texts` and its position, counted from `first`; returns the text, or raises TypeError.
+    Yields for each batch the ids, what else there is, and each text's places in `texts`: where its result belongs.
+    """
+    places_of: dict = {}
+    for place, text in enumerate(texts):
+        places_of.setdefault(check(text, first + place), []).append(place)
+    columns = (*tokenize(list(places_of)), list(places_of.values()))
+    for batch in token_batches([len(ids) for ids in columns[0]], batch_tokens or default_batch_tokens(device)):
+        ids, more, places = ([column[k] for k in batch] for column in columns)
+        yield ids, more, places
+        progress.update(sum(map(len, places)))
+
+
 def token_batches(lengths: list[int], batch_tokens: int) -> Iterator[list[int]]:
     """Indices sorted by length, longest first, in lists of at most `batch_tokens` tokens (or one longer text)."""
     batch, tokens = [], 0
@@ -130,3 +176,19 @@ def token_batches(lengths: list[int], batch_tokens: int) -> Iterator[list[int]]:
         tokens += lengths[k]
     if batch:
         yield batch
+
+
+def default_batch_tokens(device: torch.device) -> int:
+    """On CPUs few enough for their caches, elsewhere enough to keep the device busy."""
+    return 2048 if device.type == "cpu" else 32_768
+
+
+def pack(ids: list[np.ndarray], device: torch.device) -> tuple[Tensor, list[int]]:
+    """Several texts one after the other, as BERT wants them: token ids, int64 (tokens,), and how many each text has."""
+    return torch.from_numpy(np.concatenate(ids)).long().to(device), [len(i) for i in ids]
+
+
+def progress_bar(total: int | None, doing: str, unit: str, shown: bool | None) -> tqdm:
+    """shown: None for a bar that appears on work of more than a few seconds."""
+    delay = 4 if shown is None else 0
+    return tqdm(total=total, desc=doing, unit=unit, delay=delay, disable=shown is False)

@@ -1,10 +1,9 @@
 """From one vector per token to one vector per sentence: the pooling layer of Sentence-BERT.
 
-Reimers & Gurevych 2019 (arXiv 1908.10084, section 3) compare CLS, MAX and MEAN; the weighted mean is that of
-SGPT (Muennighoff 2022, arXiv 2202.08904). Names and results are those of sentence_transformers' Pooling.
+Reimers & Gurevych 2019 (arXiv 1908.10084, section 3) compare CLS, MAX and MEAN; the weighted mean is that of SGPT
+(Muennighoff 2022, arXiv 2202.08904). Names and results are those of sentence_transformers' Pooling.
 
-Left out on purpose: leaving a prompt's tokens out (zero them in the mask before calling), and fractional
-token weights.
+Left out on purpose: leaving a prompt's tokens out (zero them in the mask before calling), fractional token weights.
 """
 
 from collections.abc import Sequence
@@ -25,9 +24,9 @@ def pool(token_embeddings: Tensor, attention_mask: Tensor, mode: str | Sequence[
     mean_sqrt_len_tokens  sum / square root of the number of tokens
     weightedmean          mean in which the first token weighs 1, the second 2, and so on
 
-    A token counts where the mask (bool, integer or float) is not zero. Padding may stand on either side, and
-    its vectors are never read, be they NaN. Several modes are concatenated in the order given. The result has
-    the dtype of `token_embeddings`; means of half precision are summed in float32.
+    A token counts where the mask (bool, integer or float) is not zero. Padding may stand on either side, and its
+    vectors are never read, be they NaN. Several modes are concatenated in the order given. The result has the dtype of
+    `token_embeddings`; means of half precision are summed in float32.
 
     Raises ValueError for an unknown mode, for shapes that do not fit, and for rows whose mask is all zero.
     """

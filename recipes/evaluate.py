@@ -17,7 +17,8 @@ from course_lib.data import load_nli, load_sts
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import EmbeddingSimilarityEvaluator, LabelAccuracyEvaluator
 from course_lib.losses import SoftmaxLoss
-from course_lib.modules import Pooling, StaticEmbedding
+from course_lib.models.static import StaticEmbedding
+from course_lib.modules import Pooling
 from course_lib.support.folders import COURSE_HOME, read_weights, resolve
 from recipes.shared.cards import model_folder, weights_sha256, write_cards
 

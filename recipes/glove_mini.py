@@ -16,7 +16,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import nn
 
 from course_lib.encoder import SentenceEncoder
-from course_lib.modules import StaticEmbedding
+from course_lib.models.static import StaticEmbedding
 from course_lib.support.folders import atomic_folder, save_tensors
 from course_lib.training import train
 from recipes.shared.cards import model_folder, write_facts

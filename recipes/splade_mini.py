@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib.models.classifier import load_masked_lm
+from course_lib.models.masked_lm import load_masked_lm
 from course_lib.models.sparse import SparseEncoder
 from course_lib.retrieval.bm25 import BM25
 from course_lib.support.tokenization import tokenize

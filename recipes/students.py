@@ -31,6 +31,7 @@ from course_lib.evaluation import spearman
 from course_lib.finetuning.distillation import MSELoss
 from course_lib.finetuning.matryoshka import MatryoshkaLoss
 from course_lib.losses import MultipleNegativesRankingLoss
+from course_lib.models.surgery import freeze, keep_layers
 from course_lib.siamese import siamese_objective
 from course_lib.similarity import pairwise_cos_sim
 from course_lib.training import train
@@ -87,8 +88,8 @@ def distilled(depth: int, data: tuple[list[str], torch.Tensor], work: Path) -> S
     if not folder.exists():
         texts, targets = data
         student = SentenceEncoder.load(minilm_folder())
-        student.keep_layers(spaced(depth, 6))
-        student.freeze(0)
+        keep_layers(student, spaced(depth, 6))
+        freeze(student, 0)
         student.max_seq_length, mse = 128, MSELoss()
         train(
             student,
@@ -112,7 +113,7 @@ def layers():
     students: dict[int, dict[str, SentenceEncoder]] = {6: {"whole": whole}}
     for depth in DEPTHS:
         cut = SentenceEncoder.load(minilm_folder(), device="cpu", dtype="float32")
-        cut.keep_layers(spaced(depth, 6))
+        keep_layers(cut, spaced(depth, 6))
         students[depth] = {"cut": cut, "distilled": distilled(depth, data, WORK)}
     texts = sts_texts()
     seconds = processor_seconds({depth: list(kinds.values())[-1] for depth, kinds in students.items()}, texts, ROUNDS)
@@ -156,8 +157,8 @@ def bundled():
     targets = torch.from_numpy(teacher.encode(texts, show_progress_bar=False))
     for seed in negatives.SEEDS:
         start, student = time.perf_counter(), SentenceEncoder.load("course/sbert-mini", device="cpu", dtype="float32")
-        student.keep_layers([0])
-        student.freeze(0)
+        keep_layers(student, [0])
+        freeze(student, 0)
         train(
             student,
             lambda batch: mse(student([texts[k] for k in batch]), targets[batch]),

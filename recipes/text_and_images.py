@@ -52,6 +52,7 @@ from course_lib.datasets.pictures import (
 from course_lib.encoder import SentenceEncoder
 from course_lib.losses import MultipleNegativesRankingLoss
 from course_lib.models.images import ImageEncoder, TextImageEncoder, whitening
+from course_lib.models.surgery import freeze
 from course_lib.modules import Dense
 from course_lib.training import train
 from recipes.shared.cards import model_folder, weights_sha256
@@ -74,7 +75,7 @@ def build(setting: str, vectors: torch.Tensor) -> TextImageEncoder:
     text.requires_grad_(False)
     if setting == "tuned":
         text.requires_grad_(True)
-        text.freeze(0)
+        freeze(text, 0)
     dim = text.get_embedding_dimension()
     between = [] if setting in ("raw", "tuned") else [whitening(vectors)]
     return TextImageEncoder(

@@ -31,8 +31,7 @@ from course_lib.data import ScoredPair, load_nli, load_sts
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import EmbeddingSimilarityEvaluator, LabelAccuracyEvaluator
 from course_lib.losses import CosineSimilarityLoss, MultipleNegativesRankingLoss, SoftmaxLoss
-from course_lib.models.classifier import load_masked_lm, pseudo_perplexity
-from course_lib.models.masked_lm import BertForMaskedLM
+from course_lib.models.masked_lm import BertForMaskedLM, load_masked_lm, pseudo_perplexity
 from course_lib.siamese import siamese_objective
 from course_lib.support.folders import read_weights, resolve
 from course_lib.support.tables import find, read_tsv

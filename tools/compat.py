@@ -61,7 +61,8 @@ def save_folders() -> list[Path]:
 
     from course_lib.bert import BertConfig, BertModel
     from course_lib.encoder import SentenceEncoder
-    from course_lib.modules import Dense, Normalize, Pooling, StaticEmbedding
+    from course_lib.models.static import StaticEmbedding
+    from course_lib.modules import Dense, Normalize, Pooling
     from course_lib.transformer import Transformer
 
     torch.manual_seed(0)

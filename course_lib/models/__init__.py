@@ -1,1 +1,1 @@
-"""Other models on BERT and beside it: heads, pair scorers, sparse vectors, two towers, images, static vectors, and changes in place."""
+"""Other models on BERT and beside it: heads, pair scorers, sparse and static vectors, two towers, images; surgery."""

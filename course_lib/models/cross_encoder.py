@@ -5,8 +5,8 @@
     scorer.rank("Who wrote Hamlet?", ["Hamlet is a play by Shakespeare.", "A hamlet is a small village."])
 
 BERT reads both texts at once, [CLS] A [SEP] B [SEP], so that every token of one can attend to every token of the other,
-and a classification head turns the [CLS] vector into a score (Devlin et al. 2019, section 4.1). There is no vector for a
-text alone: n texts have n (n - 1) / 2 pairs, and each is a pass through BERT.
+and a classification head turns the [CLS] vector into a score (Devlin et al. 2019, section 4.1). There is no vector for
+a text alone: n texts have n (n - 1) / 2 pairs, and each is a pass through BERT.
 
 Left out on purpose: other architectures than BERT (sentence-transformers reads them), prompts, several processes.
 """
@@ -19,21 +19,20 @@ import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
-from course_lib.inference import PreparedCopy, token_batches
+from course_lib.inference import PreparedCopy, each_once, is_text, pack, progress_bar
 from course_lib.models.classifier import BertForSequenceClassification
-from course_lib.modules import activation_path, read_activation
+from course_lib.support.configs import activation_path, read_activation, read_modules, read_settings
 from course_lib.support.devices import pick_device, pick_dtype
 from course_lib.support.folders import atomic_folder, read_json, resolve, write_json
-from course_lib.support.tokenization import TOKENIZER_FILES, read_tokenizer, save_tokenizer, tokenize_pairs
+from course_lib.support.tokenization import read_tokenizer_settings, save_tokenizer, tokenize_pairs
 
 
 class CrossEncoder(PreparedCopy, nn.Module):
     """A BERT with a classification head, and its tokenizer.
 
-    max_seq_length: tokens a pair may have, [CLS] and both [SEP] included; a longer pair loses tokens from the end of its
-        longer text. At most the model's positions.
+    max_seq_length: tokens a pair may have, [CLS] and both [SEP] included; a longer pair loses tokens from the end of
+        its longer text. At most the model's positions.
     activation_fn: from logits to scores; by default sigmoid for one label, nothing for several.
     dtype: what `predict` computes BERT in. Weights, training, head and results are float32 whatever it is.
     """
@@ -51,9 +50,8 @@ class CrossEncoder(PreparedCopy, nn.Module):
         if model.config.type_vocab_size < 2:
             raise ValueError("the model has one token type, and a pair needs two; take another BERT")
         self.model, self.tokenizer, self.dtype = model, tokenizer, dtype
-        self.max_seq_length = min(
-            max_seq_length or model.config.max_position_embeddings, model.config.max_position_embeddings
-        )
+        positions = model.config.max_position_embeddings
+        self.max_seq_length = min(max_seq_length or positions, positions)
         self.activation_fn = activation_fn or (nn.Sigmoid() if model.num_labels == 1 else nn.Identity())
         self.tokenizer_files = tokenizer_files or {}
 
@@ -75,8 +73,7 @@ class CrossEncoder(PreparedCopy, nn.Module):
         """
         folder = resolve(name)
         config = read_json(folder / "config.json")
-        settings = read_json(folder / "config_sentence_transformers.json", default={})
-        tokenizer_config = read_json(folder / "tokenizer_config.json", default={})
+        settings = read_settings(folder, ["activation_fn", "default_prompt_name"])
         if config.get("model_type") != "bert":
             raise ValueError(
                 f"{folder} holds a {config.get('model_type')!r} model, and this CrossEncoder reads BERT only; "
@@ -84,27 +81,20 @@ class CrossEncoder(PreparedCopy, nn.Module):
             )
         model = BertForSequenceClassification.load(folder, num_labels)
         is_cross_encoder = "BertForSequenceClassification" in config.get("architectures", [])
-        if is_cross_encoder and (
-            len(read_json(folder / "modules.json", default=[{}], kind=list)) > 1 or settings.get("default_prompt_name")
-        ):
+        if is_cross_encoder and (len(read_modules(folder)) > 1 or settings.get("default_prompt_name")):
             raise ValueError(
-                f"{folder} has further modules or a prompt; this CrossEncoder knows BERT with its own head and no prompt"
+                f"{folder} has further modules or a prompt; "
+                "this CrossEncoder knows BERT with its own head and no prompt"
             )
         path = (
             settings.get("activation_fn")
             or config.get("sentence_transformers", {}).get("activation_fn")
             or config.get("sbert_ce_default_activation_function")
         )  # versions 5.8 and 6, 4 and 5, 2 and 3
-        limit = tokenizer_config.get("model_max_length")
-        files = {name: (folder / name).read_bytes() for name in TOKENIZER_FILES if (folder / name).exists()}
-        scorer = cls(
-            model,
-            read_tokenizer(folder),
-            limit if limit and limit < 1e9 else None,
-            read_activation(path, folder) if path else None,
-            dtype,
-            files,
-        )
+        activation = read_activation(path, folder) if path else None
+        # the limit of other files is that of one text, not of two
+        tokenizer = read_tokenizer_settings(folder, ["tokenizer_config.json"])
+        scorer = cls(model, **tokenizer, activation_fn=activation, dtype=dtype)
         return scorer.to(pick_device(device)).eval()
 
     def save(self, folder: str | Path, half: bool = False):
@@ -114,12 +104,11 @@ class CrossEncoder(PreparedCopy, nn.Module):
         """
         path = activation_path(self.activation_fn)
         with atomic_folder(folder) as unfinished:
-            self.model.save(
-                unfinished,
-                half,
-                sentence_transformers={"activation_fn": path},
-                sbert_ce_default_activation_function=path,
-            )
+            in_configs = {
+                "sentence_transformers": {"activation_fn": path},
+                "sbert_ce_default_activation_function": path,
+            }
+            self.model.save(unfinished, half, **in_configs)
             save_tokenizer(self.tokenizer, self.tokenizer_files, unfinished)
             config = read_json(unfinished / "tokenizer_config.json")
             write_json(unfinished / "tokenizer_config.json", config | {"model_max_length": self.max_seq_length})
@@ -135,30 +124,30 @@ class CrossEncoder(PreparedCopy, nn.Module):
         return self.model.num_labels
 
     def forward(self, pairs: Sequence[tuple[str, str]]) -> Tensor:
-        """Pairs to logits (pairs, num_labels), with gradients: what training calls. `predict` is the fast way without them."""
+        """Pairs to logits (pairs, num_labels), with gradients: what training calls.
+
+        `predict` is the fast way without them.
+        """
         ids, types = tokenize_pairs(self.tokenizer, list(pairs), self.max_seq_length)
         order = np.argsort([len(i) for i in ids], kind="stable")
-        logits = self.model(*self._packed(ids, types, order))  # (pairs, num_labels), sorted by length
+        sorted_pairs = self._packed([ids[k] for k in order], [types[k] for k in order])
+        logits = self.model(*sorted_pairs)  # (pairs, num_labels)
         return logits[torch.from_numpy(np.argsort(order)).to(logits.device)]  # back in the order given
 
-    def _packed(
-        self, ids: list[np.ndarray], types: list[np.ndarray], chosen: Iterable[int]
-    ) -> tuple[Tensor, list[int], Tensor]:
-        """The chosen pairs one after the other: token ids (tokens,), lengths, token types (tokens,)."""
-        a, b = (torch.from_numpy(np.concatenate([x[k] for k in chosen])).long().to(self.device) for x in (ids, types))
-        return a, [len(ids[k]) for k in chosen], b
+    def _packed(self, ids: list[np.ndarray], types: list[np.ndarray]) -> tuple[Tensor, list[int], Tensor]:
+        """Pairs one after the other: token ids (tokens,), lengths, token types (tokens,)."""
+        return *pack(ids, self.device), pack(types, self.device)[0]
 
     def loss(self, pairs: Sequence[tuple[str, str]], labels: Sequence[float]) -> Tensor:
-        """A scalar to minimise: binary cross-entropy with scores of 0..1 for one label, else cross-entropy with class numbers.
+        """A scalar to minimise: binary cross-entropy with scores of 0..1 for one label, for several cross-entropy.
 
         Both take logits and have sigmoid or softmax inside; `activation_fn` plays no part. In nats.
-        Raises ValueError for labels that do not fit.
+        labels: scores, or numbers of classes. Raises ValueError for labels that do not fit.
         """
         labels = torch.as_tensor(labels)
         highest = 1 if self.num_labels == 1 else self.num_labels - 1
-        if (
-            labels.shape != (len(pairs),) or not len(pairs) or not (0 <= labels.min() and labels.max() <= highest)
-        ):  # not: NaN too
+        fit = labels.shape == (len(pairs),) and len(pairs) and 0 <= labels.min() and labels.max() <= highest
+        if not fit:  # NaN does not either
             raise ValueError(
                 f"expected for each of the {len(pairs)} pairs a label of 0 to {highest}, got {labels.tolist()}"
             )
@@ -188,33 +177,16 @@ class CrossEncoder(PreparedCopy, nn.Module):
         Raises TypeError naming the position of what is not a pair of strings.
         """
         one = _is_pair(pairs)
-        places: dict[tuple[str, str], list[int]] = {}  # each distinct pair, and the rows it belongs to
-        total = 0
-        for total, pair in enumerate([pairs] if one else pairs, 1):
-            if not _is_pair(pair):
-                raise TypeError(f"pair {total - 1} is {pair!r}; expected two strings")
-            places.setdefault(tuple(pair), []).append(total - 1)
-        targets = list(places.values())
-        ids, types = tokenize_pairs(self.tokenizer, list(places), self.max_seq_length)
-        bert, rows = (
-            self.prepared(self.model.bert, pick_dtype(self.dtype, self.device)),
-            torch.empty(total, self.num_labels),
-        )
-        with tqdm(
-            total=total,
-            desc="predict",
-            unit="pair",
-            delay=4 if show_progress_bar is None else 0,
-            disable=show_progress_bar is False,
-        ) as progress:
-            for batch in token_batches(
-                [len(i) for i in ids], batch_tokens or (2048 if self.device.type == "cpu" else 32_768)
-            ):
-                input_ids, lengths, token_type_ids = self._packed(ids, types, batch)
+        pairs = [pairs] if one else list(pairs)
+        bert = self.prepared(self.model.bert, pick_dtype(self.dtype, self.device))
+        rows = torch.empty(len(pairs), self.num_labels)
+        tokens_of = lambda some: tokenize_pairs(self.tokenizer, some, self.max_seq_length)
+        with progress_bar(len(pairs), "predict", "pair", show_progress_bar) as progress:
+            for ids, types, places in each_once(pairs, tokens_of, self.device, progress, batch_tokens, _checked_pair):
+                input_ids, lengths, token_type_ids = self._packed(ids, types)
                 pooled = self.model.pool(bert(input_ids, lengths, token_type_ids).float(), lengths)  # (batch, hidden)
-                for k, logits in zip(batch, self.model.classifier(pooled).cpu()):
-                    rows[targets[k]] = logits
-                progress.update(sum(len(targets[k]) for k in batch))
+                for where, logits in zip(places, self.model.classifier(pooled).cpu()):
+                    rows[where] = logits
         scores = (activation_fn or self.activation_fn)(rows)  # (pairs, num_labels)
         scores = (scores.squeeze(1) if self.num_labels == 1 else scores).numpy()
         return scores[0] if one else scores
@@ -222,7 +194,7 @@ class CrossEncoder(PreparedCopy, nn.Module):
     def rank(
         self, query: str, documents: Sequence[str], top_k: int | None = None, return_documents: bool = False, **options
     ) -> list[dict]:
-        """Documents by their score with the query, best first: [{"corpus_id": place in `documents`, "score": ...}, ...].
+        """Documents by their score with the query, best first: [{"corpus_id": place in `documents`, "score": ...}, ...]
 
         return_documents: add the document itself as "text". `options` go to `predict`. Equal scores keep their order.
         Raises ValueError where the model has several labels, which have no order.
@@ -240,8 +212,11 @@ class CrossEncoder(PreparedCopy, nn.Module):
 
 
 def _is_pair(value) -> bool:
-    return (
-        isinstance(value, (tuple, list, np.ndarray))
-        and len(value) == 2
-        and all(isinstance(text, str) for text in value)
-    )
+    return isinstance(value, (tuple, list, np.ndarray)) and len(value) == 2 and all(map(is_text, value))
+
+
+def _checked_pair(value, position: int) -> tuple[str, str]:
+    """The pair itself, as a tuple. Raises TypeError naming the position of what is none."""
+    if not _is_pair(value):
+        raise TypeError(f"pair {position} is {value!r}; expected two strings")
+    return tuple(value)

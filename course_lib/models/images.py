@@ -5,13 +5,13 @@
     v = towers.text.encode(captions, normalize_embeddings=True)       # float32 (captions, 128)
     u @ v.T                                                           # (pictures, captions) cosines
 
-Radford et al. 2021 (CLIP, arXiv 2103.00020): both encoders learn from pairs of a picture and its caption, with the ranking
-loss taken in both directions (`MultipleNegativesRankingLoss(symmetric=True)`). The picture becomes a sequence: each patch
-of 8 x 8 pixels is a token, and the layers that read these tokens are BERT's own (Dosovitskiy et al. 2021, arXiv
-2010.11929). Three convolutions make the tokens instead of one, which trains faster (Xiao et al. 2021, arXiv 2106.14881).
+Radford et al. 2021 (CLIP, arXiv 2103.00020): both encoders learn from pairs of a picture and its caption, with the
+ranking loss taken in both directions (`MultipleNegativesRankingLoss(symmetric=True)`). The picture becomes a sequence:
+each patch of 8 x 8 pixels is a token, and the layers that read them are BERT's own (Dosovitskiy et al. 2021, arXiv
+2010.11929). Three convolutions make the tokens, not one, which trains faster (Xiao et al. 2021, arXiv 2106.14881).
 
-Left out on purpose: pictures of other sizes than the model's (resize them before), a class token (the mean of all tokens
-is pooled), reading CLIP's own weights (sentence-transformers does).
+Left out on purpose: pictures of other sizes than the model's (resize them before), a class token (the mean of all
+tokens is pooled), reading CLIP's own weights (sentence-transformers does).
 """
 
 from pathlib import Path
@@ -59,11 +59,10 @@ class ImageEncoder(nn.Module):
         self.projection = nn.Linear(width, dim)
 
     def patch_embeddings(self, pictures: Tensor) -> Tensor:
-        """One vector a patch, rows of patches from the top, each from the left: (n, side, side, 3) -> (n, patches, width)."""
+        """One vector a patch, by rows from the top, each from the left: (n, side, side, 3) -> (n, patches, width)."""
         if pictures.dtype != torch.uint8 or pictures.ndim != 4 or pictures.shape[1:] != (self.side, self.side, 3):
-            raise ValueError(
-                f"expected pictures, uint8 (n, {self.side}, {self.side}, 3), got {pictures.dtype} {tuple(pictures.shape)}"
-            )
+            expected = f"uint8 (n, {self.side}, {self.side}, 3)"
+            raise ValueError(f"expected pictures, {expected}, got {pictures.dtype} {tuple(pictures.shape)}")
         x = pictures.to(self.positions.device).permute(0, 3, 1, 2) / 127.5 - 1  # (n, 3, side, side), -1..1
         return self.stem(x).flatten(2).transpose(1, 2)  # (n, width, side / 8, side / 8) -> (n, patches, width)
 
@@ -91,16 +90,14 @@ class ImageEncoder(nn.Module):
 def whitening(vectors: Tensor, floor: float = 0.03) -> Dense:
     """A frozen Dense that takes vectors like these, (n, dim), to mean 0 and, in every direction, about equal variance.
 
-    What a text encoder varies little lies in directions of small variance; a map trained on top of the raw vectors learns
-    it last. floor: a share of the largest variance, added to all, so that directions of pure noise stay small. Su et al.
-    2021 (arXiv 2103.15316) have no floor. ValueError for fewer than two vectors, or equal ones.
+    What a text encoder varies little lies in directions of small variance; a map trained on top of the raw vectors
+    learns it last. floor: a share of the largest variance, added to all, so that directions of pure noise stay small.
+    Su et al. 2021 (arXiv 2103.15316) have no floor. ValueError for fewer than two vectors, or equal ones.
     """
     if vectors.ndim != 2 or len(vectors) < 2:
         raise ValueError(f"expected two vectors at least, (n, dim), got {tuple(vectors.shape)}")
-    mean, (variances, directions) = (
-        vectors.double().mean(0),
-        torch.linalg.eigh(torch.cov(vectors.double().T)),
-    )  # (dim,), (dim,), (dim, dim)
+    mean = vectors.double().mean(0)  # (dim,)
+    variances, directions = torch.linalg.eigh(torch.cov(vectors.double().T))  # (dim,), (dim, dim)
     if not variances[-1] > 0:
         raise ValueError(f"the {len(vectors)} vectors are all equal: there is no variance to equalise")
     weight = (directions / (variances + floor * variances[-1]).sqrt()).T  # (dim, dim): a row a direction
@@ -117,7 +114,8 @@ class TextImageEncoder(nn.Module):
         dims = text.get_embedding_dimension(), image.projection.out_features
         if dims[0] != dims[1]:
             raise ValueError(
-                f"texts get {dims[0]} numbers and pictures {dims[1]}; put a Dense({dims[0]}, {dims[1]}) behind the text encoder"
+                f"texts get {dims[0]} numbers and pictures {dims[1]}; "
+                f"put a Dense({dims[0]}, {dims[1]}) behind the text encoder"
             )
         self.text, self.image = text, image
 

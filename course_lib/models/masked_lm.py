@@ -1,20 +1,32 @@
-"""Masked language modelling: the head that BERT is pre-trained with, and the hiding of tokens for it to guess.
+"""Masked language modelling: the head that BERT is pre-trained with, hiding tokens for it to guess, and asking it.
 
     model = BertForMaskedLM(BertConfig(...))
     masked, positions, labels = mask_tokens(input_ids, candidates, count, mask_token_id, vocab_size)
     F.cross_entropy(model(masked, lengths, positions), labels)
 
-Parameters keep transformers' names. classifier.py loads such a model and asks it things; sparse.py makes vectors of its guesses.
+    model, tokenizer = load_masked_lm("course/bert-mini")
+    fill_mask(model, tokenizer, "A cat [MASK] on a mat.")
+    pseudo_perplexity(model, tokenizer, "A cat sits on a mat.")
 
-Left out on purpose: predicting the next sentence, BERT's other task (later models dropped it: Liu et al. 2019, RoBERTa).
+Parameters and folders are those of transformers. sparse.py makes vectors of such a model's guesses.
+
+Left out on purpose: predicting the next sentence, BERT's other task, which later models dropped (Liu et al. 2019).
 """
+
+import math
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from course_lib.bert import ACTIVATIONS, BertConfig, BertModel, initialize
+from course_lib.inference import checked_text
+from course_lib.support.architectures import load_bert
+from course_lib.support.folders import read_json, read_weights, resolve
 from course_lib.support.linear import Linear
+from course_lib.support.tokenization import read_tokenizer, tokenize
 
 
 class BertForMaskedLM(nn.Module):
@@ -27,21 +39,43 @@ class BertForMaskedLM(nn.Module):
         super().__init__()
         self.config = config
         self.bert = BertModel(config)
-        dense, norm = (
-            Linear(config.hidden_size, config.hidden_size),
-            nn.LayerNorm(config.hidden_size, config.layer_norm_eps),
-        )
-        self.cls = nn.ModuleDict(
-            {"predictions": nn.ModuleDict({"transform": nn.ModuleDict({"dense": dense, "LayerNorm": norm})})}
-        )
+        size = config.hidden_size
+        transform = {"dense": Linear(size, size), "LayerNorm": nn.LayerNorm(size, config.layer_norm_eps)}
+        self.cls = nn.ModuleDict({"predictions": nn.ModuleDict({"transform": nn.ModuleDict(transform)})})
         self.cls["predictions"].register_parameter("bias", nn.Parameter(torch.zeros(config.vocab_size)))
         initialize(self.cls, config.initializer_range)
 
+    @classmethod
+    def load(cls, name: str | Path) -> "BertForMaskedLM":
+        """Read a folder of transformers' BERT, float32 on the CPU, in evaluation mode.
+
+        Raises ValueError where it is no BERT, or has lost the head, as models fine-tuned for something else have.
+        """
+        folder = resolve(name)
+        config = read_json(folder / "config.json")
+        if not config.get("tie_word_embeddings", True):
+            raise ValueError(
+                f"{folder} has an output layer of its own (tie_word_embeddings is false); "
+                "expected BERT's, the word embeddings"
+            )
+        model, weights = cls(BertConfig.from_dict(config)), read_weights(folder)
+        if not any(name.startswith("cls.predictions.") for name in weights):
+            raise ValueError(
+                f"{folder} has no masked language model head; "
+                "take a model as it was pre-trained, such as 'course/bert-mini'"
+            )
+        load_bert(model, weights, folder)
+        return model.eval()
+
+    def transform(self, hidden: Tensor) -> Tensor:
+        """The head up to its last matrix: (tokens, hidden) -> (tokens, hidden)."""
+        transform = self.cls["predictions"]["transform"]
+        return transform["LayerNorm"](ACTIVATIONS[self.config.hidden_act](transform["dense"](hidden)))
+
     def logits(self, hidden: Tensor) -> Tensor:
         """(positions, hidden) -> (positions, vocabulary)."""
-        head = self.cls["predictions"]
-        x = ACTIVATIONS[self.config.hidden_act](head["transform"]["dense"](hidden))
-        return F.linear(head["transform"]["LayerNorm"](x), self.bert.embeddings.word_embeddings.weight, head.bias)
+        words, bias = self.bert.embeddings.word_embeddings.weight, self.cls["predictions"].bias
+        return F.linear(self.transform(hidden), words, bias)
 
     def forward(self, input_ids: Tensor, lengths: list[int], positions: Tensor) -> Tensor:
         """Logits (positions, vocabulary) at the chosen packed positions only: the head is as wide as the vocabulary."""
@@ -63,3 +97,83 @@ def mask_tokens(input_ids: Tensor, candidates: Tensor, count: int, mask_token_id
     masked = input_ids.clone()
     masked[positions] = replacement
     return masked, positions, labels
+
+
+def load_masked_lm(name: str | Path) -> tuple[BertForMaskedLM, Tokenizer]:
+    """`BertForMaskedLM.load`, and its tokenizer."""
+    folder = resolve(name)
+    return BertForMaskedLM.load(folder), read_tokenizer(folder)
+
+
+def fill_mask(model: BertForMaskedLM, tokenizer: Tokenizer, text: str, top_k: int = 5) -> list[dict] | list[list[dict]]:
+    """The `top_k` likeliest tokens for each [MASK], with their probabilities, as transformers' fill-mask pipeline.
+
+    Each is {"score": 0..1, "token": its id, "token_str": the token, "sequence": the text with it filled in}. A text
+    with several masks gives a list for each: every mask is guessed with the others still hidden.
+    Raises ValueError without a mask, and where the text is longer than the model.
+    """
+    ids, mask = _ids(model, tokenizer, text), tokenizer.token_to_id("[MASK]")
+    positions = (ids == mask).nonzero().squeeze(1)  # (masks,)
+    if not len(positions):
+        raise ValueError(f"there is no [MASK] in {text!r}; write one where a token is to be guessed")
+    with torch.no_grad():
+        scores, tokens = model(ids, [len(ids)], positions).softmax(-1).topk(top_k)  # both (masks, top_k)
+    found = []
+    for position, p, candidates in zip(positions.tolist(), scores.tolist(), tokens.tolist()):
+        filled = [torch.cat([ids[:position], torch.tensor([t]), ids[position + 1 :]]).tolist() for t in candidates]
+        found.append(
+            [
+                {
+                    "score": score,
+                    "token": token,
+                    "token_str": tokenizer.decode([token], skip_special_tokens=False),
+                    "sequence": tokenizer.decode(f, skip_special_tokens=len(positions) == 1),
+                }
+                for score, token, f in zip(p, candidates, filled)
+            ]
+        )
+    return found[0] if len(found) == 1 else found
+
+
+def token_log_likelihoods(model: BertForMaskedLM, tokenizer: Tokenizer, text: str, batch_tokens: int = 4096) -> Tensor:
+    """For each token of `text` the log of the probability that the model gives it when it alone is hidden: (tokens,).
+
+    In nats, without [CLS] and [SEP]. Their sum is the pseudo-log-likelihood (Salazar et al. 2020, arXiv 1910.14659,
+    equation 1). A text of n tokens is read n times.
+    """
+    ids = _ids(model, tokenizer, text)
+    n, inner = len(ids), torch.arange(1, len(ids) - 1)  # the places of the tokens between [CLS] and [SEP]
+    found = [torch.zeros(0)]
+    for places in inner.split(max(1, batch_tokens // n)) if len(inner) else ():
+        copies = ids.repeat(len(places), 1)  # (copies, n)
+        rows = torch.arange(len(places))
+        copies[rows, places] = tokenizer.token_to_id("[MASK]")
+        with torch.no_grad():
+            logits = model(copies.flatten(), [n] * len(places), rows * n + places)  # (copies, vocabulary)
+        found.append(logits.log_softmax(-1)[rows, ids[places]])  # (copies,)
+    return torch.cat(found)
+
+
+def pseudo_perplexity(model: BertForMaskedLM, tokenizer: Tokenizer, texts: str | list[str]) -> float:
+    """exp(-mean log probability of a token, each hidden in turn), over all tokens of the texts.
+
+    Salazar et al. 2020, equation 2. 1 would be a model that is always sure and right; one that guesses blindly has the
+    size of its vocabulary. Only models with one vocabulary can be compared. Raises ValueError without any tokens.
+    """
+    found = torch.cat(
+        [token_log_likelihoods(model, tokenizer, t) for t in ([texts] if isinstance(texts, str) else texts)]
+        or [torch.zeros(0)]
+    )
+    if not len(found):
+        raise ValueError("there are no tokens to guess: the texts are empty")
+    return math.exp(-found.mean().item())
+
+
+def _ids(model: BertForMaskedLM, tokenizer: Tokenizer, text: str) -> Tensor:
+    """Token ids, int64 (tokens,), [CLS] and [SEP] included. ValueError for too many: a cut may lose a mask."""
+    ids = torch.from_numpy(tokenize(tokenizer, [checked_text(text)], None)[0][0]).long()
+    if len(ids) > model.config.max_position_embeddings:
+        raise ValueError(
+            f"the text has {len(ids)} tokens, the model {model.config.max_position_embeddings} positions; shorten it"
+        )
+    return ids

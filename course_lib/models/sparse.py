@@ -6,11 +6,10 @@
     encoder.decode(documents[:1], top_k=5)                            # [[("cat", 2.1), ("feline", 0.8), ...]]
 
 SPLADE (Formal et al. 2021, arXiv 2107.05720 and 2109.10086): BERT's masked-language-model head says at each token which
-words could stand there. The weight of a term is the highest of these logits over the text's tokens, as log(1 + relu(.)),
-so that a text has weights for words of its own and for others that would fit. BM25, in bm25.py, counts instead.
+words could stand there. A term's weight is the highest of these logits over the text's tokens, as log(1 + relu(.)), so
+that a text has weights for words of its own and for others that would fit. BM25, in bm25.py, counts instead.
 
-The head is as wide as the vocabulary. Since log(1 + relu(.)) never falls, the maximum comes first and the rest once a
-text, no logits of more than one text are ever held, and of their gradients only the few that are not 0 (`max_over_tokens`).
+Since log(1 + relu(.)) never falls, the maximum may come first and the rest once a text: see max_over_tokens.py.
 
 Left out on purpose: other architectures than BERT, sum pooling, separate query encoders, several processes.
 """
@@ -24,54 +23,27 @@ import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
-from course_lib.bert import ACTIVATIONS
-from course_lib.inference import PreparedCopy, token_batches
-from course_lib.models.classifier import load_masked_lm
+from course_lib.inference import (
+    PreparedCopy,
+    default_batch_tokens,
+    each_once,
+    is_text,
+    pack,
+    progress_bar,
+    token_batches,
+)
 from course_lib.models.masked_lm import BertForMaskedLM
-from course_lib.modules import module_entries
+from course_lib.models.max_over_tokens import max_over_tokens
+from course_lib.support.configs import read_modules, read_settings, write_modules, write_settings
 from course_lib.support.devices import pick_device, pick_dtype
 from course_lib.support.folders import atomic_folder, read_json, resolve, save_tensors, write_json
-from course_lib.support.linear import linear
 from course_lib.support.prompts import Prompted
-from course_lib.support.tokenization import TOKENIZER_FILES, save_tokenizer, tokenize
+from course_lib.support.tokenization import read_tokenizer_settings, save_tokenizer, tokenize
 
+PREFIX = "sentence_transformers.sparse_encoder.models"
+MODULES = [("", f"{PREFIX}.MLMTransformer"), ("1_SpladePooling", f"{PREFIX}.SpladePooling")]  # folder and kind of each
 POOLING = {"pooling_strategy": "max", "activation_function": "relu"}
-
-
-class _MaxOverTokens(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, hidden: Tensor, weight: Tensor, lengths: list[int], dtype: torch.dtype):
-        ctx.save_for_backward(hidden, weight)
-        ctx.lengths, ctx.dtype = lengths, dtype
-        words = weight.to(dtype)
-        texts = hidden.to(dtype).split(lengths)  # each (length, hidden)
-        return torch.stack([linear(text, words).amax(0).float() for text in texts])  # (texts, vocabulary)
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, gradient: Tensor):
-        """Of each (text, term) only the token with the highest logit has a part, and most terms have none at all."""
-        hidden, weight = ctx.saved_tensors
-        of_hidden, of_weight = torch.zeros_like(hidden), torch.zeros_like(weight)
-        for text, of_text, of_terms in zip(hidden.split(ctx.lengths), of_hidden.split(ctx.lengths), gradient):
-            terms = of_terms.nonzero().squeeze(1)
-            words, values = weight[terms], of_terms[terms, None]  # (terms, hidden), (terms, 1)
-            tokens = (words.to(ctx.dtype) @ text.to(ctx.dtype).T).argmax(1)  # (terms,): where each is highest
-            of_text.index_add_(0, tokens, values * words)
-            of_weight.index_add_(0, terms, values * text[tokens])
-        return of_hidden, of_weight, None, None
-
-
-def max_over_tokens(hidden: Tensor, weight: Tensor, lengths: list[int], dtype: torch.dtype = torch.float32) -> Tensor:
-    """(tokens, hidden), (vocabulary, hidden) -> float32 (texts, vocabulary): the highest of a text's rows of hidden @ weight.T.
-
-    lengths: tokens of each text, packed as in bert.py. dtype: what the products are computed in. Gradients are computed for
-    the terms that pass one on, which after relu are few: the same as of the whole product, to rounding.
-    """
-    with torch.autocast(hidden.device.type, enabled=False):
-        return _MaxOverTokens.apply(hidden, weight, lengths, dtype)
 
 
 class SparseEncoder(PreparedCopy, Prompted, nn.Module):
@@ -94,9 +66,8 @@ class SparseEncoder(PreparedCopy, Prompted, nn.Module):
     ):
         super().__init__()
         self.model, self.tokenizer, self.dtype = model, tokenizer, dtype
-        self.max_seq_length = min(
-            max_seq_length or model.config.max_position_embeddings, model.config.max_position_embeddings
-        )
+        positions = model.config.max_position_embeddings
+        self.max_seq_length = min(max_seq_length or positions, positions)
         self.set_prompts(prompts, default_prompt_name)
         self.tokenizer_files = tokenizer_files or {}
 
@@ -106,39 +77,26 @@ class SparseEncoder(PreparedCopy, Prompted, nn.Module):
     def load(
         cls, name: str | Path, device: str | torch.device = "auto", dtype: str | torch.dtype = "auto"
     ) -> "SparseEncoder":
-        """Read a folder in sentence-transformers' SparseEncoder format, or of any BERT with its masked-language-model head.
+        """Read a folder in sentence-transformers' SparseEncoder format, or of a BERT with its language model head.
 
         name: a folder, "course/..." (bundled), or a name on the hub.
         Raises FileNotFoundError or ValueError that says which file is missing, damaged or not understood.
         """
         folder = resolve(name)
-        entries = module_entries(folder)
-        modules = [kind.rsplit(".", 1)[-1] for _, kind in entries]
-        if "SpladePooling" in modules:
-            if len(modules) != 2 or modules[0] not in ("MLMTransformer", "Transformer"):
-                raise ValueError(f"{folder} has the modules {modules}; expected MLMTransformer and SpladePooling")
-            path = folder / entries[1][0] / "config.json"
+        modules, settings = read_modules(folder), {}
+        kinds = [kind.rsplit(".", 1)[-1] for _, kind in modules]
+        if "SpladePooling" in kinds:
+            if len(kinds) != 2 or kinds[0] not in ("MLMTransformer", "Transformer"):
+                raise ValueError(f"{folder} has the modules {kinds}; expected MLMTransformer and SpladePooling")
+            path = folder / modules[1][0] / "config.json"
             other = {key: value for key, value in read_json(path).items() if POOLING.get(key, value) != value}
             if other:
                 raise ValueError(
-                    f"{path} says {other}; this SparseEncoder computes {POOLING} only, sentence_transformers.SparseEncoder more"
+                    f"{path} says {other}; this SparseEncoder computes {POOLING} only, "
+                    "sentence_transformers.SparseEncoder more"
                 )
-        config = (
-            read_json(folder / "config_sentence_transformers.json", default={}) if "SpladePooling" in modules else {}
-        )
-        limits = (
-            read_json(folder / "sentence_bert_config.json", default={}).get("max_seq_length"),
-            read_json(folder / "tokenizer_config.json", default={}).get("model_max_length"),
-        )
-        files = {name: (folder / name).read_bytes() for name in TOKENIZER_FILES if (folder / name).exists()}
-        encoder = cls(
-            *load_masked_lm(folder),
-            min((n for n in limits if n and n < 1e9), default=None),
-            config.get("prompts"),
-            config.get("default_prompt_name"),
-            dtype,
-            files,
-        )
+            settings = read_settings(folder, ["prompts", "default_prompt_name"])
+        encoder = cls(BertForMaskedLM.load(folder), **read_tokenizer_settings(folder), **settings, dtype=dtype)
         return encoder.to(pick_device(device)).eval()
 
     def save(self, folder: str | Path, half: bool = False):
@@ -146,42 +104,23 @@ class SparseEncoder(PreparedCopy, Prompted, nn.Module):
 
         half: store the weights as float16, half the size; they are float32 again when read.
         """
-        kinds = {"": "MLMTransformer", "1_SpladePooling": "SpladePooling"}
+        pooling = POOLING | {"word_embedding_dimension": self.get_embedding_dimension()}
+        settings = {
+            "model_type": "SparseEncoder",
+            "prompts": self.prompts,
+            "default_prompt_name": self.default_prompt_name,
+            "similarity_fn_name": "dot",
+        }
+        limit = {"max_seq_length": self.max_seq_length, "do_lower_case": False}
         with atomic_folder(folder) as unfinished:
             write_json(unfinished / "config.json", self.model.config.to_dict("BertForMaskedLM"))
             save_tensors(self.model.state_dict(), unfinished / "model.safetensors", half)
-            write_json(
-                unfinished / "sentence_bert_config.json",
-                {"max_seq_length": self.max_seq_length, "do_lower_case": False},
-            )
+            write_json(unfinished / "sentence_bert_config.json", limit)
             save_tokenizer(self.tokenizer, self.tokenizer_files, unfinished)
             (unfinished / "1_SpladePooling").mkdir()
-            write_json(
-                unfinished / "1_SpladePooling" / "config.json",
-                POOLING | {"word_embedding_dimension": self.get_embedding_dimension()},
-            )
-            write_json(
-                unfinished / "modules.json",
-                [
-                    {
-                        "idx": i,
-                        "name": str(i),
-                        "path": path,
-                        "type": f"sentence_transformers.sparse_encoder.models.{kind}",
-                    }
-                    for i, (path, kind) in enumerate(kinds.items())
-                ],
-            )
-            write_json(
-                unfinished / "config_sentence_transformers.json",
-                {
-                    "model_type": "SparseEncoder",
-                    "__version__": {},
-                    "prompts": self.prompts,
-                    "default_prompt_name": self.default_prompt_name,
-                    "similarity_fn_name": "dot",
-                },
-            )
+            write_json(unfinished / "1_SpladePooling" / "config.json", pooling)
+            write_modules(unfinished, MODULES)
+            write_settings(unfinished, settings)
 
     # ---- from texts to vectors
 
@@ -194,28 +133,24 @@ class SparseEncoder(PreparedCopy, Prompted, nn.Module):
         return self.model.config.vocab_size
 
     def forward(self, texts: list[str], prompt: str = "") -> Tensor:
-        """Texts to dense float32 (texts, vocabulary), with gradients: what training calls. `encode` is the fast way without them."""
+        """Texts to dense float32 (texts, vocabulary), with gradients: what training calls.
+
+        `encode` is the fast way without them.
+        """
         ids, _ = tokenize(self.tokenizer, [prompt + text for text in texts], self.max_seq_length)
         dtype = torch.bfloat16 if torch.is_autocast_enabled(self.device.type) else torch.float32
         words, parts, order = self.model.bert.embeddings.word_embeddings.weight, [], []
-        for batch in token_batches(
-            [len(i) for i in ids], 2048 if self.device.type == "cpu" else 32_768
-        ):  # small enough for a cache
-            packed, lengths = self._packed(ids, batch)
-            parts.append(
-                self._weights(_transformed(self.model, self.model.bert(packed, lengths)).float(), words, lengths, dtype)
-            )
+        budget = default_batch_tokens(self.device)  # what a cache holds
+        for batch in token_batches([len(i) for i in ids], budget):
+            packed, lengths = pack([ids[k] for k in batch], self.device)
+            parts.append(self._weights(self.model.bert(packed, lengths), words, lengths, dtype))
             order += batch
         return torch.cat(parts)[torch.from_numpy(np.argsort(order)).to(self.device)]  # back in the order given
 
-    def _packed(self, ids: list[np.ndarray], chosen: Iterable[int]) -> tuple[Tensor, list[int]]:
-        """The chosen texts one after the other: token ids (tokens,), lengths."""
-        packed = np.concatenate([ids[k] for k in chosen])
-        return torch.from_numpy(packed).long().to(self.device), [len(ids[k]) for k in chosen]
-
     def _weights(self, hidden: Tensor, words: Tensor, lengths: list[int], dtype: torch.dtype) -> Tensor:
         """(tokens, hidden) -> (texts, vocabulary): log(1 + relu(highest logit)) (Formal et al. 2021b, equation 2)."""
-        return torch.log1p(F.relu(max_over_tokens(hidden, words, lengths, dtype) + self.model.cls["predictions"].bias))
+        highest = max_over_tokens(self.model.transform(hidden).float(), words, lengths, dtype)
+        return torch.log1p(F.relu(highest + self.model.cls["predictions"].bias))
 
     @torch.inference_mode()
     def encode(
@@ -227,9 +162,9 @@ class SparseEncoder(PreparedCopy, Prompted, nn.Module):
         batch_tokens: int | None = None,
         show_progress_bar: bool | None = None,
     ) -> scipy.sparse.csr_array:
-        """Texts to sparse float32 (texts, vocabulary), in the order given; one text gives one row. Each distinct text is computed once.
+        """Texts to sparse float32 (texts, vocabulary), in the order given; one text gives one row.
 
-        sentences: a string, or any iterable of strings.
+        sentences: a string, or any iterable of strings. Each distinct text is computed once.
         prompt: put before each text; or prompt_name, one of `self.prompts`.
         batch_tokens: tokens computed at a time; the default suits the device.
         show_progress_bar: by default one appears on work of more than a few seconds.
@@ -237,42 +172,24 @@ class SparseEncoder(PreparedCopy, Prompted, nn.Module):
         Raises TypeError naming the position of what is not a string, ValueError for an unknown prompt.
         """
         prompt = self.resolve_prompt(prompt, prompt_name)
-        places: dict[str, int] = {}  # each distinct text, and its number among them
-        rows = []
-        for i, text in enumerate([sentences] if isinstance(sentences, str) else sentences):
-            if not isinstance(text, str):
-                raise TypeError(f"text {i} is {text!r} ({type(text).__name__}); expected a string")
-            rows.append(places.setdefault(text, len(places)))
-        ids, _ = tokenize(self.tokenizer, [prompt + text for text in places], self.max_seq_length)
+        texts = [sentences] if is_text(sentences) else list(sentences)
+        tokens_of = lambda some: tokenize(self.tokenizer, [prompt + text for text in some], self.max_seq_length)
         dtype = pick_dtype(self.dtype, self.device)
         bert, words = self.prepared(self.model.bert, dtype), self.model.bert.embeddings.word_embeddings.weight.to(dtype)
-        found: list[tuple[np.ndarray, np.ndarray]] = [None] * len(places)
-        with tqdm(
-            total=len(places),
-            desc="encode",
-            unit="text",
-            delay=4 if show_progress_bar is None else 0,
-            disable=show_progress_bar is False,
-        ) as progress:
-            for batch in token_batches(
-                [len(i) for i in ids], batch_tokens or (2048 if self.device.type == "cpu" else 32_768)
-            ):
-                packed, lengths = self._packed(ids, batch)
-                vectors = (
-                    self._weights(_transformed(self.model, bert(packed, lengths).float()), words, lengths, dtype)
-                    .cpu()
-                    .numpy()
-                )
-                for k, vector in zip(batch, vectors):
+        found: list[tuple[np.ndarray, np.ndarray]] = [None] * len(texts)  # terms and weights of each
+        with progress_bar(len(texts), "encode", "text", show_progress_bar) as progress:
+            for ids, _, places in each_once(texts, tokens_of, self.device, progress, batch_tokens):
+                packed, lengths = pack(ids, self.device)
+                vectors = self._weights(bert(packed, lengths).float(), words, lengths, dtype).cpu().numpy()
+                for vector, rows in zip(vectors, places):
                     terms = np.flatnonzero(vector)
-                    found[k] = terms.astype(np.int32), vector[terms]
-                progress.update(len(batch))
-        counts = np.cumsum([0, *(len(found[k][0]) for k in rows)])
-        terms, weights = (
-            np.concatenate([np.empty(0, kind), *(found[k][side] for k in rows)])
-            for side, kind in ((0, np.int32), (1, np.float32))
-        )
-        return scipy.sparse.csr_array((weights, terms, counts), shape=(len(rows), self.get_embedding_dimension()))
+                    sparse = terms.astype(np.int32), vector[terms]
+                    for row in rows:
+                        found[row] = sparse
+        counts = np.cumsum([0, *(len(terms) for terms, _ in found)])
+        terms = np.concatenate([np.empty(0, np.int32), *(terms for terms, _ in found)])
+        weights = np.concatenate([np.empty(0, np.float32), *(weights for _, weights in found)])
+        return scipy.sparse.csr_array((weights, terms, counts), shape=(len(texts), self.get_embedding_dimension()))
 
     # ---- looking inside
 
@@ -286,13 +203,10 @@ class SparseEncoder(PreparedCopy, Prompted, nn.Module):
         return found
 
 
-def _transformed(model: BertForMaskedLM, hidden: Tensor) -> Tensor:
-    """The head up to its last matrix: (tokens, hidden) -> (tokens, hidden)."""
-    transform = model.cls["predictions"]["transform"]
-    return transform["LayerNorm"](ACTIVATIONS[model.config.hidden_act](transform["dense"](hidden)))
-
-
 def sparsity(vectors: scipy.sparse.sparray) -> dict[str, float]:
-    """{"active_dims": terms a text on average, "sparsity_ratio": share of all weights that are 0}; names as in sentence-transformers."""
+    """{"active_dims": terms a text on average, "sparsity_ratio": share of all weights that are 0}.
+
+    The names are those of sentence-transformers.
+    """
     active = vectors.nnz / max(1, vectors.shape[0])
     return {"active_dims": active, "sparsity_ratio": 1 - active / vectors.shape[1]}

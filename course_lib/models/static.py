@@ -1,17 +1,15 @@
-"""Word vectors as a sentence encoder: the module StaticEmbedding of sentence-transformers, which needs no Transformer and no Pooling.
+"""Word vectors as a sentence encoder: sentence-transformers' module StaticEmbedding, without Transformer and Pooling.
 
 Left out on purpose: making the vectors (recipes/glove_mini.py does).
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import torch
-from tokenizers import AddedToken, Tokenizer
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from course_lib.models.surgery import add_tokens
 from course_lib.support.folders import read_weights, save_tensors
 from course_lib.support.tokenization import read_tokenizer, tokenize
 
@@ -27,6 +25,7 @@ class StaticEmbedding(nn.Module):
         self.tokenizer = tokenizer
         tokenizer.no_padding()
         self.embedding = nn.EmbeddingBag.from_pretrained(weights, freeze=False, mode="mean")
+        self.dims = None, self.embedding.embedding_dim
         self.max_seq_length = (tokenizer.truncation or {}).get("max_length")  # mostly None: no limit
 
     @classmethod
@@ -51,16 +50,8 @@ class StaticEmbedding(nn.Module):
         self.tokenize([])  # sets the tokenizer's own limit, which is saved with it
         self.tokenizer.save(str(folder / "tokenizer.json"))
 
-    @property
-    def dims(self) -> tuple[int | None, int]:
-        return None, self.embedding.embedding_dim
-
     def tokenize(self, texts: list[str]) -> tuple[list[np.ndarray], list[bool]]:
         return tokenize(self.tokenizer, texts, self.max_seq_length, special=False)
-
-    def add_tokens(self, tokens: Iterable[str | AddedToken], special_tokens: bool = False) -> int:
-        """More tokens, and a random vector for each; returns how many were new. See surgery.add_tokens."""
-        return add_tokens(self.tokenizer, self.embedding, tokens, special_tokens)
 
     def forward(self, input_ids: Tensor, lengths: list[int], prompt_length: int = 0) -> Tensor:
         offsets = torch.tensor([0, *lengths[:-1]], device=input_ids.device).cumsum(0)  # where each sentence starts

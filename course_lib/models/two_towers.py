@@ -3,9 +3,9 @@
     towers = TwoTowers(small_encoder, large_encoder)           # or TwoTowers.load(folder)
     towers.similarity(towers.encode_query("how do I ...?"), towers.encode_document(texts))
 
-A query is encoded while somebody waits, documents beforehand: so the query's tower may be the small one, a StaticEmbedding
-even. sentence-transformers calls this a Router (formerly Asym); folders it saved are read here. The milder form of the same
-idea is one encoder with two prompts: see `SentenceEncoder.encode_query`.
+A query is encoded while somebody waits, documents beforehand: so the query's tower may be the small one, a
+StaticEmbedding even. sentence-transformers calls this a Router (formerly Asym); folders it saved are read here. The
+milder form of the same idea is one encoder with two prompts: see `SentenceEncoder.encode_query`.
 
 Left out on purpose: other routes than query and document, saving (save the two encoders), training.
 """
@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from course_lib.encoder import SentenceEncoder
-from course_lib.modules import load_module, module_entries
+from course_lib.modules import KINDS
+from course_lib.support.configs import load_module, read_modules, read_settings
 from course_lib.support.devices import pick_device
 from course_lib.support.folders import read_json, resolve
 
@@ -24,19 +25,21 @@ from course_lib.support.folders import read_json, resolve
 class TwoTowers:
     """`encode_query` by one encoder, `encode_document` by the other.
 
-    Raises ValueError where their vectors differ in length, or their similarity functions. That both were trained for one space
-    cannot be seen from outside: vectors of unrelated models compare by chance, whatever their length.
+    Raises ValueError where their vectors differ in length, or their similarity functions. That both were trained for
+    one space cannot be seen from outside: vectors of unrelated models compare by chance, whatever their length.
     """
 
     def __init__(self, query: SentenceEncoder, document: SentenceEncoder):
         dims = query.get_embedding_dimension(), document.get_embedding_dimension()
         if dims[0] != dims[1]:
             raise ValueError(
-                f"the query encoder gives vectors of {dims[0]} numbers, the document encoder {dims[1]}: they cannot be compared"
+                f"the query encoder gives vectors of {dims[0]} numbers, the document encoder {dims[1]}: "
+                "they cannot be compared"
             )
         if query.similarity_fn_name != document.similarity_fn_name:
             raise ValueError(
-                f"the query encoder was made for {query.similarity_fn_name!r}, the document encoder for {document.similarity_fn_name!r}"
+                f"the query encoder was made for {query.similarity_fn_name!r}, "
+                f"the document encoder for {document.similarity_fn_name!r}"
             )
         self.query, self.document = query, document
 
@@ -54,27 +57,17 @@ class TwoTowers:
             raise ValueError(
                 f"{folder} has no router_config.json: it is one encoder, not two; SentenceEncoder.load reads those"
             )
-        router, settings = (
-            read_json(folder / "router_config.json"),
-            read_json(folder / "config_sentence_transformers.json", default={}),
-        )
-        after = dict(module_entries(folder)[1:])
-        modules = {path: load_module(folder / path, kind) for path, kind in (router.get("types", {}) | after).items()}
-        towers = []
+        router, after = read_json(folder / "router_config.json"), dict(read_modules(folder)[1:])
+        kinds = router.get("types", {}) | after
+        modules = {path: load_module(folder / path, kind, KINDS) for path, kind in kinds.items()}
+        routes, towers = router.get("structure", {}), []
         for route in ("query", "document"):
-            if route not in router.get("structure", {}):
+            if route not in routes:
                 raise ValueError(
-                    f"{folder / 'router_config.json'} has the routes {sorted(router.get('structure', {}))}; expected 'query' and 'document'"
+                    f"{folder / 'router_config.json'} has the routes {sorted(routes)}; expected 'query' and 'document'"
                 )
-            chain = [modules[path] for path in (*router["structure"][route], *after)]
-            tower = SentenceEncoder(
-                chain,
-                settings.get("prompts"),
-                settings.get("default_prompt_name"),
-                settings.get("similarity_fn_name") or "cosine",
-                settings.get("truncate_dim"),
-                dtype,
-            )
+            chain = [modules[path] for path in (*routes[route], *after)]
+            tower = SentenceEncoder(chain, **read_settings(folder), dtype=dtype)
             towers.append(tower.to(pick_device(device)).eval())
         return cls(*towers)
 

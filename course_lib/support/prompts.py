@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 
 class Prompted:
-    """For a class with `encode(sentences, prompt_name, ...)`: its prompts, and what encodes queries and documents with theirs."""
+    """For a class with `encode(sentences, prompt_name, ...)`: its prompts; queries and documents with theirs."""
 
     prompts: dict[str, str]
     default_prompt_name: str | None

@@ -3,16 +3,17 @@
 Left out on purpose: training a tokenizer (recipes/bert_mini.py does it), slow tokenizers, truncation from the left.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
-from course_lib.support.folders import write_json
+from course_lib.support.folders import read_json, write_json
 
 VOCABULARIES = ["vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model", "tokenizer.model"]
 TOKENIZER_FILES = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt", *VOCABULARIES]
+LIMITS = {"sentence_bert_config.json": "max_seq_length", "tokenizer_config.json": "model_max_length"}
 
 # what transformers has to be told of a tokenizer that was not made by it; BERT's names
 SPECIAL_TOKENS = {
@@ -47,8 +48,23 @@ def read_tokenizer(folder: Path) -> Tokenizer:
         ) from error
 
 
+def read_tokenizer_settings(folder: Path, limits: Iterable[str] = LIMITS) -> dict:
+    """What a folder says of its tokenizer, under the names of an encoder's settings.
+
+    tokenizer: the tokenizer itself.
+    max_seq_length: how many tokens a text may have, by the first of the files `limits` that says so, or None.
+    tokenizer_files: what else belongs to the tokenizer, to be saved as it is: name -> content.
+    """
+    found = (read_json(folder / file, default={}).get(LIMITS[file]) for file in limits)
+    return {
+        "tokenizer": read_tokenizer(folder),
+        "max_seq_length": next((n for n in found if n and n < 1e9), None),  # transformers writes 1e30 for no limit
+        "tokenizer_files": {f: (folder / f).read_bytes() for f in TOKENIZER_FILES if (folder / f).exists()},
+    }
+
+
 def save_tokenizer(tokenizer: Tokenizer, files: dict[str, bytes], folder: Path):
-    """Write `tokenizer.json`, a `tokenizer_config.json` with the names of BERT's special tokens, then `files` as they are."""
+    """Write `tokenizer.json`, a `tokenizer_config.json` that names BERT's special tokens, then `files` as they are."""
     tokenizer.no_truncation()
     tokenizer.save(str(folder / "tokenizer.json"))
     special = {kind: token for kind, token in SPECIAL_TOKENS.items() if tokenizer.token_to_id(token) is not None}
@@ -76,8 +92,11 @@ def tokenize(
 def tokenize_pairs(
     tokenizer: Tokenizer, pairs: list[tuple[str, str]], max_length: int | None
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Token ids and token types of each pair, both int32 (tokens_i,): BERT's are [CLS] A [SEP] B [SEP], 0 up to the first
-    [SEP] and 1 after it. A pair over `max_length` loses tokens from the end of whichever text is longer at the time."""
+    """Token ids and token types of each pair, both int32 (tokens_i,).
+
+    BERT's are [CLS] A [SEP] B [SEP], and 0 up to the first [SEP], 1 after it. A pair over `max_length` loses tokens
+    from the end of whichever text is longer at the time.
+    """
     ids, types = [], []
     for encoding in _encodings(tokenizer, pairs, max_length):
         ids.append(np.array(encoding.ids, dtype=np.int32))

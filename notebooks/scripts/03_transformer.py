@@ -248,7 +248,7 @@ print(f"{sum(p.numel() for p in encoder.parameters()):,} parameters; in a layer:
 import transformers
 
 from course_lib.support.folders import read_weights
-from course_lib.transformer import load_bert
+from course_lib.support.architectures import load_bert
 
 weights = read_weights(resolve(model))                           # name -> tensor
 load_bert(encoder, weights, resolve(model))                      # by name; what is missing is an error

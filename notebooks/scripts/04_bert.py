@@ -63,7 +63,7 @@ full = False
 
 # %% tags=["nbval-check-output"]
 from course_lib.data import load_nli
-from course_lib.models.classifier import load_masked_lm
+from course_lib.models.masked_lm import load_masked_lm
 
 def wordpiece(word, vocabulary):
     pieces, start = [], 0
@@ -102,7 +102,7 @@ print(f"{len(vocabulary):,} tokens in the list; {pieces_a_word:.2f} pieces a wor
 # %% tags=["nbval-check-output"]
 import torch
 
-from course_lib.models.classifier import fill_mask
+from course_lib.models.masked_lm import fill_mask
 
 torch.set_num_threads(1)                                                     # enough, and times then depend less on what else runs
 for text in ("The boy is wearing a red [MASK].", "The people [MASK] hungry.", "The dog [MASK] hungry.",
@@ -130,7 +130,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from course_lib.support.tables import find, read_tsv
-from course_lib.models.classifier import pseudo_perplexity
+from course_lib.models.masked_lm import pseudo_perplexity
 from course_lib.plotting import histogram
 
 plt.rcParams["figure.dpi"] = 75                                              # keeps this file small

@@ -85,6 +85,7 @@ print({name: version(name) for name in ("sentence-transformers", "transformers",
 
 # %% tags=["row-1.36", "nbval-check-output"]
 from course_lib.modules import Pooling
+from course_lib.support.configs import POOLING_FLAGS
 
 published = """(0): Transformer({'max_seq_length': 128, 'do_lower_case': False}) with Transformer model: BertModel
 (1): Pooling({'word_embedding_dimension': 768, 'pooling_mode_cls_token': False, 'pooling_mode_mean_tokens': True, \
@@ -94,7 +95,7 @@ published = """(0): Transformer({'max_seq_length': 128, 'do_lower_case': False})
 def old_form(module):
     if isinstance(module, Pooling):
         modes = ("cls", "mean", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
-        flags = {Pooling.flag(mode): mode in module.modes for mode in modes}
+        flags = {POOLING_FLAGS[mode]: mode in module.modes for mode in modes}
         return f"Pooling({({'word_embedding_dimension': module.dim} | flags | {'include_prompt': module.include_prompt})})"
     if not hasattr(module, "tokenizer"):
         return f"{type(module).__name__}()"

@@ -383,6 +383,8 @@ print(f"{len(existing.tokenizer):,} tokens, {len(table):,} rows; [DOC] is number
 # **Predict** the cosine of the two new rows, in each library.
 
 # %% tags=["row-4.19", "nbval-check-output"]
+from course_lib.models.surgery import add_tokens
+
 existing[0].auto_model.resize_token_embeddings(len(existing.tokenizer))  # the line that was missing
 their_table = existing[0].auto_model.get_input_embeddings().weight.detach()
 
@@ -391,9 +393,9 @@ def word_table(one):
 
 course = SentenceEncoder.load(finetuned, dtype="float32")
 torch.manual_seed(seed)
-added = course.add_tokens(tokens, special_tokens=True)                   # tokenizer and table together
+added = add_tokens(course, tokens, special_tokens=True)                  # tokenizer and table together
 our_table = word_table(course).detach()
-print(f"{added} added, then {course.add_tokens(tokens, special_tokens=True)}; {len(our_table):,} rows;", course.tokens(marked[0]), course.tokens(marked[3])[2:5])
+print(f"{added} added, then {add_tokens(course, tokens, special_tokens=True)}; {len(our_table):,} rows;", course.tokens(marked[0]), course.tokens(marked[3])[2:5])
 near = {name: cos_sim(*table[-2:].chunk(2)).item() for name, table in (("transformers", their_table), ("course_lib", our_table))}
 print("cosine of the rows of [DOC] and [QRY]:", {name: round(cosine, 2) for name, cosine in near.items()})
 
@@ -438,7 +440,7 @@ stages = {"in pieces": SentenceEncoder.load(finetuned, dtype="float32")}
 for name in ("new, random row", "all tuned", "only the row tuned"):
     stages[name] = SentenceEncoder.load(finetuned, dtype="float32")
     torch.manual_seed(seed)
-    assert stages[name].add_tokens([new_word]) == 1
+    assert add_tokens(stages[name], [new_word]) == 1
 results = {name: compare(stages[name]) for name in list(stages)[:2]}
 print({name: f"{wins} of {len(test_frames)}" for name, (_, wins) in results.items()}, stages["in pieces"].tokens(new_word)[1:-1])
 
@@ -449,13 +451,14 @@ print({name: f"{wins} of {len(test_frames)}" for name, (_, wins) in results.item
 
 # %% tags=["row-4.1", "row-4.20"]
 from course_lib.losses import MultipleNegativesRankingLoss
+from course_lib.models.surgery import freeze
 from course_lib.siamese import siamese_objective
 from course_lib.training import train
 
 triplets = [tuple(frame.format(word) for word in (new_word, known_word, other)) for frame in train_frames for other in others]
 start, loss = word_table(stages["new, random row"]).detach().clone(), MultipleNegativesRankingLoss()
 only_row = stages["only the row tuned"]
-only_row.freeze()
+freeze(only_row)
 word_table(only_row).requires_grad_(True)
 mask = torch.zeros(len(start), 1)
 mask[-1] = 1
@@ -498,7 +501,7 @@ assert place <= 20
 
 # %% tags=["row-4.20"] alt="Heatmap of mean cosines, five rows by ten columns: test sentences with the new word against the same sentences with cat, dog, bird and so on. In pieces and with a random row all ten columns look alike. After either tuning the column of the known word stands out. With its row copied that column is 1."
 stages["row copied"] = SentenceEncoder.load(finetuned, dtype="float32")
-stages["row copied"].add_tokens([new_word])
+add_tokens(stages["row copied"], [new_word])
 with torch.no_grad():
     word_table(stages["row copied"])[-1] = word_table(stages["row copied"])[known]
 results["row copied"] = compare(stages["row copied"])

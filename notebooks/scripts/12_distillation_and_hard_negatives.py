@@ -102,11 +102,12 @@ print(f"vectors: {by_vectors:.3f}   similarities: {by_relations:.3f}")
 from course_lib.data import load_nli, load_pairs, load_sts
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import EmbeddingSimilarityEvaluator
+from course_lib.models.surgery import freeze, keep_layers
 
 teacher = SentenceEncoder.load(model, dtype="float32")
 student = SentenceEncoder.load(model, dtype="float32")
-student.keep_layers(student_layers)
-student.freeze(0)                                                       # the word embeddings stay the teacher's
+keep_layers(student, student_layers)
+freeze(student, 0)                                                      # the word embeddings stay the teacher's
 
 sts = EmbeddingSimilarityEvaluator(load_sts("course/sts"))
 unseen = [pair.sentence1 for pair in load_sts("course/sts")]

@@ -346,10 +346,11 @@ plt.show()
 
 # %% tags=["row-AT1"]
 from course_lib.modules import Dense
+from course_lib.models.surgery import keep_layers
 from course_lib.models.two_towers import TwoTowers
 
 small = copy.deepcopy(encoder)
-small.keep_layers([0])
+keep_layers(small, [0])
 x = torch.from_numpy(small.encode(everyday, show_progress_bar=False))                             # (sentences, dim)
 x = torch.cat([x, torch.ones(len(x), 1)], dim=1)                                                  # (sentences, dim + 1): a bias
 solution = torch.linalg.lstsq(x, torch.from_numpy(encoder.encode(everyday, show_progress_bar=False))).solution

@@ -178,7 +178,7 @@ if default:
 # %% tags=["row-2.15", "nbval-check-output"]
 import torch
 
-from course_lib.models.classifier import load_masked_lm
+from course_lib.models.masked_lm import load_masked_lm
 from course_lib.models.sparse import SparseEncoder, sparsity
 from course_lib.support.tokenization import tokenize
 

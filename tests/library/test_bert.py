@@ -13,8 +13,8 @@ from torch import nn
 from course_lib.bert import BertConfig, BertModel, runs
 from course_lib.inference import FusedSelfAttention, PackedLinear, for_inference
 from course_lib.models.masked_lm import BertForMaskedLM, mask_tokens
+from course_lib.support.architectures import load_bert
 from course_lib.support.folders import read_json, read_weights
-from course_lib.transformer import load_bert
 
 
 def ours_and_theirs(config: dict, dtype=torch.float64, mlm: bool = False):

@@ -11,10 +11,12 @@ import torch
 from sentence_transformers import SentenceTransformer
 from small_models import tiny_bert_folder
 
-from course_lib.encoder import WINDOW, SentenceEncoder
+from course_lib.encoder import SentenceEncoder
 from course_lib.inference import token_batches
-from course_lib.modules import Dense, Normalize, Pooling, StaticEmbedding
+from course_lib.models.static import StaticEmbedding
+from course_lib.modules import Dense, Normalize, Pooling
 from course_lib.support.tokenization import replace_lone_surrogates
+from course_lib.support.windows import WINDOW
 from course_lib.transformer import Transformer
 
 LONE = ["half \ud83d", "\ude42 half", "\udfff"]  # lone surrogates

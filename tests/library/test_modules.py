@@ -14,9 +14,12 @@ from small_models import other_folder, tiny_bert_folder
 
 from course_lib.bert import BertModel
 from course_lib.encoder import SentenceEncoder
-from course_lib.modules import Dense, Normalize, Pooling, StaticEmbedding
+from course_lib.models.static import StaticEmbedding
+from course_lib.modules import Dense, Normalize, Pooling
 from course_lib.pooling import POOLING_MODES
-from course_lib.transformer import PaddedModel, Transformer
+from course_lib.support.architectures import PaddedModel
+from course_lib.support.configs import POOLING_FLAGS
+from course_lib.transformer import Transformer
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +81,7 @@ def test_old_flags_are_what_we_write(tiny, tmp_path):
         "pooling_mode_lasttoken": False,
         "include_prompt": True,
     }
+    assert tuple(POOLING_FLAGS) == POOLING_MODES
     kinds = [entry["type"] for entry in json.loads((tmp_path / "old/modules.json").read_text())]
     assert kinds == ["sentence_transformers.models.Transformer", "sentence_transformers.models.Pooling"]
 
@@ -215,7 +219,7 @@ SETTINGS = [
 
 @pytest.mark.parametrize("activation", SETTINGS, ids=repr)
 def test_activations_whose_settings_would_be_lost_are_not_saved(activation, tiny, tmp_path):
-    """sentence-transformers saves the class and loads another function: LeakyReLU(0.5) comes back as LeakyReLU(0.01)."""
+    """sentence-transformers saves the class and loads another: LeakyReLU(0.5) comes back as LeakyReLU(0.01)."""
     encoder = SentenceEncoder([Transformer.load(tiny), Pooling(32), Dense(32, 8, activation_function=activation)])
     assert encoder.encode(TEXTS).shape == (len(TEXTS), 8)
     with pytest.raises(ValueError, match="cannot be saved: the format names a class of torch.nn"):
@@ -341,7 +345,7 @@ def test_other_architectures(kind, tmp_path, minilm_folder):
 
 @pytest.mark.parametrize("kind, positions", [("MPNet", 40), ("Roberta", 40), ("DistilBert", 42)])
 def test_other_architectures_are_cut_at_their_last_position(kind, positions, tmp_path, minilm_folder):
-    """Of 42 rows RoBERTa's family uses 40. A tokenizer without a limit leaves sentence-transformers at 42, and failing."""
+    """Of 42 rows RoBERTa's family uses 40. Without a tokenizer's limit sentence-transformers takes 42, and fails."""
     folder = other_folder(kind, tmp_path / "plain", minilm_folder, limit=None)
     ours = load(folder)
     assert ours.max_seq_length == positions
@@ -416,9 +420,8 @@ def test_lower_casing(tiny, tmp_path, minilm_folder):
     texts = ["THE Cat", "the cat", "École"]
     for lower in (True, False):
         bert = Transformer.load(tiny).model
-        files = {
-            "tokenizer_config.json": b'{"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": "[UNK]", "pad_token": "[PAD]"}'
-        }
+        config = {"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": "[UNK]", "pad_token": "[PAD]"}
+        files = {"tokenizer_config.json": json.dumps(config).encode()}
         SentenceEncoder([Transformer(bert, tokenizer, 64, lower, files), Pooling(32)]).save(tmp_path / "m")
         ours, other = load(tmp_path / "m"), theirs(tmp_path / "m")
         assert_equal(ours.encode(texts), other.encode(texts))

@@ -1,4 +1,4 @@
-"""Pictures show what their captions say; the split keeps kinds apart; the image encoder, the loss, and what is saved."""
+"""Pictures show what their captions say; the split keeps kinds apart; the image encoder, its loss, what is saved."""
 
 import json
 from itertools import combinations

@@ -1,4 +1,4 @@
-"""course_lib.models.sparse: the same vectors as sentence_transformers.SparseEncoder, both ways; gradients of the whole product."""
+"""course_lib.models.sparse: the vectors of sentence_transformers.SparseEncoder, and gradients of the whole product."""
 
 import json
 import logging
@@ -11,8 +11,9 @@ import torch
 from sentence_transformers import SparseEncoder as TheirEncoder
 from sentence_transformers.sparse_encoder.modules import MLMTransformer, SpladePooling
 
-from course_lib.models.classifier import load_masked_lm
-from course_lib.models.sparse import SparseEncoder, max_over_tokens, sparsity
+from course_lib.models.masked_lm import load_masked_lm
+from course_lib.models.max_over_tokens import max_over_tokens
+from course_lib.models.sparse import SparseEncoder, sparsity
 from course_lib.similarity import pairwise_cos_sim
 from course_lib.support.folders import read_json, write_json
 

@@ -14,10 +14,11 @@ from tokenizers import AddedToken
 
 from course_lib.encoder import SentenceEncoder
 from course_lib.losses import CosineSimilarityLoss
-from course_lib.models.surgery import layer_list
-from course_lib.modules import Dense, Pooling, StaticEmbedding
+from course_lib.models.static import StaticEmbedding
+from course_lib.models.surgery import add_tokens, freeze, keep_layers, layer_list, word_embeddings
+from course_lib.modules import Dense, Pooling
 from course_lib.training import parameter_groups, train
-from course_lib.transformer import PaddedModel, Transformer
+from course_lib.transformer import Transformer
 
 NEW = ["[DOC]", "[QRY]"]
 ODD = [
@@ -50,11 +51,6 @@ def folder_of(kind, tmp_path, minilm_folder):
     )
 
 
-def table_of(encoder):
-    model = encoder[0].model
-    return model.model.get_input_embeddings() if isinstance(model, PaddedModel) else model.embeddings.word_embeddings
-
-
 # ---- add_tokens
 
 
@@ -65,13 +61,13 @@ def test_added_tokens_equal_those_of_the_reference_libraries(kind, special, tmp_
     folder = folder_of(kind, tmp_path, minilm_folder)
     ours, other = load(folder), theirs(folder)
     tokens = NEW if special else ["covid19", "[DOC]"]
-    before = table_of(ours).weight.detach().clone()
+    before = word_embeddings(ours).weight.detach().clone()
     assert (
-        ours.add_tokens(tokens, special_tokens=special)
+        add_tokens(ours, tokens, special_tokens=special)
         == other.tokenizer.add_tokens(tokens, special_tokens=special)
         == 2
     )
-    table = table_of(ours)
+    table = word_embeddings(ours)
     ids = [ours[0].tokenizer.token_to_id(token) for token in tokens]
     others = [i for i in range(len(before)) if i not in ids]
     assert torch.equal(table.weight[others], before[others]) and table.weight.requires_grad
@@ -94,7 +90,7 @@ def test_added_tokens_equal_those_of_the_reference_libraries(kind, special, tmp_
         one.save(str(tmp_path / name))
         assert_equal(load(tmp_path / name).encode(ODD), expected)
         assert_equal(theirs(tmp_path / name).encode(ODD), expected)
-    assert load(tmp_path / "ours").add_tokens(tokens, special) == 0
+    assert add_tokens(load(tmp_path / "ours"), tokens, special) == 0
 
 
 def test_without_new_rows_it_is_an_index_error_in_both(folder):
@@ -109,7 +105,7 @@ def test_without_new_rows_it_is_an_index_error_in_both(folder):
 def test_special_tokens_stay_whole(folder):
     encoder = load(folder)
     assert "[DOC]" not in encoder.tokens("[DOC] a cat")
-    encoder.add_tokens(NEW, special_tokens=True)
+    add_tokens(encoder, NEW, special_tokens=True)
     assert encoder.tokens("[DOC] a cat[QRY]s [doc]") == [
         "[CLS]",
         "[DOC]",
@@ -128,7 +124,7 @@ def test_special_tokens_stay_whole(folder):
 def test_special_tokens_stay_whole_where_texts_are_lower_cased_first(folder, tmp_path):
     encoder = load(folder)
     encoder[0].do_lower_case = True
-    encoder.add_tokens(NEW, special_tokens=True)
+    add_tokens(encoder, NEW, special_tokens=True)
     assert encoder.tokens("A CAT[DOC]S") == ["[CLS]", "a", "cat", "[DOC]", "s", "[SEP]"]
     encoder.save(tmp_path / "lower")
     assert_equal(load(tmp_path / "lower").encode(ODD), theirs(tmp_path / "lower").encode(ODD))
@@ -136,12 +132,12 @@ def test_special_tokens_stay_whole_where_texts_are_lower_cased_first(folder, tmp
 
 def test_existing_tokens_add_nothing(folder):
     encoder = load(folder)
-    weight, before = table_of(encoder).weight, encoder.encode(TEXTS)
+    weight, before = word_embeddings(encoder).weight, encoder.encode(TEXTS)
     rows, pointer, random_state = len(weight), weight.data_ptr(), torch.get_rng_state()
     assert (
-        encoder.add_tokens(["table", "[CLS]", "##s"])
-        == encoder.add_tokens(["[MASK]"], special_tokens=True)
-        == encoder.add_tokens([])
+        add_tokens(encoder, ["table", "[CLS]", "##s"])
+        == add_tokens(encoder, ["[MASK]"], special_tokens=True)
+        == add_tokens(encoder, [])
         == 0
     )
     assert len(weight) == rows and weight.data_ptr() == pointer and torch.equal(torch.get_rng_state(), random_state)
@@ -152,9 +148,9 @@ def test_existing_tokens_add_nothing(folder):
         "[SEP]",
     ]  # transformers: 's', 'table', '[', 'cl', '##s', ']'
     assert_equal(encoder.encode(TEXTS), before)
-    assert encoder.add_tokens(["[DOC]", "table", "[DOC]"], special_tokens=True) == 1 and len(weight) == rows + 1
+    assert add_tokens(encoder, ["[DOC]", "table", "[DOC]"], special_tokens=True) == 1 and len(weight) == rows + 1
     assert (
-        encoder.add_tokens(["[DOC]"], special_tokens=True) == encoder.add_tokens(["[DOC]"]) == 0
+        add_tokens(encoder, ["[DOC]"], special_tokens=True) == add_tokens(encoder, ["[DOC]"]) == 0
         and len(weight) == rows + 1
     )
 
@@ -162,18 +158,18 @@ def test_existing_tokens_add_nothing(folder):
 def test_a_special_token_of_the_vocabulary_keeps_its_row_and_is_whole_from_then_on(folder):
     """BERT's vocabulary has unused tokens, which its tokenizer nevertheless cuts up."""
     encoder = load(folder)
-    rows = len(table_of(encoder).weight)
+    rows = len(word_embeddings(encoder).weight)
     assert "[unused7]" not in encoder.tokens("a [unused7] b")
-    assert encoder.add_tokens(["[unused7]"], special_tokens=True) == 0 and len(table_of(encoder).weight) == rows
+    assert add_tokens(encoder, ["[unused7]"], special_tokens=True) == 0 and len(word_embeddings(encoder).weight) == rows
     assert encoder.tokens("a [unused7] b") == ["[CLS]", "a", "[unused7]", "b", "[SEP]"]
 
 
 def test_spare_rows_are_used_and_never_lost(tmp_path, minilm_folder):
     """A table rounded up to 30,592 rows: transformers' resize to the tokenizer's length would cut 70 of them."""
     encoder = load(tiny_bert_folder(tmp_path / "spare", minilm_folder, vocab_size=30592))
-    table = table_of(encoder)
+    table = word_embeddings(encoder)
     before = table.weight.detach().clone()
-    assert encoder.add_tokens(NEW, special_tokens=True) == 2
+    assert add_tokens(encoder, NEW, special_tokens=True) == 2
     assert table.weight.shape == before.shape and encoder[0].model.config.vocab_size == 30592
     changed = (table.weight != before).any(dim=1).nonzero().flatten().tolist()
     assert changed == [encoder[0].tokenizer.token_to_id(token) for token in NEW] == [30522, 30523]
@@ -181,24 +177,24 @@ def test_spare_rows_are_used_and_never_lost(tmp_path, minilm_folder):
 
 def test_new_rows_are_random_like_the_old_ones():
     encoder = SentenceEncoder.load("course/bert-mini", device="cpu", dtype="float32")
-    weight = table_of(encoder).weight
+    weight = word_embeddings(encoder).weight
     mean, std = weight.detach().mean(0), weight.detach().std(0)
     torch.manual_seed(3)
-    assert encoder.add_tokens([f"[T{i}]" for i in range(2000)], special_tokens=True) == 2000
+    assert add_tokens(encoder, [f"[T{i}]" for i in range(2000)], special_tokens=True) == 2000
     new = weight.detach()[-2000:]
     torch.testing.assert_close(new.mean(0), mean, atol=0.01, rtol=0)  # four standard errors are 0.005
     torch.testing.assert_close(new.std(0), std, atol=0.01, rtol=0)
     assert len(new.unique(dim=0)) == 2000
     again = SentenceEncoder.load("course/bert-mini", device="cpu", dtype="float32")
     torch.manual_seed(3)
-    again.add_tokens([f"[T{i}]" for i in range(2000)], special_tokens=True)
-    assert torch.equal(weight, table_of(again).weight)
+    add_tokens(again, [f"[T{i}]" for i in range(2000)], special_tokens=True)
+    assert torch.equal(weight, word_embeddings(again).weight)
 
 
 def test_encode_follows_and_only_texts_with_the_tokens_change(folder):
     encoder = load(folder)
     before = encoder.encode(["[DOC] a cat", "a cat"])
-    encoder.add_tokens(NEW, special_tokens=True)
+    add_tokens(encoder, NEW, special_tokens=True)
     after = encoder.encode(["[DOC] a cat", "a cat", "[QRY] a cat"])
     assert_equal(after[1:2], before[1:2])
     assert np.abs(after[0] - before[0]).max() > 1e-3 and np.abs(after[0] - after[2]).max() > 1e-3
@@ -207,7 +203,7 @@ def test_encode_follows_and_only_texts_with_the_tokens_change(folder):
 def test_prompts_of_new_tokens(folder, tmp_path):
     encoder = load(folder)
     encoder.prompts |= {"query": "[QRY] ", "document": "[DOC] "}
-    encoder.add_tokens(NEW, special_tokens=True)
+    add_tokens(encoder, NEW, special_tokens=True)
     encoder.save(tmp_path / "prompts")
     again, other = load(tmp_path / "prompts"), theirs(tmp_path / "prompts")
     assert_equal(again.encode_query(TEXTS), encoder.encode(["[QRY] " + text for text in TEXTS]))
@@ -219,14 +215,14 @@ def test_new_rows_learn(folder):
     encoder = load(folder)
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=1e-2)
     encoder(["[DOC] a cat"]).sum().backward()
-    encoder.add_tokens(NEW, special_tokens=True)
-    weight = table_of(encoder).weight
+    add_tokens(encoder, NEW, special_tokens=True)
+    weight = word_embeddings(encoder).weight
     start = weight.detach().clone()
     encoder(["[DOC] a cat"]).square().sum().backward()
     optimizer.step()
     moved = (weight.detach() - start).abs().amax(dim=1)
     assert moved[encoder[0].tokenizer.token_to_id("[DOC]")] > 5e-3
-    encoder.add_tokens(["[LATE]"])
+    add_tokens(encoder, ["[LATE]"])
     encoder(["[LATE]"]).square().sum().backward()
     with pytest.raises(RuntimeError):  # never silently left out
         optimizer.step()
@@ -244,20 +240,20 @@ def test_new_rows_learn(folder):
 )
 def test_what_is_no_token_is_refused_and_changes_nothing(wrong, error, folder):
     encoder = load(folder)
-    vocabulary, rows = encoder[0].tokenizer.to_str(), len(table_of(encoder).weight)
+    vocabulary, rows = encoder[0].tokenizer.to_str(), len(word_embeddings(encoder).weight)
     with pytest.raises(error, match="tokens is .*\\[DOC\\]|at least one character"):
-        encoder.add_tokens(wrong)
-    assert encoder[0].tokenizer.to_str() == vocabulary and len(table_of(encoder).weight) == rows
+        add_tokens(encoder, wrong)
+    assert encoder[0].tokenizer.to_str() == vocabulary and len(word_embeddings(encoder).weight) == rows
 
 
 def test_added_token_objects_choose_how_they_are_found(folder):
     encoder = load(folder)
     assert (
-        encoder.add_tokens([AddedToken("covid", single_word=True), AddedToken("zzz", special=True, normalized=False)])
+        add_tokens(encoder, [AddedToken("covid", single_word=True), AddedToken("zzz", special=True, normalized=False)])
         == 2
     )
     assert encoder.tokens("covid postcovid zzzzzz")[1] == "covid" and encoder.tokens("postcovid").count("covid") == 0
-    assert encoder.add_tokens(AddedToken("one")) == 0
+    assert add_tokens(encoder, AddedToken("one")) == 0
 
 
 def test_static_embeddings_grow_too(minilm_folder, tmp_path):
@@ -266,7 +262,7 @@ def test_static_embeddings_grow_too(minilm_folder, tmp_path):
     encoder = SentenceEncoder(
         [StaticEmbedding(Tokenizer.from_file(str(minilm_folder / "tokenizer.json")), torch.randn(30522, 8))]
     )
-    assert encoder.add_tokens(NEW, special_tokens=True) == 2 and encoder[0].embedding.weight.shape == (30524, 8)
+    assert add_tokens(encoder, NEW, special_tokens=True) == 2 and encoder[0].embedding.weight.shape == (30524, 8)
     np.testing.assert_allclose(encoder.encode("[DOC]"), encoder[0].embedding.weight[30522].detach(), atol=1e-6)
     encoder.save(tmp_path / "static")
     for one in (load(tmp_path / "static"), theirs(tmp_path / "static")):
@@ -276,7 +272,7 @@ def test_static_embeddings_grow_too(minilm_folder, tmp_path):
 def test_on_the_real_model(minilm_folder, tmp_path):
     encoder = load(minilm_folder)
     before = encoder.encode(TEXTS)
-    assert encoder.add_tokens(NEW, special_tokens=True) == 2
+    assert add_tokens(encoder, NEW, special_tokens=True) == 2
     assert_equal(encoder.encode(TEXTS), before)
     encoder.save(tmp_path / "m")
     assert_equal(theirs(tmp_path / "m").encode(TEXTS + ODD), encoder.encode(TEXTS + ODD))
@@ -290,7 +286,7 @@ def test_kept_layers_equal_the_reference_libraries(kept, folder, tmp_path):
     """sentence-transformers' recipe for smaller students: a new ModuleList, and the number in the config."""
     ours, other = load(folder), theirs(folder)
     before = ours.encode(TEXTS)
-    ours.keep_layers(kept)
+    keep_layers(ours, kept)
     bert = other[0].auto_model
     bert.encoder.layer = torch.nn.ModuleList(layer for i, layer in enumerate(bert.encoder.layer) if i in kept)
     bert.config.num_hidden_layers = len(kept)
@@ -311,7 +307,7 @@ def test_kept_layers_equal_the_reference_libraries(kept, folder, tmp_path):
 def test_kept_layers_of_other_architectures(kind, tmp_path, minilm_folder):
     ours = load(folder_of(kind, tmp_path, minilm_folder))
     last = {name: tensor.clone() for name, tensor in layer_list(ours[0].model)[1].state_dict().items()}
-    ours.keep_layers([1])
+    keep_layers(ours, [1])
     ours.save(tmp_path / "one")
     assert_equal(theirs(tmp_path / "one").encode(TEXTS), ours.encode(TEXTS))
     again = load(tmp_path / "one")
@@ -341,15 +337,15 @@ def modern_bert(folder, minilm_folder):
 
 
 def test_layers_that_are_not_built_alike(tmp_path, minilm_folder):
-    """ModernBERT's first layer has one norm less, and layers differ in kind: what could not be loaded again is refused."""
+    """ModernBERT's first layer has one norm less, and layers differ in kind: what cannot be loaded again is refused."""
     ours = load(modern_bert(tmp_path / "modern", minilm_folder))
     before = ours.encode(TEXTS)
     with pytest.raises(
         ValueError, match=r"the layers \[1, 2\] of ModernBertModel do not make a model of 2.*try keeping 0"
     ):
-        ours.keep_layers([1, 2])
+        keep_layers(ours, [1, 2])
     assert_equal(ours.encode(TEXTS), before)
-    ours.keep_layers([0, 1, 3])
+    keep_layers(ours, [0, 1, 3])
     ours.save(tmp_path / "three")
     assert_equal(load(tmp_path / "three").encode(TEXTS), ours.encode(TEXTS))
     assert_equal(theirs(tmp_path / "three").encode(TEXTS), ours.encode(TEXTS))
@@ -369,14 +365,14 @@ def test_shared_layers_are_refused(tmp_path, minilm_folder):
     transformers.AlbertModel(config).save_pretrained(tmp_path / "albert")
     shutil.copy(minilm_folder / "tokenizer.json", tmp_path / "albert")
     with pytest.raises(ValueError, match="AlbertModel has no list of 3 layers|PaddedModel has no list of 3 layers"):
-        load(tmp_path / "albert").keep_layers([0])
+        keep_layers(load(tmp_path / "albert"), [0])
 
 
 @pytest.mark.parametrize("kept", [[], [4], [-1], [3, 0], [0, 0], [1.5]])
 def test_layers_that_do_not_exist_are_refused(kept, folder):
     encoder = load(folder)
     with pytest.raises(ValueError, match="expected rising numbers from 0 to 3, at least one"):
-        encoder.keep_layers(kept)
+        keep_layers(encoder, kept)
     assert len(layer_list(encoder[0].model)) == 4
 
 
@@ -384,12 +380,12 @@ def test_a_copy_keeps_the_old_model(folder):
     encoder = load(folder)
     before = encoder.encode(TEXTS)
     small = copy.deepcopy(encoder)
-    small.keep_layers([0])
-    small.add_tokens(NEW)
+    keep_layers(small, [0])
+    add_tokens(small, NEW)
     assert_equal(encoder.encode(TEXTS), before)
     assert (
         encoder[0].model.config.num_hidden_layers == 4
-        and encoder[0].model.config.vocab_size == len(table_of(encoder).weight) == 30522
+        and encoder[0].model.config.vocab_size == len(word_embeddings(encoder).weight) == 30522
     )
 
 
@@ -401,7 +397,7 @@ def test_a_copy_keeps_the_old_model(folder):
 def test_frozen_parts_stay_bit_for_bit_and_the_rest_learns(frozen, precision, folder):
     torch.manual_seed(0)
     encoder = SentenceEncoder([*load(folder), Dense(32, 8)], dtype="float32")
-    encoder.freeze(frozen)
+    freeze(encoder, frozen)
     layers = [f"0.model.encoder.layer.{i}." for i in range(4)][4 if frozen is None else frozen :]
     learning = {name for name, _ in encoder.named_parameters() if name.startswith(("2.", *layers))}
     assert {name for name, p in encoder.named_parameters() if p.requires_grad} == learning
@@ -429,9 +425,9 @@ def test_frozen_parts_stay_bit_for_bit_and_the_rest_learns(frozen, precision, fo
 
 def test_frozen_embeddings_stay_frozen_when_they_grow(folder):
     encoder = load(folder)
-    encoder.freeze(1)
-    encoder.add_tokens(NEW)
-    assert not table_of(encoder).weight.requires_grad
+    freeze(encoder, 1)
+    add_tokens(encoder, NEW)
+    assert not word_embeddings(encoder).weight.requires_grad
     encoder.requires_grad_()
     assert all(p.requires_grad for p in encoder.parameters())
 
@@ -439,7 +435,7 @@ def test_frozen_embeddings_stay_frozen_when_they_grow(folder):
 @pytest.mark.parametrize("kind", ["MPNet", "Roberta", "DistilBert"])
 def test_freezing_other_architectures(kind, tmp_path, minilm_folder):
     encoder = load(folder_of(kind, tmp_path, minilm_folder))
-    encoder.freeze(1)
+    freeze(encoder, 1)
     encoder(TEXTS).sum().backward()
     layers = layer_list(encoder[0].model)
     assert {p for p in encoder.parameters() if p.requires_grad} == set(layers[1].parameters())
@@ -450,7 +446,7 @@ def test_freezing_other_architectures(kind, tmp_path, minilm_folder):
 def test_freezing_layers_that_do_not_exist(layers, folder):
     encoder = load(folder)
     with pytest.raises(ValueError, match="expected 0 to 4, or None"):
-        encoder.freeze(layers)
+        freeze(encoder, layers)
     assert all(p.requires_grad for p in encoder.parameters())
 
 
@@ -476,11 +472,11 @@ def test_a_network_from_scratch_equals_sentence_transformers(folder, tmp_path):
         ours.get_embedding_dimension() == other.get_embedding_dimension() == 9 and np.abs(ours.encode(TEXTS)).max() <= 1
     )
 
-    ours.add_tokens(NEW, special_tokens=True)
+    add_tokens(ours, NEW, special_tokens=True)
     word.tokenizer.add_tokens(NEW, special_tokens=True)
     word.auto_model.resize_token_embeddings(len(word.tokenizer), mean_resizing=False)
     with torch.no_grad():
-        word.auto_model.get_input_embeddings().weight.copy_(table_of(ours).weight)
+        word.auto_model.get_input_embeddings().weight.copy_(word_embeddings(ours).weight)
     assert_equal(ours.encode(ODD), other.encode(ODD))
     ours.save(tmp_path / "ours")
     other.save(str(tmp_path / "other"))

@@ -1,0 +1,88 @@
+"""Behind one interface: a checkpoint's tensors in a BERT of the course, or any other encoder of `transformers`.
+
+Both are called as `model(input_ids, lengths)` with a packed batch (see bert.py), and give one vector a token.
+
+Left out on purpose: encoder-decoder models, token types other than 0.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from course_lib.support.folders import read_weights, save_tensors
+
+
+def load_bert(model: nn.Module, weights: dict[str, Tensor], where: Path):
+    """Copy a checkpoint's tensors into `model`. The checkpoint may hold more (a pooler, another head), but not less."""
+    own = model.state_dict()
+    weights = {
+        name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias"): t
+        for name, t in weights.items()
+    }
+    if not any(name in weights for name in own):
+        weights = {name.removeprefix("bert."): t for name, t in weights.items()}
+    missing = [name for name in own if name not in weights]
+    wrong = [
+        f"{n} {tuple(weights[n].shape)}, expected {tuple(t.shape)}"
+        for n, t in own.items()
+        if n in weights and weights[n].shape != t.shape
+    ]
+    if missing or wrong:
+        raise ValueError(
+            f"the weights in {where} do not fit its config.json: missing {missing[:3]}, of another shape {wrong[:3]}"
+        )
+    model.load_state_dict({name: weights[name] for name in own})
+
+
+class PaddedModel(nn.Module):
+    """Any `transformers` encoder behind the interface of `BertModel`: pads, runs the model, takes the padding out."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+        self.config = model.config
+
+    @classmethod
+    def load(cls, folder: Path) -> "PaddedModel":
+        """Raises ValueError for what transformers cannot read, missing weights, and encoder-decoder models."""
+        from transformers import AutoModel
+
+        read_weights(folder)  # refuses pickles, damage and NaN before transformers is asked
+        try:
+            model, report = AutoModel.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
+        except (ValueError, KeyError, RuntimeError, OSError) as error:
+            raise ValueError(f"transformers cannot read {folder} ({error})") from error
+        missing = sorted(name for name in report["missing_keys"] if "pooler" not in name)
+        if missing or model.config.is_encoder_decoder:
+            problem = f"lacks the weights {missing[:3]}" if missing else "is an encoder-decoder model"
+            raise ValueError(f"{folder} {problem}; expected an encoder with all its weights")
+        return cls(model)
+
+    def save(self, folder: Path, half: bool = False):
+        """Config and weights, as transformers writes them; half: float16, half the size."""
+        self.model.save_pretrained(folder)
+        if half:
+            save_tensors(read_weights(folder), folder / "model.safetensors", half)
+
+    def forward(self, input_ids: Tensor, lengths: list[int]) -> Tensor:
+        pad = getattr(self.config, "pad_token_id", None) or 0
+        sentences = input_ids.split(lengths)
+        padded = nn.utils.rnn.pad_sequence(sentences, batch_first=True, padding_value=pad)  # (batch, longest)
+        each = torch.tensor(lengths, device=input_ids.device)
+        mask = torch.arange(padded.shape[1], device=input_ids.device) < each[:, None]  # (batch, longest)
+        hidden = self.model(input_ids=padded, attention_mask=mask.long()).last_hidden_state  # (batch, longest, hidden)
+        return hidden[mask]  # (tokens, hidden)
+
+
+def positions(model: nn.Module) -> int | None:
+    """How many tokens a text may have: the rows of the position table, or None where positions are computed.
+
+    RoBERTa's family starts to count after the number of its padding token: 514 rows are 512 positions.
+    """
+    for module in model.modules():
+        table, padding = getattr(module, "position_embeddings", None), getattr(module, "padding_idx", None)
+        if isinstance(table, nn.Embedding):
+            return table.num_embeddings - (0 if padding is None else padding + 1)
+    found = getattr(model.config, "max_position_embeddings", None)
+    return found if found and found > 0 else None
