@@ -99,10 +99,11 @@ class Dense(nn.Module):
         path = config.get("activation_function", "torch.nn.modules.activation.Tanh")
         activation = configs.read_activation(path, folder)
         dense = cls(config["in_features"], config["out_features"], config.get("bias", True), activation)
-        try:
-            dense.load_state_dict(read_weights(folder))
-        except RuntimeError as error:
-            raise ValueError(f"the weights in {folder} do not fit its config.json ({error})") from error
+        weights = read_weights(folder)
+        found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+        if found != {name: tuple(tensor.shape) for name, tensor in dense.state_dict().items()}:
+            raise ValueError(f"the weights in {folder} do not fit its config.json: found {found}")
+        dense.load_state_dict(weights)
         return dense
 
     def save(self, folder: Path, half: bool = False):
