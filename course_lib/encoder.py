@@ -27,7 +27,7 @@ from course_lib.support.configs import SETTINGS, read_settings, save_modules, wr
 from course_lib.support.devices import pick_device, pick_dtype
 from course_lib.support.folders import DEFAULT, atomic_folder, resolve
 from course_lib.support.prompts import Prompted
-from course_lib.support.windows import Rows, windows
+from course_lib.support.windows import Windows
 from course_lib.transformer import TokenEmbeddings, Transformer
 
 
@@ -83,7 +83,7 @@ class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
             save_modules(self, unfinished, half)
             write_settings(unfinished, {name: getattr(self, name) for name in SETTINGS})
 
-    # ---- properties
+    # ---- sizes
 
     @property
     def max_seq_length(self) -> int | None:
@@ -100,10 +100,6 @@ class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
     def get_embedding_dimension(self) -> int:
         """Length of a vector that `encode` returns."""
         return min(dim for dim in (output_dim(self), self.truncate_dim) if dim)
-
-    @property
-    def device(self) -> torch.device:
-        return next(self.parameters()).device
 
     # ---- from texts to vectors
 
@@ -159,25 +155,19 @@ class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
         Raises TypeError naming the position of what is no string, ValueError for an unknown prompt or an unfit `out`.
         """
         prompt = self.resolve_prompt(prompt, prompt_name)
-        if not isinstance(sentences, Iterable):
-            raise TypeError(f"sentences is {sentences!r}; expected a string, or a list or generator of strings")
         one = is_text(sentences)
-        texts = [sentences] if one else sentences
-        total = len(texts) if hasattr(texts, "__len__") else None
-        rows = Rows(self.get_embedding_dimension(), total, out)
+        windows = Windows([sentences] if one else sentences, self.get_embedding_dimension(), out)
+        tokenize = lambda texts: self[0].tokenize([prompt + text for text in texts])
         chain, prompt_length, truncated = self._modules_for_inference(), self._prompt_length(prompt), 0
-        with progress_bar(total, "encode", "text", show_progress_bar) as progress, torch.inference_mode():
-            for window in windows(texts):
-                first, room = rows.done, rows.take(len(window))
-                tokens_of = lambda some: self[0].tokenize([prompt + text for text in some])
-                for ids, cut, places in each_once(window, tokens_of, self.device, progress, batch_tokens, first=first):
-                    vectors = self._run(chain, ids, prompt_length)[:, : rows.dim]
+        with progress_bar(windows.total, "encode", "text", show_progress_bar) as progress, torch.inference_mode():
+            for first, texts, rows in windows:
+                for ids, cut, places in each_once(texts, tokenize, self.device, progress, batch_tokens, first=first):
+                    vectors = self._run(chain, ids, prompt_length)[:, : windows.dim]
                     vectors = F.normalize(vectors, dim=-1) if normalize_embeddings else vectors
                     for vector, where, was_cut in zip(vectors.float().cpu().numpy(), places, cut):
-                        room[where] = vector
+                        rows[where] = vector
                         truncated += was_cut * len(where)
-        result = rows.all()
-        result = result[0] if one else result
+        result = windows.rows()[0] if one else windows.rows()
         if convert_to_tensor:
             result = torch.from_numpy(np.asarray(result)).to(self.device)
         return (result, truncated) if return_truncated else result
@@ -194,8 +184,6 @@ class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
         with torch.no_grad():
             found = self[0](*pack(ids, self.device))
         return list(found.vectors.split(found.lengths))
-
-    # ---- comparing
 
     def similarity(self, a, b) -> Tensor:
         """All of `a` (n, dim) with all of `b` (m, dim): (n, m) scores of `similarity_fn_name`."""

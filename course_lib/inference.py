@@ -115,6 +115,11 @@ class PreparedCopy:
         self._prepared = None  # weights are about to change, or have changed
         return super().train(mode)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
     def prepared(self, model: nn.Module, dtype: torch.dtype) -> nn.Module:
         """`for_inference(model, dtype)`, made anew only where it is out of date."""
         key = (dtype, *weights_key(model))

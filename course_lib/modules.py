@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from course_lib.bert import runs
 from course_lib.pooling import POOLING_MODES, pool
 from course_lib.support import configs
-from course_lib.support.folders import read_json, read_weights, save_tensors, write_json
+from course_lib.support.folders import read_json, save_tensors, write_json
 from course_lib.transformer import TokenEmbeddings, Transformer
 
 # Where each kind is found. It is imported when a folder asks for it, so that the core needs nothing outside of it.
@@ -99,11 +99,7 @@ class Dense(nn.Module):
         path = config.get("activation_function", "torch.nn.modules.activation.Tanh")
         activation = configs.read_activation(path, folder)
         dense = cls(config["in_features"], config["out_features"], config.get("bias", True), activation)
-        weights = read_weights(folder)
-        found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-        if found != {name: tuple(tensor.shape) for name, tensor in dense.state_dict().items()}:
-            raise ValueError(f"the weights in {folder} do not fit its config.json: found {found}")
-        dense.load_state_dict(weights)
+        configs.load_weights(dense, folder)
         return dense
 
     def save(self, folder: Path, half: bool = False):

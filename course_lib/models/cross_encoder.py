@@ -116,10 +116,6 @@ class CrossEncoder(PreparedCopy, nn.Module):
     # ---- from pairs to scores
 
     @property
-    def device(self) -> torch.device:
-        return self.model.classifier.weight.device
-
-    @property
     def num_labels(self) -> int:
         return self.model.num_labels
 
@@ -180,9 +176,9 @@ class CrossEncoder(PreparedCopy, nn.Module):
         pairs = [pairs] if one else list(pairs)
         bert = self.prepared(self.model.bert, pick_dtype(self.dtype, self.device))
         rows = torch.empty(len(pairs), self.num_labels)
-        tokens_of = lambda some: tokenize_pairs(self.tokenizer, some, self.max_seq_length)
+        token_ids = lambda some: tokenize_pairs(self.tokenizer, some, self.max_seq_length)
         with progress_bar(len(pairs), "predict", "pair", show_progress_bar) as progress:
-            for ids, types, places in each_once(pairs, tokens_of, self.device, progress, batch_tokens, _checked_pair):
+            for ids, types, places in each_once(pairs, token_ids, self.device, progress, batch_tokens, _checked_pair):
                 input_ids, lengths, token_type_ids = self._packed(ids, types)
                 pooled = self.model.pool(bert(input_ids, lengths, token_type_ids).float(), lengths)  # (batch, hidden)
                 for where, logits in zip(places, self.model.classifier(pooled).cpu()):

@@ -124,10 +124,6 @@ class SparseEncoder(PreparedCopy, Prompted, nn.Module):
 
     # ---- from texts to vectors
 
-    @property
-    def device(self) -> torch.device:
-        return self.model.bert.embeddings.word_embeddings.weight.device
-
     def get_embedding_dimension(self) -> int:
         """Length of a vector: the size of the vocabulary."""
         return self.model.config.vocab_size
@@ -173,12 +169,12 @@ class SparseEncoder(PreparedCopy, Prompted, nn.Module):
         """
         prompt = self.resolve_prompt(prompt, prompt_name)
         texts = [sentences] if is_text(sentences) else list(sentences)
-        tokens_of = lambda some: tokenize(self.tokenizer, [prompt + text for text in some], self.max_seq_length)
+        token_ids = lambda some: tokenize(self.tokenizer, [prompt + text for text in some], self.max_seq_length)
         dtype = pick_dtype(self.dtype, self.device)
         bert, words = self.prepared(self.model.bert, dtype), self.model.bert.embeddings.word_embeddings.weight.to(dtype)
         found: list[tuple[np.ndarray, np.ndarray]] = [None] * len(texts)  # terms and weights of each
         with progress_bar(len(texts), "encode", "text", show_progress_bar) as progress:
-            for ids, _, places in each_once(texts, tokens_of, self.device, progress, batch_tokens):
+            for ids, _, places in each_once(texts, token_ids, self.device, progress, batch_tokens):
                 packed, lengths = pack(ids, self.device)
                 vectors = self._weights(bert(packed, lengths).float(), words, lengths, dtype).cpu().numpy()
                 for vector, rows in zip(vectors, places):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import nn
 
-from course_lib.support.folders import read_json, write_json
+from course_lib.support.folders import read_json, read_weights, write_json
 
 SETTINGS = (
     "prompts",
@@ -54,6 +54,15 @@ def load_module(folder: Path, kind: str, kinds: Mapping[str, str]) -> nn.Module:
         return getattr(import_module(kinds[name]), name).load(folder)
     except (KeyError, TypeError) as error:
         raise ValueError(f"the settings of the {name} in {folder} are incomplete or wrong ({error!r})") from error
+
+
+def load_weights(module: nn.Module, folder: Path):
+    """Take over the weights in a module's folder. ValueError where they are not just what its config promises."""
+    weights, own = read_weights(folder), module.state_dict()
+    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    if found != {name: tuple(tensor.shape) for name, tensor in own.items()}:
+        raise ValueError(f"the weights in {folder} do not fit its config.json: found {found}")
+    module.load_state_dict(weights)
 
 
 def save_modules(modules: Iterable[nn.Module], folder: Path, half: bool):

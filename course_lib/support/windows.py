@@ -11,42 +11,37 @@ import numpy as np
 WINDOW = 16_384  # texts of a generator that are read, sorted and encoded together
 
 
-def windows(texts: Iterable) -> Iterator[list]:
-    """A sequence is one window; of anything else WINDOW texts at a time are read."""
-    if hasattr(texts, "__len__"):
-        yield list(texts)
-        return
-    iterator = iter(texts)
-    while window := list(itertools.islice(iterator, WINDOW)):
-        yield window
+class Windows:
+    """Texts, and for each a row of `dim` numbers: in `out`, if the caller gives it, else in new arrays, float32.
 
-
-class Rows:
-    """Where vectors of `dim` numbers go, a window of texts at a time: into the caller's `out`, or into new arrays.
-
-    total: the number of texts, or None where it is not known. Raises ValueError where `out` does not fit.
+    A sequence is one window; of any other iterable, 16,384 texts at a time are read. total: how many texts there are,
+    or None where only the end will tell. Raises TypeError for what is not iterable, ValueError where `out` does not fit.
     """
 
-    def __init__(self, dim: int, total: int | None, out: np.ndarray | None = None):
-        if out is not None and (
-            out.ndim != 2 or out.shape[1] != dim or len(out) < (total or 0) or out.dtype.kind != "f"
-        ):
+    def __init__(self, texts: Iterable, dim: int, out: np.ndarray | None = None):
+        if not isinstance(texts, Iterable):
+            raise TypeError(f"sentences is {texts!r}; expected a string, or a list or generator of strings")
+        self.texts, self.dim, self.out = texts, dim, out
+        self.total = total = len(texts) if hasattr(texts, "__len__") else None
+        if out is None:
+            self.out = None if total is None else np.empty((total, dim), dtype=np.float32)
+        elif out.ndim != 2 or out.shape[1] != dim or len(out) < (total or 0) or out.dtype.kind != "f":
             expected = f"({'texts' if total is None else total}, {dim})"
             raise ValueError(f"out is {out.dtype} {out.shape}; expected floats {expected}")
-        self.dim, self.done, self.pieces = dim, 0, [np.empty((0, dim), dtype=np.float32)]
-        self.out = np.empty((total, dim), dtype=np.float32) if out is None and total is not None else out
+        self.done, self.pieces = 0, [np.empty((0, dim), dtype=np.float32)]
 
-    def take(self, count: int) -> np.ndarray:
-        """The next rows to write to, (count, dim)."""
-        self.done += count
-        if self.out is None:
-            self.pieces.append(np.empty((count, self.dim), dtype=np.float32))
-            return self.pieces[-1]
-        if self.done > len(self.out):
-            there = f"out has room for {len(self.out)} texts, and there are more"
-            raise ValueError(f"{there}; {self.done - count} are written")
-        return self.out[self.done - count : self.done]
+    def __iter__(self) -> Iterator[tuple[int, list, np.ndarray]]:
+        """The position of a window's first text, its texts, and their rows, to be written to."""
+        iterator = iter(self.texts)
+        while window := list(iterator if self.total is not None else itertools.islice(iterator, WINDOW)):
+            first, self.done = self.done, self.done + len(window)
+            if self.out is None:
+                self.pieces.append(np.empty((len(window), self.dim), dtype=np.float32))
+            elif self.done > len(self.out):
+                there = f"out has room for {len(self.out)} texts, and there are more"
+                raise ValueError(f"{there}; {first} are written")
+            yield first, window, self.pieces[-1] if self.out is None else self.out[first : self.done]
 
-    def all(self) -> np.ndarray:
-        """All rows that were taken, (texts, dim)."""
+    def rows(self) -> np.ndarray:
+        """The rows of all texts that were read, (texts, dim)."""
         return np.concatenate(self.pieces) if self.out is None else self.out[: self.done]
