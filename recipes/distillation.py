@@ -25,13 +25,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from course_lib.data import load_nli, load_sts, load_translations
+from course_lib.data import load_nli, load_sts
+from course_lib.datasets.captions import load_captions
+from course_lib.datasets.translations import load_translations
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import EmbeddingSimilarityEvaluator
 from course_lib.finetuning.distillation import RelationalLoss
 from course_lib.similarity import pairwise_cos_sim
 from course_lib.support.folders import resolve, write_json
-from course_lib.support.tables import CAPTION_COLUMNS, find, read_tsv
 from course_lib.training import train
 from recipes.evaluate import MINED, RANKING, RANKING_NLI
 from recipes.shared.cards import model_folder, weights_sha256, write_facts
@@ -64,10 +65,7 @@ def groups(allowed: LeakFilter) -> list[tuple[str, ...]]:
 
     found = []
     for name in CAPTION_SETS:
-        of_image = defaultdict(list)
-        for _, (image, caption) in read_tsv(find(name), *CAPTION_COLUMNS):
-            of_image[image].append(caption)
-        found += [new(captions) for captions in of_image.values()]
+        found += [new(captions) for captions in load_captions(name).values()]
     hypotheses = defaultdict(list)
     for name in NLI_SETS:
         for example in load_nli(name):

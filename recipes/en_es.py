@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from zlib import crc32
 
-from course_lib.data import normalized
 from course_lib.support.folders import COURSE_HOME
+from course_lib.support.texts import normalized
 from recipes.corpus.grammar import Grammar
 from recipes.corpus.lexicon import ADJECTIVES, ANIMALS, MASS, PERSONS, PLACES, THINGS
 from recipes.corpus.phrase import alignment

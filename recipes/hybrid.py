@@ -18,7 +18,7 @@ import numpy as np
 import scipy.sparse
 import torch
 
-from course_lib.data import load_retrieval
+from course_lib.datasets.retrieval import find_folder, load_retrieval
 from course_lib.encoder import SentenceEncoder
 from course_lib.models.cross_encoder import CrossEncoder
 from course_lib.models.sparse import SparseEncoder
@@ -30,7 +30,6 @@ from course_lib.retrieval.reranking import rerank
 from course_lib.retrieval.search import top_k
 from course_lib.similarity import dot_score
 from course_lib.support.folders import resolve
-from course_lib.support.tables import find_folder
 from recipes.shared.cards import weights_sha256, write_cards
 from recipes.shared.minilm import minilm_folder
 from recipes.shared.results import record, row

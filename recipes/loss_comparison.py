@@ -27,7 +27,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from course_lib.data import LABELS, caption_pairs, load_nli, load_sts, normalized
+from course_lib.data import LABELS, load_nli, load_sts
+from course_lib.datasets.captions import caption_pairs, load_captions
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import alignment, spearman, uniformity
 from course_lib.finetuning.contrastive import ContrastiveLoss, OnlineContrastiveLoss
@@ -35,7 +36,7 @@ from course_lib.finetuning.cosent import CoSENTLoss
 from course_lib.losses import CosineSimilarityLoss, MultipleNegativesRankingLoss, SoftmaxLoss, TripletLoss
 from course_lib.siamese import siamese_objective
 from course_lib.similarity import cos_sim, pairwise_cos_sim
-from course_lib.support.tables import CAPTION_COLUMNS, find, read_tsv
+from course_lib.support.texts import normalized
 from course_lib.training import train
 from recipes.shared.cards import model_folder, weights_sha256
 from recipes.shared.minilm import MINILM, minilm_folder
@@ -149,9 +150,9 @@ def nested_batches(n: int, sizes: tuple[int, ...], times: int, seed: int) -> dic
 def ranking_pairs(data: str) -> tuple[list[tuple[str, str]], list[str]]:
     """Positive pairs as a ranking loss gets them, and where each comes from: its premise, or its image."""
     if data.startswith("captions/"):
-        image = {caption: image for _, (image, caption) in read_tsv(find(data), *CAPTION_COLUMNS)}
+        image_of = {caption: image for image, captions in load_captions(data).items() for caption in captions}
         pairs = caption_pairs(data, seed=0)
-        return pairs, [image[a] for a, _ in pairs]
+        return pairs, [image_of[a] for a, _ in pairs]
     pairs = list(dict.fromkeys((e.premise, e.hypothesis) for e in load_nli(data) if e.label == LABELS["entailment"]))
     return pairs, [normalized(premise) for premise, _ in pairs]
 

@@ -30,7 +30,9 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from course_lib.data import LABELS, load_nli, load_retrieval, load_sts, normalized
+from course_lib.data import LABELS, load_nli, load_sts
+from course_lib.datasets.captions import load_captions
+from course_lib.datasets.retrieval import load_retrieval
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import EmbeddingSimilarityEvaluator
 from course_lib.finetuning.mining import mine_hard_negatives
@@ -38,6 +40,7 @@ from course_lib.losses import MultipleNegativesRankingLoss
 from course_lib.retrieval.evaluators import BinaryClassificationEvaluator, InformationRetrievalEvaluator
 from course_lib.siamese import siamese_objective
 from course_lib.support.tables import find, read_tsv
+from course_lib.support.texts import normalized
 from course_lib.training import train
 from recipes.shared.cards import weights_sha256
 from recipes.shared.minilm import minilm_folder
@@ -45,21 +48,12 @@ from recipes.shared.pretraining_text import LeakFilter
 from recipes.shared.results import data_sha256, read_rows, record, row
 
 WORK, FILE, COMMAND = Path("build/negatives"), "12.csv", "python recipes/negatives.py"
-START = "course/bert-mini"
+START, FLICKR = "course/bert-mini", "captions/flickr30k"
 PAIRS = 2_000  # of each half
 SETTINGS = dict(batch_size=32, learning_rate=3e-4, epochs=1)
 KINDS, SEEDS = ("none", "random", "mined", "filtered", "true"), (0, 1, 2)
 RELATIVE_MARGIN = 0.05
 Pair = tuple[str, str, str]  # the image or premise it belongs to, anchor, positive
-
-
-def captions(split: str) -> dict[str, list[str]]:
-    """Image -> its captions, of one split of Flickr30k, in the order of the file."""
-    found = defaultdict(list)
-    for _, (image, of, caption) in read_tsv(find("captions/flickr30k"), "image", "split", "caption"):
-        if of == split:
-            found[image].append(caption)
-    return found
 
 
 def training_pairs() -> list[Pair]:
@@ -68,7 +62,7 @@ def training_pairs() -> list[Pair]:
     seen = {
         normalized(caption)
         for split in ("test", "val")
-        for of_image in captions(split).values()
+        for of_image in load_captions(FLICKR, split).values()
         for caption in of_image
     }
     seen |= {normalized(text) for example in load_nli("snli/dev") for text in (example.premise, example.hypothesis)}
@@ -78,7 +72,7 @@ def training_pairs() -> list[Pair]:
         seen.update(found)
         return list(found.values())
 
-    images, entailed = sorted(captions("train").items()), defaultdict(list)
+    images, entailed = sorted(load_captions(FLICKR, "train").items()), defaultdict(list)
     for example in load_nli("snli/train"):
         if example.label == LABELS["entailment"]:
             entailed[example.premise].append(example.hypothesis)
@@ -162,13 +156,13 @@ def false_negative_rows(pairs: list[Pair], work: Path) -> list[dict]:
             row(
                 "negatives",
                 kind,
-                "captions/flickr30k",
+                FLICKR,
                 metric,
                 count,
                 COMMAND,
                 time.perf_counter() - start,
                 n=len(same) if metric == "same_image" else len(pairs),
-                data_sha256=data_sha256("captions/flickr30k"),
+                data_sha256=data_sha256(FLICKR),
                 model_sha256=weights_sha256(minilm_folder()),
             )
             for metric, count in counts.items()
@@ -179,14 +173,16 @@ def false_negative_rows(pairs: list[Pair], work: Path) -> list[dict]:
 def evaluators() -> dict[str, tuple[str, object]]:
     """Data set -> (the metric that is recorded, evaluator)."""
     queries, corpus, relevant = {}, {}, {}
-    for image, of_image in captions("test").items():
+    for image, of_image in load_captions(FLICKR, "test").items():
         others = {f"{image} {i}": caption for i, caption in enumerate(of_image)}
         asked = list(others)[:2]
         queries |= {name: others.pop(name) for name in asked}
         corpus |= others
         relevant |= {name: set(others) for name in asked}
     corpus |= {
-        f"{image} {i}": caption for image, of_image in captions("val").items() for i, caption in enumerate(of_image)
+        f"{image} {i}": caption
+        for image, of_image in load_captions(FLICKR, "val").items()
+        for i, caption in enumerate(of_image)
     }
     hypotheses, premises, entailed = {}, {}, defaultdict(set)
     for example in load_nli("snli/dev"):
@@ -196,7 +192,7 @@ def evaluators() -> dict[str, tuple[str, object]]:
             entailed[example.premise].add(example.hypothesis)
     quora = [row for _, row in read_tsv(find("quora/dev"), "is_duplicate", "question1", "question2")]
     return {
-        "captions/flickr30k": ("cosine_ndcg@10", InformationRetrievalEvaluator(queries, corpus, relevant)),
+        FLICKR: ("cosine_ndcg@10", InformationRetrievalEvaluator(queries, corpus, relevant)),
         "snli/dev": ("cosine_ndcg@10", InformationRetrievalEvaluator(premises, hypotheses, entailed)),
         "stsbenchmark/dev": ("spearman_cosine", EmbeddingSimilarityEvaluator(load_sts("stsbenchmark/dev"))),
         "quora/dev": (

@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.bert import BertConfig, BertModel
-from course_lib.data import QUESTION_LABELS, Question, load_questions
+from course_lib.datasets.questions import QUESTION_LABELS, Question, load_questions
 from course_lib.models.classifier import BertForSequenceClassification
 from course_lib.support.folders import read_json, resolve
 from course_lib.support.tokenization import read_tokenizer, tokenize

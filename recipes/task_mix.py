@@ -17,7 +17,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from course_lib.data import load_questions
+from course_lib.datasets.questions import load_questions
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import spearman
 from course_lib.retrieval.evaluators import BinaryClassificationEvaluator

@@ -29,8 +29,9 @@ from zlib import crc32
 import torch
 from torch import nn
 
-from course_lib.data import load_translations, normalized
+from course_lib.datasets.translations import load_translations
 from course_lib.support.folders import COURSE_HOME
+from course_lib.support.texts import normalized
 from course_lib.training import train
 from course_lib.translation.decoding import translate
 from course_lib.translation.pairs import pair_length, translation_loss

@@ -99,9 +99,7 @@ def failed_batch(checkpoint: Path | None, what: str, name: str, data: Sequence, 
     path = checkpoint.with_name(checkpoint.stem + ".failed_batch.json")
     if processes()[0] == 0:
         content = {"failed": what, "examples": [{"of": name, "index": i, "example": data[i]} for i in batch]}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(path.name + ".unfinished")
-        text = json.dumps(content, indent=2, ensure_ascii=False, default=readable)
-        unfinished.write_text(text + "\n", encoding="utf-8")
-        os.replace(unfinished, path)
+        with atomic_file(path) as unfinished:
+            text = json.dumps(content, indent=2, ensure_ascii=False, default=readable)
+            unfinished.write_text(text + "\n", encoding="utf-8")
     return FloatingPointError(f"{message}, written to {path}")

@@ -2,7 +2,8 @@
 
 import random
 
-from course_lib.data import LABELS, NLIExample, caption_pairs, load_nli, load_triplets
+from course_lib.data import LABELS, NLIExample, load_nli, load_triplets
+from course_lib.datasets.captions import caption_pairs
 from course_lib.finetuning.mining import mine_hard_negatives
 from recipes.shared.pretraining_text import LeakFilter
 

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from course_lib.data import load_retrieval
+from course_lib.datasets.retrieval import load_retrieval
 from course_lib.models.sparse import SparseEncoder, sparsity
 from course_lib.retrieval.inverted_index import InvertedIndex
 from course_lib.retrieval.metrics import ranking_metrics

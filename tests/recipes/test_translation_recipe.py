@@ -6,7 +6,7 @@ import json
 import pytest
 from sacrebleu.metrics import BLEU
 
-from course_lib.data import normalized
+from course_lib.support.texts import normalized
 from recipes import translation
 from recipes.translation import BUDGETS, FILES, bleu, build, length_bucket, load, rows_of, run, tables
 
