@@ -1,4 +1,4 @@
-"""How good is an encoder, on sets that its training never saw? The one list of measurements behind tables and model cards.
+"""How good is an encoder, on sets that its training never saw? The measurements behind tables and model cards.
 
     stsbenchmark/dev  spearman   scored pairs; watched while the recipes were written
     course/sts        spearman   scored pairs, written for this course

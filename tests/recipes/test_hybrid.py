@@ -1,4 +1,4 @@
-"""data/results/14.csv: who wrote what, of which models; what SciFact says of them; and of splade-mini what it says today."""
+"""data/results/14.csv: who wrote what, of which models; what SciFact says of them, and of splade-mini today."""
 
 import random
 

@@ -13,7 +13,8 @@ def beir(tmp_path):
 
     def beir(ending="", **files):
         contents = {
-            "corpus": '{"_id": "d1", "title": "Ü", "text": "a", "metadata": {}}\n\n{"_id": "d2", "title": "", "text": "b"}\n{"_id": "3", "text": "c"}\n',
+            "corpus": '{"_id": "d1", "title": "Ü", "text": "a", "metadata": {}}\n\n'
+            '{"_id": "d2", "title": "", "text": "b"}\n{"_id": "3", "text": "c"}\n',
             "queries": '{"_id": "q1", "text": "one"}\n{"_id": "q2", "text": "two"}\n{"_id": "3", "text": "three"}\n',
             "test": "query-id\tcorpus-id\tscore\n3\td1\t1\nq1\td1\t2\nq1\t3\t1\nq1\td2\t0\nq2\td2\t0\n",
             "dev": "query-id\tcorpus-id\tscore\nq2\td1\t1\n",
@@ -41,7 +42,11 @@ def test_retrieval(beir, ending, root):
 
 
 def test_fields_beside_the_texts(beir):
-    queries = '{"_id": "q1", "text": "a", "metadata": {"words": "other"}}\n{"_id": "q2", "text": "b", "words": "shared"}\n{"_id": "q3", "text": "c", "metadata": null}\n'
+    queries = (
+        '{"_id": "q1", "text": "a", "metadata": {"words": "other"}}\n'
+        '{"_id": "q2", "text": "b", "words": "shared"}\n'
+        '{"_id": "q3", "text": "c", "metadata": null}\n'
+    )
     folder = beir(queries=queries)
     assert load_fields(folder, "queries", "words") == {"q1": "other", "q2": "shared"}
     assert load_fields(folder, "corpus", "title") == {"d1": "Ü", "d2": ""}

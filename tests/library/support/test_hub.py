@@ -180,7 +180,7 @@ def write(folder, files):
 
 def test_hash_of_the_real_weights(minilm_folder):
     assert hub.SHA256["sentence-transformers/all-MiniLM-L6-v2"] == WEIGHTS_SHA256  # which the fixture has compared
-    hub.check("sentence-transformers/all-MiniLM-L6-v2", minilm_folder / "model.safetensors", minilm_folder)
+    hub.verify_weights("sentence-transformers/all-MiniLM-L6-v2", minilm_folder / "model.safetensors", minilm_folder)
 
 
 def test_hashes_are_of_models_that_the_course_names():
