@@ -1,12 +1,8 @@
 """Examples by name: natural language inference (NLI), graded similarity (STS), pairs, triplets; and recorded results.
 
-    load_nli("course/nli")        written for this course
-    load_nli("snli/train")        a public set, in the folder named by the environment variable COURSE_DATA
-    load_nli("/some/where.tsv")   any file
-    load_results("06")            what the recipes measured for notebook 06
-
-support/tables.py says what else a name may be, what a file looks like, and what is raised where one is missing or
-damaged. What single chapters read lies in datasets/.
+A name is "course/nli" (written for this course), "snli/train" (a public set, below the folder that the environment
+variable COURSE_DATA names) or a path. support/tables.py says what a file looks like, and what is raised where one is
+missing or damaged. What single chapters read lies in datasets/.
 """
 
 import logging

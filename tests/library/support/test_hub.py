@@ -1,4 +1,4 @@
-"""course_lib.support.hub: mirrors, and downloads from a hub that is faked on this machine, each in a process of its own."""
+"""course_lib.support.hub: mirrors, and downloads from a hub faked on this machine, each in a process of its own."""
 
 import hashlib
 import os
@@ -39,7 +39,10 @@ UNWANTED = {
 
 def fetch(environment, name=NAME, mirror=None):
     """`fetch` in a new process: its folder, or the message of its error, which is one line."""
-    program = f"from course_lib.support.hub import fetch\ntry: print(fetch({name!r}))\nexcept (FileNotFoundError, ValueError) as e: print(type(e).__name__, e)"
+    program = (
+        f"from course_lib.support.hub import fetch\ntry: print(fetch({name!r}))\n"
+        "except (FileNotFoundError, ValueError) as e: print(type(e).__name__, e)"
+    )
     environment = environment | ({"COURSE_MODELS": str(mirror)} if mirror else {})
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
