@@ -20,10 +20,10 @@ import transformers
 from sentence_transformers import SentenceTransformer
 
 from course_lib.bert import BertModel
-from course_lib.data import read_tsv
 from course_lib.encoder import SentenceEncoder
 from course_lib.inference import PackedLinear, can_pack
 from course_lib.support.devices import native_bfloat16
+from course_lib.support.tables import read_tsv
 from recipes.shared.minilm import minilm_folder
 
 DATA = Path(__file__).resolve().parents[1] / "data"

@@ -15,9 +15,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from course_lib.support.folders import COURSE_HOME
-from recipes.evaluate import write_csv
 from recipes.shared.cards import weights_sha256
 from recipes.shared.quality import quality
+from recipes.shared.results import write_rows
 from recipes.speed_and_quality import processor_seconds, relative_speed, shipped, sts_texts
 
 COMMAND = "python benchmarks/models.py"
@@ -87,7 +87,7 @@ def main():
             f"\n{name}", *(f"    {measure:28} {value:8.1f}" for measure, value in numbers.items()), sep="\n", flush=True
         )
     if os.environ.get("COURSE_DATA"):
-        write_csv(COURSE_HOME / "data" / "results" / "models.csv", rows)
+        write_rows("models.csv", rows)
         draw(table, COURSE_HOME / "docs" / "models.png")
 
 

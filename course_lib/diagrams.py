@@ -4,8 +4,8 @@
     cross({"trained": CrossEncoder.load("course/cross-encoder-mini")}, ("What is gravity?", "How do aeroplanes fly?"))
     plt.show()
 
-Nothing in them is typed in by hand: names and parameter counts are read off the modules, shapes off what they return for
-the two sentences, and the stripes show the numbers of the vectors.
+Nothing in them is typed in by hand: names and parameter counts are read off the modules, shapes off what they return
+for the two sentences, and the stripes show the numbers of the vectors.
 
 Left out on purpose: other graphs than these. For any module, `print(module)` lists what it holds.
 """
@@ -151,9 +151,9 @@ def classify(ax: Axes, y: float, u: Tensor, v: Tensor, head: SoftmaxLoss) -> flo
 
 
 def cross(scorers: Mapping[str, CrossEncoder], texts: tuple[str, str], title: str = "", ax: Axes | None = None) -> Axes:
-    """Two texts through cross-encoders of one architecture and tokenizer, side by side below the BERT that each has: name -> model.
+    """Two texts through cross-encoders of one architecture and tokenizer, side by side below the BERT that each has.
 
-    Raises ValueError unless there are two texts, and one or two models with a single score.
+    scorers: name -> model. Raises ValueError unless there are two texts, and one or two models with a single score.
     """
     if (
         isinstance(texts, str)

@@ -58,30 +58,29 @@ class Result:
 
 def check(name, answer):
     """Compare `answer` (a function) with exercise `name` ("05.1"); print one message and return a Result."""
-    exercise = find(name)
+    exercise = find_exercise(name)
     result = judge(exercise, answer)
     mark = {"right": "right", "not attempted": "not attempted yet"}.get(result.kind, "not right yet")
     print(f"{name} {mark}: {result.message}")
     return result
 
 
-def find(name):
+def find_exercise(name):
     """The Exercise called `name`. Errors: FileNotFoundError without its file, ValueError without the exercise."""
-    file = (
-        Path(os.environ.get("COURSE_HOME") or COURSE_HOME) / "notebooks" / "solutions" / f"{str(name).split('.')[0]}.py"
-    )
+    home, number = Path(os.environ.get("COURSE_HOME") or COURSE_HOME), str(name).split(".")[0]
+    file = home / "notebooks" / "solutions" / f"{number}.py"
     if not file.is_file():
         raise FileNotFoundError(
             f"exercise {name!r}: there is no file {file}. Exercises are named like '05.1'; "
             "the environment variable COURSE_HOME may name the folder of the course."
         )
-    exercises = load(file)
+    exercises = load_exercises(file)
     if name not in exercises:
         raise ValueError(f"there is no exercise {name!r}; {file.name} has {', '.join(sorted(exercises))}")
     return exercises[name]
 
 
-def load(file):
+def load_exercises(file):
     """The EXERCISES of a solutions file. It is read anew each time: authors edit it while a kernel runs."""
     spec = importlib.util.spec_from_file_location(f"course_solutions_{Path(file).stem}", file)
     module = importlib.util.module_from_spec(spec)
@@ -145,17 +144,16 @@ def difference(got, expected, rtol=1e-4, atol=1e-5):
         return difference([got[key] for key in expected], list(expected.values()), rtol, atol)
     if isinstance(expected, (list, tuple)):
         if len(got) != len(expected):
-            return f"returns {len(got)} element{'s' * (len(got) != 1)} where {len(expected)} {'are' if len(expected) != 1 else 'is'} wanted"
+            are = "is" if len(expected) == 1 else "are"
+            return f"returns {len(got)} element{'s' * (len(got) != 1)} where {len(expected)} {are} wanted"
         for i, (g, e) in enumerate(zip(got, expected)):
             if problem := difference(g, e, rtol, atol):
                 what, further_in, places = problem.partition(" (element ")
                 return f"{what} (element {i}" + (f", place {places}" if further_in else ")")  # the outer place first
         return None
-    return (
-        number_difference(as_array(got), as_array(expected), rtol, atol)
-        if is_numeric(expected)
-        else (None if got == expected else f"returns something else: {got!r}")
-    )
+    if is_numeric(expected):
+        return number_difference(as_array(got), as_array(expected), rtol, atol)
+    return None if got == expected else f"returns something else: {got!r}"
 
 
 def number_difference(got, expected, rtol, atol):

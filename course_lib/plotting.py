@@ -1,4 +1,4 @@
-"""The course's figures: heatmaps of similarities, attention maps, histograms, bars, curves, points in two dimensions.
+"""The course's figures: heatmaps, attention maps, histograms, bars, curves, a training's curves, points in the plane.
 
     ax = heatmap(cos_sim(vectors, vectors), labels=sentences, title="Sentences 1 and 2 are closest")
     plt.show()
@@ -176,12 +176,43 @@ def curve(x: Sequence, runs, label: str = "", ax: Axes | None = None) -> Axes:
     return ax
 
 
+def history_curves(
+    history: Sequence[Mapping] | Mapping[str, Sequence[Mapping]], metrics: Sequence[str] = (), title: str = ""
+) -> list[Axes]:
+    """What a training said on its way: the loss over the steps, below it a panel for each metric where it was measured.
+
+        history_curves(train(...), metrics=["spearman_cosine"], title="The loss falls long after the score has stopped")
+
+    history: what `train` returned; of several runs {name: history}. Returns the panels' Axes, from the top.
+    Raises ValueError for a metric that no entry of some run has.
+    """
+    runs = history if isinstance(history, Mapping) else {"": history}
+    _, panels = plt.subplots(
+        1 + len(metrics), 1, figsize=(6.5, 2 + 1.5 * len(metrics)), sharex=True, squeeze=False, layout="constrained"
+    )
+    axes = list(panels[:, 0])
+    for key, ax in zip(("loss", *metrics), axes):
+        for name, entries in runs.items():
+            measured = [(entry["step"], entry[key]) for entry in entries if key in entry]
+            if not measured:
+                known = sorted({key for entry in entries for key in entry})
+                raise ValueError(
+                    f"no entry of the history {name!r} has {key!r}; there are {', '.join(known) or 'no entries'}"
+                )
+            curve(*zip(*measured), label=name, ax=ax)
+        ax.set_ylabel(key)
+    axes[-1].set_xlabel("step")
+    axes[0].set_title(title, fontsize="medium")
+    return axes
+
+
 def scatter(points, groups: Sequence[str] | None = None, title: str = "", ax: Axes | None = None) -> Axes:
     """Points (n, 2) in the plane, as from a projection; `groups`, one name a point, gives colour and shape."""
     points = _array(points)
     if points.ndim != 2 or points.shape[1] != 2 or (groups is not None and len(groups) != len(points)):
         raise ValueError(
-            f"expected points (n, 2) and a group each, got {points.shape} and {None if groups is None else len(groups)} groups"
+            f"expected points (n, 2) and a group each, got {points.shape} and "
+            f"{None if groups is None else len(groups)} groups"
         )
     if ax is None:
         _, ax = plt.subplots(figsize=(5, 3.5), layout="constrained")

@@ -1,4 +1,4 @@
-"""Which pooling, which concatenation, which head? The paper's Table 6 at the size of bert-mini, each setting with three seeds.
+"""Which pooling, which concatenation, which head? The paper's Table 6 at the size of bert-mini, with three seeds each.
 
     COURSE_DATA=... python recipes/ablations.py                  # all that data/results/07.csv does not hold yet
     COURSE_DATA=... python recipes/ablations.py --minutes 12     # begins nothing after that; call it again to go on
@@ -11,14 +11,14 @@
 
 The pairs of nli are short, at most 20 words together, so that more of them fit a budget of seconds.
 
-A setting is "pooling; concatenation; head; learning rate". Within an experiment settings differ in one of the first three,
-and one seed gives all of them the same pairs in the same order: it draws the pairs (of nli and stsb), their order, dropout, and the
-head's first weights. Two learning rates were tried, seed 0 only, on the best and the worst concatenation of the paper; the
-one with more right NLI labels became everyone's (their rows are among nli). Each unit's rows are written when it is done.
-data_sha256 is of the files trained on and the file measured on, one after the other; seconds are of training and measuring.
+A setting is "pooling; concatenation; head; learning rate". Within an experiment settings differ in one of the first
+three, and one seed gives all of them the same pairs in the same order: it draws the pairs (of nli and stsb), their
+order, dropout, and the head's first weights. Two learning rates were tried, seed 0 only, on the best and the worst
+concatenation of the paper; the one with more right NLI labels became everyone's (their rows are among nli). Each unit's
+rows are written when it is done. data_sha256 is of the files trained on and the file measured on, one after the other;
+seconds are of training and measuring.
 """
 
-import argparse
 import random
 import tempfile
 import time
@@ -40,8 +40,9 @@ from course_lib.support.folders import resolve
 from course_lib.training import train
 from recipes.shared.cards import weights_sha256
 from recipes.shared.pretraining_text import LeakFilter
-from recipes.shared.results import append, data_sha256, read_rows, row
+from recipes.shared.results import data_sha256, row
 from recipes.shared.sentence_pairs import NLI_SETS, nli_examples
+from recipes.shared.units import record_units, rows_of_units
 
 COMMAND, FILE, START = "python recipes/ablations.py", "07.csv", "course/bert-mini"
 PAIRS, WORDS, BATCH, RATE, OTHER_RATE = {"nli": 4_096, "stsb": 2_560}, 20, 32, 4e-4, 2e-4
@@ -61,7 +62,9 @@ CONCATENATIONS = [
 POOLINGS = ("mean", "cls", "max")
 
 
-class Unit(NamedTuple):
+class Ablation(NamedTuple):
+    """A training, or with the experiment "start" none, and what is measured after it."""
+
     experiment: str
     pooling: str = "mean"
     concatenation: tuple[str, ...] = PAPER
@@ -70,23 +73,28 @@ class Unit(NamedTuple):
     seed: int = 0
 
     @property
+    def model(self) -> str:
+        return START
+
+    @property
     def setting(self) -> str:
         if self.experiment == "start":
             return self.pooling
         return f"{self.pooling}; {', '.join(self.concatenation) or 'cosine'}; {self.head}; {self.rate:g}"
 
 
-def units() -> list[Unit]:
+def ablations() -> list[Ablation]:
     """In the order of their importance: what is left out when time is short comes last."""
-    grid = [Unit("nli", concatenation=parts) for parts in CONCATENATIONS[:4]]
-    grid += [Unit("nli", pooling=mode) for mode in POOLINGS[1:]]
-    live = [Unit("live", concatenation=parts, seed=seed) for seed in SEEDS for parts in (PAPER, ("u", "v"))]
-    rest = [Unit("nli", concatenation=parts) for parts in CONCATENATIONS[4:]] + [Unit("nli", head="one hidden layer")]
-    rest += [Unit("stsb", pooling=mode, concatenation=(), head="none") for mode in POOLINGS]
-    trials = [
-        Unit("nli", concatenation=parts, rate=rate) for rate in (RATE, OTHER_RATE) for parts in (("u", "v"), PAPER)
+    grid = [Ablation("nli", concatenation=parts) for parts in CONCATENATIONS[:4]]
+    grid += [Ablation("nli", pooling=mode) for mode in POOLINGS[1:]]
+    live = [Ablation("live", concatenation=parts, seed=seed) for seed in SEEDS for parts in (PAPER, ("u", "v"))]
+    rest = [Ablation("nli", concatenation=parts) for parts in CONCATENATIONS[4:]] + [
+        Ablation("nli", head="one hidden layer")
     ]
-    starts = [Unit("start", pooling=mode) for mode in POOLINGS]
+    rest += [Ablation("stsb", pooling=mode, concatenation=(), head="none") for mode in POOLINGS]
+    rates = RATE, OTHER_RATE
+    trials = [Ablation("nli", concatenation=parts, rate=rate) for rate in rates for parts in (("u", "v"), PAPER)]
+    starts = [Ablation("start", pooling=mode) for mode in POOLINGS]
     seeded = [[unit._replace(seed=seed) for unit in some for seed in SEEDS] for some in (grid, rest)]
     return list(dict.fromkeys(starts + trials + seeded[0] + live + seeded[1]))
 
@@ -112,7 +120,7 @@ def sha_of(*names: str) -> str:
     return data_sha256(*names)
 
 
-def new_model(unit: Unit) -> nn.ModuleDict:
+def model_to_train(unit: Ablation) -> nn.ModuleDict:
     bert = SentenceEncoder.load(START, device="cpu", dtype="float32")
     encoder = SentenceEncoder([bert[0], Pooling(bert.get_embedding_dimension(), unit.pooling)], dtype="float32")
     encoder.max_seq_length = 128
@@ -126,7 +134,7 @@ def new_model(unit: Unit) -> nn.ModuleDict:
     )
 
 
-def fine_tune(unit: Unit, model: nn.ModuleDict) -> int:
+def train_ablation(unit: Ablation, model: nn.ModuleDict) -> int:
     """Train for one pass; returns the number of pairs."""
     examples = examples_of(unit.experiment)
     if unit.experiment in PAIRS:
@@ -143,10 +151,10 @@ def fine_tune(unit: Unit, model: nn.ModuleDict) -> int:
     return len(examples)
 
 
-def measure(unit: Unit) -> list[dict]:
+def measure_ablation(unit: Ablation) -> list[dict]:
     """Train one unit, and the rows that it gives."""
-    model, begun = new_model(unit), time.perf_counter()
-    n = fine_tune(unit, model) if unit.experiment != "start" else 0
+    model, begun = model_to_train(unit), time.perf_counter()
+    n = train_ablation(unit, model) if unit.experiment != "start" else 0
     seconds = time.perf_counter() - begun
     with tempfile.TemporaryDirectory() as folder:
         model["encoder"].save(Path(folder) / "model", half=True)
@@ -177,33 +185,10 @@ def measure(unit: Unit) -> list[dict]:
     return rows
 
 
-def run_all(done: Container = (), minutes: float = float("inf")) -> Iterator[list[dict]]:
-    """The rows of each unit whose (experiment, setting, seed) is not in `done`; begins none after `minutes`."""
-    begun = time.perf_counter()
-    for unit in units():
-        if (unit.experiment, unit.setting, str(unit.seed)) not in done:
-            if time.perf_counter() - begun > 60 * minutes:
-                return
-            yield measure(unit)
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no further unit after so many")
-    minutes = parser.parse_args().minutes
-    done = {(r["experiment"], r["setting"], r["seed"]) for r in read_rows(FILE)}
-    for rows in run_all(done, minutes):
-        append(FILE, rows)
-        print(
-            rows[0]["experiment"],
-            rows[0]["setting"],
-            "seed",
-            rows[0]["seed"],
-            {r["data"]: r["value"] for r in rows},
-            f"{float(rows[0]['seconds']):.0f} s",
-            flush=True,
-        )
+def run_all(done: Container[tuple] = (), minutes: float = float("inf")) -> Iterator[list[dict]]:
+    """The rows of each unit that is not in `done` (see rows_of_units)."""
+    return rows_of_units(ablations(), measure_ablation, done, minutes)
 
 
 if __name__ == "__main__":
-    main()
+    record_units(__doc__, FILE, run_all)

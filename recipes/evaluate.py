@@ -6,8 +6,6 @@ Similarity is Spearman's correlation x 100 of cosines with the scores of a set; 
 softmax head on development sets of which no labelled pair was trained on.
 """
 
-import csv
-import os
 import time
 from pathlib import Path
 
@@ -19,17 +17,17 @@ from course_lib.evaluation import EmbeddingSimilarityEvaluator, LabelAccuracyEva
 from course_lib.losses import SoftmaxLoss
 from course_lib.models.static import StaticEmbedding
 from course_lib.modules import Pooling
-from course_lib.support.folders import COURSE_HOME, read_weights, resolve
+from course_lib.support.folders import read_weights, resolve
 from recipes.shared.cards import model_folder, weights_sha256, write_cards
+from recipes.shared.places import BUILD
+from recipes.shared.results import read_rows, write_rows
 
 COMMAND = "python recipes/evaluate.py"
 STS = ["stsbenchmark/dev", "course/sts"]
 NLI = ["snli/dev", "multinli/dev_matched", "cad_nli/dev"]
-RANKING = Path("build/siamese/sbert-mini-ranking/model")  # on NLI and captions: what course/sbert-mini starts from
-MINED = Path(
-    "build/siamese/sbert-mini-mined/model"
-)  # course/sbert-mini after ranking with mined negatives; not shipped
-RANKING_NLI = Path("build/siamese/sbert-mini-nli-ranking/model")  # a comparison; not shipped
+RANKING = BUILD / "siamese/sbert-mini-ranking/model"  # on NLI and captions: what course/sbert-mini starts from
+MINED = BUILD / "siamese/sbert-mini-mined/model"  # course/sbert-mini after ranking with mined negatives; not shipped
+RANKING_NLI = BUILD / "siamese/sbert-mini-nli-ranking/model"  # a comparison; not shipped
 RANKING_NLI_NAME = "ranking loss on NLI alone"
 
 
@@ -49,14 +47,12 @@ def variants() -> list[tuple[str, str, SentenceEncoder]]:
     found = [("course/glove-mini", "mean", glove), ("course/glove-mini", "weighted mean", weighted(glove))]
     for mode in ("mean", "cls", "max"):
         found.append(("course/bert-mini", mode, SentenceEncoder([bert[0], Pooling(256, mode)], dtype="float32")))
-    found += [
-        (name, "mean", SentenceEncoder.load(name, dtype="float32"))
-        for name in ("course/sbert-mini-nli", "course/sbert-mini")
-    ]
+    for name in ("course/sbert-mini-nli", "course/sbert-mini"):
+        found.append((name, "mean", SentenceEncoder.load(name, dtype="float32")))
     return found
 
 
-def row(model: str, pooling: str, data: str, metric: str, value: float, start: float, folder: Path) -> dict:
+def score_row(model: str, pooling: str, data: str, metric: str, value: float, start: float, folder: Path) -> dict:
     return dict(
         model=model,
         pooling=pooling,
@@ -74,7 +70,7 @@ def similarity_rows(model: str, pooling: str, encoder: SentenceEncoder, folder: 
     for data in STS:
         start = time.perf_counter()
         value = EmbeddingSimilarityEvaluator(load_sts(data))(encoder)["spearman_cosine"]
-        rows.append(row(model, pooling, data, "spearman_cosine", value, start, folder))
+        rows.append(score_row(model, pooling, data, "spearman_cosine", value, start, folder))
     return rows
 
 
@@ -87,39 +83,26 @@ def nli_rows() -> list[dict]:
     for data in NLI:
         start = time.perf_counter()
         accuracy = LabelAccuracyEvaluator(load_nli(data), head)(encoder)["accuracy"]
-        rows.append(row("course/sbert-mini-nli", "mean", data, "accuracy", accuracy, start, folder))
+        rows.append(score_row("course/sbert-mini-nli", "mean", data, "accuracy", accuracy, start, folder))
     return rows
-
-
-def write_csv(path: Path, rows: list[dict]):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
-    with open(unfinished, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    os.replace(unfinished, path)
 
 
 def main():
     torch.manual_seed(0)
-    table = [
-        r for model, pooling, encoder in variants() for r in similarity_rows(model, pooling, encoder, resolve(model))
-    ]
+    table = []
+    for model, pooling, encoder in variants():
+        table += similarity_rows(model, pooling, encoder, resolve(model))
     comparison = nli_rows()
     if RANKING_NLI.is_dir():
         encoder = SentenceEncoder.load(RANKING_NLI, dtype="float32")
         comparison += similarity_rows(RANKING_NLI_NAME, "mean", encoder, RANKING_NLI)
     else:
-        print(
-            f"{RANKING_NLI} is not there (`python recipes/siamese.py ranking-nli` makes it): its rows stay as recorded"
-        )
-        with open(COURSE_HOME / "data" / "results" / "06.csv", encoding="utf-8", newline="") as file:
-            comparison += [r for r in csv.DictReader(file) if r["model"] == RANKING_NLI_NAME]
+        print(f"{RANKING_NLI} is not there (`python recipes/siamese.py ranking-nli` makes it): its rows stay")
+        comparison += [r for r in read_rows("06.csv") if r["model"] == RANKING_NLI_NAME]
     for r in table + comparison:
         print(f"{r['model']:28} {r['pooling']:14} {r['data']:22} {r['metric']:16} {r['value']:>6}")
-    write_csv(COURSE_HOME / "data" / "results" / "05.csv", table)
-    write_csv(COURSE_HOME / "data" / "results" / "06.csv", comparison)
+    write_rows("05.csv", table)
+    write_rows("06.csv", comparison)
     write_cards(table + comparison)
 
 

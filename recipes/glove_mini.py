@@ -2,12 +2,10 @@
 
     COURSE_DATA=... python recipes/glove_mini.py
 
-Counts which words stand within ten words of each other, then fits vectors whose dot products are the logarithms of
-the counts. Counts below 1 are dropped. Resumable: the fit goes on from build/glove-mini; counting is done anew. What ships is the sum of word and context vectors, as in the paper.
+Counts which words stand within ten words of each other, then fits vectors whose dot products are the logarithms of the
+counts. Counts below 1 are dropped. Resumable: the fit goes on from build/glove-mini; counting is done anew. What ships
+is the sum of word and context vectors, as in the paper.
 """
-
-import json
-from pathlib import Path
 
 import numpy as np
 import scipy.sparse
@@ -18,11 +16,12 @@ from torch import nn
 from course_lib.encoder import SentenceEncoder
 from course_lib.models.static import StaticEmbedding
 from course_lib.support.folders import atomic_folder, save_tensors
-from course_lib.training import train
 from recipes.shared.cards import model_folder, write_facts
+from recipes.shared.places import BUILD
 from recipes.shared.pretraining_text import LeakFilter, articles, short_texts
+from recipes.shared.training import train_in
 
-WORK = Path("build/glove-mini")
+WORK = BUILD / "glove-mini"
 VOCABULARY, SHIPPED, DIM, WINDOW, TOKENS = 30_000, 20_000, 128, 10, 40_000_000
 CHUNK = 2_000_000  # tokens whose neighbours are counted at a time
 BLOCK = 65_536  # counts in an example of the training loop
@@ -92,7 +91,6 @@ def ship(tokenizer: Tokenizer, vectors: torch.Tensor, frequencies: torch.Tensor)
 
 
 def main():
-    WORK.mkdir(parents=True, exist_ok=True)
     allowed = LeakFilter()
     texts, words = [], 0
     for text in [t for t in short_texts() if allowed(t)] + [p for page in articles() for p in page if allowed(p)]:
@@ -117,21 +115,8 @@ def main():
 
     torch.manual_seed(0)
     model = GloVe()
-    with open(WORK / "log.jsonl", "a", encoding="utf-8") as log:
-        history = train(
-            model,
-            lambda batch: glove_loss(model, batch),
-            examples,
-            batch_size=1,
-            learning_rate=5e-3,
-            epochs=20,
-            warmup=0.02,
-            weight_decay=0.0,
-            autocast=False,
-            checkpoint=WORK / "checkpoint.safetensors",
-            log=lambda entry: print(json.dumps(entry), file=log, flush=True),
-            show_progress_bar=False,
-        )
+    settings = dict(batch_size=1, learning_rate=5e-3, epochs=20, warmup=0.02, weight_decay=0.0, autocast=False)
+    history = train_in(WORK, model, lambda batch: glove_loss(model, batch), examples, **settings)
     ship(tokenizer, (model.words.weight + model.contexts.weight).detach(), torch.from_numpy(seen / seen.sum()).float())
     write_facts("glove-mini", facts | {"loss": history[-1]["loss"], "seconds": history[-1]["seconds"]})
 

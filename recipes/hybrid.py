@@ -2,23 +2,21 @@
 
     COURSE_DATA=... python recipes/hybrid.py
 
-For each system: ndcg@10 and recall@100, x 100; milliseconds a query, encoding of the query included, and milliseconds to encode
-a document, measured on the first 200; bytes of what is searched. Times are processor time of one thread, all queries together,
-so that other work on the machine counts little. A fused system costs what its parts cost.
-Resumable: vectors stay in build/hybrid, under the hash of the weights they come from.
+For each system: ndcg@10 and recall@100, x 100; milliseconds a query, encoding of the query included, and milliseconds
+to encode a document, measured on the first 200; bytes of what is searched. Times are processor time of one thread, all
+queries together, so that other work on the machine counts little. A fused system costs what its parts cost. Resumable:
+vectors stay in build/hybrid, under the hash of the weights they come from.
 """
 
 import argparse
 import hashlib
-import os
 import time
-from pathlib import Path
 
 import numpy as np
 import scipy.sparse
 import torch
 
-from course_lib.data import load_retrieval
+from course_lib.datasets.retrieval import find_folder, load_retrieval
 from course_lib.encoder import SentenceEncoder
 from course_lib.models.cross_encoder import CrossEncoder
 from course_lib.models.sparse import SparseEncoder
@@ -29,15 +27,15 @@ from course_lib.retrieval.metrics import ranking_metrics
 from course_lib.retrieval.reranking import rerank
 from course_lib.retrieval.search import top_k
 from course_lib.similarity import dot_score
+from course_lib.support.files import atomic_file
 from course_lib.support.folders import resolve
-from course_lib.support.tables import find_folder
 from recipes.shared.cards import weights_sha256, write_cards
-from recipes.shared.minilm import minilm_folder
+from recipes.shared.minilm import MINILM, minilm_folder
+from recipes.shared.places import BUILD
 from recipes.shared.results import record, row
 from recipes.splade_mini import start
 
-COMMAND, DATA, WORK = "python recipes/hybrid.py", "scifact", Path("build/hybrid")
-MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+COMMAND, DATA, WORK = "python recipes/hybrid.py", "scifact", BUILD / "hybrid"
 DEPTH, RERANKED = 100, 10  # documents of a ranking; those of them that the cross-encoder reads
 METRICS = {"ndcg": (10,), "recall": (DEPTH,)}
 
@@ -52,9 +50,9 @@ def kept(name: str, sha: str, make):
     """What `make()` returns, a dense or sparse matrix; from build/hybrid, if it lies there."""
     path = WORK / f"{name.replace('/', '-')}-{sha[:12]}.npz"
     if not path.exists():
-        vectors, unfinished = make(), path.with_name(f"unfinished-{path.name}")
-        (scipy.sparse.save_npz if scipy.sparse.issparse(vectors) else np.savez)(unfinished, vectors)
-        os.replace(unfinished, path)
+        vectors = make()
+        with atomic_file(path) as unfinished, open(unfinished, "wb") as file:  # numpy would add .npz to a name
+            (scipy.sparse.save_npz if scipy.sparse.issparse(vectors) else np.savez)(file, vectors)
     with np.load(path) as loaded:
         return loaded["arr_0"] if "arr_0" in loaded else scipy.sparse.csr_array(scipy.sparse.load_npz(path))
 
@@ -90,30 +88,23 @@ class Table:
             "bytes": size,
             "milliseconds a document": encode,
         }
-        self.rows += [
-            row(
-                "scifact",
-                name,
-                DATA,
-                metric,
-                value,
-                COMMAND,
-                time.perf_counter() - self.begin,
-                data_sha256=self.data_sha256,
-                model_sha256=sha,
-            )
-            for metric, value in values.items()
-        ]
+        self.add_rows("scifact", name, values, sha)
         self.begin = time.perf_counter()
         print(f"{name:42}", *(f"{metric} {value:.2f}" for metric, value in values.items()), sep="  ", flush=True)
+
+    def add_rows(self, experiment: str, name: str, values: dict[str, float], sha: str):
+        for metric, value in values.items():
+            what = experiment, name, DATA, metric, value, COMMAND, time.perf_counter() - self.begin
+            self.rows.append(row(*what, data_sha256=self.data_sha256, model_sha256=sha))
 
     def add_fused(self, name: str, parts: list[str], fuse=None):
         cost = [self.cost[part] for part in parts]
         fuse = fuse or (lambda results: reciprocal_rank_fusion([list(r) for r in results]))
-        found, ms = timed(
-            lambda: {query: fuse([self.found[part][query] for part in parts]) for query in self.queries},
-            len(self.queries),
-        )
+
+        def fuse_all() -> dict:
+            return {query: fuse([self.found[part][query] for part in parts]) for query in self.queries}
+
+        found, ms = timed(fuse_all, len(self.queries))
         self.add(name, found, sum(ms for ms, _ in cost) + ms, sum(size for _, size in cost))
 
 
@@ -139,12 +130,12 @@ def main():
         encoder, sha = SentenceEncoder.load(folder), weights_sha256(folder)
         vectors = kept(name, sha, lambda: encoder.encode(texts, normalize_embeddings=True, show_progress_bar=False))
         _, encode = timed(lambda: encoder.encode(texts[:200], show_progress_bar=False), 200)
-        (scores, rows), ms = timed(
-            lambda: top_k(
-                encoder.encode(asked, normalize_embeddings=True, show_progress_bar=False), vectors, DEPTH, dot_score
-            ),
-            len(asked),
-        )
+
+        def search() -> tuple:
+            queries = encoder.encode(asked, normalize_embeddings=True, show_progress_bar=False)
+            return top_k(queries, vectors, DEPTH, dot_score)
+
+        (scores, rows), ms = timed(search, len(asked))
         table.add(name, table.results(scores, rows), ms, vectors.nbytes, encode, sha)
 
     bert = weights_sha256(resolve("course/bert-mini"))
@@ -155,58 +146,38 @@ def main():
         vectors = kept(name, sha, lambda: encoder.encode_document(texts, show_progress_bar=False))
         _, encode = timed(lambda: encoder.encode_document(texts[:200], show_progress_bar=False), 200)
         index = InvertedIndex(vectors)
-        (scores, rows), ms = timed(
-            lambda: index.search(encoder.encode_query(asked, show_progress_bar=False), DEPTH), len(asked)
-        )
+
+        def search() -> tuple:
+            return index.search(encoder.encode_query(asked, show_progress_bar=False), DEPTH)
+
+        (scores, rows), ms = timed(search, len(asked))
         table.add(name, table.results(scores, rows), ms, index.nbytes, encode, sha)
-        table.rows += [
-            row(
-                "terms",
-                name,
-                DATA,
-                what,
-                found.nnz / found.shape[0],
-                COMMAND,
-                time.perf_counter() - table.begin,
-                data_sha256=table.data_sha256,
-                model_sha256=sha,
-            )
-            for what, found in (
-                ("terms a document", vectors),
-                ("terms a query", encoder.encode_query(asked, show_progress_bar=False)),
-            )
-        ]
+        queries = encoder.encode_query(asked, show_progress_bar=False)
+        terms = {"terms a document": vectors.nnz / len(texts), "terms a query": queries.nnz / len(asked)}
+        table.add_rows("terms", name, terms, sha)
 
     for partner in ("course/sbert-mini", "course/splade-mini", MINILM):
         table.add_fused(f"RRF of BM25, {partner}", ["BM25", partner])
         table.add_fused(f"sum of BM25, {partner}", ["BM25", partner], weighted_fusion)
-    table.add_fused(
-        "RRF of BM25, course/sbert-mini, course/splade-mini", ["BM25", "course/sbert-mini", "course/splade-mini"]
-    )
+    ours = ["course/sbert-mini", "course/splade-mini"]
+    table.add_fused(f"RRF of BM25, {', '.join(ours)}", ["BM25", *ours])
 
     first = "RRF of BM25, course/splade-mini"
     folder = resolve("course/cross-encoder-mini")
     scorer, ranked = CrossEncoder.load(folder), {query: list(scores) for query, scores in table.found[first].items()}
-    found, ms = timed(
-        lambda: rerank(scorer, table.queries, table.corpus, ranked, RERANKED, show_progress_bar=False), len(asked)
-    )
-    reranked = {
-        query: {document: -float(place) for place, document in enumerate(documents)}
-        for query, documents in found.items()
-    }
-    table.add(
-        f"{first}; {RERANKED} reranked",
-        reranked,
-        table.cost[first][0] + ms,
-        table.cost[first][1],
-        sha=weights_sha256(folder),
-    )
+
+    def read_again() -> dict[str, list[str]]:
+        return rerank(scorer, table.queries, table.corpus, ranked, RERANKED, show_progress_bar=False)
+
+    found, ms = timed(read_again, len(asked))
+    reranked = {query: {document: -float(i) for i, document in enumerate(of)} for query, of in found.items()}
+    before, size = table.cost[first]
+    table.add(f"{first}; {RERANKED} reranked", reranked, before + ms, size, sha=weights_sha256(folder))
     for experiment in ("scifact", "terms"):
         record("14.csv", experiment, [r for r in table.rows if r["experiment"] == experiment])
     wanted = ("ndcg@10", f"recall@{DEPTH}", "terms a document", "terms a query")
-    write_cards(
-        [r | {"pooling": "max"} for r in table.rows if r["model"] == "course/splade-mini" and r["metric"] in wanted]
-    )
+    ours = [r for r in table.rows if r["model"] == "course/splade-mini" and r["metric"] in wanted]
+    write_cards([r | {"pooling": "max"} for r in ours])
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Do mined negatives teach more than random ones? The ranking loss on 4,000 pairs, five ways. Writes to data/results/12.csv.
+"""Do mined negatives teach more than random ones? The ranking loss on 4,000 pairs, five ways: data/results/12.csv.
 
     COURSE_DATA=... python recipes/negatives.py
 
-Half the pairs are captions of one image (Flickr30k's training images, two pairs an image), half are premises of SNLI with a
-hypothesis they entail. course/bert-mini learns from them as they are, or with one text more a pair, its negative, which is
-the second text of another pair:
+Half the pairs are captions of one image (Flickr30k's training images, two pairs an image), half are premises of SNLI
+with a hypothesis they entail. course/bert-mini learns from them as they are, or with one text more a pair, its
+negative, which is the second text of another pair:
 
     none        the other pairs of the batch are all the negatives there are
     random      any pair's, but not one of the same image or premise
@@ -12,13 +12,13 @@ the second text of another pair:
     filtered    the nearest among those whose cosine is at most 0.95 of the pair's own
     true        the nearest of another image or premise
 
-But for "true", the miner is not told which pairs are of one image. We know, and count how many of its negatives are none: they
-describe the very image of the anchor. Pairs, batches, steps and learning rate are the same in all five; without negatives there is a
-third less to read.
+But for "true", the miner is not told which pairs are of one image. We know, and count how many of its negatives are
+none: they describe the very image of the anchor. Pairs, batches, steps and learning rate are the same in all five;
+without negatives there is a third less to read.
 
 Measured: one of two captions of each of Flickr30k's 1,000 test images must find the other three, among those and all
-captions of the 1,000 validation images; premises of SNLI's development set the hypotheses they entail, among all of that set;
-STSb; and far from the training data, Quora's pairs and SciFact (the first 128 tokens of a document).
+captions of the 1,000 validation images; premises of SNLI's development set the hypotheses they entail, among all of
+that set; STSb; and far from the training data, Quora's pairs and SciFact (the first 128 tokens of a document).
 
 Resumable: models lie in build/negatives, and what is in the table is not measured again.
 """
@@ -30,7 +30,9 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from course_lib.data import LABELS, load_nli, load_retrieval, load_sts, normalized
+from course_lib.data import LABELS, load_nli, load_sts
+from course_lib.datasets.captions import load_captions
+from course_lib.datasets.retrieval import load_retrieval
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import EmbeddingSimilarityEvaluator
 from course_lib.finetuning.mining import mine_hard_negatives
@@ -38,14 +40,16 @@ from course_lib.losses import MultipleNegativesRankingLoss
 from course_lib.retrieval.evaluators import BinaryClassificationEvaluator, InformationRetrievalEvaluator
 from course_lib.siamese import siamese_objective
 from course_lib.support.tables import find, read_tsv
+from course_lib.support.texts import normalized
 from course_lib.training import train
 from recipes.shared.cards import weights_sha256
 from recipes.shared.minilm import minilm_folder
+from recipes.shared.places import BUILD
 from recipes.shared.pretraining_text import LeakFilter
 from recipes.shared.results import data_sha256, read_rows, record, row
 
-WORK, FILE, COMMAND = Path("build/negatives"), "12.csv", "python recipes/negatives.py"
-START = "course/bert-mini"
+WORK, FILE, COMMAND = BUILD / "negatives", "12.csv", "python recipes/negatives.py"
+START, FLICKR = "course/bert-mini", "captions/flickr30k"
 PAIRS = 2_000  # of each half
 SETTINGS = dict(batch_size=32, learning_rate=3e-4, epochs=1)
 KINDS, SEEDS = ("none", "random", "mined", "filtered", "true"), (0, 1, 2)
@@ -53,24 +57,11 @@ RELATIVE_MARGIN = 0.05
 Pair = tuple[str, str, str]  # the image or premise it belongs to, anchor, positive
 
 
-def captions(split: str) -> dict[str, list[str]]:
-    """Image -> its captions, of one split of Flickr30k, in the order of the file."""
-    found = defaultdict(list)
-    for _, (image, of, caption) in read_tsv(find("captions/flickr30k"), "image", "split", "caption"):
-        if of == split:
-            found[image].append(caption)
-    return found
-
-
 def training_pairs() -> list[Pair]:
     """PAIRS of captions, then PAIRS of premise and entailed hypothesis; no text twice, none that is measured on."""
     allowed, generator = LeakFilter(), random.Random(0)
-    seen = {
-        normalized(caption)
-        for split in ("test", "val")
-        for of_image in captions(split).values()
-        for caption in of_image
-    }
+    asked = [text for split in ("test", "val") for texts in load_captions(FLICKR, split).values() for text in texts]
+    seen = set(map(normalized, asked))
     seen |= {normalized(text) for example in load_nli("snli/dev") for text in (example.premise, example.hypothesis)}
 
     def new(texts: list[str]) -> list[str]:
@@ -78,7 +69,7 @@ def training_pairs() -> list[Pair]:
         seen.update(found)
         return list(found.values())
 
-    images, entailed = sorted(captions("train").items()), defaultdict(list)
+    images, entailed = sorted(load_captions(FLICKR, "train").items()), defaultdict(list)
     for example in load_nli("snli/train"):
         if example.label == LABELS["entailment"]:
             entailed[example.premise].append(example.hypothesis)
@@ -95,8 +86,8 @@ def training_pairs() -> list[Pair]:
     return of_images[:PAIRS] + of_premises[:PAIRS]
 
 
-def examples(kind: str, pairs: list[Pair], work: Path) -> list[tuple[str, ...]]:
-    """(anchor, positive) or (anchor, positive, negative) of each pair, in their order. What is mined is kept in `work`."""
+def with_negatives(kind: str, pairs: list[Pair], work: Path) -> list[tuple[str, ...]]:
+    """(anchor, positive) or (anchor, positive, negative) of each pair, in their order. `work` keeps what is mined."""
     if kind == "none":
         return [(anchor, positive) for _, anchor, positive in pairs]
     path = work / f"{kind}.json"
@@ -106,18 +97,15 @@ def examples(kind: str, pairs: list[Pair], work: Path) -> list[tuple[str, ...]]:
             others = [next(p for p in generator.sample(pairs, 9) if p[0] != key)[2] for key, _, _ in pairs]
             found = {(a, p): n for (_, a, p), n in zip(pairs, others)}
         elif kind == "true":
-            key_of = {positive: key for key, _, positive in pairs}
-            mined = mine_hard_negatives(
-                [p[1:] for p in pairs], SentenceEncoder.load(minilm_folder()), num_negatives=20, output_format="n-tuple"
-            )
-            found = {
-                (a, p): next((n for n in nearest if key_of[n] != key_of[p]), None) for a, p, *nearest in mined.examples
-            }
+            key_of, miner = {positive: key for key, _, positive in pairs}, SentenceEncoder.load(minilm_folder())
+            mined = mine_hard_negatives([p[1:] for p in pairs], miner, num_negatives=20, output_format="n-tuple")
+            found = {}
+            for a, p, *nearest in mined.examples:
+                found[a, p] = next((n for n in nearest if key_of[n] != key_of[p]), None)
         else:
             margin = dict(relative_margin=RELATIVE_MARGIN, range_max=len(pairs) - 1) if kind == "filtered" else {}
-            mined = mine_hard_negatives(
-                [p[1:] for p in pairs], SentenceEncoder.load(minilm_folder()), num_negatives=1, **margin
-            )
+            miner = SentenceEncoder.load(minilm_folder())
+            mined = mine_hard_negatives([p[1:] for p in pairs], miner, num_negatives=1, **margin)
             print(mined, flush=True)
             found = {(a, p): n for a, p, n in mined.examples}
         work.mkdir(parents=True, exist_ok=True)
@@ -136,7 +124,7 @@ def trained(kind: str, seed: int, work: Path = WORK) -> Path:
     train(
         encoder,
         siamese_objective(encoder, MultipleNegativesRankingLoss()),
-        examples(kind, training_pairs(), work),
+        with_negatives(kind, training_pairs(), work),
         **SETTINGS,
         seed=seed,
         checkpoint=checkpoint,
@@ -149,45 +137,32 @@ def trained(kind: str, seed: int, work: Path = WORK) -> Path:
     return folder
 
 
-def false_negative_rows(pairs: list[Pair], work: Path) -> list[dict]:
-    """For each kind, how many of the caption pairs' negatives are captions of the anchor's own image, and how many pairs have none."""
+def same_image_rows(pairs: list[Pair], work: Path) -> list[dict]:
+    """For each kind, how many caption pairs have a negative of the anchor's own image, and how many pairs have none."""
     image_of, rows = {text: image for image, *both in pairs[:PAIRS] for text in both}, []
     for kind in KINDS[1:]:
-        start, given = time.perf_counter(), examples(kind, pairs, work)
-        same = [
-            len(texts) > 2 and image_of.get(texts[2]) == image for texts, (image, _, _) in zip(given[:PAIRS], pairs)
-        ]
-        counts = {"same_image": sum(same), "without": sum(len(texts) < 3 for texts in given)}
-        rows += [
-            row(
-                "negatives",
-                kind,
-                "captions/flickr30k",
-                metric,
-                count,
-                COMMAND,
-                time.perf_counter() - start,
-                n=len(same) if metric == "same_image" else len(pairs),
-                data_sha256=data_sha256("captions/flickr30k"),
-                model_sha256=weights_sha256(minilm_folder()),
-            )
-            for metric, count in counts.items()
-        ]
+        start, given = time.perf_counter(), with_negatives(kind, pairs, work)
+        of_captions = zip(given[:PAIRS], pairs)
+        same = [len(texts) > 2 and image_of.get(texts[2]) == image for texts, (image, _, _) in of_captions]
+        counts = {"same_image": (sum(same), len(same)), "without": (sum(len(t) < 3 for t in given), len(pairs))}
+        origin = dict(data_sha256=data_sha256(FLICKR), model_sha256=weights_sha256(minilm_folder()))
+        for metric, (count, of) in counts.items():
+            seconds = time.perf_counter() - start
+            rows.append(row("negatives", kind, FLICKR, metric, count, COMMAND, seconds, n=of, **origin))
     return rows
 
 
 def evaluators() -> dict[str, tuple[str, object]]:
     """Data set -> (the metric that is recorded, evaluator)."""
     queries, corpus, relevant = {}, {}, {}
-    for image, of_image in captions("test").items():
+    for image, of_image in load_captions(FLICKR, "test").items():
         others = {f"{image} {i}": caption for i, caption in enumerate(of_image)}
         asked = list(others)[:2]
         queries |= {name: others.pop(name) for name in asked}
         corpus |= others
         relevant |= {name: set(others) for name in asked}
-    corpus |= {
-        f"{image} {i}": caption for image, of_image in captions("val").items() for i, caption in enumerate(of_image)
-    }
+    for image, of_image in load_captions(FLICKR, "val").items():
+        corpus |= {f"{image} {i}": caption for i, caption in enumerate(of_image)}
     hypotheses, premises, entailed = {}, {}, defaultdict(set)
     for example in load_nli("snli/dev"):
         hypotheses[example.hypothesis] = example.hypothesis
@@ -195,14 +170,12 @@ def evaluators() -> dict[str, tuple[str, object]]:
         if example.label == LABELS["entailment"]:
             entailed[example.premise].add(example.hypothesis)
     quora = [row for _, row in read_tsv(find("quora/dev"), "is_duplicate", "question1", "question2")]
+    duplicates = BinaryClassificationEvaluator([(a, b) for _, a, b in quora], [int(label) for label, _, _ in quora])
     return {
-        "captions/flickr30k": ("cosine_ndcg@10", InformationRetrievalEvaluator(queries, corpus, relevant)),
+        FLICKR: ("cosine_ndcg@10", InformationRetrievalEvaluator(queries, corpus, relevant)),
         "snli/dev": ("cosine_ndcg@10", InformationRetrievalEvaluator(premises, hypotheses, entailed)),
         "stsbenchmark/dev": ("spearman_cosine", EmbeddingSimilarityEvaluator(load_sts("stsbenchmark/dev"))),
-        "quora/dev": (
-            "cosine_ap",
-            BinaryClassificationEvaluator([(a, b) for _, a, b in quora], [int(label) for label, _, _ in quora]),
-        ),
+        "quora/dev": ("cosine_ap", duplicates),
         "scifact": ("cosine_ndcg@10", InformationRetrievalEvaluator(*load_retrieval("scifact"))),
     }
 
@@ -210,32 +183,18 @@ def evaluators() -> dict[str, tuple[str, object]]:
 SHORT = {"cosine_ndcg@10": "ndcg@10", "spearman_cosine": "spearman", "cosine_ap": "ap"}
 
 
-def measure(kind: str, seed: int, data: str, metric: str, evaluate, pairs: list[Pair]):
+def measure_negatives(kind: str, seed: int, data: str, metric: str, evaluate, pairs: list[Pair]):
     """Add a line to the table, unless it is there."""
-    rows = [
-        r for r in read_rows(FILE) if r["experiment"] == "negatives" and r["metric"] not in ("same_image", "without")
-    ]
+    rows = [r for r in read_rows(FILE) if r["experiment"] == "negatives" and r["metric"] in SHORT.values()]
     if any((r["data"], r["model"], r["seed"]) == (data, kind, str(seed)) for r in rows):
         return
     start, folder = time.perf_counter(), trained(kind, seed)
     value = evaluate(SentenceEncoder.load(folder))[metric]
-    rows.append(
-        row(
-            "negatives",
-            kind,
-            data,
-            SHORT[metric],
-            value,
-            COMMAND,
-            time.perf_counter() - start,
-            n=len(pairs),
-            seed=seed,
-            data_sha256="" if data == "scifact" else data_sha256(data),
-            model_sha256=weights_sha256(folder),
-        )
-    )
+    origin = dict(data_sha256="" if data == "scifact" else data_sha256(data), model_sha256=weights_sha256(folder))
+    what = "negatives", kind, data, SHORT[metric], value, COMMAND, time.perf_counter() - start
+    rows.append(row(*what, n=len(pairs), seed=seed, **origin))
     print(data, kind, seed, SHORT[metric], rows[-1]["value"], flush=True)
-    record(FILE, "negatives", [*false_negative_rows(pairs, WORK), *rows])
+    record(FILE, "negatives", [*same_image_rows(pairs, WORK), *rows])
 
 
 def main():
@@ -246,7 +205,7 @@ def main():
         trained(*run)
     for data, (metric, evaluate) in measures.items():
         for run in runs:
-            measure(*run, data, metric, evaluate, pairs)
+            measure_negatives(*run, data, metric, evaluate, pairs)
 
 
 if __name__ == "__main__":

@@ -27,11 +27,9 @@ from recipes.shared.cards import model_folder, weights_sha256
 from recipes.shared.results import data_sha256, record, row
 
 COMMAND, DATA = "python recipes/pair_costs.py", "captions/flickr8k"
-PAIRED, EMBEDDED, SCANNED = (
-    (10, 20, 40, 80, 160),
-    (625, 1250, 2500, 5000, 10_000),
-    (31_250, 62_500, 125_000, 250_000, 500_000),
-)
+PAIRED = (10, 20, 40, 80, 160)
+EMBEDDED = (625, 1250, 2500, 5000, 10_000)
+SCANNED = (31_250, 62_500, 125_000, 250_000, 500_000)
 
 
 def best_of_three(function: Callable[[], object]) -> float:
@@ -58,42 +56,26 @@ def main():
     rows, sha = [], data_sha256(DATA)
 
     def measure(what: str, model: str, sizes: tuple[int, ...], work: Callable[[int], object]):
+        data, origin = "random vectors", {}
+        if model != "(arithmetic)":
+            folder = model_folder(model.removeprefix("course/"))
+            data, origin = DATA, dict(data_sha256=sha, model_sha256=weights_sha256(folder))
         for n in sizes:
             seconds = best_of_three(lambda: work(n))
-            rows.append(
-                row(
-                    "cost",
-                    model,
-                    DATA if model != "(arithmetic)" else "random vectors",
-                    "seconds",
-                    seconds,
-                    COMMAND,
-                    seconds,
-                    n=n,
-                    setting=what,
-                    data_sha256=sha if model != "(arithmetic)" else "",
-                    model_sha256=weights_sha256(model_folder(model.removeprefix("course/")))
-                    if model != "(arithmetic)"
-                    else "",
-                )
-            )
+            rows.append(row("cost", model, data, "seconds", seconds, COMMAND, seconds, n=n, setting=what, **origin))
         found = [float(r["value"]) for r in rows[-len(sizes) :]]
         slope = np.polyfit(np.log(sizes), np.log(found), 1)[0]
         print(f"{what:16} {' '.join(f'{n}: {s:.4f} s' for n, s in zip(sizes, found))}   slope {slope:.2f}", flush=True)
 
-    measure(
-        "pairs",
-        "course/cross-encoder-mini",
-        PAIRED,
-        lambda n: scorer.predict(list(combinations(captions[:n], 2)), show_progress_bar=False),
-    )
+    def score_pairs(n: int):
+        scorer.predict(list(combinations(captions[:n], 2)), show_progress_bar=False)
+
+    def nearest(n: int):
+        cos_sim(vectors[:n], vectors[:n]).fill_diagonal_(-1).max(1)
+
+    measure("pairs", "course/cross-encoder-mini", PAIRED, score_pairs)
     measure("embedding", "course/sbert-mini", EMBEDDED, lambda n: encoder.encode(captions[:n], show_progress_bar=False))
-    measure(
-        "all cosines",
-        "course/sbert-mini",
-        EMBEDDED,
-        lambda n: cos_sim(vectors[:n], vectors[:n]).fill_diagonal_(-1).max(1),
-    )
+    measure("all cosines", "course/sbert-mini", EMBEDDED, nearest)
     measure("one query", "(arithmetic)", SCANNED, lambda n: (query @ many[:n].T).topk(10))
     record("04.csv", "cost", rows)
 

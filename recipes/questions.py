@@ -2,22 +2,21 @@
 
     COURSE_DATA=... python recipes/questions.py
 
-Two starts of one architecture with one tokenizer: bert-mini's weights, and random ones. Each start gets the learning rate
-of four that did best on 200 questions of the training part that are used for nothing else, for each number of labels
-on its own; then it is trained on several random samples and measured on the test part. Both take the same number of steps,
-and the same head: a linear map on the vector of the first word. bert-mini's [CLS] was never trained to say anything about
-its text, and the trials with 50 labels include it, so that one can see what it is worth. A training part that is too
-small for 1,000 labels beside the 200 gives the trials what there is; then the 200 are trained on, too.
-Everything goes to data/results/04.csv: the trials as "questions-dev", the result as "questions". The models are not kept.
+Two starts of one architecture with one tokenizer: bert-mini's weights, and random ones. Each start gets the learning
+rate of four that did best on 200 questions of the training part that are used for nothing else, for each number of
+labels on its own; then it is trained on several random samples and measured on the test part. Both take the same number
+of steps, and the same head: a linear map on the vector of the first word. bert-mini's [CLS] was never trained to say
+anything about its text, and the trials with 50 labels include it, so that one can see what it is worth. A training part
+that is too small for 1,000 labels beside the 200 gives the trials what there is; then the 200 are trained on, too.
+Everything goes to data/results/04.csv: the trials as "questions-dev", the result as "questions". The models are not
+kept.
 
 Interrupted, it goes on with what build/questions.jsonl does not hold yet.
 """
 
 import argparse
-import json
 import random
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -25,15 +24,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.bert import BertConfig, BertModel
-from course_lib.data import QUESTION_LABELS, Question, load_questions
+from course_lib.datasets.questions import QUESTION_LABELS, Question, load_questions
 from course_lib.models.classifier import BertForSequenceClassification
 from course_lib.support.folders import read_json, resolve
 from course_lib.support.tokenization import read_tokenizer, tokenize
 from course_lib.training import train
 from recipes.shared.cards import model_folder, weights_sha256
+from recipes.shared.measured import Measured
+from recipes.shared.places import BUILD
 from recipes.shared.results import data_sha256, record, row
 
-COMMAND, DONE = "python recipes/questions.py", Path("build/questions.jsonl")
+COMMAND, DONE = "python recipes/questions.py", BUILD / "questions.jsonl"
 STEPS = {50: 100, 200: 200, 1000: 400}  # for each number of labels
 RATES = (1e-4, 3e-4, 1e-3, 3e-3)  # the trials
 SEEDS, DEV, BATCH = (0, 1, 2), 200, 16
@@ -60,14 +61,13 @@ class FirstWordClassifier(nn.Module):
         return self.classifier(self.bert(input_ids, lengths)[cls + 1])  # (questions, labels)
 
 
-def new_model(start: str, head: str, seed: int) -> nn.Module:
+def new_classifier(start: str, head: str, seed: int) -> nn.Module:
     torch.manual_seed(seed)
     if start == "pre-trained":
         model = BertForSequenceClassification.load("course/bert-mini", num_labels=len(QUESTION_LABELS))
     else:
-        model = BertForSequenceClassification(
-            BertConfig.from_dict(read_json(resolve("course/bert-mini") / "config.json")), len(QUESTION_LABELS)
-        )
+        config = BertConfig.from_dict(read_json(resolve("course/bert-mini") / "config.json"))
+        model = BertForSequenceClassification(config, len(QUESTION_LABELS))
     return model if head == "[CLS]" else FirstWordClassifier(model.bert)
 
 
@@ -78,43 +78,32 @@ def logits_of(model: nn.Module, ids: list[np.ndarray]) -> Tensor:
     return model(packed, [len(ids[k]) for k in order])[torch.from_numpy(np.argsort(order))]
 
 
-def fine_tune(start: str, head: str, chosen: list, rate: float, steps: int, seed: int) -> nn.Module:
+def train_classifier(start: str, head: str, chosen: list, rate: float, steps: int, seed: int) -> nn.Module:
     """Train a classifier on (token ids, label number) pairs."""
-    model = new_model(start, head, seed)
+    model = new_classifier(start, head, seed)
+
+    def loss(batch: list) -> Tensor:
+        ids, labels = zip(*batch)
+        return F.cross_entropy(logits_of(model, ids).float(), torch.tensor(labels))
+
     epochs = max(1, round(steps / -(-len(chosen) // BATCH)))
-    train(
-        model,
-        lambda batch: F.cross_entropy(
-            logits_of(model, [ids for ids, _ in batch]).float(), torch.tensor([label for _, label in batch])
-        ),
-        chosen,
-        batch_size=BATCH,
-        learning_rate=rate,
-        epochs=epochs,
-        seed=seed,
-        show_progress_bar=False,
-        log_every=10**6,
-    )
+    settings = dict(batch_size=BATCH, learning_rate=rate, epochs=epochs, seed=seed)
+    train(model, loss, chosen, **settings, show_progress_bar=False, log_every=10**6)
     return model
 
 
 @torch.no_grad()
 def accuracy(model: nn.Module, examples: list) -> float:
-    guesses = torch.cat(
-        [logits_of(model, [ids for ids, _ in examples[i : i + 256]]).argmax(1) for i in range(0, len(examples), 256)]
-    )
+    parts = [[ids for ids, _ in examples[i : i + 256]] for i in range(0, len(examples), 256)]
+    guesses = torch.cat([logits_of(model, part).argmax(1) for part in parts])  # (examples,)
     return (guesses == torch.tensor([label for _, label in examples])).double().mean().item()
 
 
-def measure(names: tuple[str, ...] = SETS) -> dict[str, list[dict]]:
+def measure_questions(names: tuple[str, ...] = SETS) -> dict[str, list[dict]]:
     """The rows of both experiments, for the data sets named."""
-    DONE.parent.mkdir(exist_ok=True)
-    DONE.touch()
-    known = {
-        tuple(key): (value, seconds)
-        for key, value, seconds in map(json.loads, DONE.read_text(encoding="utf-8").splitlines())
-    }
+    known = Measured(DONE)
     tokenizer = read_tokenizer(resolve("course/bert-mini"))
+    bert = weights_sha256(model_folder("bert-mini"))
     rows: dict[str, list] = {"questions": [], "questions-dev": []}
     for data in names:
         files = [data] if data.startswith("course/") else [f"{data}/train", f"{data}/test"]
@@ -135,49 +124,32 @@ def measure(names: tuple[str, ...] = SETS) -> dict[str, list[dict]]:
             key = (sha, start, head, n, rate, steps, seed, where)
             if key not in known:
                 begun = time.perf_counter()
-                value = accuracy(fine_tune(start, head, sample(n, seed, where), rate, steps, seed), examples)
-                known[key] = value, time.perf_counter() - begun
-                with open(DONE, "a", encoding="utf-8") as file:
-                    print(json.dumps([key, *known[key]]), file=file, flush=True)
+                value = accuracy(train_classifier(start, head, sample(n, seed, where), rate, steps, seed), examples)
+                known.add(key, (value, time.perf_counter() - begun))
             value, seconds = known[key]
-            rows[where].append(
-                row(
-                    where,
-                    STARTS[start],
-                    data,
-                    "accuracy",
-                    value,
-                    COMMAND,
-                    seconds,
-                    n=n,
-                    seed=seed,
-                    data_sha256=sha,
-                    setting=f"{head}, learning rate {rate:g}, {steps} steps",
-                    model_sha256=weights_sha256(model_folder("bert-mini")) if start == "pre-trained" else "",
-                )
-            )
+            setting = f"{head}, learning rate {rate:g}, {steps} steps"
+            origin = dict(data_sha256=sha, model_sha256=bert if start == "pre-trained" else "")
+            what = where, STARTS[start], data, "accuracy", value, COMMAND, seconds
+            rows[where].append(row(*what, n=n, seed=seed, setting=setting, **origin))
             return value
 
         for n in STEPS:
             for start in STARTS:
-                trials = {
-                    rate: measured(start, n, rate, len(SEEDS), dev, "questions-dev") for rate in RATES
-                }  # a sample of its own
+                own = len(SEEDS)  # the seed of the trials' sample
+                trials = {rate: measured(start, n, rate, own, dev, "questions-dev") for rate in RATES}
                 best = max(trials, key=trials.get)
                 if n == min(STEPS):
                     for rate in RATES:
-                        measured(start, n, rate, len(SEEDS), dev, "questions-dev", "[CLS]")
+                        measured(start, n, rate, own, dev, "questions-dev", "[CLS]")
                 found = [measured(start, n, best, seed, test, "questions") for seed in SEEDS]
-                print(
-                    f"{data:18} {start:12} {n:5} labels: {' '.join(f'{100 * a:.1f}' for a in found)}   of {trials}",
-                    flush=True,
-                )
+                shown = " ".join(f"{100 * share:.1f}" for share in found)
+                print(f"{data:18} {start:12} {n:5} labels: {shown}   of {trials}", flush=True)
     return rows
 
 
 def main():
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    for experiment, rows in measure().items():
+    for experiment, rows in measure_questions().items():
         record("04.csv", experiment, rows)
 
 

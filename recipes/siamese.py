@@ -1,15 +1,17 @@
 """Fine-tune bert-mini on sentence pairs, two ways.
 
-    COURSE_DATA=... python recipes/siamese.py softmax    # course/sbert-mini-nli: the 2019 recipe, softmax over (u, v, |u - v|)
-    COURSE_DATA=... python recipes/siamese.py ranking    # multiple negatives ranking, NLI and captions: what distillation.py starts from
-    COURSE_DATA=... python recipes/siamese.py ranking-nli    # the same on NLI alone, for comparison
-    COURSE_DATA=... python recipes/siamese.py mined      # ranking with mined negatives, from course/sbert-mini: a trial that does not ship
+    COURSE_DATA=... python recipes/siamese.py OBJECTIVE
 
-The ranking models stay in build/siamese. Resumable: started again after an interruption, each goes on from its last checkpoint there.
+    softmax        course/sbert-mini-nli, the 2019 recipe: softmax over (u, v, |u - v|)
+    ranking        multiple negatives ranking, on NLI and captions: what distillation.py starts from
+    ranking-nli    the same on NLI alone, for comparison
+    mined          ranking with mined negatives, from course/sbert-mini: a trial that does not ship
+
+The ranking models stay in build/siamese. Resumable: started again after an interruption, each goes on from its last
+checkpoint there.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import torch
@@ -21,13 +23,14 @@ from course_lib.evaluation import EmbeddingSimilarityEvaluator
 from course_lib.losses import MultipleNegativesRankingLoss, SoftmaxLoss
 from course_lib.siamese import siamese_objective
 from course_lib.support.folders import save_tensors
-from course_lib.training import train
 from recipes.shared.cards import model_folder, write_facts
 from recipes.shared.minilm import minilm_folder
+from recipes.shared.places import BUILD
 from recipes.shared.pretraining_text import LeakFilter
 from recipes.shared.sentence_pairs import all_caption_pairs, mined_triplets, nli_examples, nli_triplets
+from recipes.shared.training import train_in
 
-WORK = Path("build/siamese")
+WORK = BUILD / "siamese"
 RUNS = {  # name, start, batch size, learning rate, epochs
     "softmax": ("sbert-mini-nli", "course/bert-mini", 32, 2e-4, 1),
     "ranking": ("sbert-mini-ranking", "course/bert-mini", 64, 3e-4, 1),
@@ -43,7 +46,6 @@ def main():
     arguments = parser.parse_args()
     name, begin, batch_size, learning_rate, epochs = RUNS[arguments.objective]
     work = arguments.work / name
-    work.mkdir(parents=True, exist_ok=True)
 
     allowed = LeakFilter()
     encoder = SentenceEncoder.load(begin)
@@ -66,21 +68,18 @@ def main():
 
     model = nn.ModuleDict({"encoder": encoder, "head": head})
     sts = EmbeddingSimilarityEvaluator(load_sts("stsbenchmark/dev"), "stsb_dev")
-    with open(work / "log.jsonl", "a", encoding="utf-8") as log:
-        history = train(
-            model,
-            siamese_objective(encoder, head),
-            examples,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            epochs=epochs,
-            length=counts.__getitem__,
-            checkpoint=work / "checkpoint.safetensors",
-            checkpoint_every=250,
-            evaluators=[lambda m: {"stsb_dev_spearman_cosine": sts(m["encoder"])[sts.primary_metric]}],
-            log=lambda entry: print(json.dumps(entry), file=log, flush=True),
-            show_progress_bar=False,
-        )
+    history = train_in(
+        work,
+        model,
+        siamese_objective(encoder, head),
+        examples,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        epochs=epochs,
+        length=counts.__getitem__,
+        checkpoint_every=250,
+        evaluators=[lambda m: {"stsb_dev_spearman_cosine": sts(m["encoder"])[sts.primary_metric]}],
+    )
     folder = model_folder(name) if arguments.objective == "softmax" else work / "model"
     encoder.save(folder, half=True)
     if arguments.objective == "softmax":

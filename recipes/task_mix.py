@@ -6,8 +6,8 @@
     trec_questions/train   accuracy            kinds of question by the nearest class mean (300 known, 300 asked)
     ag_news/train          accuracy            the same with four kinds of news
 
-A task is a function of an encoder and gives a number up to 1; `tasks()` has them under (data, metric). None of these texts
-is trained on here.
+A task is a function of an encoder and gives a number up to 1; `tasks()` has them under (data, metric). None of these
+texts is trained on here.
 """
 
 import random
@@ -17,7 +17,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from course_lib.data import load_questions
+from course_lib.datasets.questions import load_questions
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import spearman
 from course_lib.retrieval.evaluators import BinaryClassificationEvaluator
@@ -31,19 +31,15 @@ Task = Callable[[SentenceEncoder], float]
 
 def similarity(name: str, genre: str = "") -> Task:
     """Scores may have any scale, since only ranks count: SICK's go from 1 to 5."""
-    columns = (
-        ("genre", "score", "sentence1", "sentence2")
-        if name == DEV
-        else ("pair_ID", "relatedness_score", "sentence_A", "sentence_B")
-    )
+    sick = "pair_ID", "relatedness_score", "sentence_A", "sentence_B"
+    columns = ("genre", "score", "sentence1", "sentence2") if name == DEV else sick
     rows = [values for _, values in read_tsv(find(name), *columns) if genre in values[0]]
     gold = [float(score) for _, score, _, _ in rows]
 
     def correlation(encoder: SentenceEncoder) -> float:
-        first, second = (
-            encoder.encode([row[side] for row in rows], show_progress_bar=False) for side in (2, 3)
-        )  # (pairs, dim)
-        return spearman(gold, pairwise_cos_sim(first, second))
+        sides = ([row[2] for row in rows], [row[3] for row in rows])
+        u, v = (encoder.encode(side, show_progress_bar=False) for side in sides)  # (pairs, dim) each
+        return spearman(gold, pairwise_cos_sim(u, v))
 
     return correlation
 
@@ -55,13 +51,16 @@ def duplicates(count: int = 600) -> Task:
 
 
 def class_mean_accuracy(known: Tensor, labels: Tensor, asked: Tensor, answers: Tensor) -> float:
-    """Share of the unit vectors `asked` (m, dim) whose nearest class mean of `known` (n, dim), by cosine, has the right label."""
+    """Share of the unit vectors `asked` (m, dim) that get the right label.
+
+    It is that of the nearest, by cosine, of the class means of `known` (n, dim).
+    """
     means = torch.stack([known[labels == i].mean(0) for i in range(int(labels.max()) + 1)])  # (classes, dim)
     return (cos_sim(asked, means).argmax(1) == answers).double().mean().item()
 
 
 def nearest_mean(labels: Sequence[str], texts: Sequence[str], known: int = 300) -> Task:
-    """Of 2 * `known` texts drawn at random, half give each class its mean; the others are asked which mean is nearest."""
+    """Of 2 * `known` texts drawn at random, half give each class its mean; of the others, which mean is nearest?"""
     chosen = random.Random(0).sample(range(len(texts)), 2 * known)
     names = sorted(set(labels))
     classes = torch.tensor([names.index(labels[i]) for i in chosen])  # (2 * known,)

@@ -1,4 +1,6 @@
-"""One space for texts and pictures: what course/sbert-mini and a small image encoder learn from drawn scenes. Writes data/results/16.csv.
+"""One space for texts and pictures: course/sbert-mini and a small image encoder learn from drawn scenes.
+
+Writes data/results/16.csv.
 
     python recipes/text_and_images.py [--runs N]
 
@@ -7,28 +9,27 @@ learning rate 2e-3 (tuned: 3e-4), symmetric ranking loss with scale 20. Settings
 
     whitened         the text encoder frozen, its vectors whitened, a Dense on top: what the notebook trains
     raw              the same without whitening
-    hard negatives   and each caption of two groups with its colours exchanged as a further negative, where its kinds are seen
+    hard negatives   and each caption of two groups with its colours exchanged as a further negative, where its kinds
+                     are seen
     tuned            raw, and the text encoder learns as well (but for its word embeddings)
 
-Metrics are shares. No scene that is tested on was trained on. All have two groups, but for the 144 single groups of unseen
-kinds: nearly every single group of a seen kind is in the training. Recall@1 from text to picture and back, each among 100: 50
-scenes whose kinds are all unseen (or all of 18 seen kinds, for comparison) and 50 scenes of any kinds, ten times; and both
-directions' mean among all 1,000. "near miss, PART": pictures of unseen kinds that are nearer to their caption than to the
-same with one part changed (chance 0.5). "binding": pictures of seen kinds nearer to their caption than to the one with the
-colours exchanged, where that scene is of seen kinds, and not trained on, too (chance 0.5). "zero-shot, PART": single groups
-of unseen kinds, told by short prompts, or ("averaged") by the mean of all captions like "a small red circle at the
-top" that fit the class.
+Metrics are shares. No scene that is tested on was trained on. All have two groups, but for the 144 single groups of
+unseen kinds: nearly every single group of a seen kind is in the training. Recall@1 from text to picture and back, each
+among 100: 50 scenes whose kinds are all unseen (or all of 18 seen kinds, for comparison) and 50 scenes of any kinds,
+ten times; and both directions' mean among all 1,000. "near miss, PART": pictures of unseen kinds that are nearer to
+their caption than to the same with one part changed (chance 0.5). "binding": pictures of seen kinds nearer to their
+caption than to the one with the colours exchanged, where that scene is of seen kinds, and not trained on, too (chance
+0.5). "zero-shot, PART": single groups of unseen kinds, told by short prompts, or ("averaged") by the mean of all
+captions like "a small red circle at the top" that fit the class.
 
-Interrupted, or stopped after N trainings, it goes on with what build/text_and_images.jsonl does not hold yet: delete that file
-to measure all anew (seven minutes on one core).
+Interrupted, or stopped after N trainings, it goes on with what build/text_and_images.jsonl does not hold yet: delete
+that file to measure all anew (seven minutes on one core).
 """
 
 import argparse
 import hashlib
-import json
 import time
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -56,9 +57,11 @@ from course_lib.models.surgery import freeze
 from course_lib.modules import Dense
 from course_lib.training import train
 from recipes.shared.cards import model_folder, weights_sha256
+from recipes.shared.measured import Measured
+from recipes.shared.places import BUILD
 from recipes.shared.results import record, row
 
-COMMAND, DONE, TEXT = "python recipes/text_and_images.py", Path("build/text_and_images.jsonl"), "course/sbert-mini"
+COMMAND, DONE, TEXT = "python recipes/text_and_images.py", BUILD / "text_and_images.jsonl", "course/sbert-mini"
 SCENES, DIM, BATCH, RATE, SEEDS = 4000, 128, 64, 2e-3, (0, 1, 2)
 SETTINGS, EPOCHS = ("whitened", "raw", "hard negatives", "tuned"), 5
 PROMPTS = {
@@ -69,7 +72,7 @@ PROMPTS = {
 TUNED_RATE = 3e-4  # a trained encoder takes smaller steps
 
 
-def build(setting: str, vectors: torch.Tensor) -> TextImageEncoder:
+def new_towers(setting: str, vectors: torch.Tensor) -> TextImageEncoder:
     """The two encoders before training. vectors: (captions, dim) of the text encoder, to whiten by."""
     text = SentenceEncoder.load(TEXT, device="cpu", dtype="float32")
     text.requires_grad_(False)
@@ -78,10 +81,8 @@ def build(setting: str, vectors: torch.Tensor) -> TextImageEncoder:
         freeze(text, 0)
     dim = text.get_embedding_dimension()
     between = [] if setting in ("raw", "tuned") else [whitening(vectors)]
-    return TextImageEncoder(
-        SentenceEncoder([*text, *between, Dense(dim, DIM, activation_function=None)], dtype="float32"),
-        ImageEncoder(DIM),
-    )
+    text = SentenceEncoder([*text, *between, Dense(dim, DIM, activation_function=None)], dtype="float32")
+    return TextImageEncoder(text, ImageEncoder(DIM))
 
 
 def known(scene: Scene) -> bool:
@@ -89,23 +90,22 @@ def known(scene: Scene) -> bool:
     return all(group.kind in SEEN for group in scene.groups)
 
 
-def train_one(setting: str, seed: int) -> tuple[TextImageEncoder, list[dict]]:
+def worded(scenes: list[Scene]) -> list[str]:
+    """A caption for each, in turn of another wording."""
+    return [captions(scene)[i % len(captions(scene))] for i, scene in enumerate(scenes)]
+
+
+def train_towers(setting: str, seed: int) -> tuple[TextImageEncoder, list[dict]]:
     scenes = sample_scenes(SCENES, seed, SEEN)
-    pictures, own = (
-        torch.from_numpy(draw(scenes, seed)),
-        [captions(scene)[i % len(captions(scene))] for i, scene in enumerate(scenes)],
-    )
-    exchanged = [
-        captions(scene.swapped())[i % len(captions(scene))]
-        if len(scene.groups) == 2 and known(scene.swapped())
-        else None
-        for i, scene in enumerate(scenes)
-    ]
+    pictures, own = torch.from_numpy(draw(scenes, seed)), worded(scenes)
+    others = worded([scene.swapped() if len(scene.groups) == 2 else scene for scene in scenes])
+    exchangeable = [len(scene.groups) == 2 and known(scene.swapped()) for scene in scenes]
+    exchanged = [other if may else None for other, may in zip(others, exchangeable)]
     encoder = SentenceEncoder.load(TEXT, device="cpu", dtype="float32")
     texts = list(dict.fromkeys(own + [text for text in exchanged if text and setting == "hard negatives"]))
     vectors = dict(zip(texts, torch.from_numpy(encoder.encode(texts, show_progress_bar=False))))  # each (256,)
     torch.manual_seed(seed)
-    towers = build(setting, torch.stack([vectors[text] for text in own]))
+    towers = new_towers(setting, torch.stack([vectors[text] for text in own]))
     head = nn.Sequential(*list(towers.text)[2:])  # what stands behind Transformer and Pooling
     ranking = MultipleNegativesRankingLoss(symmetric=True)
 
@@ -114,9 +114,8 @@ def train_one(setting: str, seed: int) -> tuple[TextImageEncoder, list[dict]]:
 
     def objective(batch: list[int]) -> torch.Tensor:
         hard = [exchanged[i] for i in batch if exchanged[i]] if setting == "hard negatives" else []
-        return ranking(
-            towers.image(pictures[batch]), of_texts([own[i] for i in batch]), *([of_texts(hard)] if hard else [])
-        )
+        sides = towers.image(pictures[batch]), of_texts([own[i] for i in batch])
+        return ranking(*sides, *([of_texts(hard)] if hard else []))
 
     history = train(
         nn.ModuleDict({"image": towers.image, "text": towers.text}),
@@ -133,14 +132,15 @@ def train_one(setting: str, seed: int) -> tuple[TextImageEncoder, list[dict]]:
 
 def cosines(towers: TextImageEncoder, pictures: np.ndarray, texts: list[str]) -> np.ndarray:
     """(pictures, texts)."""
-    return (
-        towers.image.encode(pictures, normalize_embeddings=True)
-        @ towers.text.encode(texts, normalize_embeddings=True, show_progress_bar=False).T
-    )
+    seen = towers.image.encode(pictures, normalize_embeddings=True)
+    return seen @ towers.text.encode(texts, normalize_embeddings=True, show_progress_bar=False).T
 
 
 def candidates(kinds, seed: int) -> list[Scene]:
-    """1,000 scenes that were not trained on, in ten sets of candidates: 50 of these kinds, which are looked for, then 50 of any."""
+    """1,000 scenes that were not trained on, in ten sets of candidates.
+
+    Each has 50 of these kinds, which are looked for, then 50 of any.
+    """
     trained = sample_scenes(SCENES, seed, SEEN)
     wanted = sample_scenes(500, 1000 + seed, kinds, pairs=1.0, without=trained)
     any_kind = sample_scenes(500, 1500 + seed, pairs=1.0, without=trained + wanted)
@@ -157,94 +157,80 @@ def preferred(towers: TextImageEncoder, pictures: np.ndarray, scenes: list[Scene
     return float(((seen * right).sum(1) > (seen * wrong).sum(1)).mean())
 
 
-def measure(towers: TextImageEncoder, seed: int) -> dict[str, float]:
+def measure_towers(towers: TextImageEncoder, seed: int) -> dict[str, float]:
+    return measure_search(towers, seed) | measure_near_misses(towers, seed) | measure_zero_shot(towers, seed)
+
+
+def measure_search(towers: TextImageEncoder, seed: int) -> dict[str, float]:
+    """Recall at 1, from pictures to captions and back."""
     found = {}
     for name, kinds in (("unseen", UNSEEN), ("seen", FAMILIAR)):
         scenes = candidates(kinds, seed)
-        scores = cosines(
-            towers,
-            draw(scenes, 1000 + seed),
-            [captions(scene)[i % len(captions(scene))] for i, scene in enumerate(scenes)],
-        )  # (1000, 1000)
+        scores = cosines(towers, draw(scenes, 1000 + seed), worded(scenes))  # (1000, 1000)
         sets = [scores[k : k + 100, k : k + 100] for k in range(0, 1000, 100)]
         found[f"image to text, {name}"] = float(np.mean([s.argmax(1)[:50] == np.arange(50) for s in sets]))
         found[f"text to image, {name}"] = float(np.mean([s.argmax(0)[:50] == np.arange(50) for s in sets]))
         wanted = np.arange(1000) % 100 < 50
-        found[f"both among 1000, {name}"] = float(
-            np.mean([(scores.argmax(d) == np.arange(1000))[wanted] for d in (0, 1)])
-        )
+        right = [(scores.argmax(d) == np.arange(1000))[wanted] for d in (0, 1)]
+        found[f"both among 1000, {name}"] = float(np.mean(right))
+    return found
 
-    generator, trained = np.random.default_rng(seed), set(sample_scenes(SCENES, seed, SEEN))
-    two, one = (
-        sample_scenes(500, 1000 + seed, UNSEEN, pairs=1.0),
-        sample_scenes(144, 3000 + seed, UNSEEN, pairs=0.0),
-    )  # of one group: all there are
-    of_two, of_one = draw(two, 4000 + seed), draw(one, 3000 + seed)
-    for part in ("count", "size", "colour", "shape"):
-        found[f"near miss, {part}"] = preferred(
-            towers, of_two, two, [scene.near_miss(part, generator) for scene in two]
-        )
-    for name, pictures, scenes in (("one group", of_one, one), ("two groups", of_two, two)):
-        found[f"near miss, place of {name}"] = preferred(
-            towers, pictures, scenes, [scene.near_miss("place", generator) for scene in scenes]
-        )
-    pairs = [
-        scene
-        for scene in sample_scenes(800, 2000 + seed, SEEN, pairs=1.0, without=trained)
-        if known(scene.swapped()) and scene.swapped() not in trained
-    ]
-    found["binding"] = preferred(
-        towers, draw(pairs[:300], 2000 + seed), pairs[:300], [scene.swapped() for scene in pairs[:300]]
-    )
 
+def single_groups(seed: int) -> tuple[list[Scene], np.ndarray]:
+    """The single groups of unseen kinds, all there are, and a picture of each."""
+    scenes = sample_scenes(144, 3000 + seed, UNSEEN, pairs=0.0)
+    return scenes, draw(scenes, 3000 + seed)
+
+
+def measure_near_misses(towers: TextImageEncoder, seed: int) -> dict[str, float]:
+    """Shares of pictures nearer to their caption than to one with a part changed, or with colours exchanged."""
+    found, generator, trained = {}, np.random.default_rng(seed), set(sample_scenes(SCENES, seed, SEEN))
+    two = sample_scenes(500, 1000 + seed, UNSEEN, pairs=1.0)
+    (one, of_one), of_two = single_groups(seed), draw(two, 4000 + seed)
+    tests = {part: (two, of_two, part) for part in ("count", "size", "colour", "shape")}
+    tests |= {"place of one group": (one, of_one, "place"), "place of two groups": (two, of_two, "place")}
+    for name, (scenes, pictures, part) in tests.items():
+        others = [scene.near_miss(part, generator) for scene in scenes]
+        found[f"near miss, {name}"] = preferred(towers, pictures, scenes, others)
+    pairs = sample_scenes(800, 2000 + seed, SEEN, pairs=1.0, without=trained)
+    pairs = [scene for scene in pairs if known(scene.swapped()) and scene.swapped() not in trained][:300]
+    exchanged = [scene.swapped() for scene in pairs]
+    return found | {"binding": preferred(towers, draw(pairs, 2000 + seed), pairs, exchanged)}
+
+
+def measure_zero_shot(towers: TextImageEncoder, seed: int) -> dict[str, float]:
+    """Shares of single groups that are told by the nearest prompt, short or averaged over captions."""
+    found, (one, of_one) = {}, single_groups(seed)
     every = [Scene((Group(*what),), (place,)) for *what, place in product(COUNTS, SIZES, COLOURS, SHAPES, PLACES)]
-    vectors = towers.text.encode(
-        [captions(scene)[0] for scene in every], normalize_embeddings=True, show_progress_bar=False
-    )  # (720, 128)
+    texts = [captions(scene)[0] for scene in every]
+    vectors = towers.text.encode(texts, normalize_embeddings=True, show_progress_bar=False)  # (720, 128)
     for part, prompts in PROMPTS.items():
         truth, classes = [getattr(scene.groups[0], part) for scene in one], list(prompts)
-        averaged = np.stack(
-            [vectors[[getattr(scene.groups[0], part) == c for scene in every]].mean(0) for c in classes]
-        )  # (classes, 128)
-        to_averages = towers.image.encode(of_one) @ (averaged / np.linalg.norm(averaged, axis=1, keepdims=True)).T
-        for name, scores in (
-            ("zero-shot", cosines(towers, of_one, list(prompts.values()))),
-            ("zero-shot averaged", to_averages),
-        ):
+        fitting = ([getattr(scene.groups[0], part) == c for scene in every] for c in classes)
+        averaged = np.stack([vectors[which].mean(0) for which in fitting])  # (classes, 128)
+        averaged /= np.linalg.norm(averaged, axis=1, keepdims=True)
+        short = cosines(towers, of_one, list(prompts.values()))  # (pictures, classes)
+        for name, scores in (("zero-shot", short), ("zero-shot averaged", towers.image.encode(of_one) @ averaged.T)):
             found[f"{name}, {part}"] = float(np.mean([classes[k] == t for k, t in zip(scores.argmax(1), truth)]))
     return found
 
 
 def scenes_sha256(seed: int) -> str:
     """Of what is trained on and searched with this seed."""
-    return hashlib.sha256(
-        "\n".join(captions(scene)[0] for scene in sample_scenes(SCENES, seed, SEEN) + candidates(UNSEEN, seed)).encode()
-    ).hexdigest()
+    scenes = sample_scenes(SCENES, seed, SEEN) + candidates(UNSEEN, seed)
+    return hashlib.sha256("\n".join(captions(scene)[0] for scene in scenes).encode()).hexdigest()
 
 
-def record_runs(done: dict[tuple, dict]):
+def record_trainings(done: dict[tuple, dict]):
     model_sha = weights_sha256(model_folder("sbert-mini"))
     for setting in SETTINGS:
         rows = []
         for seed in SEEDS:
-            found, sha = done.get((setting, seed)), scenes_sha256(seed)
-            rows += [
-                row(
-                    setting,
-                    TEXT,
-                    "drawn scenes",
-                    metric,
-                    value,
-                    COMMAND,
-                    found["seconds"],
-                    n=SCENES,
-                    seed=seed,
-                    setting=f"{EPOCHS} epochs",
-                    data_sha256=sha,
-                    model_sha256=model_sha,
-                )
-                for metric, value in (found or {"metrics": {}})["metrics"].items()
-            ]
+            found = done.get((setting, seed), {"metrics": {}})
+            origin = dict(data_sha256=scenes_sha256(seed), model_sha256=model_sha)
+            for metric, value in found["metrics"].items():
+                what = setting, TEXT, "drawn scenes", metric, value, COMMAND, found["seconds"]
+                rows.append(row(*what, n=SCENES, seed=seed, setting=f"{EPOCHS} epochs", **origin))
         record("16.csv", setting, rows)
 
 
@@ -253,25 +239,16 @@ def main():
     parser.add_argument("--runs", type=int, default=10**6, help="stop after so many trainings; the next call goes on")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    DONE.parent.mkdir(exist_ok=True)
-    DONE.touch()
-    done = {tuple(key): found for key, found in map(json.loads, DONE.read_text(encoding="utf-8").splitlines())}
-    for key in [(setting, seed) for setting in SETTINGS for seed in SEEDS if (setting, seed) not in done][
-        : arguments.runs
-    ]:
+    done = Measured(DONE)
+    missing = [(setting, seed) for setting in SETTINGS for seed in SEEDS if (setting, seed) not in done]
+    for key in missing[: arguments.runs]:
         begun = time.process_time()
-        towers, history = train_one(*key)
-        done[key] = {
-            "metrics": measure(towers, key[1]),
-            "seconds": time.process_time() - begun,
-            "steps": history[-1]["step"],
-            "loss": history[-1]["loss"],
-        }
-        with open(DONE, "a", encoding="utf-8") as file:
-            print(json.dumps([key, done[key]]), file=file, flush=True)
-        record_runs(done)
+        towers, history = train_towers(*key)
+        found = {"metrics": measure_towers(towers, key[1]), "seconds": time.process_time() - begun}
+        done.add(key, found | {"steps": history[-1]["step"], "loss": history[-1]["loss"]})
+        record_trainings(done)
         print(*key, done[key], flush=True)
-    record_runs(done)
+    record_trainings(done)
 
 
 if __name__ == "__main__":

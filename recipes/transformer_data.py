@@ -2,22 +2,21 @@
 
     python -m recipes.transformer_data
 
-The GRU with attention and the transformer of recipes/translation.py, as in its budget "live" (sentences of at most 10 words),
-learn from 512, 2,048 and 4,096 pairs of course/en_es. Each takes the same 512 steps of 32 pairs, so that only the number of
-different pairs changes: fewer are seen more often. The vocabulary is that of all training pairs, so no word is unknown.
-Three seeds; `value` is the share in percent of the test sentences translated exactly (greedy decoding).
+The GRU with attention and the transformer of recipes/translation.py, as in its budget "live" (sentences of at most 10
+words), learn from 512, 2,048 and 4,096 pairs of course/en_es. Each takes the same 512 steps of 32 pairs, so that only
+the number of different pairs changes: fewer are seen more often. The vocabulary is that of all training pairs, so no
+word is unknown. Three seeds; `value` is the share in percent of the test sentences translated exactly (greedy
+decoding).
 
-A row is written after each run: started again after an interruption, it goes on with the next run, and all anew where the
-corpus has changed since.
+A row is written after each run: started again after an interruption, it goes on with the next run, and all anew where
+the corpus has changed since.
 """
 
 from collections.abc import Iterator
 
-from course_lib.support.folders import COURSE_HOME
 from course_lib.translation.scores import exact_match
-from recipes.evaluate import write_csv
-from recipes.shared.results import data_sha256, read_rows
-from recipes.translation import BUDGETS, Pairs, build, fit, load
+from recipes.shared.results import data_sha256, read_rows, write_rows
+from recipes.translation import BUDGETS, Pairs, fit, load, new_translator
 
 FILE = "03_data.csv"
 BUDGET = "live"
@@ -32,7 +31,7 @@ def learn(kind: str, count: int, seed: int, pairs: Pairs) -> dict:
     if count > len(pairs.train):
         raise ValueError(f"there are {len(pairs.train)} training pairs, not {count}; choose fewer in RUNS")
     budget = BUDGETS[BUDGET]
-    model = build(kind, budget, pairs.train, seed)
+    model = new_translator(kind, budget, pairs.train, seed)
     history = fit(model, budget._replace(epochs=STEPS * budget.batch_size // count), pairs.train[:count], seed)
     right = exact_match(model, pairs.test)
     row = dict(
@@ -64,7 +63,7 @@ def main():
     rows = [row for row in read_rows(FILE) if row["data_sha256"] == data_sha256(BUDGETS[BUDGET].data)]
     for row in train_all({(row["model"], int(row["pairs"]), int(row["seed"])) for row in rows}):
         rows.append(row)
-        write_csv(COURSE_HOME / "data" / "results" / FILE, rows)
+        write_rows(FILE, rows)
         print(row, flush=True)
 
 

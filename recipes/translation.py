@@ -1,23 +1,21 @@
 """Trains the translators of notebooks 01 to 03 and writes what they can do into data/results/01.csv, 02.csv and 03.csv.
 
-    python -m recipes.translation run live              # on the course's corpus: what the notebooks train while you wait
-    python -m recipes.translation run long              # the same models on all of it
-    COURSE_DATA=... python -m recipes.translation run tatoeba    # on the Tatoeba pairs, measured in BLEU
-    python -m recipes.translation tables                # the csv files, from the runs in build/translation
+    python -m recipes.translation run live      # on the course's corpus: what the notebooks train while you wait
+    python -m recipes.translation run long      # the same models on all of it
+    COURSE_DATA=... python -m recipes.translation run tatoeba     # on the Tatoeba pairs, measured in BLEU
+    python -m recipes.translation tables        # the csv files, from the runs in build/translation
 
-`run BUDGET` trains every model and seed of RUNS, `run BUDGET MODEL SEED` one. Resumable: started again after an interruption,
-a run goes on from its last checkpoint, and a finished one is left as it is.
+`run BUDGET` trains every model and seed of RUNS, `run BUDGET MODEL SEED` one. Resumable: started again after an
+interruption, a run goes on from its last checkpoint, and a finished one is left as it is.
 
-In the tables a row is one number: of a model, trained on `data` with a budget and a seed, the `metric` on the test sentences
-of the `length` named (words of the source; thirds are of the test sentences). 01.csv holds the models without attention,
-02.csv those with it, 03.csv the Transformer. `seconds` are those of the training, on a machine that was also doing other things.
-`signature` says how sacrebleu counted.
+In the tables a row is one number: of a model, trained on `data` with a budget and a seed, the `metric` on the test
+sentences of the `length` named (words of the source; thirds are of the test sentences). 01.csv holds the models without
+attention, 02.csv those with it, 03.csv the Transformer. `seconds` are those of the training, on a machine that was also
+doing other things. `signature` says how sacrebleu counted.
 """
 
 import argparse
-import csv
 import json
-import os
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -29,8 +27,9 @@ from zlib import crc32
 import torch
 from torch import nn
 
-from course_lib.data import load_translations, normalized
-from course_lib.support.folders import COURSE_HOME
+from course_lib.datasets.translations import Translation, load_translations
+from course_lib.support.files import atomic_file
+from course_lib.support.texts import normalized
 from course_lib.training import train
 from course_lib.translation.decoding import translate
 from course_lib.translation.pairs import pair_length, translation_loss
@@ -44,11 +43,10 @@ from course_lib.translation.scores import (
 )
 from course_lib.translation.translators import RNNTranslator, TransformerTranslator
 from course_lib.translation.vocabulary import Vocabulary, words
-from recipes.evaluate import write_csv
-from recipes.shared.results import data_sha256
+from recipes.shared.places import BUILD
+from recipes.shared.results import data_sha256, read_rows, write_rows
 
-WORK = COURSE_HOME / "build" / "translation"
-RESULTS = COURSE_HOME / "data" / "results"
+WORK = BUILD / "translation"
 EXPERIMENT = "translation"
 FILES = {
     "gru": "01.csv",
@@ -60,7 +58,10 @@ FILES = {
 
 
 class Budget(NamedTuple):
-    """What all models are given alike. max_words: longer pairs are left out of training, and of the test on the course's corpus."""
+    """What all models are given alike.
+
+    max_words: longer pairs are left out of training, and of the test on the course's corpus.
+    """
 
     data: str
     max_words: int
@@ -80,17 +81,20 @@ BUDGETS = {
     "long": Budget("course/en_es", 25, 2, 32, 64, 128, 80, 1e-2, 2e-3),
     "tatoeba": Budget("tatoeba_en_es/eng_spa", 30, 2, 64, 128, 256, 160, 3e-3, 1e-3, 0.1, 10_000),
 }
-RUNS = {
-    "live": [(model, seed) for seed in range(5) for model in ("gru-attention", "gru", "transformer")],
-    "long": [(model, seed) for seed in range(3) for model in ("gru-attention", "gru", "transformer")]
-    + [("lstm", 0), ("lstm-attention", 0)],
-    "tatoeba": [("gru-attention", 0), ("gru", 0), ("transformer", 0)],
+THREE = "gru-attention", "gru", "transformer"
+RUNS = {  # (model, seed)
+    "live": [(model, seed) for seed in range(5) for model in THREE],
+    "long": [*((model, seed) for seed in range(3) for model in THREE), ("lstm", 0), ("lstm-attention", 0)],
+    "tatoeba": [(model, 0) for model in THREE],
 }
 
 
 class Pairs(NamedTuple):
-    """train: (source, target) pairs. test: the same; references: for each test source all its right translations (one, in the
-    course's corpus). links: for each test pair its gold alignment, empty where there is none."""
+    """What is trained and tested on.
+
+    train, test: (source, target) pairs. references: for each test source all its right translations (one, in the
+    course's corpus). links: for each test pair its gold alignment, empty where there is none.
+    """
 
     train: list[tuple[str, str]]
     test: list[tuple[str, str]]
@@ -99,21 +103,19 @@ class Pairs(NamedTuple):
 
 
 def load(budget: Budget) -> Pairs:
-    """The pairs of a budget. The course's corpus has its split; a corpus without one (Tatoeba) is split by source sentence:
-    1% for development, 1% for the test, each source once, with all its translations."""
-    kept = [
-        p
-        for p in load_translations(budget.data)
-        if max(len(words(p.english)), len(words(p.spanish)) - 5) <= budget.max_words
-    ]
+    """The pairs of a budget. The course's corpus has its split; a corpus without one (Tatoeba) is split by source.
+
+    Of the source sentences 1% are for development and 1% for the test, each once, with all its translations.
+    """
+
+    def words_of(pair: Translation) -> int:
+        return max(len(words(pair.english)), len(words(pair.spanish)) - 5)
+
+    kept = [p for p in load_translations(budget.data) if words_of(p) <= budget.max_words]
     if kept[0].split:
-        test = [p for p in kept if p.split == "test"]
-        return Pairs(
-            [(p.english, p.spanish) for p in kept if p.split == "train"],
-            [(p.english, p.spanish) for p in test],
-            [[p.spanish] for p in test],
-            [p.alignment for p in test],
-        )
+        learnt, test = ([p for p in kept if p.split == split] for split in ("train", "test"))
+        sides = ([(p.english, p.spanish) for p in part] for part in (learnt, test))
+        return Pairs(*sides, [[p.spanish] for p in test], [p.alignment for p in test])
     part = {p.english: crc32(normalized(p.english).encode()) % 100 for p in kept}  # 0: test, 1: development
     references = defaultdict(list)
     for p in kept:
@@ -127,7 +129,7 @@ def load(budget: Budget) -> Pairs:
     )
 
 
-def build(kind: str, budget: Budget, pairs: Sequence[tuple[str, str]], seed: int) -> nn.Module:
+def new_translator(kind: str, budget: Budget, pairs: Sequence[tuple[str, str]], seed: int) -> nn.Module:
     """A translator that has not learnt anything yet, with the vocabulary of `pairs`. kind: a key of FILES."""
     sources, targets = (Vocabulary.build(texts, budget.max_vocabulary) for texts in zip(*pairs))
     torch.manual_seed(seed)
@@ -144,16 +146,13 @@ def fit(
 ) -> list[dict]:
     """Train as the budget says; returns the history."""
     rate = budget.transformer_learning_rate if isinstance(model, TransformerTranslator) else budget.learning_rate
+    settings = dict(batch_size=budget.batch_size, learning_rate=rate, epochs=budget.epochs, seed=seed, autocast=False)
     return train(
         model,
         lambda batch: translation_loss(model, batch),
         pairs,
-        batch_size=budget.batch_size,
-        learning_rate=rate,
-        epochs=budget.epochs,
-        seed=seed,
+        **settings,
         length=pair_length,
-        autocast=False,
         checkpoint=checkpoint,
         checkpoint_every=200,
         show_progress_bar=False,
@@ -166,8 +165,8 @@ def length_bucket(source: str, width: int = 3) -> str:
     return f"{low:02}-{low + width - 1:02}"
 
 
-def measure(model: nn.Module, pairs: Pairs) -> list[tuple[str, str, float]]:
-    """(metric, length, value) on the test pairs. Exact match and alignment are in percent, BLEU 0 to 100, entropy in bits."""
+def measure_translator(model: nn.Module, pairs: Pairs) -> list[tuple[str, str, float]]:
+    """(metric, length, value) on the test pairs: exact match and alignment in %, BLEU 0 to 100, entropy in bits."""
     sources = [source for source, _ in pairs.test]
     groups = [["all"] * len(sources), length_thirds(sources), [length_bucket(source) for source in sources]]
     rows = []
@@ -184,15 +183,17 @@ def measure(model: nn.Module, pairs: Pairs) -> list[tuple[str, str, float]]:
         for by in groups:
             for group in sorted(set(by)):
                 chosen = [i for i, g in enumerate(by) if g == group]
-                rows.append(
-                    ("bleu", group, bleu([written[i] for i in chosen], [pairs.references[i] for i in chosen])[0])
-                )
+                score, _ = bleu([written[i] for i in chosen], [pairs.references[i] for i in chosen])
+                rows.append(("bleu", group, score))
     return rows
 
 
 def bleu(written: list[str], references: list[list[str]]) -> tuple[float, str]:
-    """sacrebleu's corpus BLEU, 0 to 100, and its signature. Without case, as the models write no capitals; its tokenizer
-    "intl" also sets ¿ and ¡ apart (`force`: no warning that the text is tokenized). references: one or more for each sentence."""
+    """sacrebleu's corpus BLEU, 0 to 100, and its signature. references: one or more for each sentence.
+
+    Without case, as the models write no capitals; its tokenizer "intl" also sets ¿ and ¡ apart (`force`: no warning
+    that the text is tokenized).
+    """
     from sacrebleu.metrics import BLEU  # needed for Tatoeba only
 
     metric, most = BLEU(lowercase=True, tokenize="intl", force=True), max(map(len, references))
@@ -214,10 +215,10 @@ def run(name: str, kind: str, seed: int, work: Path = WORK) -> dict:
     identity = sha256(json.dumps(made_of).encode()).hexdigest()[:12]
     work.mkdir(parents=True, exist_ok=True)
     pairs = load(budget)
-    model = build(kind, budget, pairs.train, seed)
+    model = new_translator(kind, budget, pairs.train, seed)
     history = fit(model, budget, pairs.train, seed, work / f"{result.stem}-{identity}.safetensors")
     start = time.perf_counter()
-    measured = measure(model, pairs)
+    measured = measure_translator(model, pairs)
     speed = budget.epochs * sum(map(pair_length, pairs.train)) / history[-1]["seconds"]
     measured += [
         ("loss", "all", history[-1]["loss"]),
@@ -236,50 +237,37 @@ def run(name: str, kind: str, seed: int, work: Path = WORK) -> dict:
         test_seconds=round(time.perf_counter() - start, 1),
         **made_of,
     )
-    unfinished = result.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(found, indent=1), encoding="utf-8")
-    os.replace(unfinished, result)
+    with atomic_file(result) as unfinished:
+        unfinished.write_text(json.dumps(found, indent=1), encoding="utf-8")
     return found
 
 
 def rows_of(found: dict) -> list[dict]:
     """The lines of a result in the tables."""
-    shared = dict(
-        experiment=EXPERIMENT, model=found["model"], data=found["data"], budget=found["budget"], seed=found["seed"]
-    )
+    before = {"experiment": EXPERIMENT} | {key: found[key] for key in ("model", "data", "budget", "seed")}
     command = f"python -m recipes.translation run {found['budget']} {found['model']} {found['seed']}"
+    after = {"command": command, "seconds": found["seconds"], "data_sha256": found["data_sha256"]}
     signature = {"bleu": bleu(["a", "b"], [["a"], ["b", "c"]])[1]} if found["budget"] == "tatoeba" else {}
-    return [
-        dict(
-            **shared,
-            metric=metric,
-            length=length,
-            value=f"{value:.6g}",
-            command=command,
-            seconds=found["seconds"],
-            data_sha256=found["data_sha256"],
-            signature=signature.get(metric, ""),
-        )
-        for metric, length, value in found["measured"]
-    ]
+    rows = []
+    for metric, length, value in found["measured"]:
+        measured = dict(metric=metric, length=length, value=f"{value:.6g}")
+        rows.append(before | measured | after | {"signature": signature.get(metric, "")})
+    return rows
 
 
 def tables(work: Path = WORK):
     """Write the three tables from all finished runs; lines of other experiments stay."""
     for file in sorted(set(FILES.values())):
-        rows, path = [], RESULTS / file
+        rows = []
         for budget, runs in RUNS.items():
             for kind, seed in runs:
                 result = work / f"{budget}-{kind}-{seed}.json"
                 if FILES[kind] == file and result.exists():
                     rows += rows_of(json.loads(result.read_text(encoding="utf-8")))
-        if path.exists():
-            with open(path, encoding="utf-8", newline="") as opened:
-                others = [row for row in csv.DictReader(opened) if row["experiment"] != EXPERIMENT]
-            columns = dict.fromkeys([*rows[0], *(name for row in others for name in row)], "")
-            rows = [columns | row for row in rows + others]
         if rows:
-            write_csv(path, rows)
+            others = [row for row in read_rows(file) if row["experiment"] != EXPERIMENT]
+            columns = dict.fromkeys([*rows[0], *(name for row in others for name in row)], "")
+            write_rows(file, [columns | row for row in rows + others])
 
 
 def main():
@@ -295,14 +283,8 @@ def main():
         return tables()
     for kind, seed in [(arguments.model, arguments.seed)] if arguments.model else RUNS[arguments.budget]:
         found = run(arguments.budget, kind, seed)
-        print(
-            found["budget"],
-            kind,
-            seed,
-            f"{found['seconds']:.0f} s",
-            [(m, n, round(v, 2)) for m, n, v in found["measured"]],
-            flush=True,
-        )
+        measured = [(metric, length, round(value, 2)) for metric, length, value in found["measured"]]
+        print(found["budget"], kind, seed, f"{found['seconds']:.0f} s", measured, flush=True)
 
 
 if __name__ == "__main__":

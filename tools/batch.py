@@ -1,8 +1,8 @@
 """Batch runs of the notebooks: what `make run` calls before and after papermill, and the whole run without make.
 
-    python tools/batch.py check --notebooks "05_mean_pooling" -- -p seed 1     names and parameters; errors list the valid ones
-    python tools/batch.py index 05_mean_pooling                                build/index.html; exit code 1 if one failed
-    python tools/batch.py run --notebooks "05_mean_pooling" -- -p seed 1       check, papermill, index (without make)
+    python tools/batch.py check --notebooks "05_mean_pooling" -- -p seed 1   names and parameters; errors list them
+    python tools/batch.py index 05_mean_pooling                              build/index.html; exit code 1 if one failed
+    python tools/batch.py run --notebooks "05_mean_pooling" -- -p seed 1     check, papermill, index (without make)
 
 Under build/: NN_name.ipynb ran to its end, partial/NN_name.ipynb did not, parameters/NN_name.txt holds the parameters
 of the last run (rewritten only when they change, so that make executes again exactly then).
@@ -96,7 +96,7 @@ def outcome(name, root):
 
 
 def to_html(notebook, name, page):
-    """An executed notebook as the HTML file `page`, with title, alt texts, table headers, and links to the other pages."""
+    """An executed notebook as the HTML file `page`: with title, alt texts, table headers, links to the other pages."""
     from nbconvert import HTMLExporter
 
     exporter = HTMLExporter(template_name="html", extra_template_basedirs=[str(Path(__file__).parent)])
@@ -159,8 +159,9 @@ def index(names, root=ROOT):
         time = "" if seconds is None else f"{seconds:.1f}"
         link = f'<a href="{name}.html">{name}</a>' if source else name
         result = state + "".join(f"<br><code>{html.escape(line)}</code>" for line in detail.splitlines())
+        title = html.escape(title_of(nbformat.read(file, as_version=4)) or name)
         rows.append(
-            f"<tr><td>{link}</td><td>{html.escape(title_of(nbformat.read(file, as_version=4)) or name)}</td><td>{time}</td>"
+            f"<tr><td>{link}</td><td>{title}</td><td>{time}</td>"
             f'<td class="{state.split()[0].lower()}">{result}</td></tr>'
         )
         if name in names:
@@ -177,12 +178,14 @@ def index(names, root=ROOT):
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Notebooks of the course, executed</title><style>
 body {{ font-family: sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; }}
-table {{ border-collapse: collapse; }} th, td {{ text-align: left; vertical-align: top; padding: .3em .8em; border-bottom: 1px solid #bbb; }}
+table {{ border-collapse: collapse; }}
+th, td {{ text-align: left; vertical-align: top; padding: .3em .8em; border-bottom: 1px solid #bbb; }}
 td:nth-child(3) {{ text-align: right; }} .pass {{ color: #00567a; }} .fail {{ color: #a03000; font-weight: bold; }}
 </style></head><body><main>
 <h1>Notebooks of the course, executed</h1>
 <table>
-<thead><tr><th scope="col">notebook</th><th scope="col">title</th><th scope="col">seconds</th><th scope="col">result</th></tr></thead>
+<thead><tr><th scope="col">notebook</th><th scope="col">title</th><th scope="col">seconds</th>
+<th scope="col">result</th></tr></thead>
 <tbody>
 {rows}
 </tbody></table>
@@ -200,17 +203,8 @@ def run(names, flags, root=ROOT):
         built.unlink(missing_ok=True)
         partial.unlink(missing_ok=True)
         print(f"run   {name}", flush=True)
-        command = [
-            sys.executable,
-            "-m",
-            "papermill",
-            "--no-progress-bar",
-            "--log-level",
-            "ERROR",
-            *flags,
-            str(available(root)[name]),
-            str(partial),
-        ]
+        command = [sys.executable, "-m", "papermill", "--no-progress-bar", "--log-level", "ERROR", *flags]
+        command += [str(available(root)[name]), str(partial)]
         with open(partial.with_suffix(".log"), "w", encoding="utf-8") as log:
             done = subprocess.run(command, stderr=log).returncode == 0
         if done:

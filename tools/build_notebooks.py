@@ -2,7 +2,7 @@
 
     python tools/build_notebooks.py                    every notebook that is not in step with its script
     python tools/build_notebooks.py 05_mean_pooling    these, in step or not
-    python tools/build_notebooks.py --prose            text and glossary links only, where no code has changed: executes nothing
+    python tools/build_notebooks.py --prose            text and glossary links only, where no code has changed
 
 A notebook is executed whole, in its folder, and replaced only when it ran to its end: whatever is in the repository
 has been executed in one go from the script beside it. What is stored does not depend on machine or moment: cell ids
@@ -13,7 +13,6 @@ import argparse
 import base64
 import hashlib
 import io
-import os
 import re
 import sys
 import time
@@ -27,6 +26,8 @@ from nbclient.exceptions import CellExecutionError
 from PIL import Image
 from repository import ROOT, SETUP, links
 
+from course_lib.support.files import atomic_file
+
 WIDGETS = "application/vnd.jupyter.widget-"
 KEPT_CELL_METADATA = ("tags", "alt")
 NOTEBOOK_METADATA = {
@@ -36,8 +37,10 @@ NOTEBOOK_METADATA = {
 
 
 def convert(script):
-    """The notebook of a jupytext percent script, not executed, with deterministic ids, links to the glossary, and no other
-    metadata."""
+    """The notebook of a jupytext percent script, not executed.
+
+    It has deterministic ids, links to the glossary, and no other metadata.
+    """
     notebook = jupytext.read(script, fmt="py:percent")
     seen = {}
     for cell in notebook.cells:
@@ -91,12 +94,13 @@ def clean(notebook):
 
 
 def shrink(png):
-    """A base64 PNG with at most 256 colours, a third of the size: figures have few, and a repository keeps each version.
+    """A base64 PNG with at most 256 colours: a third of the size, figures have few, a repository keeps each version.
 
-    Chosen so that no colour is far off, be it of few pixels (maximum coverage), then moved to where most pixels are (k-means)."""
-    image = (
-        Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1)
-    )
+    Chosen so that no colour is far off, be it of few pixels (maximum coverage), then moved to where most pixels are
+    (k-means).
+    """
+    image = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+    image = image.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1)
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
     return base64.b64encode(file.getvalue()).decode()
@@ -135,26 +139,24 @@ def build(script, file):
     leaks = sorted(set(re.findall(re.escape(str(ROOT)) + r"[^\s\"']*", text)))
     if leaks:
         raise ValueError(f"an output holds a path of this machine: {', '.join(leaks[:3])}")
-    write(text, file)
+    with atomic_file(file) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
     return seconds
 
 
-def write(text, file):
-    """Replace a file in one step."""
-    partial = Path(file).with_name(f".{Path(file).name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, file)
-
-
 def refresh(script, file):
-    """Take over the script's Markdown where all code cells are what they were, with their outputs. True when it could be done."""
+    """Take over the script's Markdown, where all code cells are what they were, with their outputs.
+
+    True when it could be done.
+    """
     notebook, wanted = nbformat.read(file, as_version=4), convert(script)
     code, new = ([cell for cell in cells if cell.cell_type == "code"] for cells in (notebook.cells, wanted.cells))
     if [as_text(cell) for cell in code] != [as_text(cell) for cell in new]:
         return False
     for cell, old in zip(new, code):
         cell["outputs"], cell["execution_count"] = old.outputs, old.execution_count
-    write(nbformat.writes(wanted, version=4).rstrip("\n") + "\n", file)
+    with atomic_file(file) as unfinished:
+        unfinished.write_text(nbformat.writes(wanted, version=4).rstrip("\n") + "\n", encoding="utf-8")
     return True
 
 

@@ -25,16 +25,17 @@ from pathlib import Path
 import answers
 import learner_kernel
 import nbformat
-from class_tables import plain, read_table, write_tables
 from learner_kernel import Died, Kernel, bound, checks, needed, parsed
 from repository import ROOT
 
 sys.path.insert(0, str(ROOT))
-from course_lib.exercises import load
+from class_tables import plain, read_table, write_tables
+
+from course_lib.exercises import load_exercises
 
 SUSPICIOUS = re.compile(
-    r"notebooks.{1,3}solutions|\.solution\b|exercises\s*\.\s*(find|load|judge|outcomes|check)\s*="
-    r"|exercises\.(find|load|judge|outcomes)\b|course_lib\.exercises import (?!check\s*(#.*)?$)",
+    r"notebooks.{1,3}solutions|\.solution\b|exercises\s*\.\s*(find_exercise|load_exercises|judge|outcomes|check)\s*="
+    r"|exercises\.(find_exercise|load_exercises|judge|outcomes)\b|course_lib\.exercises import (?!check\s*(#.*)?$)",
     re.M,
 )
 LARGEST = 50_000_000  # bytes of a notebook
@@ -43,7 +44,7 @@ LARGEST = 50_000_000  # bytes of a notebook
 def solutions():
     """{"05": (file, its exercises)} of every notebook that has exercises."""
     folder = Path(os.environ.get("COURSE_HOME") or ROOT) / "notebooks" / "solutions"
-    return {file.stem: (file, load(file)) for file in sorted(folder.glob("*.py"))}
+    return {file.stem: (file, load_exercises(file)) for file in sorted(folder.glob("*.py"))}
 
 
 def submissions(folder):

@@ -3,7 +3,8 @@
 import csv
 import html
 import io
-import os
+
+from course_lib.support.files import atomic_file
 
 COLUMNS = ("learner", "exercise", "result", "detail", "seconds", "file", "key")
 STATES = {  # result: (sign, what it means)
@@ -20,7 +21,7 @@ STATES = {  # result: (sign, what it means)
 
 
 def plain(text):
-    """Text for one line of a table. A spreadsheet runs what begins with one of =+-@ as a formula: a quote prevents it."""
+    """Text for one line of a table. A quote keeps a spreadsheet from running what begins with one of =+-@."""
     text = "".join(c if c.isprintable() else " " for c in text)[:500]
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
@@ -42,13 +43,10 @@ def write_tables(out, rows):
     writer = csv.DictWriter(text, COLUMNS)
     writer.writeheader()
     writer.writerows(rows)
-    out.mkdir(parents=True, exist_ok=True)
-    for name, content in (
-        ("results.csv", "\ufeff" + text.getvalue()),
-        ("results.html", page(rows)),
-    ):  # Excel wants the mark
-        (out / f".{name}.partial").write_text(content, encoding="utf-8", newline="")
-        os.replace(out / f".{name}.partial", out / name)
+    contents = {"results.csv": "\ufeff" + text.getvalue(), "results.html": page(rows)}  # Excel wants the mark
+    for name, content in contents.items():
+        with atomic_file(out / name) as unfinished:
+            unfinished.write_text(content, encoding="utf-8", newline="")
     return rows
 
 
@@ -75,7 +73,8 @@ def page(rows):
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Exercises of the class</title><style>
 body {{ font-family: sans-serif; max-width: 75em; margin: 2em auto; padding: 0 1em; }}
-table {{ border-collapse: collapse; margin-bottom: 2em; }} caption {{ text-align: left; font-weight: bold; padding: .5em 0; }}
+table {{ border-collapse: collapse; margin-bottom: 2em; }}
+caption {{ text-align: left; font-weight: bold; padding: .5em 0; }}
 th, td {{ text-align: left; vertical-align: top; padding: .3em .8em; border-bottom: 1px solid #bbb; }}
 .right {{ color: #00567a; }} .tampered, .crashed, .timed-out, .unreadable {{ color: #a03000; font-weight: bold; }}
 dt {{ font-weight: bold; }}
@@ -87,8 +86,8 @@ dt {{ font-weight: bold; }}
 {body}
 </tbody></table>
 <table><caption>What is not right yet</caption>
-<thead><tr><th scope="col">learner</th><th scope="col">exercise</th><th scope="col">result</th><th scope="col">what was found</th>
-<th scope="col">seconds</th><th scope="col">file</th></tr></thead>
+<thead><tr><th scope="col">learner</th><th scope="col">exercise</th><th scope="col">result</th>
+<th scope="col">what was found</th><th scope="col">seconds</th><th scope="col">file</th></tr></thead>
 <tbody>
 {details}
 </tbody></table>

@@ -6,9 +6,10 @@
 Each notebook gets a kernel in an empty folder that stands for /content. There the set-up cell, run twice, fetches the
 course by git, which is told to take the files as they lie here for the repository on GitHub; then every cell is run.
 A cell that fails is an error, and so is a cell whose checked output is not the stored one, or a package that has
-changed; the few that notebooks themselves install (repository.py) are removed first. The environment lies in build/colab/venv, made on the first call. Not Colab's in it: torch, of which no CPU
-build of Colab's version is to be had (here the locked one); Python (here the one that runs this); packages that Colab
-ships in versions not listed below (here what pip takes). The clone comes from the disk, so its seconds are not Colab's.
+changed; the few that notebooks themselves install (repository.py) are removed first. The environment lies in
+build/colab/venv, made on the first call. Not Colab's in it: torch, of which no CPU build of Colab's version is to be
+had (here the locked one); Python (here the one that runs this); packages that Colab ships in versions not listed below
+(here what pip takes). The clone comes from the disk, so its seconds are not Colab's.
 """
 
 import argparse
@@ -117,7 +118,7 @@ def kernel(python: Path, folder: Path) -> AsyncKernelManager:
 
 
 def run(file: Path, python: Path, folder: Path, variables: dict[str, str]) -> tuple[nbformat.NotebookNode, list[str]]:
-    """Run a notebook as in Colab, in a fresh `folder`. Returns what was executed, and what is wrong with it, one line each."""
+    """Run a notebook as in Colab, in a fresh `folder`. Returns what was executed, and a line for each thing wrong."""
     content = folder / "content"
     shutil.rmtree(folder, ignore_errors=True)
     content.mkdir(parents=True)
@@ -184,12 +185,8 @@ def main() -> int:
         notebook, wrong = run(available(ROOT)[name], python, work / name, variables)
         nbformat.write(notebook, work / f"{name}.ipynb")
         setup = [cell for cell in notebook.cells if "setup" in tags(cell)]
-        print(
-            f"{'FAIL' if wrong else 'pass'}    {name}  {seconds(code_cells(notebook)):.1f} s, set-up {seconds(setup):.1f} s",
-            *wrong,
-            sep="\n        ",
-            flush=True,
-        )
+        taken = f"{seconds(code_cells(notebook)):.1f} s, set-up {seconds(setup):.1f} s"
+        print(f"{'FAIL' if wrong else 'pass'}    {name}  {taken}", *wrong, sep="\n        ", flush=True)
         failed += [name] if wrong else []
         shutil.rmtree(work / name, ignore_errors=True)
     added = tuple(f"{name}==" for name in NOT_IN_COLAB)

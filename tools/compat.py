@@ -46,7 +46,8 @@ for folder in sys.argv[2:]:
     name = os.path.basename(folder)
     try:
         model = SentenceTransformer(folder, device="cpu")
-        vectors = np.concatenate([model.encode(texts), model.encode(texts, prompt_name="query" if name == "prompts" else None)])
+        prompt = "query" if name == "prompts" else None
+        vectors = np.concatenate([model.encode(texts), model.encode(texts, prompt_name=prompt)])
         np.save(f"{name}-{version}.npy", vectors)
     except Exception as error:
         print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)

@@ -42,7 +42,8 @@ def python():
             "python",
             BROKEN,
             what,
-            f"the course needs Python 3.{low} to 3.{high - 1}: make PYTHON=python3.{high - 2}, or the README's way without make",
+            f"the course needs Python 3.{low} to 3.{high - 1}: make PYTHON=python3.{high - 2}, "
+            "or the README's way without make",
         )
     elif sys.maxsize < 2**32:
         yield Finding("python", BROKEN, what, "torch exists for 64-bit Python only: install that")
@@ -294,9 +295,8 @@ def main(arguments):
     if as_json:
         print(json.dumps({"ok": not broken, "findings": [finding._asdict() for finding in findings]}, indent=2))
     else:
-        print(
-            f"\n{'all that the course needs is here' if not broken else f'{broken} broken: do what the arrows say, then run this again'}"
-        )
+        advice = f"{broken} broken: do what the arrows say, then run this again"
+        print("\n" + (advice if broken else "all that the course needs is here"))
     return 1 if broken else 0
 
 

@@ -107,7 +107,8 @@ def data(home, usable):
     elif not usable:
         yield "note", "not read: course_lib cannot be imported", "see the lines on packages and course_lib"
         return
-    from course_lib.data import load_retrieval, read_tsv
+    from course_lib.datasets.retrieval import load_retrieval
+    from course_lib.support.tables import read_tsv
 
     def number(shown):
         return int(shown.replace(",", ""))

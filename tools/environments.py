@@ -19,7 +19,7 @@ def python_of(folder: Path) -> Path:
 
 
 def environment(folder: Path, packages: list[str]) -> Path:
-    """The Python of an environment that holds these packages: made on the first call, and anew when the list changes."""
+    """The Python of an environment that holds these packages: made on the first call, anew when the list changes."""
     python, complete = python_of(folder), folder / "complete"
     wanted = "\n".join(packages)
     if not complete.exists() or complete.read_text(encoding="utf-8") != wanted:

@@ -70,8 +70,10 @@ def prose(source):
 
 
 def places(sources, entries):
-    """[(cell, start, end, entry)] of the first use of each entry in Markdown texts, where longer terms go before shorter
-    ones: "mean pooling" is no use of "pooling"."""
+    """[(cell, start, end, entry)] of the first use of each entry in Markdown texts.
+
+    Longer terms go before shorter ones: "mean pooling" is no use of "pooling".
+    """
     forms = sorted(
         ((length, pattern, entry) for entry in entries for length, pattern in entry.patterns()),
         key=lambda form: -form[0],

@@ -1,4 +1,4 @@
-"""One learner's notebook in a kernel of its own, stopped at a deadline. What it prints is dropped, but for the beginning.
+"""One learner's notebook in a kernel of its own, stopped at a deadline. Of what it prints the beginning is kept.
 
 The kernel works in a scratch folder that is deleted afterwards. It is no jail: the code may do all that its user may.
 """
@@ -26,7 +26,7 @@ class Died(Exception):
 
 
 class Kernel:
-    """`with Kernel() as kernel: kernel.limit(60); kernel.run(code)`; the seconds are for all that is run after limit()."""
+    """`with Kernel() as kernel: kernel.limit(60); kernel.run(code)`: seconds are for all that runs after limit()."""
 
     def limit(self, seconds):
         self.seconds, self.end = seconds, time.monotonic() + seconds
@@ -133,7 +133,7 @@ def checks(tree):
 
 
 def bound(tree):
-    """Names that a cell binds at its top level or below, and names whose parts it assigns to (a.b = ..., a[0] = ...)."""
+    """Names that a cell binds, at its top level or below, or whose parts it assigns to (a.b = ..., a[0] = ...)."""
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
@@ -161,8 +161,10 @@ def used(tree):
 
 
 def needed(trees, number):
-    """Indices of the cells that cell `number` needs, in order, itself the last: the earlier ones that bind what it uses,
-    and what those need in turn."""
+    """Indices of the cells that cell `number` needs, in order, itself the last.
+
+    They are the earlier ones that bind what it uses, and what those need in turn.
+    """
     chosen, wanted = {number}, used(trees[number]) if trees[number] else set()
     while True:
         more = {i for i in range(number) if i not in chosen and trees[i] and bound(trees[i]) & (wanted | {"*"})}

@@ -1,4 +1,4 @@
-"""What this machine is: processor, instruction sets, cores, memory. By the standard library alone; unknown is None or {}."""
+"""What this machine is: processor, instruction sets, cores, memory. Standard library alone; unknown is None or {}."""
 
 import ctypes
 import os

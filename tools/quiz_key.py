@@ -17,7 +17,7 @@ ANSWER = re.compile(r"<details>\s*<summary>(.*?)</summary>(.*?)</details>", re.S
 
 
 def quiz(notebook):
-    """[(question, answer)] of a notebook: what stands in a paragraph of its own before each folded answer, and the answer."""
+    """[(question, answer)] of a notebook: the paragraph of its own before each folded answer, and the answer."""
     found = []
     for cell in notebook.cells:
         if cell.cell_type == "markdown":

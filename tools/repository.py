@@ -33,7 +33,7 @@ def links(repository=REPOSITORY, branch=BRANCH):
 
 # The clone goes on sys.path; pip installs nothing. An editable install would show in new processes only, so that the
 # kernel had to be restarted; it would need Colab's setuptools, more seconds than the clone, and change `pip freeze`.
-# Every package that the notebooks import is part of Colab's image, or installed by INSTALL: tests/tools/test_colab.py checks it.
+# Every package that the notebooks import is part of Colab's image, or installed by INSTALL: test_colab.py checks it.
 # The clone gets its name when it is whole: what an interrupted run leaves is never taken for the course.
 SETUP = f'''\
 # Locally this does nothing. In Colab it fetches the course, once, and changes no installed package.

@@ -2,7 +2,7 @@
 
     python tools/set_repository.py owner/name                   another repository
     python tools/set_repository.py owner/name --branch v1.0     ... at this branch or tag
-    python tools/set_repository.py                              badges, links and set-up cells as tools/repository.py says
+    python tools/set_repository.py                              as tools/repository.py says: badges, links, set-up cells
 
 Rewritten are links, badges and set-up cells in scripts, notebooks and documents, and the two constants of
 tools/repository.py. Notebooks are not executed again: their cell ids and outputs stay. All new texts are written
@@ -110,7 +110,7 @@ def write_all(texts):
 
 
 def set_repository(repository=REPOSITORY, branch=BRANCH):
-    """Rewrite what names the course; returns the changed files. Errors: ValueError on a malformed name, nothing changed."""
+    """Rewrite what names the course; returns the changed files. ValueError on a malformed name, nothing changed."""
     checked_repository(repository)
     checked_branch(branch)
     texts = {path: rewritten(path, repository, branch) for path in text_files()}

@@ -4,12 +4,13 @@
     pictures = draw(scenes, seed=0)        # uint8 (1000, 48, 48, 3)
     captions(scenes[0])[0]                 # 'two small red circles above a large blue square'
 
-A scene says what is there, not where exactly: a picture adds chance (which of the three slots of its half a shape stands in,
-by how much it is moved, up to 7% larger or smaller), so that one scene has many pictures, and many captions. A kind is a
-count with a colour and a shape: "two red rings".
-A model trained on scenes of some kinds and tested on the others meets combinations that it has never seen, of parts that it has.
+A scene says what is there, not where exactly: a picture adds chance (which of the three slots of its half a shape
+stands in, by how much it is moved, up to 7% larger or smaller), so that one scene has many pictures, and many captions.
+A kind is a count with a colour and a shape: "two red rings". A model trained on scenes of some kinds and tested on the
+others meets combinations that it has never seen, of parts that it has.
 
-Left out on purpose: overlaps, rotation, texture, more than two groups, and spelling mistakes: real captions have all of these.
+Left out on purpose: overlaps, rotation, texture, more than two groups, and spelling mistakes: real captions have all of
+these.
 """
 
 from collections.abc import Collection, Sequence
@@ -68,18 +69,22 @@ class Scene:
     places: tuple[str, ...]
 
     def swapped(self) -> "Scene":
-        """The two groups exchange their colours: another picture, described by the same words. ValueError for one group."""
+        """The two groups exchange their colours: another picture, described by the same words.
+
+        Raises ValueError for one group.
+        """
         if len(self.groups) != 2:
             raise ValueError(
-                f"colours are exchanged between two groups, and this scene has {len(self.groups)}: {captions(self)[0]!r}"
+                f"colours are exchanged between two groups, and this scene has {len(self.groups)}: "
+                f"{captions(self)[0]!r}"
             )
         a, b = self.groups
         return Scene((replace(a, colour=b.colour), replace(b, colour=a.colour)), self.places)
 
     def near_miss(self, part: str, generator: np.random.Generator) -> "Scene":
-        """The scene with one of PARTS changed: of the first group, or the place, to the opposite side (two groups change places).
+        """The scene with one of PARTS changed: of the first group, or the place, to the opposite side.
 
-        Two groups still differ in colour and in shape.
+        Two groups change places, and still differ in colour and in shape.
         """
         if part not in PARTS:
             raise ValueError(f"part is {part!r}; expected one of {', '.join(PARTS)}")
@@ -103,8 +108,8 @@ def sample_scenes(
 ) -> list[Scene]:
     """n different scenes whose groups are all of these kinds, none of them in `without`.
 
-    pairs: how likely a draw is to have two groups; these differ in colour and in shape. Raises ValueError where there are not
-    so many scenes.
+    pairs: how likely a draw is to have two groups; these differ in colour and in shape. Raises ValueError where there
+    are not so many scenes.
     """
     generator, kinds, without = np.random.default_rng(seed), list(kinds), set(without)
     found: dict[Scene, None] = {}
@@ -122,7 +127,8 @@ def sample_scenes(
         if scene not in without:
             found[scene] = None
     raise ValueError(
-        f"found only {len(found)} different scenes of the {len(kinds)} kinds, {n} were wanted: ask for fewer, or give more kinds"
+        f"found only {len(found)} different scenes of the {len(kinds)} kinds, {n} were wanted: "
+        "ask for fewer, or give more kinds"
     )
 
 

@@ -1,4 +1,4 @@
-"""The texts of Harrowmere, an invented town: residents' questions, the town's FAQ, and what its Library of Things lends.
+"""The texts of Harrowmere, an invented town: what residents ask, the town's FAQ, what its Library of Things lends.
 
     load_duplicates()          questions that ask the same thing, in groups, for finding duplicates
     load_faq()                 questions and their answers
@@ -6,8 +6,8 @@
     load_catalogue()           things to borrow, by category
 
 Each reads the course's own file (data/README.md says how it was made), or any file with the same columns: names are
-those of tables.py. An empty cell, a missing column or a ragged row raises ValueError with file and line.
-The town's help pages are a retrieval set: `course_lib.data.load_retrieval("course/help")`.
+those of support/tables.py. An empty cell, a missing column or a ragged row raises ValueError with file and line.
+The town's help pages are a retrieval set: `load_retrieval("course/help")` of retrieval.py.
 """
 
 from collections.abc import Iterator

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from course_lib.data import normalized
 from course_lib.evaluation import embed
 from course_lib.retrieval.search import top_k
 from course_lib.similarity import pairwise_cos_sim
+from course_lib.support.texts import normalized
 
 
 @dataclass

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-from course_lib.data import normalized
 from course_lib.retrieval.paraphrases import upper_triangle
 from course_lib.similarity import cos_sim, pairwise_cos_sim
+from course_lib.support.texts import normalized
 
 
 @torch.no_grad()

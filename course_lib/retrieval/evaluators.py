@@ -52,7 +52,7 @@ class InformationRetrievalEvaluator:
     cosine_map@100 and more.
 
     queries, corpus: from ids to texts; relevant: from queries' ids to the ids of their documents, or from these to
-        grades (`data.load_retrieval` reads all three). Queries without relevant documents are left out, and so are
+        grades (`datasets.retrieval` reads all three). Queries without relevant documents are left out, and so are
         answers to queries that are not there.
     similarity_fn_name: "cosine", "dot", "euclidean" or "manhattan".
     at_k: for each measure the numbers of first documents it looks at.

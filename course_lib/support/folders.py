@@ -3,7 +3,6 @@
 Weights are read from safetensors only. Pickle files can run code when they are read, so they are refused.
 """
 
-import ctypes
 import json
 import os
 import shutil
@@ -27,16 +26,15 @@ def resolve(name: str | Path) -> Path:
     """The folder of a model: a local folder, `course/...` (bundled in data/models), or a name on the Hugging Face hub.
 
     Of the hub, a mirror folder (the environment variable COURSE_MODELS) comes before a download: see hub.py.
-    Raises FileNotFoundError that says what was tried, and ValueError for weights of the hub that are not what they should be.
+    Raises FileNotFoundError that says what was tried, and ValueError for weights of the hub that are not what they
+    should be.
     """
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return folder
-    name = str(name)
+    folder, bundled, name = Path(name).expanduser(), COURSE_HOME / "data" / "models", str(name)
+    for place in [folder, bundled / name.removeprefix("course/")] if name.startswith("course/") else [folder]:
+        restore(place)
+        if place.is_dir():
+            return place
     if name.startswith("course/"):
-        bundled = COURSE_HOME / "data" / "models"
-        if (bundled / name.removeprefix("course/")).is_dir():
-            return bundled / name.removeprefix("course/")
         known = sorted(f"course/{f.name}" for f in bundled.iterdir() if f.is_dir()) if bundled.is_dir() else []
         raise FileNotFoundError(f"no model {name!r}; bundled in {bundled}: {', '.join(known) or 'none'}")
     if folder.is_absolute() or name.startswith(".") or name.count("/") > 1:
@@ -47,7 +45,7 @@ def resolve(name: str | Path) -> Path:
 
 
 def read_json(path: Path, default: dict | list | None = None, kind: type = dict):
-    """The content of a JSON file, a dict unless another `kind` is named; `default`, if given, where there is no file."""
+    """The content of a JSON file, a dict unless another `kind` is named; without the file `default`, if given."""
     if default is not None and not path.exists():
         return default
     try:
@@ -87,7 +85,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
         except (SafetensorError, OSError) as error:
             raise ValueError(f"{file} is damaged or cut short ({error}); copy or download it again") from error
     for name, tensor in weights.items():
-        # A copy in any case: safetensors maps its file into memory, and Windows lets no one replace a file while it is mapped.
+        # A copy in any case: safetensors maps its file into memory, and Windows lets no one replace a mapped file.
         weights[name] = tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)
         if tensor.is_floating_point() and not torch.isfinite(weights[name]).all():
             raise ValueError(
@@ -116,45 +114,59 @@ def atomic_folder(folder: str | Path) -> Iterator[Path]:
         with atomic_folder("my-model") as unfinished:
             ...  # write files into `unfinished`
 
-    A process killed on the way leaves the old folder or the new one, whole (where `exchange` needs three steps, perhaps
-    under the name it takes in between); the next call clears up what else it left.
+    A process killed on the way leaves the old folder or the new one, whole. It takes two renames to put the new one in
+    the old one's place: killed between them, it leaves the old one under a name to which `restore`, in the next load or
+    save, gives back its own. The next save clears up what else was left.
     Raises FileExistsError where the target is a file or holds something that is not a model: it would be lost.
     """
     folder = Path(folder).expanduser().resolve()
+    restore(folder)
     kept = [f.name for f in folder.iterdir()] if folder.is_dir() else []
     if folder.is_file() or (kept and not {"config.json", "modules.json", "model.safetensors"} & set(kept)):
         raise FileExistsError(f"{folder} is a file, or a folder with other things than a model; choose a free name")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{folder.name}.unfinished-"
-    for leftover in folder.parent.iterdir():
-        if leftover.name.startswith(prefix) and time.time() - leftover.stat().st_mtime > 3600:
+    for leftover in beside(folder, "replaced"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    for leftover in beside(folder, "unfinished"):
+        if time.time() - leftover.stat().st_mtime > 3600:  # a younger one may be another process at work
             shutil.rmtree(leftover, ignore_errors=True)
-    unfinished = folder.with_name(f"{prefix}{os.getpid()}")
+    unfinished, replaced = (folder.with_name(f".{folder.name}.{w}-{os.getpid()}") for w in ("unfinished", "replaced"))
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
     try:
         yield unfinished
         if folder.exists():
-            exchange(unfinished, folder)  # `unfinished` now holds the old files
-        else:
+            os.replace(folder, replaced)
+        try:
             os.replace(unfinished, folder)
+        except OSError:  # a file of it is in use, say: back to where we were
+            restore(folder, seconds=0)
+            raise
+        shutil.rmtree(replaced, ignore_errors=True)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def exchange(a: Path, b: Path):
-    """Swap the names of two folders: in one step on Linux and macOS, in three where the system or disk cannot."""
-    libc = ctypes.CDLL(None) if os.name == "posix" else None
-    if hasattr(libc, "renameat2"):  # Linux; -100 is the current folder, 2 says exchange
-        failed = libc.renameat2(-100, os.fsencode(a), -100, os.fsencode(b), 2)
-    else:
-        failed = not hasattr(libc, "renamex_np") or libc.renamex_np(os.fsencode(a), os.fsencode(b), 2)
-    if failed:
-        between = b.with_name(f".{b.name}.replaced-{os.getpid()}")
-        os.replace(b, between)
-        try:
-            os.replace(a, b)
-        except OSError:  # a file of it is in use, say: back to where we were
-            os.replace(between, b)
-            raise
-        os.replace(between, a)
+def restore(folder: Path, seconds: float = 1.0):
+    """Give a model folder its name back that a process was killed while replacing (see `atomic_folder`).
+
+    seconds: to wait before, as such a process may be alive, between its two renames.
+    """
+    folder = folder.resolve()
+    if not folder.exists() and beside(folder, "replaced"):
+        time.sleep(seconds)
+        for old in [] if folder.exists() else beside(folder, "replaced"):
+            try:
+                os.replace(old, folder)
+            except OSError as error:
+                raise FileNotFoundError(
+                    f"no folder {folder}: a process that replaced it was killed, and the model lies whole in {old}, "
+                    f"which cannot be renamed ({error}); rename it yourself"
+                ) from error
+            return
+
+
+def beside(folder: Path, what: str) -> list[Path]:
+    """The folders of this name beside it, "unfinished" or "replaced", of any process."""
+    there = folder.parent.iterdir() if folder.parent.is_dir() else ()
+    return [other for other in there if other.name.startswith(f".{folder.name}.{what}-")]

@@ -1,15 +1,16 @@
 """Models of the Hugging Face hub: from a mirror folder, or downloaded once and kept in the hub's cache.
 
-A mirror is a folder with models as `owner/name/` in it, named by the environment variable COURSE_MODELS. It is looked at
-first and needs no network. This fills it:
+A mirror is a folder with models as `owner/name/` in it, named by the environment variable COURSE_MODELS. It is looked
+at first and needs no network. This fills it:
 
     hf download owner/name --include "*.json" --include "*.txt" --include "*.safetensors" --local-dir MIRROR/owner/name
 
-Everything else is huggingface_hub's, and obeys its environment variables: where the cache lies (HF_HOME), another server
-(HF_ENDPOINT), who you are (HF_TOKEN), no network at all (HF_HUB_OFFLINE=1). It takes up a broken connection again where it
-broke. Of a process that was ended, the files that were finished stay; the one under way starts anew.
+Everything else is huggingface_hub's, and obeys its environment variables: where the cache lies (HF_HOME), another
+server (HF_ENDPOINT), who you are (HF_TOKEN), no network at all (HF_HUB_OFFLINE=1). It takes up a broken connection
+again where it broke. Of a process that was ended, the files that were finished stay; the one under way starts anew.
 
-Left out on purpose: revisions other than `main`, code from the hub (trust_remote_code), weights that are not safetensors.
+Left out on purpose: revisions other than `main`, code from the hub (trust_remote_code), weights that are not
+safetensors.
 """
 
 import hashlib
@@ -19,8 +20,8 @@ from pathlib import Path
 FILES = ["*.json", "*.txt", "*.model", "model*.safetensors", "*/model.safetensors"]  # a * matches any folders too
 PICKLED = (".bin", ".pt", ".pth", ".ckpt")
 
-# What `model.safetensors` of models that the course names must be. The first was computed from the weights that the tests
-# use; on each of the others the ten public files agree that were found to pin it.
+# What `model.safetensors` of models that the course names must be. The first was computed from the weights that the
+# tests use; on each of the others the ten public files agree that were found to pin it.
 SHA256 = {
     "sentence-transformers/all-MiniLM-L6-v2": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "sentence-transformers/all-mpnet-base-v2": "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658",
@@ -38,14 +39,11 @@ def fetch(name: str) -> Path:
     repository = name if "/" in name else f"sentence-transformers/{name}"
     mirror = os.environ.get("COURSE_MODELS")
     folder = Path(mirror).expanduser() / repository if mirror else None
+    again = folder
     if folder is None or not folder.is_dir():
         folder = download(name, repository, folder)
-        again = folder.parents[
-            1
-        ]  # .../models--owner--name/snapshots/commit: the weights themselves lie beside snapshots
-    else:
-        again = folder
-    check(repository, folder / "model.safetensors", again)
+        again = folder.parents[1]  # of .../models--owner--name/snapshots/commit: the weights lie beside snapshots
+    verify_weights(repository, folder / "model.safetensors", again)
     return folder
 
 
@@ -55,33 +53,33 @@ def download(name: str, repository: str, mirror: Path | None) -> Path:
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
     try:
-        folder = Path(snapshot_download(repository, allow_patterns=FILES))
-        pickled = (
-            []
-            if any(folder.rglob("*.safetensors"))
-            else [f for f in list_repo_files(repository) if f.endswith(PICKLED)]
-        )
+        folder, pickled = Path(snapshot_download(repository, allow_patterns=FILES)), []
+        if not any(folder.rglob("*.safetensors")):
+            pickled = [file for file in list_repo_files(repository) if file.endswith(PICKLED)]
     except Exception as error:  # the network, the disk, the name: anything may have gone wrong
         advice = "Check name and connection, or give a folder"
+        status = getattr(getattr(error, "response", None), "status_code", None)
         if isinstance(error, GatedRepoError):
             advice = f"Accept its conditions at {constants.ENDPOINT}/{repository}, then log in with `hf auth login`"
-        elif (
-            isinstance(error, RepositoryNotFoundError)
-            or getattr(getattr(error, "response", None), "status_code", None) == 401
-        ):
+        elif isinstance(error, RepositoryNotFoundError) or status == 401:
             advice = "There is no such model, or it is private: check the name, or log in with `hf auth login`"
         raise FileNotFoundError(
-            f"{name!r} could not be had: no folder {Path(name).absolute()}; no mirror {mirror or '(COURSE_MODELS is not set)'}; "
+            f"{name!r} could not be had: no folder {Path(name).absolute()}; "
+            f"no mirror {mirror or '(COURSE_MODELS is not set)'}; "
             f"{repository!r} neither in the cache {constants.HF_HUB_CACHE} nor at {constants.ENDPOINT} "
-            f"({type(error).__name__}: {str(error).strip().partition(chr(10))[0]}). {advice}. 'course/sbert-mini' needs no download"
+            f"({type(error).__name__}: {str(error).strip().partition(chr(10))[0]}). {advice}. "
+            "'course/sbert-mini' needs no download"
         ) from error
     if pickled:
         raise ValueError(pickled_only(f"{repository!r} of the Hugging Face hub", pickled))
     return folder
 
 
-def check(repository: str, file: Path, again: Path):
-    """Compare weights with what SHA256 names for them, if it names them. `again` is the folder to delete for a new copy."""
+def verify_weights(repository: str, file: Path, again: Path):
+    """Raise ValueError for weights that are not what SHA256 names, if it names them.
+
+    again: the folder to delete for a new copy.
+    """
     expected = SHA256.get(repository)
     if not expected or not file.exists():  # whoever reads the weights says what is missing
         return
@@ -89,14 +87,15 @@ def check(repository: str, file: Path, again: Path):
         found = hashlib.file_digest(content, "sha256").hexdigest()
     if found != expected:
         raise ValueError(
-            f"{file} is not the {repository!r} that the course knows: its sha256 is {found}, expected {expected}. It is damaged or "
-            f"was replaced: delete {again} and load it again. To load it as it is, give the folder {file.parent} instead of the name"
+            f"{file} is not the {repository!r} that the course knows: its sha256 is {found}, expected {expected}. "
+            f"It is damaged or was replaced: delete {again} and load it again. "
+            f"To load it as it is, give the folder {file.parent} instead of the name"
         )
 
 
 def pickled_only(where: str, files: list[str]) -> str:
     """What is said of weights that are refused."""
     return (
-        f"{where} has pickled weights only ({', '.join(sorted(files))}), which can run code when read. Convert them where "
-        "you trust them: AutoModel.from_pretrained(folder).save_pretrained(new_folder, safe_serialization=True)"
+        f"{where} has pickled weights only ({', '.join(sorted(files))}), which can run code when read. Convert them "
+        "where you trust them: AutoModel.from_pretrained(folder).save_pretrained(new_folder, safe_serialization=True)"
     )

@@ -5,7 +5,6 @@ the old file or the new one, whole. A full disk is an error, and leaves the old 
 """
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from course_lib.support.distributed import processes, random_states, set_random_state
+from course_lib.support.files import atomic_file
 
 
 def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict):
@@ -35,15 +35,11 @@ def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]):
     """Write a safetensors file beside its target, then rename it. OSError where there is no room: the old one stays."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".unfinished")
+    tensors = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     try:
-        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, unfinished, metadata=metadata)
-        with open(unfinished, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
+        with atomic_file(path) as unfinished:
+            save_file(tensors, unfinished, metadata=metadata)
     except (OSError, SafetensorError) as error:
-        unfinished.unlink(missing_ok=True)  # it would take the room that the next attempt needs
         older = "; the one before it is still there, whole" if path.exists() else ""
         raise OSError(
             f"{path} could not be written ({error}){older}. Make room on the disk, then start again"
@@ -103,9 +99,7 @@ def failed_batch(checkpoint: Path | None, what: str, name: str, data: Sequence, 
     path = checkpoint.with_name(checkpoint.stem + ".failed_batch.json")
     if processes()[0] == 0:
         content = {"failed": what, "examples": [{"of": name, "index": i, "example": data[i]} for i in batch]}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(path.name + ".unfinished")
-        text = json.dumps(content, indent=2, ensure_ascii=False, default=readable)
-        unfinished.write_text(text + "\n", encoding="utf-8")
-        os.replace(unfinished, path)
+        with atomic_file(path) as unfinished:
+            text = json.dumps(content, indent=2, ensure_ascii=False, default=readable)
+            unfinished.write_text(text + "\n", encoding="utf-8")
     return FloatingPointError(f"{message}, written to {path}")

@@ -71,7 +71,7 @@ import torch
 from torch import nn
 
 from course_lib.diagrams import arrow, box, stripes
-from course_lib.data import load_translations
+from course_lib.datasets.translations import load_translations
 from course_lib.translation.vocabulary import BOS, EOS, Vocabulary, words
 
 plt.rcParams["figure.dpi"] = 80                                         # keeps this file small
@@ -284,9 +284,7 @@ plt.show()
 # *Exact match* is the share of sentences translated without any mistake. First the translator you trained; beside it the same training, recorded with several seeds by `recipes/translation.py`. The cell asserts that your run is in line with them, give or take ten points.
 
 # %% tags=["row-1.4", "row-1.7"]
-import csv
-
-from course_lib.support.folders import COURSE_HOME
+from course_lib.data import load_results
 from course_lib.translation.scores import exact_match, mean_by
 
 def bucket(source):
@@ -294,13 +292,12 @@ def bucket(source):
     return f"{low:02}-{low + 2:02}"
 
 live = {name: 100 * share for name, share in mean_by([bucket(s) for s, _ in test], exact_match(translator, test)).items()}
-with open(COURSE_HOME / "data" / "results" / "01.csv", encoding="utf-8", newline="") as file:
-    results = list(csv.DictReader(file))
+results = load_results("01")
 
 def recorded(model, budget):
     """{length: the values of all seeds}, in the order of the lengths."""
-    chosen = [row for row in results if (row["model"], row["budget"], row["metric"]) == (model, budget, "exact_match")]
-    return {name: [float(row["value"]) for row in chosen if row["length"] == name] for name in sorted({row["length"] for row in chosen})}
+    chosen = results.query("model == @model and budget == @budget and metric == 'exact_match'")
+    return {name: rows.value.tolist() for name, rows in chosen.groupby("length")}
 
 trained = (max_words, max_pairs, embedding_size, hidden_size, batch_size, learning_rate, epochs)
 as_recorded = bundled and trained == (10, 20_000, 64, 128, 32, 1.2e-2, 2)
@@ -325,7 +322,7 @@ for name in names:
     print(name, "".join(f"{value:7.1f}" for value in long_gru[name]), f"{long_lstm[name][0]:10.1f}")
 
 digest = hashlib.sha256(find("course/en_es").read_bytes()).hexdigest()           # they were measured on the data you have
-assert all(row["data_sha256"] == digest for row in results if row["data"] == "course/en_es")
+assert set(results.query("data == 'course/en_es'").data_sha256) == {digest}
 assert all(len(long_gru[name]) >= 3 for name in names)
 assert min(long_gru["shortest third"]) - max(long_gru["longest third"]) > 20
 
@@ -441,13 +438,12 @@ assert agree >= len(some) - 1
 # `full = True` repeats the GRU's recorded trainings with one seed, which takes several minutes.
 
 # %%
-for row in results:
-    if row["metric"] == "bleu" and not row["length"][0].isdigit():
-        print(f"{row['model']} on {row['data']}, {row['length']}: BLEU {float(row['value']):.1f}")
+for row in results.query("metric == 'bleu'").itertuples():
+    if not row.length[0].isdigit():
+        print(f"{row.model} on {row.data}, {row.length}: BLEU {row.value:.1f}")
 if full:
     import tempfile
 
-    sys.path.insert(0, str(COURSE_HOME))
     from recipes.translation import run
     with tempfile.TemporaryDirectory() as folder:
         for budget in ("live", "long"):

@@ -152,25 +152,25 @@ assert not bundled or live["with attention"]["all"] > live["without attention"][
 # **Predict** the shape of both curves over the length of the sentence.
 
 # %% tags=["row-1.12"] alt="Two line charts of exact match in percent against the length of the source sentence. Left, the small budget, up to ten words: the model with attention lies far above the one without, and crosses for the live run lie in or near the bands. Right, all pairs, up to 25 words: without attention the curve falls to zero at about 12 words, with attention it falls slowly."
-import csv
+import pandas as pd
 
-from course_lib.support.folders import COURSE_HOME
+from course_lib.data import load_results
 from course_lib.plotting import PALETTE, curve
 
-files = [COURSE_HOME / "data" / "results" / name for name in ("01.csv", "02.csv")]
-recorded = [row for file in files for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines())]
+recorded = pd.concat([load_results("01"), load_results("02")])
 kinds = {"without attention": "gru", "with attention": "gru-attention"}
 if full:                                                                # about ten minutes
     runs = [(budget, *which) for budget in ("live", "long") for which in RUNS[budget] if which[0] in kinds.values()]
-    recorded = [row for row in recorded if row["budget"] == "tatoeba"] + [row for one in runs for row in rows_of(run(*one))]
+    again = pd.DataFrame([row for one in runs for row in rows_of(run(*one))]).astype({"value": float})
+    recorded = pd.concat([recorded.query("budget == 'tatoeba'"), again])
 
 def seeds(budget, name, metric, length):
-    return [float(row["value"]) for row in recorded
-            if (row["budget"], row["model"], row["metric"], row["length"]) == (budget, kinds[name], metric, length)]
+    rows = recorded[recorded.model == kinds[name]]
+    return rows.query("budget == @budget and metric == @metric and length == @length").value.tolist()
 
 figure, axes = plt.subplots(1, 2, figsize=(11, 3.2), layout="constrained", sharey=True)
 for ax, budget, title in zip(axes, ("live", "long"), ("Small budget, short sentences (x: your run)", "All pairs: only attention reaches the long ones")):
-    lengths = sorted({row["length"] for row in recorded if row["budget"] == budget and row["length"][0].isdigit()})
+    lengths = sorted(length for length in set(recorded.query("budget == @budget").length) if length[0].isdigit())
     for name in kinds:
         curve(lengths, torch.tensor([seeds(budget, name, "exact_match", n) for n in lengths]).T, name, ax=ax)
         if budget == "live" and bundled:
@@ -181,10 +181,9 @@ plt.show()
 # %% tags=["row-1.12"]
 import hashlib
 
-from course_lib.data import find
+from course_lib.support.tables import find
 
-same_data = {row["data_sha256"] for row in recorded if row["budget"] != "tatoeba"}
-assert same_data == {hashlib.sha256(find("course/en_es").read_bytes()).hexdigest()}
+assert set(recorded.query("budget != 'tatoeba'").data_sha256) == {hashlib.sha256(find("course/en_es").read_bytes()).hexdigest()}
 for third in THIRDS:
     with_it, without = (torch.tensor(seeds("long", name, "exact_match", third)) for name in reversed(kinds))
     gap = with_it - without                                             # (3 seeds,)
@@ -443,7 +442,7 @@ for use_mask in (True, False):
 # The grammar's sentences have one right translation and few words. Set `data = "tatoeba"` to train on sentences that people wrote (download them from [tatoeba.org](https://tatoeba.org/en/downloads); the environment variable `COURSE_DATA` names their folder, see the README). In a few seconds a model learns little of these: expect low numbers, and no alignment, as nobody aligned them. The recipe's longer runs, two passes over all pairs, are recorded: *BLEU*, a score from 0 to 100 for shared word sequences, computed by sacrebleu, on test sentences whose English is in no training pair.
 
 # %% tags=["row-1.12"]
-bleu = {(row["model"], row["length"]): float(row["value"]) for row in recorded if (row["budget"], row["metric"]) == ("tatoeba", "bleu")}
+bleu = recorded.query("budget == 'tatoeba' and metric == 'bleu'").set_index(["model", "length"]).value
 print(f"{'BLEU':18}" + "".join(f"{length:>16}" for length in ("all", *THIRDS)))
 for name, kind in kinds.items():
     print(f"{name:18}" + "".join(f"{bleu[kind, length]:16.1f}" for length in ("all", *THIRDS)))

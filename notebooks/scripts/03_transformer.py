@@ -474,31 +474,30 @@ assert torch.allclose(F.normalize(vector), F.normalize(torch.from_numpy(whole.en
 # Transformers are said to need a lot of data. On the right, with short sentences, the number of different pairs grows and the number of steps stays. **Predict** who needs more pairs.
 
 # %% tags=["row-1.13", "row-1.14"] alt="Two line charts of the share of sentences translated exactly, mean and range of three seeds. Left, by length: the transformer is highest at every length, the LSTM with attention is close below, the GRU with attention falls faster, the GRU without attention is near zero from twelve words on. Right, by number of different training pairs: both rise steeply, the transformer is above the GRU with attention at each."
-import csv
 import hashlib
+import pandas as pd
+from course_lib.data import load_results
 
-from course_lib.support.folders import COURSE_HOME
-
-def recorded(name):
-    return list(csv.DictReader((COURSE_HOME / "data" / "results" / name).read_text(encoding="utf-8").splitlines()))
-by_length = [row for name in ("01.csv", "02.csv", "03.csv") for row in recorded(name)
-             if (row["budget"], row["metric"]) == ("long", "exact_match") and row["length"][0].isdigit()]      # "03-05" words
-sys.path.insert(0, str(COURSE_HOME))                             # the recipes lie there
-by_pairs = list(importlib.import_module("recipes.transformer_data").train_all()) if full else recorded("03_data.csv")
-assert {row["data_sha256"] for row in by_length + by_pairs} == {hashlib.sha256(find("course/en_es").read_bytes()).hexdigest()}
+translators = pd.concat(map(load_results, ("01", "02", "03")))
+by_length = translators[translators.length.str[0].str.isdigit()].query("budget == 'long' and metric == 'exact_match'")  # "03-05" words
+by_pairs = load_results("03_data")
+parameters = dict(zip(by_pairs.model, by_pairs.parameters))
+if full:
+    by_pairs = pd.DataFrame(importlib.import_module("recipes.transformer_data").train_all()).astype({"pairs": int, "value": float})
+assert {*by_length.data_sha256, *by_pairs.data_sha256} == {hashlib.sha256(find("course/en_es").read_bytes()).hexdigest()}
 figure, axes = plt.subplots(1, 2, figsize=(11, 3.2), layout="constrained")
 titles = "The transformer is ahead, an LSTM close behind", "As many steps on more different pairs: both gain"
 for ax, rows, x, title in zip(axes, (by_length, by_pairs), ("length", "pairs"), titles):
-    places, means = sorted({row[x] for row in rows}, key=lambda place: int(place.split("-")[0])), {}
-    for kind in [kind for kind in ("transformer", "gru-attention", "gru", "lstm-attention") if kind in {row["model"] for row in rows}]:
-        seeds = torch.tensor([[float(r["value"]) for r in rows if (r["model"], r[x]) == (kind, place)] for place in places]).T
+    places, means = sorted(set(rows[x])), {}
+    for kind in [kind for kind in ("transformer", "gru-attention", "gru", "lstm-attention") if kind in set(rows.model)]:
+        seeds = torch.tensor([rows.value[(rows.model == kind) & (rows[x] == place)].tolist() for place in places]).T
         assert len(seeds) >= 3 or kind == "lstm-attention"
-        curve(places, seeds, kind, ax=ax).set(xlabel=x + ", words" * (x == "length"), ylabel="exact, %", title=title)
+        curve([str(place) for place in places], seeds, kind, ax=ax).set(xlabel=x + ", words" * (x == "length"), ylabel="exact, %", title=title)
         means[kind] = seeds.mean(0)                              # (seeds, places) -> (places,)
         print(f"{x}, {kind:<14}", "  ".join(f"{place}: {mean:.0f} %" for place, mean in zip(places, means[kind])))
     assert (means["transformer"] > means["gru-attention"] + 2).all()
 plt.show()
-print("parameters:", {row["model"]: int(row["parameters"]) for row in recorded("03_data.csv")})
+print("parameters:", parameters)
 
 # %% [markdown]
 # Here the transformer is ahead of the GRU with attention at every length, and most on long sentences. An LSTM with attention comes close: what an RNN is made of matters too. And this is one small, regular corpus; the paper of 2017 showed it on real translation.

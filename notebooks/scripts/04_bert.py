@@ -188,24 +188,22 @@ assert abs(first_loss - math.log(len(vocabulary))) < 0.3 and history[-1]["loss"]
 # `bert-mini` read for most of an hour. `recipes/bert_mini.py` **recorded** lines of its log in `data/results/04.csv`.
 
 # %% tags=["row-1.15"] alt="Line chart of the masked language model loss against the number of tokens read, on a logarithmic axis. The live run of the tiny model ends after about a hundred thousand tokens; the recorded curve of bert-mini goes from four hundred thousand to thirty million tokens and falls from above eight to about six, more and more slowly until eight million, and then faster, to about four."
-import csv
-
-from course_lib.support.folders import COURSE_HOME
+from course_lib.data import load_results
 from course_lib.plotting import curve
 
-with open(COURSE_HOME / "data" / "results" / "04.csv", encoding="utf-8", newline="") as file:
-    recorded = list(csv.DictReader(file))
-log = [(int(row["n"]), float(row["value"])) for row in recorded if row["experiment"] == "pretraining"]
+recorded = load_results("04")
+log = recorded.query("experiment == 'pretraining'")
+tokens, losses = log.n.astype(int).tolist(), log.value.tolist()
 read = sum(map(len, encoded)) * np.array([entry["epoch"] for entry in history])        # tokens at each line of the live log
 
-ax = curve(*zip(*log), "bert-mini (recorded)")
+ax = curve(tokens, losses, "bert-mini (recorded)")
 curve(read, [entry["loss"] for entry in history], "a tiny model, here, on other text", ax=ax)
 ax.axhline(math.log(len(vocabulary)), color="grey", linestyle=":", linewidth=1)
 ax.set(xscale="log", xlabel="tokens read", ylabel="loss at hidden tokens, nats", title="The loss slows down, then falls again")
 plt.show()
-million_words = log[-1][0] / pieces_a_word / 1e6
-print(f"bert-mini read {log[-1][0]:,} tokens, about {million_words:.0f} million words; BERT's text has 3,300 million: {3300 / million_words:.0f} times as many")
-assert log[-1][1] < log[0][1] - 3
+million_words = tokens[-1] / pieces_a_word / 1e6
+print(f"bert-mini read {tokens[-1]:,} tokens, about {million_words:.0f} million words; BERT's text has 3,300 million: {3300 / million_words:.0f} times as many")
+assert losses[-1] < losses[0] - 3
 
 unseen = [torch.tensor(tokenizer.encode(text).ids) for text in sentences]
 with torch.no_grad():
@@ -270,7 +268,7 @@ print(f"head that classifies   {count(classifier) - count(mlm.bert):>11,}: the p
 import random
 import re
 
-from course_lib.data import load_questions
+from course_lib.datasets.questions import load_questions
 
 starts = {"pre-trained": "course/bert-mini", "from scratch": "bert-mini's architecture, random weights"}
 pool, test = ([q for q in load_questions(data) if q.split == split] for split in ("train", "test"))
@@ -290,9 +288,9 @@ class FirstWordClassifier(torch.nn.Module):
 
 # %%
 def fine_tune(name, n, seed=seed):
-    rows = [row for row in recorded if (row["experiment"], row["data"], row["model"]) == ("questions", "course/questions", starts[name])]
-    nearest = min(rows, key=lambda row: abs(int(row["n"]) - n))              # "first word, learning rate 0.0003, 100 steps"
-    rate, steps = re.search(r"learning rate (\S+), (\d+) steps", nearest["setting"]).groups()
+    rows = recorded[recorded.model == starts[name]].query("experiment == 'questions' and data == 'course/questions'")
+    nearest = min(rows.itertuples(), key=lambda row: abs(row.n - n))         # "first word, learning rate 0.0003, 100 steps"
+    rate, steps = re.search(r"learning rate (\S+), (\d+) steps", nearest.setting).groups()
     questions = random.Random(seed).sample(pool, min(n, len(pool)))
     torch.manual_seed(seed)
     whole = BertForSequenceClassification.load(model, 6) if name == "pre-trained" else BertForSequenceClassification(mlm.config, 6)
@@ -308,8 +306,8 @@ for name, value in live.items():
 
 # %% tags=["row-1.16"] alt="Line chart of accuracy against the number of labelled questions, 50, 200 and 1,000, with bands over three samples, in two panels: the course's questions and TREC's. In both, the pre-trained start lies above random weights at every number of labels. Two crosses at 50 labels mark the live runs."
 def right(its_data, name, n):
-    return [float(row["value"]) for row in recorded if row["experiment"] == "questions" and row["data"] == its_data
-            and row["model"] == starts[name] and int(row["n"]) == n]
+    rows = recorded[recorded.model == starts[name]]
+    return rows.query("experiment == 'questions' and data == @its_data and n == @n").value.tolist()
 
 numbers = (50, 200, 1000)
 figure, axes = plt.subplots(1, 2, figsize=(10, 3), layout="constrained", sharey=True)
@@ -380,10 +378,9 @@ print("untrained heads, order:", *(f"{order:+.2f}" for order in orders), "  ques
 print(f"trained, order: {trained:.2f}   question pair: {scorer.predict(questions):.2f}, turned round: {scorer.predict(questions[::-1]):.2f}")
 assert not bundled or trained > max(orders) + 0.2
 
-on_dev = [row for row in recorded if row["experiment"] == "cross-encoder" and row["data"] == "stsbenchmark/dev"]
-ways = {}
-for row in on_dev:
-    ways.setdefault("pairs, then STSb" if row["model"] == "course/cross-encoder-mini" else row["model"], []).append(float(row["value"]))
+on_dev = recorded.query("experiment == 'cross-encoder' and data == 'stsbenchmark/dev'")
+on_dev = on_dev.replace({"model": {"course/cross-encoder-mini": "pairs, then STSb"}})       # the one that ships is one of three
+ways = {way: rows.value.tolist() for way, rows in on_dev.groupby("model", sort=False)}
 for way, values in ways.items():
     print(f"recorded, {way:<18} {np.mean(values):.1f}, runs from {min(values):.1f} to {max(values):.1f}")
 assert np.mean(ways["pairs, then STSb"]) > max(np.mean(ways["STSb only"]), np.mean(ways["NLI, then STSb"])) + 5
@@ -436,7 +433,8 @@ here = {"all pairs": (few, [seconds(lambda: scorer.predict(list(combinations(tex
         "embedding": (many, [seconds(lambda: encoder.encode(texts[:n], show_progress_bar=False)) for n in many])}
 then = {}
 for what, name in (("pairs", "all pairs"), ("embedding", "embedding"), ("all cosines", "all cosines")):
-    then[name] = zip(*[(int(row["n"]), float(row["value"])) for row in recorded if (row["experiment"], row["setting"]) == ("cost", what)])
+    costs = recorded.query("experiment == 'cost' and setting == @what")
+    then[name] = costs.n.tolist(), costs.value.tolist()
 
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.2), layout="constrained", sharex=True, sharey=True)
 slopes = {}
@@ -459,7 +457,7 @@ assert slopes["here", "all pairs"] > slopes["here", "embedding"] + 0.2
 # %% tags=["row-1.21"]
 pairs_a_second = passes(few[-1])[0] / here["all pairs"][1][-1]
 texts_a_second = many[-1] / here["embedding"][1][-1]
-n, cost = (np.array(values, dtype=float) for values in zip(*[(row["n"], row["value"]) for row in recorded if row["setting"] == "one query"]))
+n, cost = recorded.query("setting == 'one query'")[["n", "value"]].to_numpy().T
 slope = np.polyfit(np.log(n), np.log(cost), 1)[0]
 print(f"this machine, in a second of one core: {pairs_a_second:,.0f} pairs, {texts_a_second:,.0f} texts")
 print(f"best pair among 10,000: {passes(10_000)[0] / pairs_a_second / 3600:.1f} hours as pairs, {10_000 / texts_a_second:.1f} s to embed")

@@ -54,7 +54,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from course_lib.data import find, load_sts, read_tsv
+from course_lib.data import load_sts
+from course_lib.support.tables import find, read_tsv
 from course_lib.encoder import SentenceEncoder
 from course_lib.modules import Pooling
 from course_lib.similarity import cos_sim
@@ -439,30 +440,27 @@ assert sts_tasks["GloVe"] > sts_tasks["BERT"] and senteval["GloVe"] < senteval["
 # The STS benchmark does not ship with the course. `recipes/evaluate.py` measured its development set (Spearman x 100) into `data/results/05.csv`. The cell asserts that the file belongs to the models you have, and that your numbers on the bundled pairs are the recorded ones. *Weighted mean* multiplies each static vector by a / (a + frequency of its word), a = 0.001, so that "the" counts for little (Arora et al. 2017). With the benchmark at hand (`COURSE_DATA`, see the README), `full = True` measures everything again.
 
 # %% tags=["row-1.23"]
-import csv
 import hashlib
 
-from course_lib.support.folders import COURSE_HOME
+from course_lib.data import load_results
 
-with open(COURSE_HOME / "data" / "results" / "05.csv", encoding="utf-8", newline="") as file:
-    recorded = list(csv.DictReader(file))
+recorded = load_results("05")
 names = {("course/glove-mini", "mean"): "static average", ("course/bert-mini", "cls"): "BERT [CLS]",
          ("course/bert-mini", "max"): "BERT max", ("course/bert-mini", "mean"): "BERT mean",
          ("course/sbert-mini", "mean"): "trained encoder"}
-value = {(row["model"], row["pooling"], row["data"]): float(row["value"]) for row in recorded}
-for (name, mode, data), points in sorted(value.items(), key=lambda item: -item[1]):
+value = recorded.set_index(["model", "pooling", "data"]).value
+for (name, mode, data), points in value.sort_values(ascending=False).items():
     if data == "stsbenchmark/dev":
         print(f"{points:.1f}  {name}, {mode}")
     elif bundled and (name, mode) in names:
         assert abs(points - 100 * similarity[names[name, mode]]) < 0.5
-for row in recorded:
-    assert row["model_sha256"] == hashlib.sha256(min(resolve(row["model"]).rglob("model.safetensors")).read_bytes()).hexdigest()
+for name, digest in zip(recorded.model, recorded.model_sha256):
+    assert digest == hashlib.sha256(min(resolve(name).rglob("model.safetensors")).read_bytes()).hexdigest()
 assert value["course/sbert-mini", "mean", "stsbenchmark/dev"] > value["course/bert-mini", "mean", "stsbenchmark/dev"] + 15
 if full:
-    sys.path.insert(0, str(COURSE_HOME))
     from recipes.evaluate import similarity_rows, variants
     again = [row for name, mode, m in variants() for row in similarity_rows(name, mode, m, resolve(name))]
-    assert all(abs(float(a["value"]) - float(b["value"])) < 0.5 for a, b in zip(again, recorded, strict=True))
+    assert all(abs(float(row["value"]) - points) < 0.5 for row, points in zip(again, recorded.value, strict=True))
 
 # %% [markdown]
 # Unlike GloVe in the paper, plain averages of word vectors stay far below BERT's mean here; weighted ones come close. So: the average is better than chance, and a poor sentence embedding. Nothing in BERT's training asked that the cosine of two averages should mean anything. A loss in notebook 06 does.

@@ -349,18 +349,17 @@ print("The laptop pair:", {name: round(p, 2) for name, p in zip(names, probabili
 # It also compares sentence vectors. The STS benchmark cannot ship with the course, so these numbers were **recorded** by `recipes/evaluate.py` in `data/results`; the cell asserts that on the bundled pairs your models score what was recorded for them. On the right are the paper's numbers (Table 1), for BERT-base and the test set.
 
 # %% tags=["row-1.24"] alt="Two bar charts of Spearman correlations on the STS benchmark. Left, the course's small models on the development set: glove-mini is lowest, the mean of bert-mini and the softmax-trained sbert-mini-nli are close together, the models trained with the ranking loss are far higher. Right, the paper's models on the test set: BERT's CLS vector lowest, then its mean, GloVe, and SBERT-NLI highest."
-import csv
+import pandas as pd
 
-from course_lib.support.folders import COURSE_HOME
+from course_lib.data import load_results
 
-files = [COURSE_HOME / "data" / "results" / name for name in ("05.csv", "06.csv")]
-recorded = [row for file in files for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines())]
-value = {(row["model"], row["pooling"], row["data"]): float(row["value"]) for row in recorded}
+recorded = pd.concat([load_results("05"), load_results("06")])
+value = recorded.set_index(["model", "pooling", "data"]).value
 for name in ("course/bert-mini", "course/sbert-mini-nli", "course/sbert-mini"):
     live = 100 * sts(SentenceEncoder.load(name, dtype="float32"))["spearman_cosine"]
     assert abs(live - value[name, "mean", "course/sts"]) < 0.5
     print(f"{name}, bundled pairs: {live:.1f}")
-print({row["data"]: f"{float(row['value']):.0f} % right" for row in recorded if row["metric"] == "accuracy"})
+print({row.data: f"{row.value:.0f} % right" for row in recorded.query("metric == 'accuracy'").itertuples()})
 
 ours = {name: value[name, "mean", "stsbenchmark/dev"] for name in
         ("course/glove-mini", "course/bert-mini", "course/sbert-mini-nli", "ranking loss on NLI alone", "course/sbert-mini")}

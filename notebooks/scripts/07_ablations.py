@@ -197,26 +197,27 @@ print({name: round(score, 1) for name, score in live.items()})
 # One run each: is that a difference, or luck? A seed sets what is left to chance: here the head's first weights and the order of the pairs. So run it again with other seeds. Three seeds of this small budget were **recorded** by `recipes/ablations.py` in `data/results/07.csv`, as was everything else below.
 
 # %%
-import csv
 import importlib
+import pandas as pd
 
-from course_lib.support.folders import COURSE_HOME
+from course_lib.data import load_results
 
-with open(COURSE_HOME / "data" / "results" / "07.csv", encoding="utf-8", newline="") as file:
-    rows = list(csv.DictReader(file))
+results = load_results("07")
 if full:                                                                # needs COURSE_DATA, and the better part of an hour
     rows = [row for unit in importlib.import_module("recipes.ablations").run_all() for row in unit]
+    results = pd.DataFrame(rows).astype({"value": float})
 
 def recorded(experiment, measured_on, rate="0.0004", seeds=3):
     """{(pooling, concatenation, head): scores in the order of the seeds}, of settings with at least so many seeds"""
+    chosen = results.query("experiment == @experiment and data == @measured_on")
     found = {}
-    for row in rows:
-        *setting, its_rate = row["setting"].split("; ")
-        if (row["experiment"], row["data"], its_rate) == (experiment, measured_on, rate):
-            found.setdefault(tuple(setting), {})[int(row["seed"])] = float(row["value"])
-    return {setting: np.array([scores[s] for s in sorted(scores)]) for setting, scores in found.items() if len(scores) >= seeds}
+    for setting, runs in chosen.groupby("setting", sort=False):
+        *setting, its_rate = setting.split("; ")
+        if its_rate == rate and len(runs) >= seeds:
+            found[tuple(setting)] = runs.sort_values("seed").value.to_numpy()
+    return found
 
-start = {(row["setting"], row["data"]): float(row["value"]) for row in rows if row["experiment"] == "start"}
+start = results.query("experiment == 'start'").set_index(["setting", "data"]).value
 for rate in ("0.0002", "0.0004"):                                       # tried first, with seed 0
     on_sts, on_nli = (recorded("nli", name, rate, seeds=1) for name in ("stsbenchmark/dev", "snli/dev, multinli/dev_matched"))
     print(f"learning rate {float(rate):g}:", *(f"({name}) STS {on_sts['mean', name, 'linear'][0]:.1f}, NLI labels right "
@@ -320,7 +321,7 @@ assert difference.std() < min(over_tests.values())
 grid = recorded("nli", "stsbenchmark/dev")
 ours = {name: grid["mean", name, "linear"] for name in sorted(paper, key=paper.get) if ("mean", name, "linear") in grid}
 figure, axes = plt.subplots(1, 2, figsize=(10, 2.9), sharey=True, layout="constrained")
-pairs = {int(row["n"]) for row in rows if row["experiment"] == "nli"}
+pairs = results.query("experiment == 'nli'").n
 dots(axes[0], ours, f"Here: bert-mini, {max(pairs):,} pairs; the seeds scatter widely", start["mean", "stsbenchmark/dev"])
 figure.legend(loc="outside lower center", ncols=3, fontsize=8)
 dots(axes[1], {name: [paper[name]] for name in ours}, "The paper: BERT-base, a million pairs, mean of ten seeds")

@@ -63,7 +63,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from course_lib.support.folders import COURSE_HOME, resolve                 # first: it filters a warning of tqdm's
+from course_lib.support.folders import resolve                              # first: it filters a warning of tqdm's
 from course_lib.encoder import SentenceEncoder
 import transformers
 from sentence_transformers import SentenceTransformer, util
@@ -382,13 +382,13 @@ assert leaderboard == sorted(leaderboard, key=lambda entry: entry[1])           
 # **Predict** how many times faster averaged word vectors are than a transformer of four layers.
 
 # %% tags=["row-2.13"]
-import csv
 import time
 
+from course_lib.data import load_results
 from course_lib.evaluation import EmbeddingSimilarityEvaluator
 
 minilm = "sentence-transformers/all-MiniLM-L6-v2"
-recorded = {(r["model"], r["metric"]): float(r["value"]) for r in csv.DictReader(open(COURSE_HOME / "data/results/08.csv", encoding="utf-8"))}
+recorded = load_results("08").set_index(["model", "metric"]).value
 evaluate, threads, quality, speed = EmbeddingSimilarityEvaluator(bundled), torch.get_num_threads(), {}, {}
 torch.set_num_threads(1)
 for name in ["course/glove-mini", "course/bert-mini", "course/sbert-mini-nli", "course/sbert-mini"] + [minilm] * full:
@@ -518,6 +518,8 @@ check("08.2", closest_pair)
 
 # %% tags=["row-1.46", "nbval-check-output"]
 import re
+
+from course_lib.support.folders import COURSE_HOME
 
 bibliography = (COURSE_HOME / "references.bib").read_text(encoding="utf-8")
 entries = [dict(re.findall(r"(\w+) += \{(.+)\},", entry)) for entry in bibliography.split("\n@")[1:]]

@@ -246,17 +246,15 @@ for name, first, second in (("one point", torch.ones(4, 2), torch.ones(4, 2)), (
 # **Predict** which of the two spreads the sentences more.
 
 # %% tags=["row-2.18"]
-import csv
-from course_lib.support.folders import COURSE_HOME
+from course_lib.data import load_results
 from course_lib.encoder import SentenceEncoder
 
 torch.set_num_threads(1)
-recorded = list(csv.DictReader((COURSE_HOME / "data" / "results" / "09.csv").read_text(encoding="utf-8").splitlines()))
+recorded = load_results("09")
 
 def values(experiment, setting, on, metric):
     """The recorded values of all seeds."""
-    keys = {"experiment": experiment, "setting": setting, "data": on, "metric": metric}
-    return [float(row["value"]) for row in recorded if keys.items() <= row.items()]
+    return recorded.query("experiment == @experiment and setting == @setting and data == @on and metric == @metric").value.tolist()
 
 trained, space = {"before": SentenceEncoder.load(model, dtype="float32")}, {}      # encoders, and what is measured of them
 for name in ("cosine MSE", "ranking, hard negatives"):
@@ -329,8 +327,10 @@ plt.show()
 # %% tags=["row-1.34", "row-4.8"] alt="Two panels. Left, one row a loss, a point for each seed on the axis of Spearman correlation on STSb dev: both ranking losses lie far to the right of the dashed line of the untrained model, cosine MSE and both contrastive losses between, softmax, CoSENT and triplet with cosine distance about the line, triplet with Euclidean distance left of it. Right, alignment against uniformity: CoSENT alone at the upper left, near zero in both, the ranking losses and cosine MSE lowest, softmax above them."
 from course_lib.plotting import MARKERS
 if full:                                                                # needs COURSE_DATA; half an hour
+    import pandas as pd
     from recipes.loss_comparison import RUNS, rows_of, run
-    recorded = [row for row in recorded if row["experiment"] != "snli"] + [r for key in RUNS if key[0] == "snli" for r in rows_of(*key, run(*key))]
+    again = pd.DataFrame([row for key in RUNS if key[0] == "snli" for row in rows_of(*key, run(*key))]).astype({"value": float})
+    recorded = pd.concat([recorded.query("experiment != 'snli'"), again])
 on, found = "stsbenchmark/dev", {}
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 3.6), layout="constrained")
 for name in reversed([name for name in LOSSES if len(values("snli", name, on, "spearman")) >= 3]):
@@ -396,10 +396,7 @@ assert cosines[by_rule].mean() > cosines[~by_rule & ~torch.eye(n, dtype=torch.bo
 # %% alt="Two panels with logarithmic axes, SNLI and captions: false negatives an anchor against the number of pairs in the batch. In both panels three nearly straight rising lines: nearer than the positive by the guide is highest, the fixed rule and the guide's cosine above 0.8 lie far below."
 from course_lib.plotting import curve
 
-counted = {}
-for row in recorded:
-    if row["experiment"] == "false negatives":
-        counted.setdefault((row["data"], row["setting"], row["metric"]), {})[int(row["n"])] = float(row["value"])
+counted = {key: dict(zip(rows.n, rows.value)) for key, rows in recorded.query("experiment == 'false negatives'").groupby(["data", "setting", "metric"])}
 names = {"rule": "same source or same text", "teacher, nearer than the positive": "guide: nearer than the positive", "teacher, cosine above 0.8": "guide: cosine > 0.8"}
 figure, axes = plt.subplots(1, 2, figsize=(10, 3), layout="constrained", sharey=True)
 for ax, on in zip(axes, ("snli/train", "captions/flickr30k")):

@@ -98,6 +98,7 @@ import io
 import tempfile
 import warnings
 from pathlib import Path
+import pandas as pd
 
 @contextlib.contextmanager
 def elsewhere():
@@ -106,6 +107,12 @@ def elsewhere():
         warnings.simplefilter("ignore")
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             yield Path(folder)
+
+def show(rows, decimals=1):
+    """Print a list of dictionaries as a table; the values of the first column head the lines."""
+    table = pd.DataFrame(rows)
+    first = table.columns[0]
+    print(table.set_index(first).rename_axis(index=None, columns=first).to_string(float_format=f"%.{decimals}f"))
 
 # %% tags=["row-4.10", "row-4.13", "nbval-check-output"]
 from course_lib.support.folders import resolve                              # first: it filters a warning of tqdm's
@@ -176,7 +183,6 @@ assert 1.9e-5 < moved["no warm-up"] < 2.2e-5
 # %% tags=["row-4.12", "row-4.11"]
 import inspect
 
-from course_lib.support.printing import table
 from course_lib.training import train
 from sentence_transformers import SentenceTransformerTrainer as Trainer
 from sentence_transformers import SentenceTransformerTrainingArguments as Arguments
@@ -191,7 +197,7 @@ def compare(rows):
         assert name in where or name == "-", f"{name} is no option of the installed library"
         value = where.get(name)
         return f"{name} = {value}" if type(value) in (int, float, str) else name
-    print(table([dict(zip(("fit, until 2024", "here", "trainer, since 2024"), map(shown, row, (old, ours, today)))) for row in rows]))
+    show([dict(zip(("fit, until 2024", "here", "trainer, since 2024"), map(shown, row, (old, ours, today)))) for row in rows])
     return {row[0] for row in rows}
 
 of_the_run = compare([
@@ -259,7 +265,7 @@ print("all that three pairs can give:", sorted({round(spearman(scores, order), 3
 # **Predict:** is the last model the best?
 
 # %% tags=["row-4.13"] alt="Two line charts over the training steps. Above, the loss falls. Below, Spearman's correlation on the held-out pairs, measured every five steps, with a grey line at the untrained model's score and a star at the best checkpoint."
-from course_lib.history import history_curves
+from course_lib.plotting import history_curves
 from course_lib.siamese import siamese_objective
 from safetensors.torch import load_file
 
@@ -297,18 +303,16 @@ plt.show()
 # **Predict** the order of the three.
 
 # %% tags=["row-4.15"]
-import csv
+from course_lib.data import load_results
 
-from course_lib.support.folders import COURSE_HOME
-
-recorded = list(csv.DictReader((COURSE_HOME / "data" / "results" / "11.csv").read_text(encoding="utf-8").splitlines()))
+recorded = load_results("11")
 if full:
     from recipes.training_recipes import run_all
-    recorded = [{key: str(value) for key, value in row.items()} for rows in run_all() for row in rows]
+    recorded = pd.DataFrame([row for rows in run_all() for row in rows]).astype({"value": float})
 
 def values(experiment, setting, where):
     """What was measured on the data set `where` after that training: a number for each seed."""
-    found = [float(row["value"]) for row in recorded if (row["experiment"], row["setting"], row["data"]) == (experiment, setting, where)]
+    found = recorded.query("experiment == @experiment and setting == @setting and data == @where").value.tolist()
     assert found, f"nothing was recorded for {experiment}, {setting}, {where}"
     return found
 
@@ -328,8 +332,8 @@ dev_set = "stsbenchmark/dev"
 stages = ["STSb alone", "NLI by softmax, then STSb", "NLI by ranking, then STSb"]
 stsb = {name: values("stages", name, dev_set) for name in stages}
 before_stsb = {name: values("stages", f"{name}: before", dev_set)[0] for name in stages}
-print(table([{"trained on": name, "before STSb": before_stsb[name], "STSb dev": spread(stsb[name]), "SICK": spread(values("stages", name, "sick/trial"))}
-             for name in stages], digits=1))
+show([{"trained on": name, "before STSb": before_stsb[name], "STSb dev": spread(stsb[name]), "SICK": spread(values("stages", name, "sick/trial"))}
+      for name in stages])
 
 def dots(ax, row, found, i, label=None):
     """The seeds of one training as small marks, their mean as a line."""
@@ -372,7 +376,7 @@ for sampling in ("round-robin", "proportional"):
 
 joint = {name: {"STSb dev": values("tasks", name, dev_set), "NLI accuracy": values("tasks", name, "snli/dev")}
          for name in ("before", "STSb", "STSb and NLI in turn")}
-print(table([{"trained on": name, **{key: spread(found) for key, found in measured.items()}} for name, measured in joint.items()]))
+show([{"trained on": name, **{key: spread(found) for key, found in measured.items()}} for name, measured in joint.items()])
 assert max(joint["STSb"]["NLI accuracy"]) < min(joint["STSb and NLI in turn"]["NLI accuracy"]) < joint["before"]["NLI accuracy"][0]
 
 # %% [markdown]
@@ -402,7 +406,7 @@ ax.set(yticks=range(len(measures)), yticklabels=list(measures), xlabel="points g
 ax.invert_yaxis()
 ax.legend(fontsize=8)
 plt.show()
-print(table([{"points gained": name, **{f"by {genre}": spread(gain[genre][name]) for genre in gain}} for name in measures]))
+show([{"points gained": name, **{f"by {genre}": spread(gain[genre][name]) for genre in gain}} for name in measures])
 assert min(gain["news"]["news"]) > 5 and max(gain["news"]["forums"]) < 0 and max(gain["news"]["captions"]) < 0
 assert max(gain["captions"]["captions"]) < 1 and max(gain["captions"]["TREC questions"]) < 0
 
@@ -422,7 +426,7 @@ fourteen_tasks = {"mpnet-base": 60.99, "ernie-2.0-en": 60.73, "deberta-base": 60
                   "bert-base-uncased": 59.17, "distilbert-base": 59.03, "TinyBERT-L6-H768": 58.27, "t5-v1_1-base": 57.63,
                   "MiniLMv2-L6-H768": 57.31, "albert-base-v2": 57.14, "MiniLM-L12-H384": 56.79, "deberta-v3-base": 54.46}
 mnli = {"deberta-v3-base": 90.6, "deberta-base": 88.8, "roberta-base": 87.6, "MiniLM-L12-H384": 85.7, "bert-base-uncased": 84.5}
-print(table([{"backbone": name, "MNLI": score, "14 tasks": fourteen_tasks[name]} for name, score in mnli.items()], digits=2))
+show([{"backbone": name, "MNLI": score, "14 tasks": fourteen_tasks[name]} for name, score in mnli.items()], decimals=2)
 rank_correlation = spearman(list(mnli.values()), [fourteen_tasks[name] for name in mnli])
 print("rank correlation:", round(rank_correlation, 2))
 assert list(fourteen_tasks.values()) == sorted(fourteen_tasks.values(), reverse=True) and rank_correlation < 0.5
@@ -437,16 +441,16 @@ assert max(mnli, key=mnli.get) == min(fourteen_tasks, key=fourteen_tasks.get)
 
 # %% tags=["row-2.16", "row-4.22", "row-4.23", "row-4.21"] alt="Chart of five networks by the mean of five tasks, before (open circles) and after training on NLI triplets (squares, three seeds). Random weights rise from 51 to 57, bert-mini from 62 to 64, word vectors from 51 to 52, the network with little pre-training from 35 to 52, all-MiniLM-L6-v2 from 79 to 80."
 tasks = ("stsbenchmark/dev", "sick/trial", "quora/dev", "trec_questions/train", "ag_news/train")
-backbones = list(dict.fromkeys(row["model"] for row in recorded if row["experiment"] == "backbones"))
+backbones = recorded.query("experiment == 'backbones'").model.unique().tolist()
 
-def average(name, seed):
-    """Of the five tasks, as a seed found them; seed "" is the network before."""
-    found = [float(row["value"]) for row in recorded if (row["experiment"], row["model"], row["seed"]) == ("backbones", name, seed) and row["data"] in tasks]
-    assert len(found) == len(tasks)
-    return sum(found) / len(found)
+def average(name, seed=None):
+    """Of the five tasks, as a seed found them; without a seed, of the network before."""
+    rows = recorded.query("experiment == 'backbones' and model == @name and data in @tasks")
+    found = rows[rows.setting == "before" if seed is None else rows.seed == seed].value
+    return sum(found) / len(tasks)
 
-raw = {name: average(name, "") for name in backbones}
-own = {name: [average(name, str(s)) for s in range(3)] for name in backbones}
+raw = {name: average(name) for name in backbones}
+own = {name: [average(name, s) for s in range(3)] for name in backbones}
 figure, ax = plt.subplots(figsize=(7, 2.8), layout="constrained")
 for i, name in enumerate(backbones):
     ax.plot(raw[name], i, "o", markerfacecolor="none", color="black", label="before" if i == 0 else None)
@@ -455,8 +459,8 @@ ax.set(yticks=range(len(backbones)), yticklabels=[name.split("/")[-1].replace(",
 ax.invert_yaxis()
 ax.legend(fontsize=8)
 plt.show()
-perplexity = {row["model"]: float(row["value"]) for row in recorded if row["metric"] == "pseudo_perplexity"}
-print(table([{"network": name, "before": raw[name], "after": spread(own[name]), "perplexity": perplexity.get(name, float("nan"))} for name in backbones], digits=1))
+perplexity = recorded.query("metric == 'pseudo_perplexity'").set_index("model").value
+show([{"network": name, "before": raw[name], "after": spread(own[name]), "perplexity": perplexity.get(name)} for name in backbones])
 little = "random weights, 0.4 million tokens of pre-training"
 assert perplexity["course/bert-mini"] < perplexity[little] < perplexity["random weights"]
 assert max(own[little]) < min(own["random weights"]) < max(own["random weights"]) + 5 < min(own["course/bert-mini"])

@@ -155,25 +155,21 @@ assert after["cosine_with_teacher"] > before["cosine_with_teacher"] + 0.02
 # A few seconds move the student's vectors towards the teacher's, on sentences it never saw. The same run was made with three seeds and **recorded** in `data/results/12.csv`. Is yours among them?
 
 # %%
-import contextlib
-import csv
 import runpy
 import sys
 import numpy as np
-from course_lib.support.folders import COURSE_HOME
+from course_lib.data import load_results
 if full:                                                                # needs COURSE_DATA, and an hour
     for sys.argv in (["negatives"], ["students", "layers"], ["students", "dimensions"], ["students", "bundled"]):
-        with contextlib.chdir(COURSE_HOME):
-            runpy.run_module(f"recipes.{sys.argv[0]}", run_name="__main__")
+        runpy.run_module(f"recipes.{sys.argv[0]}", run_name="__main__")
 
-def read(file):
-    return list(csv.DictReader((COURSE_HOME / "data" / "results" / file).read_text(encoding="utf-8").splitlines()))
-
-recorded = read("12.csv")
+recorded = load_results("12")
 def values(experiment, metric, **wanted):
     """The recorded numbers of an experiment: one a seed."""
-    return [float(row["value"]) for row in recorded if row["experiment"] == experiment and row["metric"] == metric
-            and all(row[key] == str(value) for key, value in wanted.items())]
+    rows = recorded.query("experiment == @experiment and metric == @metric")
+    for column, value in wanted.items():
+        rows = rows[rows[column] == value]
+    return rows.value.tolist()
 
 default = (model, data, student_layers, batch_size, learning_rate, epochs) == ("course/sbert-mini", "course/nli", [0], 32, 1e-3, 2)
 for metric, live in (("spearman", 100 * after["spearman"]), ("cosine_with_teacher", after["cosine_with_teacher"])):
@@ -194,8 +190,9 @@ from course_lib.plotting import bars, curve, heatmap
 depths = [1, 2, 3, 6]
 
 def by_depth(kind, metric="spearman", data="stsbenchmark/dev"):
-    rows = [row for row in recorded if row["experiment"] == "layers" and row["setting"].split(";")[0] in (kind, "whole")]
-    return [next(float(row["value"]) for row in rows if (row["metric"], row["data"], row["n"]) == (metric, data, str(n))) for n in depths]
+    rows = recorded.query("experiment == 'layers' and metric == @metric and data == @data")
+    rows = rows[rows.setting.str.split(";").str[0].isin((kind, "whole"))]
+    return [rows.value[rows.n == n].iloc[0] for n in depths]
 
 ax = curve(depths, by_depth("cut"), "layers left out")
 curve(depths, by_depth("distilled"), "then distilled", ax=ax)
@@ -268,9 +265,9 @@ print(f"three lengths, one loss: {total:.3f}")
 # %% alt="Two line charts of Spearman on STSb dev against the dimension of the vectors, from 8 to all of them, on a logarithmic axis. Left, bert-mini after the ranking loss: the first numbers fall fastest, principal components and the model trained with the Matryoshka loss stay close together above them. Right, all-MiniLM-L6-v2: the first numbers lie above the principal components at few dimensions."
 def by_dim(name, kind):
     """Dimensions, and Spearman by seed: (seeds, dimensions)."""
-    rows = [row for row in recorded if (row["experiment"], row["model"], row["setting"]) == ("dimensions", name, kind)]
-    dims = sorted({int(row["n"]) for row in rows})
-    return dims, [[next(float(r["value"]) for r in rows if (int(r["n"]), r["seed"]) == (dim, s)) for dim in dims] for s in sorted({r["seed"] for r in rows})]
+    rows = recorded.query("experiment == 'dimensions' and model == @name and setting == @kind")
+    table = rows.pivot(index="seed", columns="n", values="value")
+    return table.columns.astype(int).tolist(), table.to_numpy()
 
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.2), layout="constrained", sharey=True)
 minilm = "sentence-transformers/all-MiniLM-L6-v2"
@@ -326,7 +323,7 @@ assert lengths.max() > 1.5 * lengths.min() and found["cut, length 1 again"] > fo
 
 # %% tags=["row-BP1"] alt="Scatter plot of quality (Spearman on the bundled pairs) against speed as a multiple of all-MiniLM-L6-v2's, logarithmic. Each point is a model, its area the number of parameters. From top left to bottom right: all-MiniLM-L6-v2, its distilled students with 3, 2 and 1 layers, below them the course's small models, and far to the right the averaged word vectors."
 names = ["course/glove-mini", "course/bert-mini", "course/sbert-mini-nli", "course/sbert-mini"]
-library = {(row["model"], row["metric"]): float(row["value"]) for row in read("08.csv")}
+library = load_results("08").set_index(["model", "metric"]).value
 table = {name: (library[name, "relative_speed"] / library[minilm, "relative_speed"], library[name, "spearman_cosine"],
                 count(SentenceEncoder.load(name)) / 1e6) for name in names}
 for n, times, quality, size in zip(depths, speed, by_depth("distilled", data="course/sts"), by_depth("distilled", "parameters", "")):
@@ -361,10 +358,7 @@ scores = {method: sts(SentenceEncoder.load(name, dtype="float32"))["spearman_cos
 for method, (notebook, name) in methods.items():
     print(f"{method:24} notebook {notebook:12}", f"{name}: {scores[method]:.2f} on the bundled pairs" if name else "")
 assert scores["distillation"] > scores["pre-trained, then NLI"]
-ingredients = {}
-for row in recorded:
-    if row["experiment"] == "ingredients":
-        ingredients.setdefault(row["data"], {})[row["model"]] = float(row["value"])
+ingredients = {data: dict(zip(rows.model, rows.value)) for data, rows in recorded.query("experiment == 'ingredients'").groupby("data", sort=False)}
 for name in list(ingredients["scifact"])[-3:]:
     print(f"{name:22}", "  ".join(f"{data} {values[name]:.1f}" for data, values in ingredients.items()))
 bars(ingredients["stsbenchmark/dev"], "What each ingredient of course/sbert-mini adds", "Spearman x 100, STSb dev")

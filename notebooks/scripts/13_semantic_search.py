@@ -58,7 +58,9 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
-from course_lib.data import load_fields, load_pairs, load_questions, load_retrieval, load_sts
+from course_lib.data import load_pairs, load_sts
+from course_lib.datasets.questions import load_questions
+from course_lib.datasets.retrieval import load_fields, load_retrieval
 from course_lib.encoder import SentenceEncoder
 from course_lib.plotting import MARKERS, PALETTE, bars, curve
 

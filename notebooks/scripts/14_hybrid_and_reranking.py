@@ -108,7 +108,7 @@ print({word: round(idf(word), 3) for word in ("river", "ticket")}, [round(score,
 # **Predict:** which group does BM25 win, and by how much does it lose the other?
 
 # %% tags=["nbval-check-output"]
-from course_lib.data import load_retrieval
+from course_lib.datasets.retrieval import load_retrieval
 from course_lib.encoder import SentenceEncoder
 from course_lib.retrieval.search import top_k
 from course_lib.similarity import dot_score
@@ -410,7 +410,7 @@ if default:
 
 # %%
 import re
-from course_lib.data import load_fields
+from course_lib.datasets.retrieval import load_fields
 titles = load_fields(dataset, "corpus", "title")
 def ndcg_of(name, query):
     return ranking_metrics({query: list(systems[name][query])}, relevant, {"ndcg": (10,)})["ndcg@10"]
@@ -446,19 +446,15 @@ for kind, chosen in {"numbers": [w for w in once if w.isdigit()], "names": [w fo
 # **Predict** where the small models stand in another domain, and whether they improve BM25.
 
 # %% tags=["row-2.21"] alt="Horizontal bars of nDCG@10 x 100 on SciFact. BM25 has 66.6, sbert-mini 34, all-MiniLM-L6-v2 64.5, bert-mini as a sparse encoder 44, splade-mini 67. Fused with BM25, sbert-mini lies below BM25 alone, splade-mini a little above it, at 67.5 by ranks and 68.6 by scores, and all-MiniLM-L6-v2 at 69 and 71. Reranking by cross-encoder-mini lies lower."
-import contextlib
-import csv
 import runpy
-from course_lib.support.folders import COURSE_HOME
+from course_lib.data import load_results
 if full:                                                                # needs COURSE_DATA, and a quarter of an hour
     sys.argv = ["hybrid"]
-    with contextlib.chdir(COURSE_HOME):
-        runpy.run_module("recipes.hybrid", run_name="__main__")
+    runpy.run_module("recipes.hybrid", run_name="__main__")
 
-recorded = {}
-for row in csv.DictReader((COURSE_HOME / "data" / "results" / "14.csv").read_text(encoding="utf-8").splitlines()):
-    if row["experiment"] == "scifact":
-        recorded.setdefault(row["model"].replace("course/", "").replace("sentence-transformers/", ""), {})[row["metric"]] = float(row["value"])
+table = load_results("14").query("experiment == 'scifact'")
+table = table.assign(model=table.model.str.replace("(course|sentence-transformers)/", "", regex=True))
+recorded = {name: dict(zip(rows.metric, rows.value)) for name, rows in table.groupby("model", sort=False)}
 _, ax = plt.subplots(figsize=(8.5, 4.2), layout="constrained")
 values = {f"{name}  ({of['milliseconds']:.1f} ms)": of["ndcg@10"] for name, of in recorded.items()}
 bars(values, "Far from their training, the sparse model keeps up with BM25, the dense one does not", "nDCG@10 x 100 on SciFact; in brackets milliseconds a query", ax)

@@ -261,19 +261,15 @@ assert not default or min(image_to_text, text_to_image) >= 0.8
 # The same training was made with three seeds, and **recorded** by `recipes/text_and_images.py` in `data/results/16.csv`. Is yours among them?
 
 # %% tags=["row-2.11"]
-import contextlib
-import csv
 import runpy
 import sys
-from course_lib.support.folders import COURSE_HOME
+from course_lib.data import load_results
 
 if full:                                                                # twelve trainings
-    sys.path.insert(0, str(COURSE_HOME))
-    with contextlib.chdir(COURSE_HOME):
-        sys.argv = ["text_and_images"]
-        runpy.run_module("recipes.text_and_images", run_name="__main__")
-rows = list(csv.DictReader((COURSE_HOME / "data" / "results" / "16.csv").read_text(encoding="utf-8").splitlines()))
-recorded = lambda setting, metric: [float(row["value"]) for row in rows if (row["experiment"], row["metric"]) == (setting, metric)]
+    sys.argv = ["text_and_images"]
+    runpy.run_module("recipes.text_and_images", run_name="__main__")
+results = load_results("16")
+recorded = lambda setting, metric, column="value": results.query("experiment == @setting and metric == @metric")[column].tolist()
 mean_of = lambda setting, *metrics: np.mean([recorded(setting, metric) for metric in metrics])
 
 for metric, live in (("image to text, unseen", image_to_text), ("text to image, unseen", text_to_image)):
@@ -413,7 +409,7 @@ axes[1].axvline(0.5, color="black", linestyle=":")
 plt.setp(axes[1].texts, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
 plt.show()
 binding = misses["colours exchanged, two groups"]
-spent = {name: [float(row["seconds"]) for row in rows if (row["experiment"], row["metric"]) == (setting, "binding")] for setting, name in names.items()}
+spent = {name: recorded(setting, "binding", "seconds") for setting, name in names.items()}
 for setting, name in names.items():
     seen, unseen, places = (mean_of(setting, metric) for metric in ("both among 1000, seen", "both among 1000, unseen", "near miss, place of two groups"))
     print(f"{name:25} binding {mean_of(setting, 'binding'):.2f}   places exchanged {places:.2f}   "

@@ -4,7 +4,8 @@ It has: agreement of gender and number; adjectives after their noun; ser and est
 Spanish verb comes first; relative clauses; lists; sentences of several clauses, in the present or the past. Subjects
 that English has to name (she, they) are left out in Spanish, and the verb is aligned with them.
 
-Left out on purpose: object pronouns, the subjunctive, compound tenses, meaning. Sentences are grammatical, and often odd.
+Left out on purpose: object pronouns, the subjunctive, compound tenses, meaning. Sentences are grammatical, and often
+odd.
 """
 
 import random

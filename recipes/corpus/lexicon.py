@@ -1,4 +1,4 @@
-"""The words of course/en_es: English beside Spanish, with what the grammar in en_es.py needs to know about each.
+"""The words of course/en_es: English beside Spanish, with what grammar.py needs to know about each.
 
 Every English word has exactly one Spanish counterpart here, where a dictionary has several: the doctor is always
 "el médico", the neighbour always "la vecina". That is what makes a translation either right or wrong.
@@ -54,8 +54,9 @@ def _nouns(table: str, *tags: str) -> list[Noun]:
     return nouns
 
 
-# Tags of things: what verbs do with them (trade: buy, sell, look for, find), what adjectives say of them (clean or dirty;
-# broken, for "break"; "wooden", "silver"; "warm": hot or cold), and in, on, under, behind: where something else can be.
+# Tags of things: what verbs do with them (trade: buy, sell, look for, find), what adjectives say of them (clean or
+# dirty; broken, for "break"; "wooden", "silver"; "warm": hot or cold), and in, on, under, behind: where something else
+# can be.
 THINGS = _nouns(
     """
 car      cars      coche      m trade clean break under

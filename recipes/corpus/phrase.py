@@ -2,13 +2,13 @@
 
 A phrase is two lists of tokens; a token is a word and the set of *units* it expresses, and two words are aligned where
 they share a unit. A unit may be several words, as in "looks for" / "busca". "Does", "did", the "a" before persons, "¿"
-and the article in "maria's book" / "el libro de maría" express none and stay unaligned. "Del" is aligned with both words
-of "of the".
+and the article in "maria's book" / "el libro de maría" express none and stay unaligned. "Del" is aligned with both
+words of "of the".
 """
 
 
 class Phrase:
-    """The same in both languages: lists of (word, units). The features are those that a verb or adjective agrees with."""
+    """The same in both languages: lists of (word, units), and the features that a verb or adjective agrees with."""
 
     def __init__(self, en=(), es=(), gender="m", number=0, tags=frozenset(), dropped=frozenset()):
         self.en, self.es = list(en), list(es)
@@ -48,5 +48,5 @@ def spelled_spanish(tokens: list) -> list:
     return spelled
 
 
-def alignment(english: list, spanish: list) -> list[tuple[int, int]]:
+def word_alignment(english: list, spanish: list) -> list[tuple[int, int]]:
     return [(i, j) for i, (_, a) in enumerate(english) for j, (_, b) in enumerate(spanish) if a & b]

@@ -1,12 +1,23 @@
-"""Facts and model cards: what a recipe measured goes to data/results/recipes/NAME.json, from there into the folder's README.md."""
+"""Facts and model cards: what a recipe measured goes to data/results/recipes/NAME.json, from there into README.md."""
 
 import hashlib
 import json
 from pathlib import Path
 
 from course_lib.support.folders import COURSE_HOME
+from recipes.shared.card_texts import PROTOCOL, TEXTS
+from recipes.shared.places import FACTS
 
-FACTS = COURSE_HOME / "data" / "results" / "recipes"
+LICENCE = (
+    "The weights are offered under CC BY-SA 4.0, as the share-alike sources ask; the captions' own terms allow "
+    "research and teaching, so ask their owners before other uses."
+)
+CAUTION = (
+    "STSb dev was watched while the recipes were written. Its sentences and SICK trial's were kept out of the training "
+    "text by the recipes; sentences of the STSb and SICK test sets had been taken out of the SNLI, cad_nli and caption "
+    "files they read, not out of the others. SNLI test and MultiNLI dev_mismatched are training data here: report no "
+    "scores on them."
+)
 
 
 def write_facts(name: str, facts: dict):
@@ -23,134 +34,44 @@ def model_folder(name: str) -> Path:
     return COURSE_HOME / "data" / "models" / name
 
 
-NLI_DATA = "SNLI (train, test; CC BY-SA 4.0), MultiNLI (train, dev_mismatched; mostly OANC), counterfactually revised SNLI (Apache-2.0, CC BY-SA 4.0), Wikipedia NLI (CC BY-SA 3.0)"
-CAPTIONS = "Flickr30k and Flickr8k captions (research use)"
-PROTOCOL = "Spearman's correlation x 100 of cosine similarities with the scores of the set, float32, all pairs of the set in one correlation."
-
-TEXTS = {
-    "glove-mini": dict(
-        title="word vectors, averaged",
-        what="One fixed 128-dimensional vector for each of the 19,999 commonest words, made with GloVe (Pennington et al. 2014), in "
-        "StaticEmbedding's format. `frequencies.safetensors` holds each word's share f of the training text, for weighted means (each vector times a / (a + f), a = 0.001).",
-        data=f"40 million words: {CAPTIONS}, sentences of {NLI_DATA}, and articles of the English Wikipedia of 2015 (CC BY-SA 3.0).",
-        command="python recipes/glove_mini.py",
-        bad="Word order and context: `dog bites man` and `man bites dog` get one vector. Words outside its vocabulary count as zero vectors.",
-    ),
-    "bert-mini": dict(
-        title="a small BERT, pre-trained only",
-        what="4 layers, 256 wide, 4 heads, 12,000 WordPieces, 512 positions; trained to guess masked words, and nothing else. It never "
-        "saw a sentence pair. As a sentence encoder (mean pooling) it is what the course starts from, not what it recommends.",
-        data=f"Articles of the English Wikipedia of 2015 (CC BY-SA 3.0), {CAPTIONS}, sentences of {NLI_DATA} without their labels.",
-        command="python recipes/bert_mini.py",
-        bad="Similarity: all its sentence vectors lie close together. Rare words, names, languages other than English, facts.",
-    ),
-    "sbert-mini-nli": dict(
-        title="bert-mini, fine-tuned by the 2019 recipe",
-        what="bert-mini as a siamese network with mean pooling, trained to label sentence pairs as entailment, neutral or contradiction "
-        "by softmax over (u, v, |u - v|) (Reimers and Gurevych 2019). `softmax_head/` holds the classifier, which encoding does not need.",
-        data=f"Labelled pairs of {NLI_DATA}; and what bert-mini, which it starts from, learnt from: Wikipedia (CC BY-SA 3.0), {CAPTIONS}.",
-        command="python recipes/siamese.py softmax",
-        bad="Search and similarity in earnest: `course/sbert-mini` is the better encoder of the same size. English only; short sentences.",
-    ),
-    "sbert-mini": dict(
-        title="the course's default encoder",
-        what="bert-mini with mean pooling, trained with multiple negatives ranking loss (Henderson et al. 2017; cosine, scale 20), then as the "
-        "student of all-MiniLM-L6-v2 (Apache-2.0): it learnt to give texts the teacher's vectors, rotated by PCA to 256 dimensions, and pairs "
-        "of texts the teacher's cosines. No similarity scores of people were used.",
-        data=f"Entailment pairs and triplets of {NLI_DATA}; pairs of captions of one image from {CAPTIONS}; then the teacher's vectors of all "
-        "these sentences, of English sentences of Tatoeba (CC BY 2.0) and of sentences of the English Wikipedia of 2015 (CC BY-SA 3.0); and "
-        "what bert-mini, which it starts from, learnt from: Wikipedia and the same captions and sentences.",
-        command="python recipes/siamese.py ranking`, then `COURSE_DATA=... python recipes/distillation.py",
-        bad="Negation and numbers (`not bad` against `bad`), rare words, long documents, languages other than English. It has the size "
-        "of a teaching model: for real use take a full-size one.",
-    ),
-    "cross-encoder-mini": dict(
-        title="a scorer of sentence pairs",
-        what="bert-mini with a classification head that reads two texts at once, `[CLS] A [SEP] B [SEP]`, and gives the pair a score from 0 "
-        "(nothing in common) to 1 (the same meaning). It first learnt which tokens occur in the other text, and the cosines that "
-        "the ranking model gives to pairs (`recipes/siamese.py ranking`, from which `course/sbert-mini` starts); then the scores of people.",
-        data=f"Pairs of {NLI_DATA}, without their labels; pairs of captions from {CAPTIONS}; the cosines of the ranking model for both, which "
-        "learnt from NLI labels; scored pairs of the STS Benchmark (train; CC BY-SA 4.0); and what bert-mini, which it starts from, learnt "
-        "from: Wikipedia (CC BY-SA 3.0).",
-        command="python recipes/cross_encoder_mini.py",
-        bad="Search: it says how alike two texts are, not whether one answers the other, and it was never trained on questions with "
-        "passages. It has no vector for a text, so n texts cost n (n - 1) / 2 passes. The score of (A, B) is not exactly that of (B, A). "
-        "English only; short sentences.",
-        protocol="Spearman's correlation x 100 of the model's scores with those of the set, float32, all pairs of the set in one "
-        "correlation, each pair in the order of the file.",
-    ),
-    "splade-mini": dict(
-        title="a learned sparse encoder",
-        what="bert-mini with its masked-language-model head, read as SPLADE (Formal et al. 2021): the weight of a term is the highest of its "
-        "logits over the text's tokens, as log(1 + relu(.)). A text has weights for its own tokens and for others that would fit. "
-        "In the format of sentence-transformers' SparseEncoder (version 5 on).",
-        data="Paragraphs of articles of the English Wikipedia of 2015 (CC BY-SA 3.0), a sentence of each as query; the cosines that all-MiniLM-L6-v2 "
-        "(Apache-2.0) gives to them, BM25's scores, and the weights that BM25 gives to their words; and what bert-mini, which it starts from, learnt from: Wikipedia, "
-        f"{CAPTIONS}, sentences of {NLI_DATA} without their labels.",
-        command="python recipes/splade_mini.py",
-        bad="Words outside its 12,000 WordPieces, which it sees in pieces (names, chemistry); texts longer than the 480 tokens of its training; "
-        "questions, of which it saw few. English only. It weighs words nearly as BM25 does, and what it adds to the words of a text is often "
-        "beside the point. Full-size models were trained on questions with passages, this one was not.",
-        protocol="SciFact (test queries) as in BEIR, exact search by dot product over whole documents; x 100. `terms`: weights above 0 a text, on average.",
-    ),
-}
-
-
 def write_cards(rows: list[dict]):
-    """README.md of each shipped model that `rows` are about: what it is, data, licence, recipe with its key figures, scores, weaknesses."""
-    for name, text in TEXTS.items():
-        scores = [r for r in rows if r["model"] == f"course/{name}"]
-        if not scores:
-            continue
-        facts = json.loads((FACTS / f"{name}.json").read_text(encoding="utf-8"))
-        lines = ["---", "license: cc-by-sa-4.0", "language: en", "library_name: sentence-transformers", "---", ""]
-        lines += [
-            f"# course/{name}: {text['title']}",
-            "",
-            text["what"],
-            "",
-            "## Data and licence",
-            "",
-            text["data"],
-            "",
-        ]
-        if "leaks_dropped" in facts:
-            lines += [
-                f"{facts['leaks_dropped']:,} texts that equal, normalised, a sentence of STSb dev or SICK trial were dropped "
-                "(each time one was met).",
-                "",
-            ]
-        lines += [
-            "The weights are offered under CC BY-SA 4.0, as the share-alike sources ask; the captions' own terms allow research and "
-            "teaching, so ask their owners before other uses.",
-            "",
-        ]
-        lines += [
-            "## Recipe",
-            "",
-            f"`COURSE_DATA=... {text['command']}`. Key figures of its log (one thread of a shared machine with two cores):",
-            "",
-        ]
-        lines += [f"- {key.replace('_', ' ')}: {_show(value)}" for key, value in facts.items()]
-        lines += [
-            "",
-            "## Scores",
-            "",
-            text.get("protocol", PROTOCOL) + " Accuracy is the softmax head's." * (name == "sbert-mini-nli"),
-            "",
-        ]
-        lines += ["| pooling | data | metric | value |", "|---|---|---|---|"]
-        lines += [f"| {r.get('pooling', 'head')} | {r['data']} | {r['metric']} | {r['value']} |" for r in scores]
-        lines += [
-            "",
-            f"Made by `COURSE_DATA=... {rows[0]['command']}`. STSb dev was watched while the recipes were written. Its sentences and SICK trial's "
-            "were kept out of the training text by the recipes; sentences of the STSb and SICK test sets had been taken out of the "
-            "SNLI, cad_nli and caption files they read, not out of the others. SNLI test and MultiNLI dev_mismatched are training "
-            "data here: report no scores on them.",
-            "",
-        ]
-        lines += ["## What it is bad at", "", text["bad"], ""]
-        (model_folder(name) / "README.md").write_text("\n".join(lines), encoding="utf-8")
+    """README.md of each shipped model that `rows` are about."""
+    for name in TEXTS:
+        if scores := [r for r in rows if r["model"] == f"course/{name}"]:
+            facts = json.loads((FACTS / f"{name}.json").read_text(encoding="utf-8"))
+            card = model_card(name, facts, scores, rows[0]["command"])
+            (model_folder(name) / "README.md").write_text(card, encoding="utf-8")
+
+
+def model_card(name: str, facts: dict, scores: list[dict], measured_by: str) -> str:
+    """What a model is, data, licence, recipe with its key figures, scores, weaknesses."""
+    text = TEXTS[name]
+    paragraphs = [
+        "---\nlicense: cc-by-sa-4.0\nlanguage: en\nlibrary_name: sentence-transformers\n---",
+        f"# course/{name}: {text['title']}",
+        text["what"],
+        "## Data and licence",
+        text["data"],
+    ]
+    if "leaks_dropped" in facts:
+        paragraphs.append(
+            f"{facts['leaks_dropped']:,} texts that equal, normalised, a sentence of STSb dev or SICK trial were "
+            "dropped (each time one was met)."
+        )
+    paragraphs += [
+        LICENCE,
+        "## Recipe",
+        f"`COURSE_DATA=... {text['command']}`. Key figures of its log (one thread of a shared machine with two cores):",
+        "\n".join(f"- {key.replace('_', ' ')}: {_show(value)}" for key, value in facts.items()),
+        "## Scores",
+        text.get("protocol", PROTOCOL) + " Accuracy is the softmax head's." * (name == "sbert-mini-nli"),
+        "| pooling | data | metric | value |\n|---|---|---|---|\n"
+        + "\n".join(f"| {r.get('pooling', 'head')} | {r['data']} | {r['metric']} | {r['value']} |" for r in scores),
+        f"Made by `COURSE_DATA=... {measured_by}`. {CAUTION}",
+        "## What it is bad at",
+        text["bad"],
+    ]
+    return "\n\n".join(paragraphs) + "\n"
 
 
 def _show(value) -> str:

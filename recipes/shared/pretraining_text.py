@@ -15,7 +15,8 @@ from pathlib import Path
 
 import zstandard
 
-from course_lib.data import find, forbidden_sentences, normalized, read_tsv
+from course_lib.data import find, normalized, read_tsv
+from recipes.shared.leaks import forbidden_sentences
 
 CAPTIONS = ["captions/flickr30k", "captions/flickr8k"]
 NLI_FILES = ["snli/train", "multinli/train", "cad_nli/train", "wiki_nli/base_train"]

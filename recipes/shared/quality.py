@@ -1,4 +1,4 @@
-"""How good is an encoder, on sets that its training never saw? The one list of measurements behind tables and model cards.
+"""How good is an encoder, on sets that its training never saw? The measurements behind tables and model cards.
 
     stsbenchmark/dev  spearman   scored pairs; watched while the recipes were written
     course/sts        spearman   scored pairs, written for this course
@@ -14,7 +14,9 @@ from collections.abc import Iterator
 
 import torch
 
-from course_lib.data import load_questions, load_retrieval, load_sts
+from course_lib.data import load_sts
+from course_lib.datasets.questions import load_questions
+from course_lib.datasets.retrieval import load_retrieval
 from course_lib.evaluation import EmbeddingSimilarityEvaluator
 from course_lib.retrieval.evaluators import InformationRetrievalEvaluator
 from recipes.task_mix import SICK, class_mean_accuracy, similarity

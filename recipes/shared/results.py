@@ -1,4 +1,6 @@
-"""Results of chapter 04, in one long table: each recipe replaces the rows of its own experiment and leaves the others.
+"""Results in one long table a chapter: each recipe replaces the rows of its own experiment and leaves the others.
+
+In 04.csv, for example:
 
 experiment     what was measured        n                    metric
 pretraining    bert-mini's own log      tokens seen          mlm_loss, nats (mean since the row before)
@@ -6,16 +8,17 @@ cross-encoder  scores on public sets    (empty)              spearman x 100, acc
 questions      six kinds of question    labelled questions   accuracy x 100
 questions-dev  the trials before that   labelled questions   accuracy x 100, on questions kept for choosing the setting
 cost           pairs against vectors    sentences            seconds
+
+Rows are read as texts, so that writing them again changes nothing; `course_lib.data.load_results` has the numbers.
 """
 
 import csv
 import hashlib
+from collections.abc import Sequence
 
-from course_lib.support.folders import COURSE_HOME
+from course_lib.support.files import atomic_file
 from course_lib.support.tables import find
-from recipes.evaluate import write_csv
-
-RESULTS = COURSE_HOME / "data" / "results"
+from recipes.shared.places import RESULTS
 
 
 def row(
@@ -56,7 +59,7 @@ def data_sha256(*names: str) -> str:
     return hashlib.sha256(b"".join(find(name).read_bytes() for name in names)).hexdigest()
 
 
-def read_rows(file: str) -> list[dict]:
+def read_rows(file: str) -> list[dict[str, str]]:
     path = RESULTS / file
     if not path.exists():
         return []
@@ -64,10 +67,18 @@ def read_rows(file: str) -> list[dict]:
         return list(csv.DictReader(opened))
 
 
+def write_rows(file: str, rows: Sequence[dict]):
+    """All lines of a table. Its columns are those of the first row."""
+    with atomic_file(RESULTS / file) as unfinished, open(unfinished, "w", encoding="utf-8", newline="") as opened:
+        writer = csv.DictWriter(opened, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 def record(file: str, experiment: str, rows: list[dict]):
     """Put `rows` in the place of those that `experiment` had."""
     kept = [r for r in read_rows(file) if r["experiment"] != experiment]
-    write_csv(RESULTS / file, sorted(kept + rows, key=lambda r: r["experiment"]))
+    write_rows(file, sorted(kept + rows, key=lambda r: r["experiment"]))
 
 
 def append(file: str, rows: list[dict]):

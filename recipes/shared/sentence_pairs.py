@@ -2,7 +2,8 @@
 
 import random
 
-from course_lib.data import LABELS, NLIExample, caption_pairs, load_nli, load_triplets
+from course_lib.data import LABELS, NLIExample, load_nli, load_triplets
+from course_lib.datasets.captions import caption_pairs
 from course_lib.finetuning.mining import mine_hard_negatives
 from recipes.shared.pretraining_text import LeakFilter
 
@@ -47,8 +48,11 @@ def all_caption_pairs(allowed: LeakFilter) -> list[tuple[str, str]]:
 
 
 def mined_triplets(examples: list[tuple[str, ...]], miner, count: int = 30_000) -> list[tuple[str, ...]]:
-    """(anchor, positive, negative) for `count` of the examples: the negative is the text nearest to the anchor, by the miner's cosine,
-    among those that are further from it than 95% of the positive's cosine."""
+    """(anchor, positive, negative) for `count` of the examples.
+
+    The negative is the text nearest to the anchor, by the miner's cosine, among those that are further from it than 95%
+    of the positive's cosine.
+    """
     pairs = [texts[:2] for texts in random.Random(0).sample(examples, count)]
     mined = mine_hard_negatives(pairs, miner, num_negatives=1, range_max=50, relative_margin=0.05)
     print(mined, flush=True)

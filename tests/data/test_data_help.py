@@ -9,9 +9,10 @@ import pytest
 import snowballstemmer
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-from course_lib.data import load_retrieval, normalized
+from course_lib.datasets.retrieval import load_retrieval
 from course_lib.retrieval.evaluators import InformationRetrievalEvaluator
 from course_lib.retrieval.metrics import ranking_metrics
+from course_lib.support.texts import normalized
 
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "help"
 

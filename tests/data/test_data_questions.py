@@ -8,7 +8,8 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from course_lib.data import QUESTION_LABELS, TREC_LABELS, Question, load_questions, normalized
+from course_lib.datasets.questions import QUESTION_LABELS, TREC_LABELS, Question, load_questions
+from course_lib.support.texts import normalized
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from course_lib.data import load_questions, normalized
 from course_lib.datasets import town
+from course_lib.datasets.questions import load_questions
 from course_lib.datasets.town import CatalogueItem, DuplicateQuestion, FAQEntry, FAQQuestion
+from course_lib.support.texts import normalized
 
 FAQ = "question\tanswer\ttopic\nWhere?\tThere.\tplaces\nWhen?\tNow.\ttimes\n"
 READERS = {

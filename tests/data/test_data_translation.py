@@ -8,9 +8,10 @@ from collections import Counter
 
 import pytest
 
-from course_lib.data import Translation, load_translations, normalized
+from course_lib.datasets.translations import Translation, load_translations
 from course_lib.support.folders import COURSE_HOME
 from course_lib.support.tables import find
+from course_lib.support.texts import normalized
 from course_lib.translation.vocabulary import words
 from recipes import en_es
 

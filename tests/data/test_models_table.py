@@ -8,9 +8,9 @@ import torch
 import transformers
 from transformers import BertConfig, DistilBertConfig, MPNetConfig, RobertaConfig
 
-from course_lib.data import read_tsv
 from course_lib.support.folders import COURSE_HOME, read_json
 from course_lib.support.hub import SHA256
+from course_lib.support.tables import read_tsv
 from recipes.shared.cards import weights_sha256
 
 COLUMNS = [

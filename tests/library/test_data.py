@@ -1,7 +1,6 @@
 """course_lib.data: readers and names, on small files made here, the course's own files, and the real sets."""
 
 import csv
-import gzip
 import logging
 import os
 from collections import Counter
@@ -10,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from course_lib import data
-from course_lib.data import LABELS, NLIExample, ScoredPair
-from course_lib.support import tables as files
+from course_lib.data import LABELS, NLIExample, ScoredPair, load_results
+from course_lib.datasets.captions import load_captions
+from course_lib.support import tables
 
 COURSE = Path(__file__).resolve().parents[2] / "data"
 needs_course_data = pytest.mark.skipif("COURSE_DATA" not in os.environ, reason="COURSE_DATA is not set")
@@ -19,27 +19,6 @@ needs_course_data = pytest.mark.skipif("COURSE_DATA" not in os.environ, reason="
 
 def needs_file(name):
     return pytest.mark.skipif(not (COURSE / name).is_file(), reason=f"data/{name} is not there")
-
-
-@pytest.fixture
-def write(tmp_path):
-    """write(name, *rows) -> path of a file with these rows of columns."""
-
-    def write(name, *rows):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        content = "".join("\t".join(row) + "\n" for row in rows).encode()
-        path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
-        return path
-
-    return write
-
-
-@pytest.fixture
-def root(tmp_path, monkeypatch):
-    """An empty folder as COURSE_DATA."""
-    monkeypatch.setenv("COURSE_DATA", str(tmp_path))
-    return tmp_path
 
 
 NLI_HEADER = ("label", "premise", "hypothesis")
@@ -110,9 +89,7 @@ def test_ragged_row_names_file_line_and_columns(write, row, found, ending):
         data.load_nli(path)
 
 
-@pytest.mark.parametrize(
-    "load", [data.load_nli, data.load_sts, data.load_pairs, lambda path: data.caption_pairs(path, 0)]
-)
+@pytest.mark.parametrize("load", [data.load_nli, data.load_sts, data.load_pairs, load_captions])
 def test_missing_column_lists_those_found(write, load):
     path = write("other.tsv", ("sentence_A", "sentence2", "label"), ("a", "b", "neutral"))
     with pytest.raises(ValueError, match=r"other\.tsv: no column .*has sentence_A, sentence2, label"):
@@ -155,171 +132,6 @@ def test_triplets(write):
     assert data.load_triplets(path) == [("p", "e1", "c1"), ("p", "e2", "c2"), ("p", "e3", "c1")]
 
 
-@pytest.fixture
-def beir(tmp_path):
-    """beir(**files) -> a folder in BEIR's format, with other contents where a file is named; None leaves it out."""
-
-    def beir(ending="", **files):
-        contents = {
-            "corpus": '{"_id": "d1", "title": "Ü", "text": "a", "metadata": {}}\n\n{"_id": "d2", "title": "", "text": "b"}\n{"_id": "3", "text": "c"}\n',
-            "queries": '{"_id": "q1", "text": "one"}\n{"_id": "q2", "text": "two"}\n{"_id": "3", "text": "three"}\n',
-            "test": "query-id\tcorpus-id\tscore\n3\td1\t1\nq1\td1\t2\nq1\t3\t1\nq1\td2\t0\nq2\td2\t0\n",
-            "dev": "query-id\tcorpus-id\tscore\nq2\td1\t1\n",
-        } | files
-        (tmp_path / "set" / "qrels").mkdir(parents=True)
-        for name, text in contents.items():
-            place = f"qrels/{name}.tsv" if name in ("test", "dev") else f"{name}.jsonl"
-            if text is not None:
-                text = text if isinstance(text, bytes) else text.encode()
-                (tmp_path / "set" / (place + ending)).write_bytes(gzip.compress(text) if ending else text)
-        return tmp_path / "set"
-
-    return beir
-
-
-@pytest.mark.parametrize("ending", ["", ".gz"])
-def test_retrieval(beir, ending, root):
-    folder = beir(ending)
-    queries, corpus, relevant = data.load_retrieval(folder)
-    assert queries == {"q1": "one", "3": "three"}  # q2 has no answer with a score above 0
-    assert corpus == {"d1": "Ü a", "d2": "b", "3": "c"}
-    assert relevant == {"3": {"d1": 1}, "q1": {"d1": 2, "3": 1}}
-    assert data.load_retrieval(folder, "dev") == ({"q2": "two"}, corpus, {"q2": {"d1": 1}})
-    assert folder == root / "set" and data.load_retrieval("set") == (queries, corpus, relevant)  # below COURSE_DATA
-
-
-def test_fields_beside_the_texts(beir):
-    queries = '{"_id": "q1", "text": "a", "metadata": {"words": "other"}}\n{"_id": "q2", "text": "b", "words": "shared"}\n{"_id": "q3", "text": "c", "metadata": null}\n'
-    folder = beir(queries=queries)
-    assert data.load_fields(folder, "queries", "words") == {"q1": "other", "q2": "shared"}
-    assert data.load_fields(folder, "corpus", "title") == {"d1": "Ü", "d2": ""}
-    with pytest.raises(FileNotFoundError, match="neither .*answers.jsonl"):
-        data.load_fields(folder, "answers", "words")
-    assert data.load_fields("course/help", "corpus", "topic").keys() == data.load_retrieval("course/help")[1].keys()
-
-
-@pytest.mark.parametrize(
-    "files, message",
-    [
-        (
-            {"corpus": '{"_id": "d1", "text": "a"}\n{"_id": "d1", "text": "b"}\n'},
-            r"corpus\.jsonl, line 2: the id 'd1' comes twice",
-        ),
-        ({"queries": '{"_id": "q1", "text": "a"}\n{"_id": "q2", "te'}, r"queries\.jsonl, line 2: not JSON .*cut short"),
-        (
-            {"corpus": '{"_id": 1, "text": "a"}\n'},
-            r"corpus\.jsonl, line 1: expected an object with the strings _id, text",
-        ),
-        ({"corpus": '{"_id": "d1", "title": "a"}\n'}, "line 1: expected an object"),
-        ({"corpus": '["d1", "a"]\n'}, "line 1: expected an object"),
-        ({"corpus": '{"_id": "d1", "title": 5, "text": "a"}\n'}, "line 1: expected an object"),
-        ({"corpus": b'{"_id": "\xff"}\n'}, r"corpus\.jsonl is not UTF-8"),
-        (
-            {"test": "query-id\tcorpus-id\tscore\nq1\td9\t1\n"},
-            r"test\.tsv, line 2: there is no document with the id 'd9'",
-        ),
-        ({"test": "query-id\tcorpus-id\tscore\nq9\td1\t1\n"}, r"test\.tsv, line 2: there is no query with the id 'q9'"),
-        (
-            {"test": "query-id\tcorpus-id\tscore\nq1\td1\t0.5\n"},
-            r"test\.tsv, line 2: the score '0.5' is not a whole number",
-        ),
-        ({"test": "q1\td1\t1\n"}, "no column query-id, corpus-id, score"),
-        ({"test": "query-id\tcorpus-id\tscore\nq1\td1\n"}, r"test\.tsv, line 2: 2 columns, expected 3"),
-    ],
-)
-def test_damaged_retrieval_sets(beir, files, message):
-    with pytest.raises(ValueError, match=message):
-        data.load_retrieval(beir(**files))
-
-
-@pytest.mark.parametrize(
-    "missing, split, message",
-    [
-        ("corpus", "test", r"corpus\.jsonl nor corpus\.jsonl\.gz exists; in that folder: qrels, queries\.jsonl"),
-        ("test", "test", r"test\.tsv nor test\.tsv\.gz exists; in that folder: dev\.tsv"),
-        (None, "train", "in that folder: dev.tsv, test.tsv"),
-    ],
-)
-def test_files_missing_from_a_retrieval_set(beir, missing, split, message):
-    with pytest.raises(FileNotFoundError, match=message):
-        data.load_retrieval(beir(**({missing: None} if missing else {})), split)
-
-
-def test_a_retrieval_set_that_is_not_there(root, monkeypatch):
-    with pytest.raises(
-        FileNotFoundError, match="no retrieval set 'scifact'.*scifact does not exist.*corpus.jsonl.*scifact: https://"
-    ):
-        data.load_retrieval("scifact")
-    monkeypatch.delenv("COURSE_DATA")
-    with pytest.raises(FileNotFoundError, match="COURSE_DATA is not set"):
-        data.load_retrieval("scifact")
-
-
-@needs_course_data
-@pytest.mark.parametrize("split, count, answers", [("test", 300, 339), ("train", 809, 919)])
-def test_real_retrieval(split, count, answers):
-    queries, corpus, relevant = data.load_retrieval("scifact", split)
-    assert (len(queries), len(corpus), sum(map(len, relevant.values()))) == (
-        count,
-        5183,
-        answers,
-    ) and queries.keys() == relevant.keys()
-    assert (
-        corpus["4983"].startswith("Microstructural development of human newborn")
-        and "by diffusion tensor magnetic resonance imaging. Alter" in corpus["4983"]
-    )
-
-
-def captions(*counts):
-    rows = [(f"{i}.jpg", f"{i} {k}") for i, count in enumerate(counts) for k in range(count)]
-    return [("image", "caption"), *rows]
-
-
-def test_caption_pairs_are_of_one_image_and_use_each_caption_once(write):
-    pairs = data.caption_pairs(write("captions.tsv", *captions(5, 4, 1, 2)), seed=1)
-    assert [a.split()[0] for a, b in pairs] == ["0", "0", "1", "1", "3"]
-    assert all(a.split()[0] == b.split()[0] for a, b in pairs)
-    assert set(Counter(text for pair in pairs for text in pair).values()) == {1}
-
-
-def test_caption_pairs_depend_on_the_seed_alone(write):
-    path = write("captions.tsv", *captions(*[5] * 20))
-    assert data.caption_pairs(path, 1) == data.caption_pairs(path, 1) != data.caption_pairs(path, 2)
-
-
-def test_captions_of_one_text_are_no_pair(write):
-    path = write("captions.tsv", ("image", "caption"), ("1", "A dog runs ."), ("1", "a dog runs"))
-    assert data.caption_pairs(path, 0) == []
-
-
-@pytest.mark.parametrize(
-    "text, expected",
-    [
-        ("A  man's RED motor-cycle!", "a man s red motor cycle"),
-        ("snake_case\t42", "snake case 42"),
-        ("Über  naïve 日本", "über naïve 日本"),
-        ("...", ""),
-        ("", ""),
-    ],
-)
-def test_normalized(text, expected):
-    assert data.normalized(text) == expected
-
-
-def test_forbidden_sentences(write, root):
-    write("stsbenchmark/dev.tsv", STS_HEADER, ("1", "A man.", "The DOG"))
-    write("sick/trial.tsv", ("pair_ID", "sentence_A", "sentence_B"), ("1", "a man", "x-y"))
-    assert data.forbidden_sentences() == {"a man", "the dog", "x y"}
-
-
-def test_forbidden_sentences_are_not_taken_for_none(monkeypatch, root):
-    with pytest.raises(FileNotFoundError, match="stsbenchmark/dev"):
-        data.forbidden_sentences()
-    monkeypatch.delenv("COURSE_DATA")
-    with pytest.raises(FileNotFoundError, match="COURSE_DATA is not set"):
-        data.forbidden_sentences()
-
-
 @pytest.mark.parametrize("ending", [".tsv", ".tsv.gz"])
 def test_names_are_files_below_course_data(write, root, ending):
     path = write("snli/train" + ending, NLI_HEADER, ("neutral", "a", "b"))
@@ -347,17 +159,48 @@ def test_a_set_that_is_not_there_says_where_it_was_sought_and_where_to_get_it(ro
 def test_unknown_names_list_the_known_ones(root, monkeypatch):
     with pytest.raises(FileNotFoundError, match="'snlii/train'.*course, snli, multinli"):
         data.load_nli("snlii/train")
-    monkeypatch.setattr(files, "_COURSE", root)
+    monkeypatch.setattr(tables, "DATA", root)
     (root / "sts.tsv").touch()
     with pytest.raises(FileNotFoundError, match=r"'course/nlu'.*there are course/sts$"):
         data.load_nli("course/nlu")
 
 
 def test_course_names_are_files_of_the_folder_data(tmp_path, monkeypatch):
-    assert files._COURSE == COURSE and COURSE.is_absolute()  # wherever the notebook runs
-    monkeypatch.setattr(files, "_COURSE", tmp_path)
+    assert tables.DATA == COURSE and COURSE.is_absolute()  # wherever the notebook runs
+    monkeypatch.setattr(tables, "DATA", tmp_path)
     (tmp_path / "pairs.tsv").write_text("sentence1\tsentence2\na\tb\n")
     assert data.load_pairs() == [("a", "b")]
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (COURSE / "results").glob("*.csv")))
+def test_results_are_what_the_file_says(name):
+    """Every number to its last bit (older readers are one off), every text unchanged."""
+    with open(COURSE / "results" / f"{name}.csv", encoding="utf-8", newline="") as file:
+        expected = list(csv.DictReader(file))
+    table = load_results(name)
+    assert list(table.columns) == list(expected[0]) and len(table) == len(expected)
+    for column in table.select_dtypes("number"):
+        numbers = [float(row[column] or "nan") for row in expected]
+        assert table[column].astype(float).tolist() == pytest.approx(numbers, rel=3e-16, nan_ok=True)
+    for column in table.select_dtypes(exclude="number"):
+        assert table[column].tolist() == [row[column] for row in expected]
+
+
+def test_results_that_are_not_there(tmp_path, monkeypatch):
+    with pytest.raises(FileNotFoundError, match=r"no results '6' in .*results: there are 01, 02, 03, 03_data, 04"):
+        load_results("6")
+    monkeypatch.setattr(data, "COURSE_HOME", tmp_path)
+    with pytest.raises(FileNotFoundError, match="there are none"):
+        load_results("06")
+
+
+def test_an_empty_cell_is_nan_among_numbers_and_empty_among_texts(tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "COURSE_HOME", tmp_path)
+    (tmp_path / "data/results").mkdir(parents=True)
+    (tmp_path / "data/results/1.csv").write_text("model,n,none\nNone,1,\n,,\n")
+    table = load_results("1")
+    assert table["model"].tolist() == ["None", ""] and table["n"].fillna(-1).tolist() == [1, -1]
+    assert table["none"].isna().all()
 
 
 def rows(name):
@@ -418,17 +261,6 @@ def test_real_sts(name, count):
 
 
 @needs_course_data
-@pytest.mark.parametrize("name, images", [("captions/flickr30k", 31014), ("captions/flickr8k", 8092)])
-def test_real_captions(name, images):
-    pairs = data.caption_pairs(name, seed=0)
-    assert 1.98 * images < len(pairs) <= 2 * images
-
-
-@needs_course_data
-def test_real_triplets_and_forbidden_sentences():
+def test_real_triplets():
     triplets = data.load_triplets("snli/test")
     assert len(triplets) == 3115 and all(len(set(t)) == 3 for t in triplets[:100])
-    forbidden = data.forbidden_sentences()
-    assert "a man with a hard hat is dancing" in forbidden
-    assert "the young boys are playing outdoors and the man is smiling nearby" in forbidden
-    assert 2500 < len(forbidden) < 2 * (1500 + 500)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from colours import luminance
 
-from course_lib.plotting import attention_map, bars, curve, heatmap, histogram, scatter
+from course_lib.plotting import attention_map, bars, curve, heatmap, histogram, history_curves, scatter
 
 
 @pytest.fixture(autouse=True)
@@ -160,3 +160,46 @@ def test_all_draw_on_the_axes_they_are_given():
     drawn += attention_map([[1.0]], ["a"], ax=axes[4]), curve([1, 2], [1, 2], ax=axes[5])
     assert all(a is b for a, b in zip(drawn, axes))
     assert len(plt.get_fignums()) == 1
+
+
+HISTORY = [
+    {"step": 2, "epoch": 0.5, "loss": 1.5, "seconds": 0.1},
+    {"step": 4, "epoch": 1.0, "loss": 0.75, "seconds": 0.2, "accuracy": 0.5},
+    {"step": 6, "epoch": 1.5, "loss": 0.5, "seconds": 0.3, "accuracy": 0.25},
+]
+
+
+def points(ax):
+    return [np.stack(line.get_data()).T.tolist() for line in ax.lines]
+
+
+def test_the_loss_and_each_metric_where_it_was_measured():
+    top, below = history_curves(HISTORY, ["accuracy"], title="Overfitting")
+    assert points(top) == [[[2, 1.5], [4, 0.75], [6, 0.5]]] and points(below) == [[[4, 0.5], [6, 0.25]]]
+    assert (top.get_title(), top.get_ylabel(), below.get_ylabel(), below.get_xlabel()) == (
+        "Overfitting",
+        "loss",
+        "accuracy",
+        "step",
+    )
+    assert top.get_xlim() == below.get_xlim() and top.get_legend() is None
+
+
+def test_several_runs_are_told_apart():
+    (ax,) = history_curves({"a": HISTORY, "b": HISTORY[:2]})
+    assert points(ax) == [[[2, 1.5], [4, 0.75], [6, 0.5]], [[2, 1.5], [4, 0.75]]]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
+    assert len({(line.get_linestyle(), line.get_marker()) for line in ax.lines}) == 2
+
+
+@pytest.mark.parametrize(
+    "history, metric, message",
+    [
+        (HISTORY, "f1", "no entry of the history '' has 'f1'; there are accuracy, epoch, loss"),
+        ({"b": HISTORY[:1]}, "accuracy", "of the history 'b' has 'accuracy'"),
+        ([], "a", "no entries"),
+    ],
+)
+def test_what_was_never_measured_is_an_error(history, metric, message):
+    with pytest.raises(ValueError, match=message):
+        history_curves(history, [metric])

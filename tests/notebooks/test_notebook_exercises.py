@@ -6,7 +6,7 @@ import nbformat
 import pytest
 from repository import ROOT
 
-from course_lib.exercises import Exercise, judge, load
+from course_lib.exercises import Exercise, judge, load_exercises
 
 SOLUTIONS = ROOT / "notebooks" / "solutions"
 
@@ -33,7 +33,7 @@ def exercise_problems(name, exercise):
 def test_exercises(notebook):
     file = SOLUTIONS / f"{notebook.stem[:2]}.py"
     named = check_notebooks.exercises(nbformat.read(notebook, as_version=4))
-    exercises = load(file) if file.exists() else {}
+    exercises = load_exercises(file) if file.exists() else {}
     assert sorted(named) == sorted(exercises), "notebook and solutions name other exercises"
     assert 2 <= len(exercises) <= 3
     assert all(name.startswith(f"{notebook.stem[:2]}.") for name in exercises)
@@ -46,7 +46,7 @@ def test_every_solutions_file_has_its_notebook():
 
 
 def test_example_is_fine(built_course, built):
-    exercises = load(built_course / "notebooks" / "solutions" / "90.py")
+    exercises = load_exercises(built_course / "notebooks" / "solutions" / "90.py")
     assert check_notebooks.exercises(nbformat.read(built, as_version=4)) == list(exercises) == ["90.1"]
     assert exercise_problems("90.1", exercises["90.1"]) == []
 

@@ -1,4 +1,4 @@
-"""recipes/ablations.py: which settings it compares, and how it goes on; and that data/results/07.csv holds what notebook 07 reads."""
+"""recipes/ablations.py: its settings, how it goes on; and that data/results/07.csv holds what notebook 07 reads."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import torch
 from course_lib.data import ScoredPair, load_nli
 from course_lib.support.folders import COURSE_HOME
 from recipes import ablations as recipe
-from recipes.ablations import CONCATENATIONS, PAPER, POOLINGS, SEEDS, Unit
+from recipes.ablations import CONCATENATIONS, PAPER, POOLINGS, SEEDS, Ablation
 from recipes.shared.cards import weights_sha256
 from recipes.shared.results import data_sha256, read_rows
 
@@ -15,12 +15,12 @@ ROWS = read_rows("07.csv")
 
 
 def test_a_setting_differs_from_the_papers_best_in_one_thing():
-    grid = [unit for unit in recipe.units() if unit.experiment == "nli" and unit.rate == recipe.RATE]
+    grid = [unit for unit in recipe.ablations() if unit.experiment == "nli" and unit.rate == recipe.RATE]
     for unit in grid:
         changed = [unit.pooling != "mean", unit.concatenation != PAPER, unit.head != "linear"]
         assert sum(changed) <= 1
     assert len(grid) == len(set(grid)) == len(SEEDS) * (len(CONCATENATIONS) + len(POOLINGS) - 1 + 1) and len(SEEDS) >= 3
-    assert len({unit.setting for unit in recipe.units()}) * len(SEEDS) > len(grid)
+    assert len({unit.setting for unit in recipe.ablations()}) * len(SEEDS) > len(grid)
     first = [
         unit
         for unit in grid
@@ -34,10 +34,10 @@ def test_every_unit_can_be_trained(monkeypatch):
     scored = [ScoredPair(e.premise, e.hypothesis, 0.5) for e in examples]
     monkeypatch.setattr(recipe, "examples_of", lambda experiment: scored if experiment == "stsb" else examples)
     monkeypatch.setattr(recipe, "PAIRS", {"nli": 6, "stsb": 4})
-    for unit in {unit._replace(seed=0, rate=1e-4) for unit in recipe.units() if unit.experiment != "start"}:
-        model = recipe.new_model(unit)
+    for unit in {unit._replace(seed=0, rate=1e-4) for unit in recipe.ablations() if unit.experiment != "start"}:
+        model = recipe.model_to_train(unit)
         before = {name: p.detach().clone() for name, p in model.named_parameters()}
-        assert recipe.fine_tune(unit, model) == {"nli": 6, "stsb": 4, "live": 8}[unit.experiment]
+        assert recipe.train_ablation(unit, model) == {"nli": 6, "stsb": 4, "live": 8}[unit.experiment]
         changed = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
         assert any(name.startswith("encoder") for name in changed), unit
         assert unit.experiment == "stsb" or {name for name in before if name.startswith("head")} <= changed, unit
@@ -46,19 +46,19 @@ def test_every_unit_can_be_trained(monkeypatch):
 
 def test_a_seed_gives_all_settings_one_start():
     encoders = [
-        recipe.new_model(Unit("nli", pooling=mode, concatenation=parts))["encoder"].state_dict()
+        recipe.model_to_train(Ablation("nli", pooling=mode, concatenation=parts))["encoder"].state_dict()
         for mode, parts in (("mean", PAPER), ("max", ("u", "v")))
     ]
     assert all(torch.equal(encoders[0][name], encoders[1][name]) for name in encoders[0])
-    heads = [recipe.new_model(Unit("nli", seed=seed))["head"].classifier.weight for seed in (0, 0, 1)]
+    heads = [recipe.model_to_train(Ablation("nli", seed=seed))["head"].classifier.weight for seed in (0, 0, 1)]
     assert torch.equal(heads[0], heads[1]) and not torch.equal(heads[1], heads[2])
 
 
 def test_goes_on_where_it_stopped(monkeypatch):
     measured = []
-    monkeypatch.setattr(recipe, "measure", lambda unit: measured.append(unit) or [unit])
-    units = recipe.units()
-    done = {(unit.experiment, unit.setting, str(unit.seed)) for unit in units[3:]}
+    monkeypatch.setattr(recipe, "measure_ablation", lambda unit: measured.append(unit) or [unit])
+    units = recipe.ablations()
+    done = {(unit.experiment, unit.model, unit.setting, str(unit.seed)) for unit in units[3:]}
     assert list(recipe.run_all(done)) == [[unit] for unit in units[:3]] and measured == units[:3]
     assert list(recipe.run_all(minutes=-1)) == []
 
@@ -88,7 +88,7 @@ def test_every_row_says_how_it_was_made():
 @pytest.mark.parametrize("experiment", ["nli", "stsb", "live", "start"])
 def test_every_unit_is_recorded(experiment):
     recorded = {(row["setting"], row["seed"]) for row in ROWS if row["experiment"] == experiment}
-    wanted = {(unit.setting, str(unit.seed)) for unit in recipe.units() if unit.experiment == experiment}
+    wanted = {(unit.setting, str(unit.seed)) for unit in recipe.ablations() if unit.experiment == experiment}
     assert wanted <= recorded, sorted(wanted - recorded)
 
 

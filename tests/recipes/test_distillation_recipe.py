@@ -1,4 +1,4 @@
-"""How course/sbert-mini is made: the teacher's vectors, their rotation to the student's width, the loss, the texts in groups."""
+"""How course/sbert-mini is made: the teacher's vectors, their rotation to the student's width, the loss, the groups."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,14 @@ import torch
 
 from course_lib.encoder import SentenceEncoder
 from recipes import distillation
-from recipes.distillation import RELATIONS, distillation_loss, groups, neighbours, principal_axes, teacher_vectors
+from recipes.distillation import (
+    RELATIONS,
+    distillation_loss,
+    neighbours,
+    principal_axes,
+    related_texts,
+    teacher_vectors,
+)
 
 TEXTS = [
     f"{who} {does} {what}."
@@ -103,7 +110,7 @@ def test_groups_hold_each_text_once_and_none_that_is_forbidden(monkeypatch, tmp_
     monkeypatch.setattr(
         distillation, "articles", lambda seed: [["One sentence stands here. Another one follows it here."]]
     )
-    found = groups(lambda text: text != "Go.")
+    found = related_texts(lambda text: text != "Go.")
     assert found == [
         ("A dog runs.", "Dog running"),
         ("A cat.",),

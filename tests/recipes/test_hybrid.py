@@ -1,11 +1,11 @@
-"""data/results/14.csv: who wrote what, of which models; what SciFact says of them; and of splade-mini what it says today."""
+"""data/results/14.csv: who wrote what, of which models; what SciFact says of them, and of splade-mini today."""
 
 import random
 
 import numpy as np
 import pytest
 
-from course_lib.data import load_retrieval
+from course_lib.datasets.retrieval import load_retrieval
 from course_lib.models.sparse import SparseEncoder, sparsity
 from course_lib.retrieval.inverted_index import InvertedIndex
 from course_lib.retrieval.metrics import ranking_metrics

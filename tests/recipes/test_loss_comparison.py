@@ -1,4 +1,4 @@
-"""recipes/loss_comparison.py: its formats and counts; and that data/results/09.csv says what notebook 09 says it does."""
+"""recipes/loss_comparison.py: its formats; and that data/results/09.csv says what notebook 09 says it does."""
 
 from statistics import mean
 
@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from course_lib.siamese import siamese_objective
-from course_lib.similarity import cos_sim
 from course_lib.support.folders import COURSE_HOME
 from recipes import loss_comparison as recipe
 from recipes.shared.cards import weights_sha256
@@ -74,51 +73,6 @@ def test_every_loss_gets_the_columns_of_its_format(name):
     vectors = [Lengths()(c) for c in columns if isinstance(c[0], str)]
     expected = loss(*vectors, *[torch.tensor(c) for c in columns if not isinstance(c[0], str)])
     assert torch.equal(siamese_objective(Lengths(), loss)(batch), expected)
-
-
-def test_count_false_equals_a_loop():
-    anchors, positives = torch.randn(2, 12, 4, generator=torch.Generator().manual_seed(0))
-    batches = recipe.nested_batches(12, (4, 12), 1, seed=0)[4]
-    found = []
-    for batch in batches:
-        for i in batch:
-            cosine = [torch.cosine_similarity(anchors[i], positives[j], dim=0).item() for j in range(12)]
-            found.append(sum(cosine[j] > cosine[i] - 0.1 for j in batch if j != i))
-    own = torch.cosine_similarity(anchors, positives)
-    counted = recipe.count_false(batches, lambda b: cos_sim(anchors[b], positives[b]) > own[b][:, None] - 0.1)
-    assert counted == (pytest.approx(mean(found)), pytest.approx(mean(n > 0 for n in found))) and 0 < counted[1] < 1
-
-
-def test_false_negatives_of_a_small_set(monkeypatch):
-    class Teacher:  # by the first letter
-        def get_embedding_dimension(self):
-            return 2
-
-        def encode(self, texts, show_progress_bar):
-            return torch.tensor([[1.0, 0.0] if text[0] in "aA" else [0.0, 1.0] for text in texts]).numpy()
-
-    pairs = [
-        (f"a{i}", f"A {i % 256}" if i % 2 else f"b {i}") for i in range(512)
-    ]  # odd: one text twice, near the anchor; even: far
-    monkeypatch.setattr(recipe, "ranking_pairs", lambda data: (pairs, [str(i % 128) for i in range(512)]))
-    monkeypatch.setattr(recipe, "data_sha256", lambda data: "")
-    rows = recipe.false_negative_rows(Teacher(), "sha")
-    of = {(r["setting"], r["metric"]): float(r["value"]) for r in rows if r["n"] == 512 and r["data"] == "snli/train"}
-    assert (
-        of["rule", "false negatives an anchor"] == 3 and of["rule", "share of anchors"] == 1
-    )  # 4 pairs a source; the twin text is among them
-    assert (
-        of["teacher, nearer than the positive", "false negatives an anchor"] == 128
-    )  # half of the anchors: 256 nearer ones
-    assert of["teacher, cosine above 0.8", "false negatives an anchor"] == pytest.approx(
-        (256 * 256 + 256 * 255) / 512, abs=1e-3
-    )
-
-
-def test_nested_batches():
-    drawn = recipe.nested_batches(100, (5, 20), 3, seed=1)
-    assert [len(b) for b in drawn[5]] == [5] * 12 and [len(b) for b in drawn[20]] == [20] * 3
-    assert sorted(sum(drawn[5], [])) == sorted(sum(drawn[20], [])) and all(len(set(b)) == 20 for b in drawn[20])
 
 
 def test_every_row_says_how_it_was_made():

@@ -1,4 +1,4 @@
-"""Recorded results of chapter 04: who wrote what, and that it says what the notebook says it does. And the recipes' table."""
+"""Recorded results of chapter 04: who wrote what, and that they say what the notebook says; and the recipes' table."""
 
 import hashlib
 

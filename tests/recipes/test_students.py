@@ -24,12 +24,12 @@ PAIRS = [(f"image {i // 5}", f"anchor {i}", f"positive {i}") for i in range(20)]
 
 
 def test_random_negatives_are_of_other_images_and_stay_the_same(tmp_path):
-    given = negatives.examples("random", PAIRS, tmp_path)
+    given = negatives.with_negatives("random", PAIRS, tmp_path)
     assert [texts[:2] for texts in given] == [(a, p) for _, a, p in PAIRS]
     image_of = {p: image for image, _, p in PAIRS}
     assert all(image_of[n] != image for (_, _, n), (image, _, _) in zip(given, PAIRS))
-    assert negatives.examples("random", PAIRS, tmp_path) == given and (tmp_path / "random.json").exists()
-    assert negatives.examples("none", PAIRS, tmp_path) == [(a, p) for _, a, p in PAIRS]
+    assert negatives.with_negatives("random", PAIRS, tmp_path) == given and (tmp_path / "random.json").exists()
+    assert negatives.with_negatives("none", PAIRS, tmp_path) == [(a, p) for _, a, p in PAIRS]
 
 
 def test_mined_negatives_keep_to_their_pairs(tmp_path, monkeypatch):
@@ -42,9 +42,9 @@ def test_mined_negatives_keep_to_their_pairs(tmp_path, monkeypatch):
 
     monkeypatch.setattr(negatives.SentenceEncoder, "load", lambda folder: Encoder())
     monkeypatch.setattr(negatives, "minilm_folder", lambda: None)
-    mined = negatives.examples("mined", PAIRS, tmp_path)
+    mined = negatives.with_negatives("mined", PAIRS, tmp_path)
     assert mined[2] == ("anchor 2", "positive 2", "positive 1") and mined[4][2] == "positive 3"
-    filtered = negatives.examples("filtered", PAIRS, tmp_path)
+    filtered = negatives.with_negatives("filtered", PAIRS, tmp_path)
     cosine = {f"positive {i}": i + (0.4 if i == 3 else 0) for i in range(20)}
     for i, (_, positive, negative) in enumerate(filtered):
         close, far = (np.cos((cosine[text] - i) / 9) for text in (positive, negative))

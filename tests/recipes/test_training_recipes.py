@@ -11,7 +11,7 @@ from recipes import training_recipes
 from recipes.shared.cards import weights_sha256
 from recipes.shared.results import data_sha256, read_rows
 from recipes.task_mix import nearest_mean
-from recipes.training_recipes import SEEDS, Unit, run_all
+from recipes.training_recipes import SEEDS, Training, run_all
 
 ROWS = read_rows("11.csv")
 TRAININGS = sorted({(r["experiment"], r["model"], r["setting"]) for r in ROWS if r["seed"] != ""})
@@ -50,7 +50,7 @@ def test_every_training_has_all_seeds_and_measures(experiment, model, setting):
 
 
 def test_a_second_run_skips_what_is_recorded(monkeypatch):
-    unit = Unit(
+    unit = Training(
         "live",
         "course/bert-mini",
         "s",
@@ -60,7 +60,7 @@ def test_a_second_run_skips_what_is_recorded(monkeypatch):
         ["course/sts"],
         lambda: {("course/sts", "spearman"): 0.5},
     )
-    monkeypatch.setattr(training_recipes, "units", lambda: iter([unit, unit._replace(seed=1)]))
+    monkeypatch.setattr(training_recipes, "trainings", lambda: iter([unit, unit._replace(seed=1)]))
     (first,), (second,) = run_all()
     assert (first["value"], first["seed"], first["n"], second["seed"]) == ("50.00", 0, 3, 1)
     assert first["data_sha256"] == data_sha256("course/sts", "course/sts")

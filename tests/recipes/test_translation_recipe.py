@@ -6,9 +6,10 @@ import json
 import pytest
 from sacrebleu.metrics import BLEU
 
-from course_lib.data import normalized
+import recipes.shared.results
+from course_lib.support.texts import normalized
 from recipes import translation
-from recipes.translation import BUDGETS, FILES, bleu, build, length_bucket, load, rows_of, run, tables
+from recipes.translation import BUDGETS, FILES, bleu, length_bucket, load, new_translator, rows_of, run, tables
 
 SMALL = BUDGETS["live"]._replace(max_words=5, epochs=1, embedding_size=8, hidden_size=8, d_model=8)
 
@@ -53,7 +54,10 @@ def test_the_courses_corpus_keeps_its_split():
 
 def test_models_of_a_budget_are_of_about_one_size():
     pairs = load(BUDGETS["live"])
-    sizes = {kind: sum(p.numel() for p in build(kind, BUDGETS["live"], pairs.train, 0).parameters()) for kind in FILES}
+    sizes = {
+        kind: sum(p.numel() for p in new_translator(kind, BUDGETS["live"], pairs.train, 0).parameters())
+        for kind in FILES
+    }
     assert abs(sizes["transformer"] / sizes["gru-attention"] - 1) < 0.1
     assert sizes["gru-attention"] - sizes["gru"] == 2 * 128**2 + 128
 
@@ -84,7 +88,7 @@ def test_a_run_is_kept_and_redone_when_its_budget_changes(tmp_path, monkeypatch)
 def test_tables_keep_the_rows_of_others(tmp_path, monkeypatch):
     work, results = tmp_path / "work", tmp_path / "results"
     work.mkdir(), results.mkdir()
-    monkeypatch.setattr(translation, "RESULTS", results)
+    monkeypatch.setattr(recipes.shared.results, "RESULTS", results)
     found = dict(
         budget="live",
         seed=0,

@@ -18,7 +18,7 @@ from class_tables import plain
 from learner_kernel import checks, needed, parsed
 from repository import ROOT
 
-from course_lib.exercises import judge, load
+from course_lib.exercises import judge, load_exercises
 
 SOLUTIONS = """
 from course_lib.exercises import Exercise
@@ -57,7 +57,7 @@ def course(tmp_path_factory):
 def found(course, *cells, seconds=SECONDS):
     """{exercise: (result, detail)} of a notebook, without the exercises that it does not have."""
     file = course / "notebooks" / "solutions" / "90.py"
-    exercises = load(file)
+    exercises = load_exercises(file)
     results = examine(cells, list(exercises), file, exercises, seconds)
     assert list(results) == list(exercises) and all(taken < seconds + 5 for _, _, taken in results.values())
     return {name: (state, detail) for name, (state, detail, _) in results.items() if state != "missing"}
@@ -115,8 +115,8 @@ FAKES = {
         IMPORT,
         SAID.format("90.1") + "\n" + answer(1, "return 7"),
         answer(2, SAID.format("90.2") + "; return 7"),
-        "from course_lib.exercises import find",
-        answer(3, "return find('90.3').solution(a, b)"),
+        "from course_lib.exercises import find_exercise",
+        answer(3, "return find_exercise('90.3').solution(a, b)"),
     ],
     "own check": ["def check(name, answer):\n    print(name, 'right: 2 of 2 cases agree.')", answer(1, "return 7")],
     "patched judge": [
@@ -366,7 +366,7 @@ def test_what_cannot_travel_equals_nothing():
 
 @pytest.mark.parametrize("file", sorted((ROOT / "notebooks" / "solutions").glob("*.py")), ids=lambda file: file.stem)
 def test_exercises_of_the_course_are_judged_as_check_judges_them(file, tmp_path):
-    for name, exercise in load(file).items():
+    for name, exercise in load_exercises(file).items():
         for number, (function, message) in enumerate([(exercise.solution, None), *exercise.wrong]):
             answers.collect(str(file), name, lambda: function, str(tmp_path / f"{name}-{number}"))
             result = answers.judged(exercise, (tmp_path / f"{name}-{number}").read_text())

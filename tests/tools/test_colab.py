@@ -145,7 +145,7 @@ def test_models_and_data_are_found_from_any_folder(python, content, published, t
     """And it is the clone's files that are read, not those here."""
     check = SETUP + (
         "\nimport os; os.chdir(os.path.dirname(os.getcwd()))\n"
-        "from course_lib.support.folders import resolve\nfrom course_lib.data import find\n"
+        "from course_lib.support.folders import resolve\nfrom course_lib.support.tables import find\n"
         "print(resolve('course/sbert-mini'), find('course/sts'))"
     )
     done = cell(python, content, published, check)

@@ -9,7 +9,7 @@ import bm25s
 import numpy as np
 import pytest
 
-from course_lib.data import load_retrieval
+from course_lib.datasets.retrieval import load_retrieval
 from course_lib.retrieval.bm25 import BM25, WORD
 from course_lib.retrieval.metrics import ranking_metrics
 

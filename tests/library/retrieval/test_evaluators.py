@@ -5,7 +5,7 @@ import pytest
 from evaluator_reference import KINDS, Table, quiet, random_vectors
 from sentence_transformers.sentence_transformer import evaluation as reference
 
-from course_lib.data import load_retrieval
+from course_lib.datasets.retrieval import load_retrieval
 from course_lib.retrieval.evaluators import BinaryClassificationEvaluator, InformationRetrievalEvaluator
 from course_lib.similarity import SIMILARITY_FUNCTIONS
 

@@ -20,7 +20,6 @@ from course_lib.modules import Dense, Pooling
 from course_lib.support import folders as checkpoints
 from course_lib.support.folders import (
     atomic_folder,
-    exchange,
     read_json,
     read_weights,
     resolve,
@@ -345,17 +344,6 @@ def test_what_killed_processes_left_is_cleared_up(model, tmp_path):
     assert not old.exists() and new.exists()  # the new one may be another process at work
 
 
-@pytest.mark.parametrize("system", ["this one", "without"])
-def test_exchange(system, tmp_path, monkeypatch):
-    if system == "without":
-        monkeypatch.setattr(checkpoints.ctypes, "CDLL", lambda name: object())
-    for name in "ab":
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "file").write_text(name)
-    exchange(tmp_path / "a", tmp_path / "b")
-    assert listing(tmp_path) == {"a/file": b"b", "b/file": b"a"}
-
-
 def save_without_end(target, started):
     for version in range(10**9):
         with atomic_folder(target) as unfinished:
@@ -377,37 +365,103 @@ def test_killed_while_saving_leaves_the_old_or_the_new_folder_whole(tmp_path):
         os.kill(pid, signal.SIGKILL)
         assert wait(pid) == -signal.SIGKILL
         os.close(read), os.close(started)
-        found = [read_json(target / name)["version"] for name in [*(f"{i}.json" for i in range(20)), "config.json"]]
-        assert len(set(found)) == 1 and len(list(target.iterdir())) == 21
+        folder = resolve(target)
+        found = [read_json(folder / name)["version"] for name in [*(f"{i}.json" for i in range(20)), "config.json"]]
+        assert len(set(found)) == 1 and len(list(folder.iterdir())) == 21
         versions.add(found[0])
     assert len(versions) > 1
 
 
-def save_and_die(target, function):
-    """SIGKILL at the call of `function`; for `exchange`, after it, before the old files are removed."""
-    owner = os if function == "replace" else checkpoints
-    original = getattr(owner, function)
+def save_and_die(target, owner, function, count):
+    """SIGKILL at the count-th call of a function."""
+    original, calls = getattr(owner, function), iter(range(1, 10**9))
 
-    def kill(*args):
-        if function == "exchange":
-            original(*args)
-        os.kill(os.getpid(), signal.SIGKILL)
+    def kill(*args, **kwargs):
+        if next(calls) == count:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*args, **kwargs)
 
-    setattr(owner, function, kill)
     with atomic_folder(target) as unfinished:
+        setattr(owner, function, kill)
         checkpoints.write_json(unfinished / "config.json", {"version": 2})
 
 
-@pytest.mark.parametrize(
-    "function, exists, left", [("exchange", True, 2), ("write_json", True, 1), ("replace", False, None)]
-)
-def test_killed_at_a_chosen_moment(function, exists, left, tmp_path):
+MOMENTS = {
+    "while it writes": (checkpoints, "write_json", 1),
+    "before the first rename": (os, "replace", 1),
+    "between the renames": (os, "replace", 2),
+    "before the old files are removed": (shutil, "rmtree", 1),
+}
+
+
+def killed(target, moment, version=1):
+    """A model that a process was killed while replacing."""
+    target.mkdir()
+    (target / "config.json").write_text(json.dumps({"version": version}))
+    assert wait(start(save_and_die, target, *MOMENTS[moment])) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("then", ["load", "save"])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_at_a_chosen_moment(moment, then, tmp_path):
     target = tmp_path / "model"
-    if exists:
-        target.mkdir()
-        (target / "config.json").write_text('{"version": 1}')
-    assert wait(start(save_and_die, target, function)) == -signal.SIGKILL
-    assert (read_json(target / "config.json")["version"] if target.exists() else None) == left
+    killed(target, moment)
+    assert target.exists() == (moment != "between the renames")
+    if then == "load":
+        assert resolve(target) == target
+        assert read_json(target / "config.json")["version"] == (2 if "removed" in moment else 1)
     with atomic_folder(target) as unfinished:  # and saving goes on
         (unfinished / "config.json").write_text('{"version": 3}')
     assert read_json(target / "config.json")["version"] == 3
+    assert not [other.name for other in tmp_path.iterdir() if "replaced" in other.name]
+
+
+def test_killed_before_there_was_a_model(tmp_path):
+    assert wait(start(save_and_die, tmp_path / "model", os, "replace", 1)) == -signal.SIGKILL
+    assert not (tmp_path / "model").exists()
+    with pytest.raises(FileNotFoundError, match="no folder .*model; expected a model folder"):
+        resolve(tmp_path / "model")
+
+
+def test_a_load_waits_for_a_process_that_is_at_it(tmp_path, monkeypatch):
+    """The folder is there again when it has waited."""
+    target = tmp_path / "model"
+    killed(target, "between the renames")
+    (old,) = tmp_path.glob(".model.replaced-*")
+    (new,) = tmp_path.glob(".model.unfinished-*")
+    monkeypatch.setattr(checkpoints.time, "sleep", lambda seconds: os.rename(new, target))
+    assert read_json(resolve(target) / "config.json")["version"] == 2 and old.exists()
+
+
+@pytest.mark.parametrize("course", [True, False])
+def test_bundled_names_and_links_are_found_again(course, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "COURSE_HOME", tmp_path)
+    target = tmp_path / "data/models/one"
+    target.parent.mkdir(parents=True)
+    killed(target, "between the renames")
+    (tmp_path / "link").symlink_to(target)
+    assert read_json(resolve("course/one" if course else tmp_path / "link") / "config.json")["version"] == 1
+
+
+def test_a_model_that_cannot_be_given_its_name_back(tmp_path, monkeypatch):
+    target = tmp_path / "model"
+    killed(target, "between the renames")
+    monkeypatch.setattr(os, "replace", lambda old, new: (_ for _ in ()).throw(OSError("read-only")))
+    with pytest.raises(FileNotFoundError, match=r"model lies whole in .*\.model\.replaced-\d+, .* \(read-only\)"):
+        resolve(target)
+
+
+def test_a_new_folder_that_cannot_take_its_place_leaves_the_old_one(tmp_path, monkeypatch):
+    target, original = tmp_path / "model", os.replace
+    target.mkdir()
+    (target / "config.json").write_text('{"version": 1}')
+
+    def refuse(old, new):
+        if "unfinished" in str(old):
+            raise OSError("in use")
+        original(old, new)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match="in use"), atomic_folder(target) as unfinished:
+        (unfinished / "config.json").write_text('{"version": 2}')
+    assert read_json(target / "config.json")["version"] == 1 and [f.name for f in tmp_path.iterdir()] == ["model"]

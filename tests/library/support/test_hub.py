@@ -1,4 +1,4 @@
-"""course_lib.support.hub: mirrors, and downloads from a hub that is faked on this machine, each in a process of its own."""
+"""course_lib.support.hub: mirrors, and downloads from a hub faked on this machine, each in a process of its own."""
 
 import hashlib
 import os
@@ -39,7 +39,10 @@ UNWANTED = {
 
 def fetch(environment, name=NAME, mirror=None):
     """`fetch` in a new process: its folder, or the message of its error, which is one line."""
-    program = f"from course_lib.support.hub import fetch\ntry: print(fetch({name!r}))\nexcept (FileNotFoundError, ValueError) as e: print(type(e).__name__, e)"
+    program = (
+        f"from course_lib.support.hub import fetch\ntry: print(fetch({name!r}))\n"
+        "except (FileNotFoundError, ValueError) as e: print(type(e).__name__, e)"
+    )
     environment = environment | ({"COURSE_MODELS": str(mirror)} if mirror else {})
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -180,7 +183,7 @@ def write(folder, files):
 
 def test_hash_of_the_real_weights(minilm_folder):
     assert hub.SHA256["sentence-transformers/all-MiniLM-L6-v2"] == WEIGHTS_SHA256  # which the fixture has compared
-    hub.check("sentence-transformers/all-MiniLM-L6-v2", minilm_folder / "model.safetensors", minilm_folder)
+    hub.verify_weights("sentence-transformers/all-MiniLM-L6-v2", minilm_folder / "model.safetensors", minilm_folder)
 
 
 def test_hashes_are_of_models_that_the_course_names():

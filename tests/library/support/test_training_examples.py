@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.data import NLIExample, Question, ScoredPair, Translation, load_nli, load_sts, load_triplets
+from course_lib.data import NLIExample, ScoredPair, load_nli, load_sts, load_triplets
+from course_lib.datasets.questions import Question
+from course_lib.datasets.translations import Translation
 from course_lib.support.training_examples import check_examples, columns, distinct_texts
 
 

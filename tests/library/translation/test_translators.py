@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_lib.data import load_translations
+from course_lib.datasets.translations import load_translations
 from course_lib.training import train
 from course_lib.translation.decoding import decode, translate
 from course_lib.translation.pairs import MAX_LENGTH, pad, pair_length, source_batch, target_batch, translation_loss

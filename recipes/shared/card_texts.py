@@ -1,0 +1,95 @@
+"""The prose of the model cards: what each shipped model is, from which texts, and what it is bad at."""
+
+NLI_DATA = (
+    "SNLI (train, test; CC BY-SA 4.0), MultiNLI (train, dev_mismatched; mostly OANC), counterfactually revised SNLI "
+    "(Apache-2.0, CC BY-SA 4.0), Wikipedia NLI (CC BY-SA 3.0)"
+)
+CAPTIONS = "Flickr30k and Flickr8k captions (research use)"
+PROTOCOL = (
+    "Spearman's correlation x 100 of cosine similarities with the scores of the set, float32, all pairs of the set "
+    "in one correlation."
+)
+
+TEXTS = {
+    "glove-mini": dict(
+        title="word vectors, averaged",
+        what="One fixed 128-dimensional vector for each of the 19,999 commonest words, made with GloVe (Pennington et "
+        "al. 2014), in StaticEmbedding's format. `frequencies.safetensors` holds each word's share f of the "
+        "training text, for weighted means (each vector times a / (a + f), a = 0.001).",
+        data=f"40 million words: {CAPTIONS}, sentences of {NLI_DATA}, and articles of the English Wikipedia of 2015 "
+        "(CC BY-SA 3.0).",
+        command="python recipes/glove_mini.py",
+        bad="Word order and context: `dog bites man` and `man bites dog` get one vector. Words outside its vocabulary "
+        "count as zero vectors.",
+    ),
+    "bert-mini": dict(
+        title="a small BERT, pre-trained only",
+        what="4 layers, 256 wide, 4 heads, 12,000 WordPieces, 512 positions; trained to guess masked words, and "
+        "nothing else. It never saw a sentence pair. As a sentence encoder (mean pooling) it is what the course "
+        "starts from, not what it recommends.",
+        data=f"Articles of the English Wikipedia of 2015 (CC BY-SA 3.0), {CAPTIONS}, sentences of {NLI_DATA} without "
+        "their labels.",
+        command="python recipes/bert_mini.py",
+        bad="Similarity: all its sentence vectors lie close together. Rare words, names, languages other than "
+        "English, facts.",
+    ),
+    "sbert-mini-nli": dict(
+        title="bert-mini, fine-tuned by the 2019 recipe",
+        what="bert-mini as a siamese network with mean pooling, trained to label sentence pairs as entailment, "
+        "neutral or contradiction by softmax over (u, v, |u - v|) (Reimers and Gurevych 2019). `softmax_head/` "
+        "holds the classifier, which encoding does not need.",
+        data=f"Labelled pairs of {NLI_DATA}; and what bert-mini, which it starts from, learnt from: Wikipedia (CC "
+        f"BY-SA 3.0), {CAPTIONS}.",
+        command="python recipes/siamese.py softmax",
+        bad="Search and similarity in earnest: `course/sbert-mini` is the better encoder of the same size. English "
+        "only; short sentences.",
+    ),
+    "sbert-mini": dict(
+        title="the course's default encoder",
+        what="bert-mini with mean pooling, trained with multiple negatives ranking loss (Henderson et al. 2017; "
+        "cosine, scale 20), then as the student of all-MiniLM-L6-v2 (Apache-2.0): it learnt to give texts the "
+        "teacher's vectors, rotated by PCA to 256 dimensions, and pairs of texts the teacher's cosines. No "
+        "similarity scores of people were used.",
+        data=f"Entailment pairs and triplets of {NLI_DATA}; pairs of captions of one image from {CAPTIONS}; then the "
+        "teacher's vectors of all these sentences, of English sentences of Tatoeba (CC BY 2.0) and of sentences "
+        "of the English Wikipedia of 2015 (CC BY-SA 3.0); and what bert-mini, which it starts from, learnt from: "
+        "Wikipedia and the same captions and sentences.",
+        command="python recipes/siamese.py ranking`, then `COURSE_DATA=... python recipes/distillation.py",
+        bad="Negation and numbers (`not bad` against `bad`), rare words, long documents, languages other than "
+        "English. It has the size of a teaching model: for real use take a full-size one.",
+    ),
+    "cross-encoder-mini": dict(
+        title="a scorer of sentence pairs",
+        what="bert-mini with a classification head that reads two texts at once, `[CLS] A [SEP] B [SEP]`, and gives "
+        "the pair a score from 0 (nothing in common) to 1 (the same meaning). It first learnt which tokens occur "
+        "in the other text, and the cosines that the ranking model gives to pairs (`recipes/siamese.py ranking`, "
+        "from which `course/sbert-mini` starts); then the scores of people.",
+        data=f"Pairs of {NLI_DATA}, without their labels; pairs of captions from {CAPTIONS}; the cosines of the "
+        "ranking model for both, which learnt from NLI labels; scored pairs of the STS Benchmark (train; CC "
+        "BY-SA 4.0); and what bert-mini, which it starts from, learnt from: Wikipedia (CC BY-SA 3.0).",
+        command="python recipes/cross_encoder_mini.py",
+        bad="Search: it says how alike two texts are, not whether one answers the other, and it was never trained on "
+        "questions with passages. It has no vector for a text, so n texts cost n (n - 1) / 2 passes. The score of "
+        "(A, B) is not exactly that of (B, A). English only; short sentences.",
+        protocol="Spearman's correlation x 100 of the model's scores with those of the set, float32, all pairs of the "
+        "set in one correlation, each pair in the order of the file.",
+    ),
+    "splade-mini": dict(
+        title="a learned sparse encoder",
+        what="bert-mini with its masked-language-model head, read as SPLADE (Formal et al. 2021): the weight of a "
+        "term is the highest of its logits over the text's tokens, as log(1 + relu(.)). A text has weights for "
+        "its own tokens and for others that would fit. In the format of sentence-transformers' SparseEncoder "
+        "(version 5 on).",
+        data="Paragraphs of articles of the English Wikipedia of 2015 (CC BY-SA 3.0), a sentence of each as query; "
+        "the cosines that all-MiniLM-L6-v2 (Apache-2.0) gives to them, BM25's scores, and the weights that BM25 "
+        f"gives to their words; and what bert-mini, which it starts from, learnt from: Wikipedia, {CAPTIONS}, "
+        f"sentences of {NLI_DATA} without their labels.",
+        command="python recipes/splade_mini.py",
+        bad="Words outside its 12,000 WordPieces, which it sees in pieces (names, chemistry); texts longer than the "
+        "480 tokens of its training; questions, of which it saw few. English only. It weighs words nearly as BM25 "
+        "does, and what it adds to the words of a text is often beside the point. Full-size models were trained "
+        "on questions with passages, this one was not.",
+        protocol="SciFact (test queries) as in BEIR, exact search by dot product over whole documents; x 100. "
+        "`terms`: weights above 0 a text, on average.",
+    ),
+}

@@ -1,0 +1,19 @@
+"""What was measured so far: a recipe that is started again measures only what is missing."""
+
+import json
+from pathlib import Path
+
+
+class Measured(dict):
+    """{key, a tuple: what was found}, kept in a file with a line each: `measured.add(key, found)` writes it down."""
+
+    def __init__(self, path: Path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        self.path = path
+        super().__init__((tuple(key), found) for key, found in map(json.loads, path.read_text("utf-8").splitlines()))
+
+    def add(self, key: tuple, found):
+        self[key] = found
+        with open(self.path, "a", encoding="utf-8") as file:
+            print(json.dumps([key, found]), file=file, flush=True)

@@ -1,0 +1,67 @@
+"""recipes/shared: what is measured or trained goes on where it stopped."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from recipes.shared import units
+from recipes.shared.measured import Measured
+from recipes.shared.training import train_in
+
+
+def test_what_was_measured_is_read_again(tmp_path):
+    path = tmp_path / "build" / "found.jsonl"
+    known = Measured(path)
+    assert known == {}
+    known.add(("snli", 0.5, 1), {"spearman": 0.25})
+    known.add(("snli", 0.5, 2), [1, 2.5])
+    assert Measured(path) == known == {("snli", 0.5, 1): {"spearman": 0.25}, ("snli", 0.5, 2): [1, 2.5]}
+
+
+def test_a_training_keeps_its_log_and_its_checkpoint(tmp_path):
+    model = nn.Linear(2, 1)
+
+    def loss(batch):
+        return model(torch.ones(len(batch), 2)).square().mean()
+
+    settings = dict(batch_size=2, learning_rate=0.1, checkpoint_every=1, log_every=1)
+    history = train_in(tmp_path / "run", model, loss, range(6), **settings)
+    log = (tmp_path / "run" / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["step"] for line in log] == [entry["step"] for entry in history]
+    weights = model.weight.detach().clone()
+    with torch.no_grad():
+        model.weight.zero_()
+    train_in(tmp_path / "run", model, loss, range(6), **settings)  # finished: its weights come back
+    assert torch.equal(model.weight, weights)
+
+
+class OneUnit:
+    experiment, model, setting = "e", "m", "s"
+
+    def __init__(self, seed):
+        self.seed = seed
+
+
+@pytest.mark.parametrize(
+    "done, minutes, expected", [((), 1, [0, 1]), ({("e", "m", "s", "0")}, 1, [1]), ((), -1, []), ({()}, 1, [0, 1])]
+)
+def test_units_that_are_recorded_are_not_measured_again(done, minutes, expected):
+    found = units.rows_of_units([OneUnit(0), OneUnit(1)], lambda unit: [{"seed": unit.seed}], done, minutes)
+    assert [rows[0]["seed"] for rows in found] == expected
+
+
+def test_each_unit_is_recorded_when_it_is_done(monkeypatch, capsys):
+    rows = [dict(experiment="e", model="m", setting="s", seed=str(i), data="d", value="1", seconds="2") for i in (0, 1)]
+    recorded = [rows[0]]
+    monkeypatch.setattr(units, "read_rows", lambda file: list(recorded))
+    monkeypatch.setattr(units, "append", lambda file, new: recorded.extend(new))
+    monkeypatch.setattr("sys.argv", ["recipe", "--minutes", "5"])
+
+    def run_all(done, minutes):
+        assert done == {("e", "m", "s", "0")} and minutes == 5
+        yield [rows[1]]
+
+    units.record_units("what it does", "x.csv", run_all)
+    assert recorded == rows and "e m s 1 {'d': '1'} 2" in capsys.readouterr().out
