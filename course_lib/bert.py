@@ -52,10 +52,8 @@ class BertConfig:
         if self.hidden_act not in ACTIVATIONS:
             raise ValueError(f"hidden_act is {self.hidden_act!r}; this BERT knows {sorted(ACTIVATIONS)}")
         if self.hidden_size % self.num_attention_heads:
-            raise ValueError(
-                f"hidden_size {self.hidden_size} does not divide into {self.num_attention_heads} attention heads; "
-                "choose a number of heads that divides it"
-            )
+            heads = f"{self.num_attention_heads} attention heads; choose a number of heads that divides it"
+            raise ValueError(f"hidden_size {self.hidden_size} does not divide into {heads}")
 
     @classmethod
     def from_dict(cls, config: dict) -> "BertConfig":
@@ -182,10 +180,8 @@ class BertModel(nn.Module):
 
     def forward(self, input_ids: Tensor, lengths: list[int], token_type_ids: Tensor | None = None) -> Tensor:
         if input_ids.ndim != 1 or sum(lengths) != len(input_ids) or min(lengths, default=0) < 1:
-            raise ValueError(
-                f"input_ids has shape {tuple(input_ids.shape)} and lengths {lengths[:8]}... add up to {sum(lengths)}; "
-                "expected ids of shape (tokens,) and lengths >= 1 that add up to tokens"
-            )
+            got = f"input_ids has shape {tuple(input_ids.shape)} and lengths {lengths[:8]}... add up to {sum(lengths)}"
+            raise ValueError(f"{got}; expected ids of shape (tokens,) and lengths >= 1 that add up to tokens")
         batch_runs = runs(lengths)
         x = self.embeddings(input_ids, batch_runs, token_type_ids)  # (tokens, hidden)
         for layer in self.encoder["layer"]:

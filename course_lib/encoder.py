@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from course_lib import similarity as similarities
 from course_lib.inference import PreparedCopy, each_once, is_text, pack, progress_bar
-from course_lib.modules import load_modules, output_dim
-from course_lib.support.configs import SETTINGS, read_settings, save_modules, write_settings
+from course_lib.modules import load_modules
+from course_lib.support.configs import SETTINGS, output_dim, read_settings, save_modules, write_settings
 from course_lib.support.devices import pick_device, pick_dtype
 from course_lib.support.folders import DEFAULT, atomic_folder, resolve
 from course_lib.support.prompts import Prompted
@@ -188,7 +188,3 @@ class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
     def similarity(self, a, b) -> Tensor:
         """All of `a` (n, dim) with all of `b` (m, dim): (n, m) scores of `similarity_fn_name`."""
         return similarities.SIMILARITY_FUNCTIONS[self.similarity_fn_name](a, b)
-
-    def similarity_pairwise(self, a, b) -> Tensor:
-        """Row i of `a` with row i of `b`, both (n, dim): (n,) scores."""
-        return similarities.PAIRWISE_SIMILARITY_FUNCTIONS[self.similarity_fn_name](a, b)

@@ -9,7 +9,6 @@ Left out on purpose: the maximum over similarity functions, which chooses one on
 """
 
 from collections.abc import Sequence
-from inspect import signature
 
 import torch
 from torch import Tensor
@@ -19,6 +18,7 @@ from course_lib.data import NLIExample, ScoredPair
 from course_lib.losses import SoftmaxLoss
 from course_lib.similarity import PAIRWISE_SIMILARITY_FUNCTIONS
 from course_lib.support.correlation import pearson, spearman
+from course_lib.support.embeddings import embed
 
 
 class EmbeddingSimilarityEvaluator:
@@ -65,23 +65,6 @@ class LabelAccuracyEvaluator:
         labels = torch.tensor([example.label for example in self.examples], device=device)
         right = self.loss.logits(u, v).argmax(dim=1) == labels  # (examples,)
         return {self.primary_metric: right.double().mean().item()}
-
-
-def embed(model, texts: list[str], kind: str = "") -> Tensor:
-    """The model's embeddings, (texts, dim), on the CPU. ValueError unless finite, one a text.
-
-    kind: "query" or "document", for models that put a prompt before each: `model.encode_query` is called in the place
-    of `model.encode`, where there is one.
-    """
-    encode = getattr(model, f"encode_{kind}", model.encode)
-    quiet = {"show_progress_bar": False} if "show_progress_bar" in signature(model.encode).parameters else {}
-    embeddings = torch.as_tensor(encode(texts, **quiet)).detach().cpu()
-    if embeddings.ndim != 2 or len(embeddings) != len(texts):
-        shape = tuple(embeddings.shape)
-        raise ValueError(f"encode gave the shape {shape} for {len(texts)} sentences, expected ({len(texts)}, dim)")
-    if bad := int((~embeddings.isfinite().all(dim=1)).sum()):
-        raise ValueError(f"encode gave NaN or infinite values for {bad} of {len(texts)} sentences")
-    return embeddings
 
 
 def alignment(x: Tensor, y: Tensor) -> Tensor:

@@ -97,9 +97,7 @@ class CosineSimilarityLoss(nn.Module):
         u, v = checked(u, v)
         largest = checked_targets(scores, len(u), "score").abs().max().item()
         if largest > 1.001:  # a cosine of float32 may be 1.0000001
-            mend = (
-                "divide by the top of the scale (5 for STS data), or take CoSENTLoss, which asks only for their order"
-            )
+            mend = "divide by the top of the scale (5 for STS), or take CoSENTLoss, which asks only for their order"
             raise ValueError(f"scores are -1..1, as cosines are, got one of size {largest:g}: {mend}")
         return F.mse_loss(F.cosine_similarity(u, v), scores.float().to(u.dtype))  # the reference rounds scores so
 
@@ -136,12 +134,7 @@ class MultipleNegativesRankingLoss(nn.Module):
         returns those of all processes, (all, dim), with gradients, and the index of this process's first.
     """
 
-    def __init__(
-        self,
-        scale: float = 20.0,
-        symmetric: bool = False,
-        gather: Callable[[Tensor], tuple[Tensor, int]] | None = None,
-    ):
+    def __init__(self, scale: float = 20.0, symmetric: bool = False, gather: Callable | None = None):
         super().__init__()
         self.scale, self.symmetric, self.gather = positive(scale, "scale"), symmetric, gather
 

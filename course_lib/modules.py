@@ -12,7 +12,6 @@ the vectors it takes and gives; None: it takes any, and gives what it takes.
 Left out on purpose: its other module types (CNN, LSTM, BoW, WordWeights, Router, CLIP), slow tokenizers.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -58,9 +57,7 @@ class Pooling(nn.Module):
     def forward(self, tokens: TokenEmbeddings) -> Tensor:
         skipped = 0 if self.include_prompt else tokens.prompt_length
         if skipped and "weightedmean" in self.modes:
-            raise ValueError(
-                "weightedmean cannot leave a prompt out: use another mode, no prompt, or include_prompt=True"
-            )
+            raise ValueError("weightedmean cannot leave a prompt out: take another mode, or include_prompt=True")
         pooled, batch_runs = [], runs(tokens.lengths)
         parts = tokens.vectors.split([count * length for count, length in batch_runs])
         for part, (count, length) in zip(parts, batch_runs):  # sentences of equal length: nothing is padded
@@ -133,17 +130,3 @@ def load_modules(folder: Path) -> list[nn.Module]:
         transformer = Transformer.load(folder)
         return [transformer, Pooling(transformer.dims[1])]
     return [configs.load_module(folder / path, kind, KINDS) for path, kind in configs.read_modules(folder)]
-
-
-def output_dim(modules: Iterable[nn.Module]) -> int:
-    """The length of the vectors that come out at the end. Raises ValueError where one module does not fit the next."""
-    dim, before = None, None
-    for module in modules:
-        takes, gives = getattr(module, "dims", (None, None))  # None: takes any; gives what it takes
-        if takes and dim and takes != dim:
-            raise ValueError(
-                f"{type(module).__name__} takes vectors of {takes} numbers, and {before} before it gives {dim}; "
-                "modules of one encoder have to fit each other"
-            )
-        dim, before = gives or dim, type(module).__name__
-    return dim

@@ -34,10 +34,8 @@ def pool(token_embeddings: Tensor, attention_mask: Tensor, mode: str | Sequence[
     if not modes or not set(modes) <= set(POOLING_MODES):
         raise ValueError(f"unknown pooling mode {mode!r}: choose one or more of {', '.join(POOLING_MODES)}")
     if token_embeddings.ndim != 3 or attention_mask.shape != token_embeddings.shape[:2]:
-        raise ValueError(
-            "expected token_embeddings (batch, tokens, dim) and attention_mask (batch, tokens), "
-            f"got {tuple(token_embeddings.shape)} and {tuple(attention_mask.shape)}"
-        )
+        got = f"{tuple(token_embeddings.shape)} and {tuple(attention_mask.shape)}"
+        raise ValueError(f"expected token_embeddings (batch, tokens, dim), attention_mask (batch, tokens), got {got}")
     mask = attention_mask.bool()
     empty = (~mask.any(dim=1)).nonzero().flatten()
     if len(empty):

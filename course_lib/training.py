@@ -24,7 +24,7 @@ from course_lib.support.devices import native_bfloat16
 from course_lib.support.distributed import add_gradients, copy_from_first, own_device, processes, shared, total
 from course_lib.support.training_checkpoint import failed_batch, load_checkpoint, save_checkpoint
 from course_lib.support.training_evaluation import Evaluation
-from course_lib.support.training_examples import check_examples, distinct_texts
+from course_lib.support.training_examples import checked_tasks, distinct_texts
 from course_lib.support.training_log import TrainingLog
 
 
@@ -92,15 +92,9 @@ def train(
     FloatingPointError when the loss or its gradient is not a finite number, naming step and examples, which with a
     `checkpoint` are written beside it; OSError when that cannot be written. In all three the last checkpoint stays.
     """
-    several = isinstance(loss, (list, tuple))
-    losses, data = (list(loss), list(examples)) if several else ([loss], [examples])
-    names = [f"examples[{task}]" for task in range(len(data))] if several else ["examples"]
-    if len(losses) != len(data) or not losses:
-        raise ValueError(f"expected a list of examples for each loss, got {len(losses)} losses and {len(data)} lists")
     if not 0 <= warmup <= 1:
         raise ValueError(f"warmup is {warmup!r}; expected the share of all steps over which the rate rises, 0 to 1")
-    for own, name in zip(data, names):
-        check_examples(own, name)
+    losses, data, names = checked_tasks(loss, examples)
     texts = [distinct_texts(own, name) if no_duplicates else None for own, name in zip(data, names)]
     lengths = [[length(example) for example in own] if length else None for own in data]
     order = Order([len(own) for own in data], batch_size, seed, sampling, lengths, texts)

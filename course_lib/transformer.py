@@ -35,8 +35,7 @@ class Transformer(nn.Module):
     """A tokenizer and a model that gives one vector a token.
 
     model: `BertModel`, or `PaddedModel` around another architecture.
-    max_seq_length: tokens a text may have, special tokens included; what is longer is cut. At most the model's
-        positions.
+    max_seq_length: tokens of a text that are read, special tokens included; at most the model's positions.
     do_lower_case: lower-case texts, but for special tokens, before the tokenizer, which may do so itself.
     tokenizer_files: further files of the tokenizer, such as tokenizer_config.json, which `save` writes as they are.
     """
@@ -53,10 +52,7 @@ class Transformer(nn.Module):
         self.model, self.tokenizer, self.do_lower_case = model, tokenizer, do_lower_case
         tokenizer.no_truncation()  # `tokenize` sets its own
         tokenizer.no_padding()
-        self.dims = (
-            None,
-            model.config.hidden_size,
-        )  # lengths of the vectors it takes (none: it takes token ids) and gives
+        self.dims = None, model.config.hidden_size  # it takes token ids, and gives vectors of this length
         self.positions = positions(model)
         self.max_seq_length = min((n for n in (max_seq_length, self.positions) if n), default=None)
         self.tokenizer_files = tokenizer_files or {}
@@ -77,9 +73,7 @@ class Transformer(nn.Module):
             self.model.save(folder, half)
         else:
             write_json(folder / "config.json", self.model.config.to_dict())
-            width = (
-                self.model.config.hidden_size
-            )  # transformers' BertModel reports a missing pooler; nothing uses it here
+            width = self.model.config.hidden_size  # of a pooler that nothing uses, but transformers reports if missing
             pooler = {"pooler.dense.weight": torch.zeros(width, width), "pooler.dense.bias": torch.zeros(width)}
             save_tensors(self.model.state_dict() | pooler, folder / "model.safetensors", half)
         settings = {"max_seq_length": self.max_seq_length, "do_lower_case": self.do_lower_case}

@@ -7,8 +7,7 @@ from pathlib import Path
 import torch
 
 from course_lib.data import NLIExample, ScoredPair
-from course_lib.models.classifier import load_masked_lm
-from course_lib.models.masked_lm import BertForMaskedLM
+from course_lib.models.masked_lm import BertForMaskedLM, load_masked_lm
 from course_lib.support.tables import find, read_tsv
 from course_lib.training import train
 from recipes.bert_mini import BATCH, masked_language_loss, save, sentence_blocks

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from course_lib.evaluation import embed
 from course_lib.retrieval.search import top_k
 from course_lib.similarity import pairwise_cos_sim
+from course_lib.support.embeddings import embed
 from course_lib.support.texts import normalized
 
 
@@ -72,7 +72,7 @@ def mine_hard_negatives(
 
     dataset: pairs; an anchor that comes more than once has several positives. All of them are kept out of its
         negatives, and so are texts that equal the anchor or a positive but for case and punctuation.
-    model: anything with `encode`, or with `encode_query` and `encode_document` (see `evaluation.embed`).
+    model: anything with `encode`, or with `encode_query` and `encode_document` (see `support.embeddings`).
     corpus: candidates beside the positives of all pairs, which always are. A text that comes twice counts once.
     cross_encoder: anything with `predict(pairs) -> (pairs,)`; its scores replace the cosines of all candidates and
         positives, for the margin and for the order.

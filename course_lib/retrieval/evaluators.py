@@ -6,10 +6,10 @@ Left out on purpose: evaluators of translation, reranking and paraphrase mining.
 
 from collections.abc import Collection, Mapping, Sequence
 
-from course_lib.evaluation import embed
 from course_lib.retrieval.metrics import AT_K, binary_classification, ranking_metrics
 from course_lib.retrieval.search import top_k
 from course_lib.similarity import PAIRWISE_SIMILARITY_FUNCTIONS, SIMILARITY_FUNCTIONS
+from course_lib.support.embeddings import embed
 
 DISTANCES = ("euclidean", "manhattan")  # their similarity is minus a distance
 

@@ -12,13 +12,8 @@ from torch import nn
 
 from course_lib.support.folders import read_json, read_weights, write_json
 
-SETTINGS = (
-    "prompts",
-    "default_prompt_name",
-    "similarity_fn_name",
-    "truncate_dim",
-)  # what a SentenceEncoder is made with
-
+# what a SentenceEncoder is made with
+SETTINGS = ("prompts", "default_prompt_name", "similarity_fn_name", "truncate_dim")
 POOLING_FLAGS = {
     "cls": "pooling_mode_cls_token",
     "max": "pooling_mode_max_tokens",
@@ -81,6 +76,20 @@ def write_modules(folder: Path, entries: Iterable[tuple[str, str]]):
     """`modules.json`, of the (path, kind) of each module in their order."""
     listed = [{"idx": i, "name": str(i), "path": path, "type": kind} for i, (path, kind) in enumerate(entries)]
     write_json(folder / "modules.json", listed)
+
+
+def output_dim(modules: Iterable[nn.Module]) -> int:
+    """The length of the vectors that come out at the end. Raises ValueError where one module does not fit the next."""
+    dim, before = None, None
+    for module in modules:
+        takes, gives = getattr(module, "dims", (None, None))  # None: takes any; gives what it takes
+        if takes and dim and takes != dim:
+            raise ValueError(
+                f"{type(module).__name__} takes vectors of {takes} numbers, and {before} before it gives {dim}; "
+                "modules of one encoder have to fit each other"
+            )
+        dim, before = gives or dim, type(module).__name__
+    return dim
 
 
 def read_settings(folder: Path, names: Sequence[str] = SETTINGS) -> dict:

@@ -39,6 +39,21 @@ def distinct_texts(examples: Sequence, name: str) -> list[tuple[str, ...]]:
     return [tuple(dict.fromkeys(v for v in columns(example).values() if isinstance(v, str))) for example in examples]
 
 
+def checked_tasks(loss, examples: Sequence) -> tuple[list, list, list[str]]:
+    """Losses, the examples of each, and what to call these: of one loss and its examples, or of a list of each.
+
+    ValueError where the lists do not fit each other, or examples cannot be trained on together.
+    """
+    several = isinstance(loss, (list, tuple))
+    losses, data = (list(loss), list(examples)) if several else ([loss], [examples])
+    names = [f"examples[{task}]" for task in range(len(data))] if several else ["examples"]
+    if len(losses) != len(data) or not losses:
+        raise ValueError(f"expected a list of examples for each loss, got {len(losses)} losses and {len(data)} lists")
+    for own, name in zip(data, names):
+        check_examples(own, name)
+    return losses, data, names
+
+
 def check_examples(examples: Sequence, name: str = "examples"):
     """Raise ValueError, naming the first example that is wrong, unless all can be trained on together.
 

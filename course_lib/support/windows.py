@@ -14,7 +14,7 @@ WINDOW = 16_384  # texts of a generator that are read, sorted and encoded togeth
 class Windows:
     """Texts, and for each a row of `dim` numbers: in `out`, if the caller gives it, else in new arrays, float32.
 
-    A sequence is one window; of any other iterable, 16,384 texts at a time are read. total: how many texts there are,
+    A sequence is one window; any other iterable is read 16,384 texts at a time. total: how many texts there are,
     or None where only the end will tell. Raises TypeError for what is not iterable, ValueError where `out` does not fit.
     """
 
