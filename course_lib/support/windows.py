@@ -15,7 +15,7 @@ class Windows:
     """Texts, and for each a row of `dim` numbers: in `out`, if the caller gives it, else in new arrays, float32.
 
     A sequence is one window; any other iterable is read 16,384 texts at a time. total: how many texts there are,
-    or None where only the end will tell. Raises TypeError for what is not iterable, ValueError where `out` does not fit.
+    or None where only the end will tell. Raises TypeError for what is not iterable, ValueError for an unfit `out`.
     """
 
     def __init__(self, texts: Iterable, dim: int, out: np.ndarray | None = None):
