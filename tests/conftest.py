@@ -26,7 +26,15 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one of two processes: a core each, fo
     os.environ["OMP_NUM_THREADS"] = "1"
 
 # What takes longest: these files come first, and processes take their tests one by one; of all others, whole files.
-LONG = ("test_execution.py", "test_forks.py", "test_colab.py")
+LONG = (
+    "test_execution.py",
+    "test_forks.py",
+    "test_tools.py",
+    "test_colab.py",
+    "test_check_class.py",
+    "test_gradient_cache.py",
+    "test_translators.py",
+)
 
 
 def pytest_collection_modifyitems(items):

@@ -8,6 +8,7 @@ import torch
 import transformers
 from parity import assert_close
 from small_models import mask_of, padded, random_batch, random_config
+from tokenizers import Tokenizer
 from torch import nn
 
 from course_lib.bert import BertConfig, BertModel, runs
@@ -70,7 +71,11 @@ TEXTS = ["", "A cat sits on a mat.", "naïve café 你好 🙂", "word " * 270, 
 def real(minilm_folder, minilm):
     """all-MiniLM-L6-v2 as ours, as transformers', and packed token ids of TEXTS."""
     theirs = transformers.BertModel.from_pretrained(minilm_folder, dtype=torch.float32).eval()
-    ids = [torch.tensor(minilm[0].tokenizer.encode(text).ids[:512]) for text in TEXTS]
+    tokenizer = Tokenizer.from_file(
+        str(minilm_folder / "tokenizer.json")
+    )  # its own: that of the encoder is set to the encoder's limit of 256
+    tokenizer.no_truncation()
+    ids = [torch.tensor(tokenizer.encode(text).ids[:512]) for text in TEXTS]
     return minilm[0].model, theirs, torch.cat(ids), [len(i) for i in ids]
 
 
