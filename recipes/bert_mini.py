@@ -1,163 +1,282 @@
 """Make `course/bert-mini`: WordPieces, then masked language modelling, from raw text to the folder in data/models.
 
-    COURSE_DATA=... python recipes/bert_mini.py [--tokens 30_000_000]
+    COURSE_DATA=... python recipes/bert_mini.py --ship
 
-Resumable: started again after an interruption, it goes on from the last checkpoint in build/bert-mini. The log is
-build/bert-mini/log.jsonl; some of its lines go to data/results/04.csv, as the curve that notebook 04 shows.
+The matrices of the layers learn by Muon (Jordan et al. 2024; scaled as in Liu et al. 2025, arXiv 2502.16982), which
+gets about twice as much out of a token as AdamW does; all else learns by AdamW. The learning rate rises, stays, and
+falls at the end (Hu et al. 2024, arXiv 2404.06395). So a run whose rate has not begun to fall can be made longer, and
+several falls can branch off it:
+
+    python recipes/bert_mini.py --tokens 42_000_000 --decay-tokens 0  # constant rate; to go on: more tokens
+    cp -r build/bert-mini build/fall
+    python recipes/bert_mini.py --tokens 49_000_000 --decay-tokens 7_000_000 --work build/fall
+
+Resumable: started again after an interruption, it goes on from the last checkpoint in its folder, with the batches
+that it would have read. The encoder is left in FOLDER/model. With --ship it goes to data/models, and the curve of the
+loss to data/results/04.csv, where notebook 04 finds it.
+
+On Linux a step on the CPU takes a seventh less time where the C library keeps the memory that is given back: set
+MALLOC_MMAP_MAX_=0 and MALLOC_TRIM_THRESHOLD_=100000000000 in the environment.
 """
 
 import argparse
 import json
-import random
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from tokenizers import BertWordPieceTokenizer, Tokenizer
 from tokenizers.processors import TemplateProcessing
+from torch import Tensor, nn
 
 from course_lib.bert import BertConfig
 from course_lib.encoder import SentenceEncoder
 from course_lib.models.masked_lm import BertForMaskedLM, mask_tokens
 from course_lib.modules import Pooling, Transformer
-from course_lib.support.folders import atomic_folder, save_tensors, write_json
-from course_lib.training import train
+from course_lib.support.devices import native_bfloat16, pick_device
+from course_lib.support.folders import atomic_folder, read_json, save_tensors, write_json
+from course_lib.support.training_checkpoint import load_checkpoint, save_checkpoint
 from recipes.shared.cards import model_folder, weights_sha256, write_facts
+from recipes.shared.pretraining_batches import CLS, SEP, Text, blocks, running_text, single_sentences
 from recipes.shared.pretraining_text import LeakFilter, articles, sentences_of, short_texts, text_sha256
 from recipes.shared.results import record, row
 
 WORK = Path("build/bert-mini")
-VOCABULARY, BLOCK, BATCH = 12_000, 512, 8
-MASKED = 72  # of the 512 tokens of an example: 14%, or 15% of those that are not [CLS] or [SEP]
-SPECIAL = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4}
-TOKENIZER_CONFIG = json.dumps(
-    {
-        "tokenizer_class": "BertTokenizer",
-        "do_lower_case": True,
-        "model_max_length": 512,
-        "pad_token": "[PAD]",
-        "unk_token": "[UNK]",
-        "cls_token": "[CLS]",
-        "sep_token": "[SEP]",
-        "mask_token": "[MASK]",
-    },
-    indent=2,
-)
-CLS, SEP, MASK = SPECIAL["[CLS]"], SPECIAL["[SEP]"], SPECIAL["[MASK]"]
-# shares of the tokens: sequences of 512, single Wikipedia sentences, captions and NLI sentences; the rest is sequences of 128
-LONG, SENTENCES, SHORT = 0.10, 0.15, 0.17
+VOCABULARY, MASK = 12_000, 4
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]  # tokens 0 to 4
+TOKENIZER_CONFIG = {
+    "tokenizer_class": "BertTokenizer",
+    "do_lower_case": True,
+    "model_max_length": 512,
+    "pad_token": "[PAD]",
+    "unk_token": "[UNK]",
+    "cls_token": "[CLS]",
+    "sep_token": "[SEP]",
+    "mask_token": "[MASK]",
+}
+
+# Tokens of a step: in sequences of 512 and of 128, in single sentences of Wikipedia, in captions and NLI sentences.
+TEXTS = {
+    "wikipedia": {"long": 1024, "running": 5120, "sentences": 2048},
+    "mixed": {"long": 1024, "running": 4096, "sentences": 1536, "short": 1536},
+}
+NAMES = {"wikipedia": "Wikipedia", "mixed": "Wikipedia, captions, NLI sentences"}
+STEP = 8192
+# Share of the tokens to guess: a fifth of those that are not [CLS] or [SEP]. BERT's 15% is too few (Wettig et al. 2023,
+# arXiv 2202.08005).
+MASKED = 0.195
+RATE, WARMUP = 2e-3, 200  # learning rate, and the steps in which it rises
+SAVE_EVERY, LOG_EVERY = 300, 25  # seconds between checkpoints, steps between lines of the log
 
 
-def make_wordpieces(texts: list[str]) -> Tokenizer:
-    path = WORK / "tokenizer.json"
+# ---- text: raw, then tokens, then blocks
+
+
+def make_wordpieces() -> Tokenizer:
+    """The vocabulary of the model that ships; where there is none, a new one, of every ninth article."""
+    path = model_folder("bert-mini") / "tokenizer.json"
     if not path.exists():
         tokenizer = BertWordPieceTokenizer(lowercase=True)
         tokenizer.train_from_iterator(
-            texts,
+            (paragraph for page in articles()[::9] for paragraph in page),
             vocab_size=VOCABULARY,
             min_frequency=5,
             limit_alphabet=300,
-            special_tokens=list(SPECIAL),
+            special_tokens=SPECIAL,
             show_progress=False,
         )
-        tokenizer.save(str(path.with_suffix(".unfinished")))
-        path.with_suffix(".unfinished").rename(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tokenizer.save(str(path))
     tokenizer = Tokenizer.from_file(str(path))
     tokenizer.post_processor = TemplateProcessing(  # without it a text is encoded without [CLS] and [SEP]
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[(t, SPECIAL[t]) for t in ("[CLS]", "[SEP]")],
+        special_tokens=[("[CLS]", CLS), ("[SEP]", SEP)],
     )
     return tokenizer
 
 
-def ids_of(tokenizer, texts: list[str]) -> list[list[int]]:
-    return [e.ids for e in tokenizer.encode_batch(texts, add_special_tokens=False)]
+def prepare(text: str, file: Path, tokenizer: Tokenizer) -> dict:
+    """Write the blocks of each kind of text of TEXTS[text], once; returns the facts about them."""
+    if not file.exists():
+        allowed = LeakFilter()
+        pages = [[p for p in page if allowed(p)] for page in articles()]
+        first, second = len(pages) // 8, len(pages) * 3 // 8  # three disjoint sets of articles
+        single = [s for page in pages[first:second] for p in page for s in sentences_of(p) if allowed(s)]
+        sequences = {
+            "long": lambda: running_text(tokenizer, pages[:first], 512),
+            "running": lambda: running_text(tokenizer, pages[second:], 128),
+            "sentences": lambda: single_sentences(tokenizer, single),
+            "short": lambda: single_sentences(tokenizer, [text for text in short_texts() if allowed(text)]),
+        }
+        tensors, facts = {}, {}
+        for kind, size in TEXTS[text].items():
+            tensors[f"{kind}.ids"], tensors[f"{kind}.length"] = blocks(sequences[kind](), size)
+            facts[f"tokens_{kind}"] = tensors[f"{kind}.ids"].numel()
+        write_json(file.with_suffix(".json"), facts | {"leaks_dropped": allowed.dropped})
+        save_tensors(tensors, file.with_suffix(".unfinished"), half=False)
+        file.with_suffix(".unfinished").replace(file)
+    return read_json(file.with_suffix(".json"))
 
 
-def full_blocks(tokenizer, pages: list[list[str]], length: int, tokens: int) -> list[tuple]:
-    """Running text of whole articles, cut into sequences of exactly `length`; BLOCK // length of them make an example."""
-    examples, sequences, body = [], [], []
-    for page in pages:
-        body += [i for ids in ids_of(tokenizer, page) for i in ids]
-        while len(body) >= length - 2:
-            sequences.append([CLS, *body[: length - 2], SEP])
-            body = body[length - 2 :]
-            if len(sequences) == BLOCK // length:
-                examples.append((np.array(sequences, dtype=np.uint16).ravel(), [length] * len(sequences)))
-                sequences = []
-        body = []  # a sequence does not run over into the next article
-        if len(examples) * BLOCK >= tokens:
-            break
-    return examples
+# ---- training
 
 
-def sentence_blocks(tokenizer, texts: list[str], tokens: int) -> list[tuple]:
-    """Single sentences. An example holds as many of one length as fit, and one more that fills it to exactly BLOCK tokens:
-    batches of one size keep the memory of the matrix library small. Sentences of a length whose fillers have run out are
-    left out, so that somewhat fewer come out than `tokens` says."""
-    by_length: dict[int, list] = {}
-    total = 0
-    for ids in ids_of(tokenizer, texts):
-        if 3 <= len(ids) <= 126 and total < tokens:
-            by_length.setdefault(len(ids) + 2, []).append([CLS, *ids, SEP])
-            total += len(ids) + 2
-    examples = []
-    for length in sorted(by_length, reverse=True):
-        n, left = divmod(BLOCK, length)
-        if 0 < left < 5:  # too short for a sentence: one of the n is replaced by a longer one
-            n, left = n - 1, left + length
-        while len(by_length[length]) >= n and (not left or by_length.get(left)):
-            sentences = [by_length[length].pop() for _ in range(n)] + ([by_length[left].pop()] if left else [])
-            examples.append((np.array([i for s in sentences for i in s], dtype=np.uint16), [len(s) for s in sentences]))
-    return examples
+def masked_language_loss(model: BertForMaskedLM, ids: Tensor, lengths: list[int]) -> Tensor:
+    """Hide some of the tokens, int64 (tokens,) on the CPU, and let the model guess them: mean cross-entropy, nats.
 
-
-def make_examples(tokenizer, pages: list[list[str]], short: list[str], tokens: int) -> list[tuple]:
-    at = [0, len(pages) // 8, len(pages) // 8 + len(pages) // 5, len(pages)]  # three disjoint sets of articles
-    single = [s for page in pages[at[1] : at[2]] for p in page for s in sentences_of(p)]
-    random.Random(1).shuffle(single)
-    examples = full_blocks(tokenizer, pages[at[0] : at[1]], 512, int(LONG * tokens))
-    examples += sentence_blocks(tokenizer, single, int(SENTENCES * tokens))
-    examples += 2 * sentence_blocks(tokenizer, short, int(SHORT * tokens) // 2)
-    rest = tokens - sum(len(ids) for ids, _ in examples)
-    return examples + full_blocks(tokenizer, pages[at[2] : at[3]], 128, rest)
-
-
-def masked_language_loss(model: BertForMaskedLM, batch: list[tuple]) -> torch.Tensor:
-    ids = torch.from_numpy(np.concatenate([ids for ids, _ in batch]).astype(np.int64))  # (tokens,)
-    lengths = [n for _, ns in batch for n in ns]
+    Batches of one size hide the same number of tokens. Uses torch's global random state.
+    """
     candidates = torch.nonzero((ids != CLS) & (ids != SEP)).squeeze(1)
-    masked, positions, labels = mask_tokens(ids, candidates, MASKED * len(batch), MASK, VOCABULARY)
+    masked, positions, labels = mask_tokens(ids, candidates, int(MASKED * len(ids)), MASK, VOCABULARY)
+    device = model.cls["predictions"].bias.device
+    masked, positions, labels = (t.to(device, non_blocking=True) for t in (masked, positions, labels))
     return F.cross_entropy(model(masked, lengths, positions).float(), labels)
+
+
+class Optimizers:
+    """Muon for the matrices of the layers, AdamW for embeddings, head, biases and norms; to a checkpoint they are one.
+
+    "match_rms_adamw" gives Muon's steps the size of AdamW's, so that one learning rate serves both.
+    """
+
+    def __init__(self, model: BertForMaskedLM):
+        matrices = {id(p): p for p in model.bert.encoder.parameters() if p.ndim == 2}
+        others = [p for p in model.parameters() if id(p) not in matrices]
+        groups = [
+            {"params": [p for p in others if p.ndim == 2], "weight_decay": 0.01},
+            {"params": [p for p in others if p.ndim == 1], "weight_decay": 0.0},
+        ]
+        muon = torch.optim.Muon(
+            matrices.values(), lr=RATE, weight_decay=0.05, momentum=0.95, adjust_lr_fn="match_rms_adamw"
+        )
+        self.both = muon, torch.optim.AdamW(groups, lr=RATE, betas=(0.9, 0.98), fused=True)
+        self.offset = 0, len(matrices)  # in a checkpoint AdamW's parameters are numbered on from Muon's
+
+    def step(self, rate: float):
+        """Change the weights by their gradients, which are cleared."""
+        for optimizer in self.both:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.step()
+            optimizer.zero_grad()
+
+    def state_dict(self) -> dict:
+        states = [optimizer.state_dict()["state"] for optimizer in self.both]
+        joined = {i + offset: moments for state, offset in zip(states, self.offset) for i, moments in state.items()}
+        return {"state": joined, "param_groups": []}
+
+    def load_state_dict(self, saved: dict):
+        for optimizer, offset in zip(self.both, self.offset):
+            groups = optimizer.state_dict()["param_groups"]
+            mine = range(offset, offset + sum(len(group["params"]) for group in groups))
+            state = {i - offset: moments for i, moments in saved["state"].items() if i in mine}
+            optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def rate_factor(step: int, steps: int, decay_steps: int) -> float:
+    """Rises to 1 over the first WARMUP steps, stays, falls linearly over the last `decay_steps`, to 0 after them."""
+    return min((step + 1) / WARMUP, 1.0, (steps - step) / max(decay_steps, 1))
+
+
+def pretrain(
+    model: BertForMaskedLM, text: Text, checkpoint: Path, steps: int, decay_steps: int, settings: dict
+) -> list[dict]:
+    """Train until `steps` steps are done, from the checkpoint if there is one; returns the log.
+
+    What a step reads and hides depends on seed and step alone. `settings` have to be those of the checkpoint. `steps`
+    and `decay_steps` need not: this is how a run is made longer, and how a fall branches off.
+    Raises FloatingPointError where the loss is not a finite number; the checkpoint is then the last one before.
+    """
+    optimizers, device = Optimizers(model), next(model.parameters()).device
+    step, history, before = 0, [], 0.0
+    if checkpoint.exists():
+        state = load_checkpoint(checkpoint, model, optimizers, settings)
+        step, history, before = state["step"], state["history"], state["seconds"]
+    model.train()
+    losses: list[Tensor] = []  # they stay on the device: whoever reads one waits for it
+    started = saved = time.perf_counter()
+    while step < steps:
+        torch.manual_seed((text.seed << 32) + step)
+        with torch.autocast(device.type, torch.bfloat16, enabled=native_bfloat16(device)):
+            loss = masked_language_loss(model, *text.batch(step))
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizers.step(RATE * rate_factor(step, steps, decay_steps))
+        losses.append(loss.detach())
+        step += 1
+        if step % LOG_EVERY == 0 or step == steps:
+            mean, now = torch.stack(losses).mean().item(), time.perf_counter()
+            if not np.isfinite(mean):
+                raise FloatingPointError(f"the loss is {mean} in the steps before {step}")
+            entry = {"step": step, "tokens": step * STEP, "loss": mean, "seconds": round(before + now - started, 1)}
+            print(json.dumps(entry), flush=True)
+            history.append(entry)
+            losses.clear()
+            if now - saved > SAVE_EVERY or step == steps:
+                state = {"step": step, "history": history, "seconds": entry["seconds"], "settings": settings}
+                save_checkpoint(checkpoint, model, optimizers, state)
+                saved = now
+    model.eval()
+    return history
+
+
+def curve(history: list[dict], text: str, points: int = 30) -> list[dict]:
+    """About `points` lines of the log, closer together where the loss falls fastest: steps grow by a factor."""
+    steps = np.array([entry["step"] for entry in history])
+    at = {int(np.abs(steps - step).argmin()) for step in np.geomspace(steps[0], steps[-1], points)}
+    data, weights = text_sha256(short="short" in TEXTS[text]), weights_sha256(model_folder("bert-mini"))
+    return [
+        row(
+            "pretraining",
+            "course/bert-mini",
+            NAMES[text],
+            "mlm_loss",
+            history[i]["loss"],
+            "python recipes/bert_mini.py",
+            history[i]["seconds"],
+            n=history[i]["tokens"],
+            seed=0,
+            data_sha256=data,
+            model_sha256=weights,
+        )
+        for i in sorted(at)
+    ]
+
+
+def save(model: BertForMaskedLM, tokenizer: Tokenizer, folder: Path):
+    """The folder: transformers' BertForMaskedLM, and modules.json so that it loads as an encoder with mean pooling."""
+    files = {"tokenizer_config.json": json.dumps(TOKENIZER_CONFIG, indent=2).encode()}
+    transformer = Transformer(model.bert, tokenizer, tokenizer_files=files)
+    SentenceEncoder([transformer, Pooling(model.config.hidden_size, "mean")]).save(folder, half=True)
+    with atomic_folder(folder) as unfinished:
+        shutil.copytree(folder, unfinished, dirs_exist_ok=True)
+        write_json(unfinished / "config.json", model.config.to_dict("BertForMaskedLM"))
+        save_tensors(model.state_dict(), unfinished / "model.safetensors", half=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tokens", type=int, default=30_000_000)
-    tokens = parser.parse_args().tokens
-    WORK.mkdir(parents=True, exist_ok=True)
+    parser.add_argument("--text", choices=TEXTS, default="wikipedia", help="mixed: with captions and NLI sentences")
+    parser.add_argument("--tokens", type=int, default=80_000_000, help="to read in all")
+    parser.add_argument(
+        "--decay-tokens", type=int, help="the last so many, while the rate falls to 0; 15%% of them by default"
+    )
+    parser.add_argument("--work", type=Path, default=WORK, help="folder of checkpoint, prepared text and model")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--ship", action="store_true", help="put the model, its curve and its facts into data")
+    arguments = parser.parse_args()
+    steps = arguments.tokens // STEP
+    decay_steps = round(0.15 * steps) if arguments.decay_tokens is None else arguments.decay_tokens // STEP
+    arguments.work.mkdir(parents=True, exist_ok=True)
 
-    allowed = LeakFilter()
-    pages = [[p for p in page if allowed(p)] for page in articles()]
-    short = [text for text in short_texts() if allowed(text)]
-    random.Random(0).shuffle(short)
-    sample = [p for page in pages[:: max(1, len(pages) // 3000)] for p in page]
-    tokenizer = make_wordpieces(sample + short)
-    examples = make_examples(tokenizer, pages, short, tokens)
-    del pages, short
-    if sum(len(ids) for ids, _ in examples) < 0.98 * tokens:
-        raise SystemExit(f"the text in COURSE_DATA does not fill {tokens} tokens; give fewer with --tokens")
-    facts = {
-        "tokens": sum(len(ids) for ids, _ in examples),
-        "sequences": sum(len(n) for _, n in examples),
-        "leaks_dropped": allowed.dropped,
-    }
-    (WORK / "data.json").write_text(json.dumps(facts), encoding="utf-8")
+    tokenizer, file = make_wordpieces(), arguments.work / f"{arguments.text}.safetensors"
+    facts = prepare(arguments.text, file, tokenizer)
     print(facts, flush=True)
-
     config = BertConfig(
         vocab_size=VOCABULARY,
         hidden_size=256,
@@ -166,67 +285,18 @@ def main():
         intermediate_size=1024,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
-        pad_token_id=SPECIAL["[PAD]"],
     )
     torch.manual_seed(0)
-    model = BertForMaskedLM(config)
-    with open(WORK / "log.jsonl", "a", encoding="utf-8") as log:
-        history = train(
-            model,
-            lambda batch: masked_language_loss(model, batch),
-            examples,
-            batch_size=BATCH,
-            learning_rate=1e-3,
-            warmup=0.05,
-            length=lambda example: len(example[0]),
-            checkpoint=WORK / "checkpoint.safetensors",
-            checkpoint_every=250,
-            log=lambda entry: print(json.dumps(entry), file=log, flush=True),
-            show_progress_bar=False,
-        )
-    save(model, tokenizer, model_folder("bert-mini"))
-    record("04.csv", "pretraining", curve(history))
-    write_facts(
-        "bert-mini",
-        facts | {"mlm_loss": history[-1]["loss"], "steps": history[-1]["step"], "seconds": history[-1]["seconds"]},
-    )
-
-
-def curve(history: list[dict], points: int = 30) -> list[dict]:
-    """About `points` lines of the log, closer together where the loss falls fastest: their steps grow by a constant factor."""
-    at = {
-        min(range(len(history)), key=lambda i: abs(history[i]["step"] - step))
-        for step in np.geomspace(history[0]["step"], history[-1]["step"], points)
-    }
-    data, model = text_sha256(), weights_sha256(model_folder("bert-mini"))
-    return [
-        row(
-            "pretraining",
-            "course/bert-mini",
-            "Wikipedia, captions, NLI sentences",
-            "mlm_loss",
-            history[i]["loss"],
-            "python recipes/bert_mini.py",
-            history[i]["seconds"],
-            n=history[i]["step"] * BATCH * BLOCK,
-            seed=0,
-            data_sha256=data,
-            model_sha256=model,
-        )
-        for i in sorted(at)
-    ]
-
-
-def save(model: BertForMaskedLM, tokenizer, folder: Path):
-    """The folder: transformers' BertForMaskedLM, and modules.json so that it loads as an encoder with mean pooling."""
-    transformer = Transformer(
-        model.bert, tokenizer, tokenizer_files={"tokenizer_config.json": TOKENIZER_CONFIG.encode()}
-    )
-    SentenceEncoder([transformer, Pooling(model.config.hidden_size, "mean")]).save(folder, half=True)
-    with atomic_folder(folder) as unfinished:
-        shutil.copytree(folder, unfinished, dirs_exist_ok=True)
-        write_json(unfinished / "config.json", model.config.to_dict("BertForMaskedLM"))
-        save_tensors(model.state_dict(), unfinished / "model.safetensors", half=True)
+    model = BertForMaskedLM(config).to(pick_device(arguments.device))
+    text, settings = Text(load_file(file)), {"text": arguments.text, "seed": 0}
+    history = pretrain(model, text, arguments.work / "checkpoint.safetensors", steps, decay_steps, settings)
+    save(model, tokenizer, arguments.work / "model")
+    if arguments.ship:
+        save(model, tokenizer, model_folder("bert-mini"))
+        record("04.csv", "pretraining", curve(history, arguments.text))
+        last = history[-1]
+        facts |= {"steps": last["step"], "tokens": last["tokens"], "tokens_while_the_rate_fell": decay_steps * STEP}
+        write_facts("bert-mini", facts | {"mlm_loss": last["loss"], "seconds": last["seconds"]})
 
 
 if __name__ == "__main__":

@@ -10,12 +10,14 @@ from course_lib.data import NLIExample, ScoredPair
 from course_lib.models.masked_lm import BertForMaskedLM, load_masked_lm
 from course_lib.support.tables import find, read_tsv
 from course_lib.training import train
-from recipes.bert_mini import BATCH, masked_language_loss, save, sentence_blocks
+from recipes.bert_mini import masked_language_loss, save
 from recipes.shared.places import BUILD
+from recipes.shared.pretraining_batches import blocks, lengths_in, single_sentences
 from recipes.shared.pretraining_text import LeakFilter, short_texts
 from recipes.shared.sentence_pairs import nli_examples, nli_triplets
 
 PAIRS, TRIPLETS, STSB = 1300, 4096, "stsbenchmark/train"
+BLOCK = 512  # tokens
 
 
 @cache
@@ -47,8 +49,13 @@ def language_model(tokens: int) -> Path:
         model = BertForMaskedLM(pretrained.config)
         if tokens:
             texts = random.Random(0).sample([text for text in short_texts() if allowed(text)], tokens // 8)
-            blocks, settings = sentence_blocks(tokenizer, texts, tokens), dict(learning_rate=1e-3, warmup=0.05)
-            loss = lambda batch: masked_language_loss(model, batch)
-            train(model, loss, blocks, batch_size=BATCH, show_progress_bar=False, **settings)
+            ids, length = blocks(single_sentences(tokenizer, texts), BLOCK)
+
+            def loss(batch: list[int]) -> torch.Tensor:
+                lengths = [n for i in batch for n in lengths_in(BLOCK, length[i].item())]
+                return masked_language_loss(model, ids[batch].flatten().long(), lengths)
+
+            chosen = torch.randperm(len(ids))[: tokens // BLOCK].tolist()
+            train(model, loss, chosen, batch_size=8, learning_rate=1e-3, warmup=0.05, show_progress_bar=False)
         save(model, tokenizer, folder)
     return folder

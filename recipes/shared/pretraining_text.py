@@ -49,10 +49,10 @@ def articles(seed: int = 0) -> list[list[str]]:
     return found
 
 
-def text_sha256() -> str:
-    """Of all files that the text is read from, one after the other."""
-    digest = hashlib.sha256()
-    for path in [*sorted((course_data() / "enwiki2015").glob("part*.txt.zst")), *map(find, [*CAPTIONS, *NLI_FILES])]:
+def text_sha256(short: bool) -> str:
+    """Of all files that the text is read from, one after the other: those of `articles`, perhaps of `short_texts`."""
+    digest, articles = hashlib.sha256(), (course_data() / "enwiki2015").glob("part*.txt.zst")
+    for path in [*sorted(articles), *map(find, [*CAPTIONS, *NLI_FILES] if short else [])]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
