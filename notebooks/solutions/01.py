@@ -149,7 +149,8 @@ EXERCISES = {
             (mean_state, "You average the states. Wanted is one of them."),
             (
                 every_row,
-                "Your result has a dimension too many: each row's position was looked up in every row. Index rows and positions together.",
+                "Your result has a dimension too many: each row's position was looked up in every row. Index rows "
+                "and positions together.",
             ),
         ],
     ),
@@ -168,7 +169,8 @@ EXERCISES = {
             (padding_in_the_mean, "You leave [PAD] out of the sum, but not out of the number you divide by."),
             (
                 mean_of_means,
-                "You average each sentence first, so a word of a short sentence counts more than one of a long sentence.",
+                "You average each sentence first, so a word of a short sentence counts more than one of a long "
+                "sentence.",
             ),
             (softmax_twice, "You apply a softmax before cross_entropy, which has one inside: it wants logits."),
             (summed, "You add up the losses where their mean is wanted."),

@@ -146,12 +146,14 @@ EXERCISES = {
             (unmasked, "Padding gets weight. Which positions does the mask say to leave out?"),
             (
                 masked_afterwards,
-                "Padding has no weight now, but the words' weights do not add up to 1: padding took part in the sum below the fraction.",
+                "Padding has no weight now, but the words' weights do not add up to 1: padding took part in the sum "
+                "below the fraction.",
             ),
             (zeroed_energies, "An energy of 0 is still an energy: exp(0) is 1. Which energy has the exponential 0?"),
             (
                 overflowing,
-                "Right for small energies; for large ones exp overflows. torch's softmax subtracts the largest energy first.",
+                "Right for small energies; for large ones exp overflows. torch's softmax subtracts the largest "
+                "energy first.",
             ),
             (
                 over_the_batch,
@@ -176,7 +178,8 @@ EXERCISES = {
             (each_link_counts, "You count links. A target word with two links is one word, and either link will do."),
             (
                 columns,
-                "You look for the largest weight of each source word. The question is asked of each target word: along which dimension do its weights lie?",
+                "You look for the largest weight of each source word. The question is asked of each target word: "
+                "along which dimension do its weights lie?",
             ),
             (
                 weight_on_links,

@@ -97,7 +97,8 @@ EXERCISES = {
             (zero_scores, "A score of 0 is not nothing: its exponential is 1. Which score has the exponential 0?"),
             (
                 masked_after_the_softmax,
-                "[PAD] gets nothing, but where something was taken away the row no longer sums to 1: the mask comes too late.",
+                "[PAD] gets nothing, but where something was taken away the row no longer sums to 1: the mask comes "
+                "too late.",
             ),
             (not_scaled, "You did not divide by the root of the number of components."),
             (divided_by_the_size, "You divide by the number of components, not by its root."),
@@ -125,7 +126,8 @@ EXERCISES = {
             ),
             (
                 sizes_outside,
-                "Each token has its own numbers, but the heads are interleaved: head 1 has to come first, whole, then head 2.",
+                "Each token has its own numbers, but the heads are interleaved: head 1 has to come first, whole, "
+                "then head 2.",
             ),
             (heads_averaged, "You average the heads. Nothing is to be lost: the last dimension becomes heads * size."),
             (heads_added, "You add the heads up. Nothing is to be lost: the last dimension becomes heads * size."),

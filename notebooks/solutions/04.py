@@ -127,7 +127,8 @@ EXERCISES = {
             (minus_forgotten, "It came out below 1. Log probabilities are negative: what sign does the exponent need?"),
             (
                 not_divided,
-                "That is one over the probability of everything. Divide by the number of tokens, so that length does not count.",
+                "That is one over the probability of everything. Divide by the number of tokens, so that length does "
+                "not count.",
             ),
             (not_exponentiated, "That is the mean cost in nats. The perplexity is its exponential."),
             (base_two, "The logarithms are natural ones. What base has the exponential that undoes them?"),

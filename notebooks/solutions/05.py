@@ -145,12 +145,14 @@ EXERCISES = {
             (not_centred, "These are the cosines as they are: nothing has been subtracted that all vectors share."),
             (
                 centred_within_each_vector,
-                "You subtract from each vector the mean of its own components. Over which dimension is the mean of all vectors?",
+                "You subtract from each vector the mean of its own components. Over which dimension is the mean of "
+                "all vectors?",
             ),
             (not_normalised, "The mean is gone, but these are dot products: the diagonal of a cosine matrix is 1."),
             (
                 normalised_too_early,
-                "After the subtraction the vectors no longer have length 1, so these are no cosines: look at the diagonal.",
+                "After the subtraction the vectors no longer have length 1, so these are no cosines: look at the "
+                "diagonal.",
             ),
             (
                 normalised_before_and_after,

@@ -95,7 +95,8 @@ EXERCISES = {
         wrong=[
             (
                 softmax_twice,
-                "You apply a softmax twice: torch's cross_entropy has one inside. The trap above shows what that costs.",
+                "You apply a softmax twice: torch's cross_entropy has one inside. The trap above shows what that "
+                "costs.",
             ),
             (summed, "You add up the losses of the batch. The loss should not depend on how many pairs there are."),
             (
@@ -138,7 +139,8 @@ EXERCISES = {
             (turned_round, "In your matrix the positives choose among the anchors. It is the anchor that chooses."),
             (
                 own_pairs_only,
-                "You look at each pair alone. What the anchor should *not* choose, the other positives of the batch, is missing.",
+                "You look at each pair alone. What the anchor should *not* choose, the other positives of the batch, "
+                "is missing.",
             ),
             (summed_ranks, "You add up the losses of the batch where their mean is wanted."),
         ],

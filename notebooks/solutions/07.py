@@ -136,7 +136,8 @@ EXERCISES = {
             ),
             (
                 lengths_compared,
-                "You drop the signs before you subtract, so that 1 and -1 count as equal. What is taken the absolute value of?",
+                "You drop the signs before you subtract, so that 1 and -1 count as equal. What is taken the absolute "
+                "value of?",
             ),
             (
                 dot_product,
@@ -144,7 +145,8 @@ EXERCISES = {
             ),
             (
                 one_distance,
-                "Your difference is a single number a pair, the Euclidean distance. The part has one number for each dimension.",
+                "Your difference is a single number a pair, the Euclidean distance. The part has one number for each "
+                "dimension.",
             ),
             (stacked, "You put the parts below each other, so the batch grows. A pair stays one row: which dim grows?"),
             (own_order, "The right parts, but in an order of your own. `names` gives the order."),
@@ -161,7 +163,8 @@ EXERCISES = {
         wrong=[
             (
                 divided_by_n,
-                "Your standard deviation divides by n. That is right if you know the true mean; yours was fitted to the same "
+                "Your standard deviation divides by n. That is right if you know the true mean; yours was fitted to "
+                "the same "
                 "few numbers, which costs one of them.",
             ),
             (variance, "You give squares of points. Which operation brings them back to points?"),
@@ -185,7 +188,8 @@ EXERCISES = {
         wrong=[
             (
                 as_if_unrelated,
-                "You take the two spreads together, as if the runs had nothing in common, and use all runs. The same seed "
+                "You take the two spreads together, as if the runs had nothing in common, and use all runs. The same "
+                "seed "
                 "gave both settings the same pairs: subtract first.",
             ),
             (

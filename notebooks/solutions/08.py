@@ -127,7 +127,8 @@ EXERCISES = {
             (the_other_way_round, "The right pair, the wrong way round: the smaller index comes first."),
             (
                 zeros_instead_of_a_mask,
-                "Right as long as some cosine is positive. What stands in the places that you emptied, when all real cosines are negative?",
+                "Right as long as some cosine is positive. What stands in the places that you emptied, when all real "
+                "cosines are negative?",
             ),
             (counted_from_one, "You count rows from 1. Python counts from 0."),
         ],

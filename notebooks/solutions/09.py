@@ -175,7 +175,8 @@ EXERCISES = {
             (by_dot_product, "You compare dot products; long candidates win. Cosines are meant."),
             (
                 the_others,
-                "You mark what may stay. Which candidates are suspicious, those nearer or those farther than the positive?",
+                "You mark what may stay. Which candidates are suspicious, those nearer or those farther than the "
+                "positive?",
             ),
             (among_anchors, "You compare the anchors with each other. The candidates are the positives of the batch."),
         ],
@@ -191,17 +192,20 @@ EXERCISES = {
             (unmasked, "The mask changes nothing in your loss."),
             (
                 zeroed,
-                "You set the masked scores to 0. exp(0) is 1, so they still take part. Which score has no weight at all in a softmax?",
+                "You set the masked scores to 0. exp(0) is 1, so they still take part. Which score has no weight at "
+                "all in a softmax?",
             ),
             (
                 minus_one,
-                "You set the masked cosines to -1. That is little, but exp of it is not 0. Which score has no weight at all in a softmax?",
+                "You set the masked cosines to -1. That is little, but exp of it is not 0. Which score has no weight "
+                "at all in a softmax?",
             ),
             (mask_reversed, "You leave out what should stay: True means left out."),
             (mask_turned, "Your mask lies on its side: row i is anchor i."),
             (
                 anchors_dropped,
-                "You drop anchors that have a false negative. They still have a positive to find; drop the candidates only.",
+                "You drop anchors that have a false negative. They still have a positive to find; drop the "
+                "candidates only.",
             ),
             (not_scaled, "You leave `scale` out."),
         ],

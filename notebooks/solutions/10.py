@@ -104,7 +104,8 @@ EXERCISES = {
             (zeros, "Your new rows are zeros. Asked for is the mean of the rows there are."),
             (
                 one_number,
-                "Your new rows hold one number everywhere: the mean of the whole table. Take the mean of each dimension.",
+                "Your new rows hold one number everywhere: the mean of the whole table. Take the mean of each "
+                "dimension.",
             ),
             (as_many_as_tokens, "You add a row for each token the tokenizer knows. How many rows are missing?"),
             (last_row_repeated, "Your new rows repeat the last row. Asked for is the mean of all."),

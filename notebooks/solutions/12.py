@@ -129,7 +129,8 @@ EXERCISES = {
             (unfiltered, "You take the nearest of all other texts, also where it is nearer than the positive."),
             (
                 wrong_way,
-                "You allow scores up to the positive's _plus_ the margin. On which side of the positive should a negative be?",
+                "You allow scores up to the positive's _plus_ the margin. On which side of the positive should a "
+                "negative be?",
             ),
             (relative, "You take the margin as a share of the positive's score. Here it is subtracted."),
             (easiest, "You take the lowest score of those that are left. Which negative is the hard one?"),

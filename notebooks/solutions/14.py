@@ -149,7 +149,8 @@ EXERCISES = {
             (only_in_all, "You drop documents that one of the lists does not name. What do they get from that list?"),
             (
                 sum_of_ranks,
-                "You add up ranks: a document that is in one list only is better off than one in both. What of 1 / (k + rank)?",
+                "You add up ranks: a document that is in one list only is better off than one in both. What of 1 / "
+                "(k + rank)?",
             ),
             (best_rank_only, "You keep a document's best rank. What should happen if two lists name it?"),
         ],

@@ -124,12 +124,14 @@ EXERCISES = {
         wrong=[
             (
                 turned_round,
-                "You return recall first. Precision: of those called, how many are right? Recall: of the right ones, how many were called?",
+                "You return recall first. Precision: of those called, how many are right? Recall: of the right ones, "
+                "how many were called?",
             ),
             (strictly_above, "A score exactly at the threshold is called a duplicate, too."),
             (
                 accuracy_for_precision,
-                "Your first number counts pairs that were rightly left alone. Precision looks only at those that were called.",
+                "Your first number counts pairs that were rightly left alone. Precision looks only at those that "
+                "were called.",
             ),
             (share_of_all, "Your recall divides by all pairs. Of which pairs is it the share?"),
             (
@@ -155,7 +157,8 @@ EXERCISES = {
         wrong=[
             (
                 one_round,
-                "You go over the pairs once. A later pair can join what earlier ones had already settled: go on until nothing changes.",
+                "You go over the pairs once. A later pair can join what earlier ones had already settled: go on "
+                "until nothing changes.",
             ),
             (only_neighbours, "You look at direct neighbours only. Friends of friends belong to the group."),
             (
@@ -165,15 +168,18 @@ EXERCISES = {
             (highest, "You name a group by its highest text. The lowest is wanted."),
             (
                 first_that_came,
-                "Your groups are right, but named by another text than the lowest: by the one that comes first in the pairs.",
+                "Your groups are right, but named by another text than the lowest: by the one that comes first in "
+                "the pairs.",
             ),
             (
                 joined_to_the_first,
-                "Your groups are right, but named by another text than the lowest: the first of each pair passes its name on.",
+                "Your groups are right, but named by another text than the lowest: the first of each pair passes its "
+                "name on.",
             ),
             (
                 joined_to_the_second,
-                "Your groups are right, but named by another text than the lowest: the second of each pair passes its name on.",
+                "Your groups are right, but named by another text than the lowest: the second of each pair passes "
+                "its name on.",
             ),
             (only_linked, "Texts without a link are missing. Each of the n texts has a group, if only of itself."),
             (groups_as_lists, "You return the groups. A number for each text is wanted."),

@@ -122,7 +122,8 @@ EXERCISES = {
         wrong=[
             (
                 not_transposed,
-                "The shape is right, but a patch takes its pixels from neighbouring rows in full. Which two axes have to change places?",
+                "The shape is right, but a patch takes its pixels from neighbouring rows in full. Which two axes "
+                "have to change places?",
             ),
             (by_columns, "Rows and columns are exchanged, within each patch and among the patches."),
             (
@@ -131,15 +132,18 @@ EXERCISES = {
             ),
             (
                 pixels_by_columns,
-                "Each patch is in its place, but its pixels come by columns. Which axis is the row of a pixel within its patch?",
+                "Each patch is in its place, but its pixels come by columns. Which axis is the row of a pixel within "
+                "its patch?",
             ),
             (
                 pieces_and_pixels_exchanged,
-                "You cut each side into `size` pieces, not into pieces of `size` pixels: that is the same only where both numbers are equal.",
+                "You cut each side into `size` pieces, not into pieces of `size` pixels: that is the same only where "
+                "both numbers are equal.",
             ),
             (
                 pixels_apart,
-                "The pixels of a patch come from all over the picture. Where a side is split in two axes, which comes first: "
+                "The pixels of a patch come from all over the picture. Where a side is split in two axes, which "
+                "comes first: "
                 "the number of the piece, or the pixel within it?",
             ),
             (
@@ -165,7 +169,8 @@ EXERCISES = {
             ),
             (
                 dot_with_the_mean,
-                "The mean of vectors of length 1 is shorter than 1, the more so the more they differ: this is no cosine yet.",
+                "The mean of vectors of length 1 is shorter than 1, the more so the more they differ: this is no "
+                "cosine yet.",
             ),
             (best_single_prompt, "You take each class's best prompt. Their mean is wanted: one vector a class."),
             (

@@ -29,7 +29,8 @@ TEXTS = {
         "starts from, not what it recommends.",
         data=f"Articles of the English Wikipedia of 2015 (CC BY-SA 3.0), {CAPTIONS}, sentences of {NLI_DATA} without "
         "their labels.",
-        command="python recipes/bert_mini.py` as of commit 37cf44c, before the recipe was rewritten; today it is `python "
+        command="python recipes/bert_mini.py` as of commit 37cf44c, before the recipe was rewritten; today it is "
+        "`python "
         "recipes/bert_mini.py --ship",
         bad="Similarity: all its sentence vectors lie close together. Rare words, names, languages other than "
         "English, facts.",

@@ -8,8 +8,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from course_lib.bert import BertConfig
-from course_lib.models.classifier import load_masked_lm
-from course_lib.models.masked_lm import BertForMaskedLM
+from course_lib.models.masked_lm import BertForMaskedLM, load_masked_lm
 from recipes import bert_mini
 from recipes.bert_mini import Optimizers, pretrain, rate_factor
 from recipes.shared.pretraining_batches import CLS, SEP, Text, blocks, lengths_in, running_text, single_sentences
