@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 import transformers
-from minilm import tiny_bert_folder
+from small_models import tiny_bert_folder
 from torch import nn
 
 from course_lib.models.masked_lm import fill_mask, load_masked_lm, pseudo_perplexity, token_log_likelihoods
