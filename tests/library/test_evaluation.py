@@ -11,6 +11,7 @@ from sentence_transformers.sentence_transformer import evaluation as reference
 from course_lib.data import NLIExample, ScoredPair
 from course_lib.evaluation import EmbeddingSimilarityEvaluator, LabelAccuracyEvaluator, alignment, uniformity
 from course_lib.losses import SoftmaxLoss
+from course_lib.support.embeddings import embed
 
 
 @pytest.fixture
@@ -49,6 +50,19 @@ def test_similarity_equals_sentence_transformers(pairs, table, name):
 def test_a_model_may_return_arrays_or_tensors(pairs, table, convert):
     evaluator = EmbeddingSimilarityEvaluator(pairs)
     assert evaluator(Table(table, convert)) == pytest.approx(evaluator(Table(table)), abs=1e-6)
+
+
+def test_only_a_model_that_knows_progress_bars_is_told_to_show_none():
+    class WithBar:
+        def encode(self, texts, show_progress_bar=None):
+            assert show_progress_bar is False
+            return np.ones((len(texts), 2))
+
+    class Without:
+        def encode(self, texts):
+            return np.ones((len(texts), 2))
+
+    assert embed(WithBar(), ["a"]).shape == embed(Without(), ["a"]).shape == (1, 2)
 
 
 def test_a_perfect_model_has_rank_correlation_one():

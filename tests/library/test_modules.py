@@ -17,7 +17,7 @@ from course_lib.encoder import SentenceEncoder
 from course_lib.models.static import StaticEmbedding
 from course_lib.modules import Dense, Normalize, Pooling
 from course_lib.pooling import POOLING_MODES
-from course_lib.support.architectures import PaddedModel
+from course_lib.support.architectures import PaddedModel, positions
 from course_lib.support.configs import POOLING_FLAGS
 from course_lib.transformer import Transformer
 
@@ -253,6 +253,14 @@ def test_activations_that_are_no_module_of_torch_are_refused(path, tiny, tmp_pat
         load(tmp_path / "m")
 
 
+def test_a_dense_config_without_bias_and_activation_means_both(tiny, tmp_path):
+    SentenceEncoder([Transformer.load(tiny), Pooling(32), Dense(32, 4)]).save(tmp_path / "m")
+    file = tmp_path / "m/2_Dense/config.json"
+    file.write_text(json.dumps({"in_features": 32, "out_features": 4}))
+    dense = load(tmp_path / "m")[2]
+    assert isinstance(dense.activation_function, torch.nn.Tanh) and dense.linear.bias is not None
+
+
 def test_static_embedding(minilm_folder, tmp_path):
     torch.manual_seed(0)
     tokenizer = tokenizers.Tokenizer.from_file(str(minilm_folder / "tokenizer.json"))
@@ -343,17 +351,24 @@ def test_other_architectures(kind, tmp_path, minilm_folder):
     )
 
 
-@pytest.mark.parametrize("kind, positions", [("MPNet", 40), ("Roberta", 40), ("DistilBert", 42)])
-def test_other_architectures_are_cut_at_their_last_position(kind, positions, tmp_path, minilm_folder):
+@pytest.mark.parametrize("kind, last", [("MPNet", 40), ("Roberta", 40), ("DistilBert", 42)])
+def test_other_architectures_are_cut_at_their_last_position(kind, last, tmp_path, minilm_folder):
     """Of 42 rows RoBERTa's family uses 40. Without a tokenizer's limit sentence-transformers takes 42, and fails."""
     folder = other_folder(kind, tmp_path / "plain", minilm_folder, limit=None)
     ours = load(folder)
-    assert ours.max_seq_length == positions
+    assert ours.max_seq_length == last
     b = theirs(folder)
-    b.max_seq_length = positions
+    b.max_seq_length = last
     assert_equal(ours.encode(TEXTS), b.encode(TEXTS))
-    with pytest.raises(ValueError, match=f"max_seq_length is {positions + 1}; expected 3 to {positions}"):
-        ours.max_seq_length = positions + 1
+    with pytest.raises(ValueError, match=f"max_seq_length is {last + 1}; expected 3 to {last}"):
+        ours.max_seq_length = last + 1
+
+
+@pytest.mark.parametrize("said, expected", [(77, 77), (-1, None), (None, None)])  # XLNet says -1: as many as you like
+def test_where_positions_are_computed_the_config_says_how_many(said, expected):
+    model = torch.nn.Linear(1, 1)
+    model.config = transformers.PretrainedConfig(max_position_embeddings=said)
+    assert positions(model) == expected
 
 
 def test_other_architectures_with_missing_weights_are_refused(tmp_path, minilm_folder):

@@ -263,6 +263,7 @@ def test_a_gradient_that_is_no_number_is_an_error_before_it_ruins_the_weights(tm
     [
         ({"sampling": "random"}, "expected one of proportional"),
         ({"warmup": 100}, "warmup is 100; expected the share of all steps"),
+        ({"warmup": 1.5}, "warmup is 1.5; expected the share of all steps"),
         ({"batch_size": 0}, "batch_size is 0; expected at least 1"),
         ({"best": "b"}, "best needs an evaluator with a primary_metric"),
         ({"best": "b", "evaluators": [lambda m: {"a": 1}]}, "best needs an evaluator with a primary_metric"),
@@ -379,6 +380,21 @@ def test_evaluation_every_n_steps_and_at_epoch_ends():
     assert [e["step"] for e in history if "score" in e] == [3, 6, 8, 9, 12, 15, 16] and all(
         e["mode"] == 0 for e in history if "mode" in e
     )
+
+
+def test_what_several_evaluators_say_stands_in_one_entry():
+    history = fit(*toy(), evaluators=[lambda model: {"first": 1.0}, lambda model: {"second": 2.0}])
+    assert [(e["first"], e["second"]) for e in history if "first" in e] == [(1.0, 2.0)]
+
+
+def test_another_seed_is_another_training():
+    def trained(seed):
+        torch.manual_seed(9)
+        model = nn.Sequential(nn.Linear(5, 8), nn.Dropout(0.5), nn.Linear(8, 1))
+        fit(model, lambda batch: model(torch.ones(8, 5)).square().mean(), toy()[2], seed=seed)  # dropout alone differs
+        return model[0].weight.detach()
+
+    assert torch.equal(trained(1), trained(1)) and not torch.equal(trained(1), trained(2))
 
 
 def test_evaluation_does_not_change_the_training():
