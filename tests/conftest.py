@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import os
 import random
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,14 @@ def repeatable():
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def figures_closed():
+    """No figure is left over for the next test."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,7 @@
 
 import numpy as np
 import torch
-from sentence_transformers import SentenceTransformer
 from torch import nn
-
-from course_lib.encoder import SentenceEncoder
 
 
 def assert_close(ours, theirs, share):
@@ -31,9 +28,14 @@ def assert_equal(ours, theirs, inputs=None):
     assert np.abs(unit(ours) - unit(theirs)).max() <= 1e-6
 
 
+def close(ours, theirs, atol=1e-9):
+    """Fails where a number is off by more than `atol`."""
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=atol)
+
+
 def unit(x):
-    """Rows of length one."""
-    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    """The vectors (..., dim) at length one; zeros stay zeros."""
+    return x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-12)
 
 
 # ---- encoders
@@ -51,11 +53,15 @@ TEXTS = [
 
 def load(folder):
     """Ours, in float32."""
+    from course_lib.encoder import SentenceEncoder
+
     return SentenceEncoder.load(folder, device="cpu", dtype="float32")
 
 
 def theirs(folder, **options):
-    """sentence-transformers' own."""
+    """sentence-transformers' own, which takes seconds to import: not every test needs it."""
+    from sentence_transformers import SentenceTransformer
+
     return SentenceTransformer(str(folder), device="cpu", **options)
 
 

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from parity import close
 from torch import nn
 
 from course_lib.attention import AdditiveAttention, MultiHeadAttention, masked_softmax, scaled_dot_product_attention
@@ -18,10 +19,6 @@ def randn(*shape, dtype=torch.float64, seed=0):
 
 def padding_mask(lengths=LENGTHS):
     return torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]  # (batch, source)
-
-
-def close(a, b, atol=1e-9):
-    torch.testing.assert_close(a, b, rtol=0, atol=atol)
 
 
 # scaled dot-product

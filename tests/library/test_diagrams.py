@@ -7,7 +7,6 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-import matplotlib.pyplot as plt
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -31,12 +30,6 @@ def encoder():
     return SentenceEncoder(
         [Transformer(BertModel(config), tokenizer), Pooling(16), Dense(16, 8), Normalize()], dtype="float32"
     )
-
-
-@pytest.fixture(autouse=True)
-def close():
-    yield
-    plt.close("all")
 
 
 def texts(ax):

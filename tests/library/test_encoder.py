@@ -8,6 +8,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from parity import unit
 from sentence_transformers import SentenceTransformer
 from small_models import tiny_bert_folder
 
@@ -59,10 +60,6 @@ def static(minilm):
 def tiny(tmp_path, minilm_folder):
     first = Transformer.load(tiny_bert_folder(tmp_path / "bert", minilm_folder))
     return SentenceEncoder([first, Pooling(32)], dtype="float32").eval()
-
-
-def unit(x):
-    return x / np.linalg.norm(x, axis=-1, keepdims=True)
 
 
 # ---- equal to sentence-transformers

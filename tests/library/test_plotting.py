@@ -13,12 +13,6 @@ from colours import luminance
 from course_lib.plotting import attention_map, bars, curve, heatmap, histogram, history_curves, scatter
 
 
-@pytest.fixture(autouse=True)
-def close():
-    yield
-    plt.close("all")
-
-
 @pytest.mark.parametrize("kind, low", [("cosine", -1), ("unit", 0)])
 def test_heatmap_scale_values_and_contrast(kind, low):
     matrix = torch.linspace(low, 1, 121).reshape(11, 11)

@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from parity import close
 from torch import nn
 
 from course_lib.datasets.translations import load_translations
@@ -46,10 +47,6 @@ def translator(kind, source=ENGLISH, target=SPANISH, dtype=torch.float64, seed=0
     for p in model.parameters():  # bigger than the start, so that differences show; padding vectors too
         nn.init.normal_(p, std=0.4)
     return model.to(dtype).eval()
-
-
-def close(a, b, atol=1e-9):
-    torch.testing.assert_close(a, b, rtol=0, atol=atol)
 
 
 # vocabulary
