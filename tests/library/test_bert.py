@@ -71,10 +71,10 @@ TEXTS = ["", "A cat sits on a mat.", "naïve café 你好 🙂", "word " * 270, 
 def real(minilm_folder, minilm):
     """all-MiniLM-L6-v2 as ours, as transformers', and packed token ids of TEXTS."""
     theirs = transformers.BertModel.from_pretrained(minilm_folder, dtype=torch.float32).eval()
-    tokenizer = Tokenizer.from_file(
-        str(minilm_folder / "tokenizer.json")
-    )  # its own: that of the encoder is set to the encoder's limit of 256
+    # a tokenizer of its own, that of the encoder is set to 256 tokens; the file's pads to 128 and cuts there
+    tokenizer = Tokenizer.from_file(str(minilm_folder / "tokenizer.json"))
     tokenizer.no_truncation()
+    tokenizer.no_padding()
     ids = [torch.tensor(tokenizer.encode(text).ids[:512]) for text in TEXTS]
     return minilm[0].model, theirs, torch.cat(ids), [len(i) for i in ids]
 
