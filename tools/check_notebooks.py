@@ -16,8 +16,8 @@ from repository import ROOT, SETUP, colab_badge
 CELLS = (30, 45)
 CODE_CELLS = (12, 20)
 CODE_LINES = 25
-WORDS = (1000, 2000)
-BYTES = 300_000
+WORDS = (1000, 2500)
+BYTES = 500_000
 ALT = 40
 COMPARED = 5
 

@@ -460,8 +460,7 @@ start, loss = word_table(stages["new, random row"]).detach().clone(), MultipleNe
 only_row = stages["only the row tuned"]
 freeze(only_row)
 word_table(only_row).requires_grad_(True)
-mask = torch.zeros(len(start), 1)
-mask[-1] = 1
+mask = (torch.arange(len(start)) == len(start) - 1).float().unsqueeze(1)      # (rows, 1): the last row alone
 word_table(only_row).register_hook(lambda gradient: gradient * mask)          # all other rows get zeros
 for name, rate in (("all tuned", learning_rate), ("only the row tuned", row_learning_rate)):
     one = stages[name]

@@ -11,7 +11,9 @@ class Measured(dict):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
         self.path = path
-        super().__init__((tuple(key), found) for key, found in map(json.loads, path.read_text("utf-8").splitlines()))
+        super().__init__(
+            (tuple(key), found) for key, found in map(json.loads, path.read_text(encoding="utf-8").splitlines())
+        )
 
     def add(self, key: tuple, found):
         self[key] = found

@@ -98,7 +98,7 @@ DEFECTS = {
         "1 cells are tagged nbval-check-output",
     ),
     "nothing to compare": (lambda nb: cell_with(nb, PRINT).update(outputs=[]), "has no text to compare"),
-    "size": (lambda nb: set_output(nb, PRINT, **STREAM, text="x" * 300_000), "are not under 300,000"),
+    "size": (lambda nb: set_output(nb, PRINT, **STREAM, text="x" * 500_000), "are not under 500,000"),
 }
 
 
