@@ -5,6 +5,7 @@ so kernels and other child processes inherit it. Programs that are not Python me
 """
 
 import socket
+import sys
 
 LOCAL = {"localhost", "127.0.0.1", "::1", "", None, "0.0.0.0", "::", socket.gethostname()}
 
@@ -37,3 +38,7 @@ for method in ("connect", "connect_ex", "sendto"):
     guard(socket.socket, method, address_host)
 for function in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
     guard(socket, function, lambda host, *args, **kwargs: host)
+
+# jsonschema asks for this grammar of web addresses, which takes over a second to make, in every process that reads a
+# notebook. It does without it, too: no notebook is checked for such addresses.
+sys.modules.setdefault("rfc3987_syntax", None)

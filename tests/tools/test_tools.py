@@ -198,7 +198,7 @@ def test_a_run_that_is_stopped_leaves_nothing_that_looks_done(course, number):
         time.sleep(0.1)
     assert (course / "started").exists()
     os.killpg(process.pid, number)
-    process.wait(timeout=30)
+    process.wait(timeout=120)
     assert not (course / "build" / "02_second.ipynb").exists()
     assert batch.index(["02_second"], course) == 1
 
