@@ -218,7 +218,7 @@ def swaps(links):
     return any((a + 1, b - 1) in single for a, b in single)
 
 right = exact_match(model, pairs.test)
-chosen = [i for i, source in enumerate(sources) if 6 <= len(words(source)) <= 8]
+chosen = [i for i, source in enumerate(sources) if 6 <= len(words(source)) <= 8 and "?" not in source]
 chosen = sorted(chosen, key=lambda i: (not right[i], not swaps(pairs.links[i])))[:2]
 figure, axes = plt.subplots(1, 2, figsize=(12, 4.4), layout="constrained")
 for ax, found, i in zip(axes, decode(model, [sources[i] for i in chosen]), chosen):
