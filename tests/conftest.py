@@ -3,6 +3,7 @@
 It imports nothing heavy: `pytest -n 2` starts three processes, of which the first only hands out the tests.
 """
 
+import gc
 import hashlib
 import importlib.util
 import os
@@ -23,6 +24,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 for variable in ("http_proxy", "https_proxy", "all_proxy"):
     os.environ[variable] = os.environ[variable.upper()] = "http://127.0.0.1:9"
 os.environ["no_proxy"] = os.environ["NO_PROXY"] = "localhost,127.0.0.1,::1"
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # containers set it: each process would compile the course anew
+sys.dont_write_bytecode = False
 if "PYTEST_XDIST_WORKER" in os.environ:  # one of two processes: a core each, for its children too
     os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -40,6 +43,11 @@ LONG = (
 
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
+
+def pytest_collection_finish():
+    """What was imported stays: the garbage collector, which takes half a second to go through it, may leave it out."""
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer import losses as reference
+from small_models import tiny_bert_folder
 from torch import nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -16,9 +17,9 @@ from course_lib.encoder import SentenceEncoder
 from course_lib.finetuning.gradient_cache import cached_embeddings
 from course_lib.finetuning.matryoshka import MatryoshkaLoss
 from course_lib.losses import MultipleNegativesRankingLoss, SoftmaxLoss
-from course_lib.support.folders import resolve
 
 TRIPLETS = load_triplets("course/nli")
+WIDTH = 32
 
 
 class Memory(TorchDispatchMode):
@@ -57,9 +58,15 @@ class Float64(nn.Sequential):
         return means[torch.tensor(order).argsort()]
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, minilm_folder):
+    """A random BERT of 4 layers, small enough to count all its gradients."""
+    return tiny_bert_folder(tmp_path_factory.mktemp("bert"), minilm_folder, num_hidden_layers=4, hidden_size=WIDTH)
+
+
 @pytest.fixture
-def encoder():
-    return Float64(SentenceEncoder.load("course/bert-mini", dtype="float32")[0]).double().eval()
+def encoder(folder):
+    return Float64(SentenceEncoder.load(folder, device="cpu", dtype="float32")[0]).double().eval()
 
 
 def with_dropout(encoder, p):
@@ -110,7 +117,7 @@ def test_512_pairs_have_the_same_gradients_in_a_quarter_of_the_memory(encoder):
     assert cached == pytest.approx(plain, abs=1e-9) and difference < 1e-9
     assert max(g.abs().max() for g in expected.values()) > 0.01 and len(expected) == 5 + 16 * 4
     assert (
-        needed > 6 * 1024 * 4 * 10 * 256 * 8 / 2
+        needed > 6 * 1024 * 4 * 10 * WIDTH * 8 / 2
     )  # the plain run was seen: 4 layers keep over ten vectors of each token
     assert less < needed / 4
 
@@ -142,9 +149,9 @@ def test_equals_the_three_steps_of_the_paper(encoder):
     assert largest_difference(found, expected) < 1e-12
 
 
-def test_equals_sentence_transformers(encoder):
+def test_equals_sentence_transformers(encoder, folder):
     n, columns = 12, 3
-    theirs = SentenceTransformer(str(resolve("course/bert-mini")), device="cpu").double().eval()
+    theirs = SentenceTransformer(str(folder), device="cpu").double().eval()
     features = [theirs.preprocess([triplet[i] for triplet in TRIPLETS[:n]]) for i in range(columns)]
     value = reference.CachedMultipleNegativesRankingLoss(theirs, mini_batch_size=5)(features, None)
     expected = gradients(value, theirs)
@@ -157,17 +164,17 @@ def test_equals_sentence_transformers(encoder):
 def test_the_size_of_a_group_is_of_no_account(encoder, size):
     texts = batch(12)
     vectors = cached_embeddings(encoder, texts, size)
-    assert vectors.shape == (24, 256)
+    assert vectors.shape == (24, WIDTH)
     torch.testing.assert_close(vectors, encoder(texts), rtol=0, atol=1e-12)
-    weights = torch.randn(24, 256, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    weights = torch.randn(24, WIDTH, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     expected = gradients((encoder(texts) * weights).sum(), encoder)
     assert largest_difference(gradients((vectors * weights).sum(), encoder), expected) < 1e-9
 
 
 def test_a_loss_with_weights_of_its_own_learns_too(encoder):
     torch.manual_seed(0)
-    texts, labels, head = batch(12), torch.arange(12) % 3, SoftmaxLoss(256).double()
-    loss = MatryoshkaLoss(head, [256, 32])
+    texts, labels, head = batch(12), torch.arange(12) % 3, SoftmaxLoss(WIDTH).double()
+    loss = MatryoshkaLoss(head, [WIDTH, 8])
     expected = gradients(loss(*encoder(texts).chunk(2), labels), encoder, loss)
     found = gradients(
         loss(*cached_embeddings(encoder, texts, 5).chunk(2), labels) / 3, encoder, loss

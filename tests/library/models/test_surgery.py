@@ -9,7 +9,7 @@ import transformers
 from parity import TEXTS, assert_equal, load, theirs
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer import modules as st
-from small_models import other_folder, tiny_bert_folder
+from small_models import TOKENS, other_folder, tiny_bert_folder
 from tokenizers import AddedToken
 
 from course_lib.encoder import SentenceEncoder
@@ -165,14 +165,14 @@ def test_a_special_token_of_the_vocabulary_keeps_its_row_and_is_whole_from_then_
 
 
 def test_spare_rows_are_used_and_never_lost(tmp_path, minilm_folder):
-    """A table rounded up to 30,592 rows: transformers' resize to the tokenizer's length would cut 70 of them."""
-    encoder = load(tiny_bert_folder(tmp_path / "spare", minilm_folder, vocab_size=30592))
+    """A table rounded up by 48 rows: transformers' resize to the tokenizer's length would cut 46 of them."""
+    encoder = load(tiny_bert_folder(tmp_path / "spare", minilm_folder, vocab_size=TOKENS + 48))
     table = word_embeddings(encoder)
     before = table.weight.detach().clone()
     assert add_tokens(encoder, NEW, special_tokens=True) == 2
-    assert table.weight.shape == before.shape and encoder[0].model.config.vocab_size == 30592
+    assert table.weight.shape == before.shape and encoder[0].model.config.vocab_size == TOKENS + 48
     changed = (table.weight != before).any(dim=1).nonzero().flatten().tolist()
-    assert changed == [encoder[0].tokenizer.token_to_id(token) for token in NEW] == [30522, 30523]
+    assert changed == [encoder[0].tokenizer.token_to_id(token) for token in NEW] == [TOKENS, TOKENS + 1]
 
 
 def test_new_rows_are_random_like_the_old_ones():
@@ -385,7 +385,7 @@ def test_a_copy_keeps_the_old_model(folder):
     assert_equal(encoder.encode(TEXTS), before)
     assert (
         encoder[0].model.config.num_hidden_layers == 4
-        and encoder[0].model.config.vocab_size == len(word_embeddings(encoder).weight) == 30522
+        and encoder[0].model.config.vocab_size == len(word_embeddings(encoder).weight) == TOKENS
     )
 
 

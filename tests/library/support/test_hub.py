@@ -39,15 +39,22 @@ UNWANTED = {
 
 def fetch(environment, name=NAME, mirror=None):
     """`fetch` in a new process: its folder, or the message of its error, which is one line."""
-    program = (
-        f"from course_lib.support.hub import fetch\ntry: print(fetch({name!r}))\n"
-        "except (FileNotFoundError, ValueError) as e: print(type(e).__name__, e)"
-    )
-    environment = environment | ({"COURSE_MODELS": str(mirror)} if mirror else {})
+    (said,) = fetch_each(environment | ({"COURSE_MODELS": str(mirror)} if mirror else {}), [name])
+    return said
+
+
+def fetch_each(environment, names):
+    """The same of several names, in one process."""
+    program = f"""
+from course_lib.support.hub import fetch
+for name in {list(names)}:
+    try: print(fetch(name))
+    except (FileNotFoundError, ValueError) as e: print(type(e).__name__, e)
+"""
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("\n") == 1
-    return done.stdout.strip()
+    assert done.stdout.count("\n") == len(names)
+    return done.stdout.splitlines()
 
 
 def listing(folder):
@@ -104,36 +111,34 @@ def test_a_later_run_fetches_what_the_first_did_not_finish(tmp_path):
     assert server.files_asked() == sorted(set(FILES) - set(finished))
 
 
-@pytest.mark.parametrize(
-    "name, words",
-    [
-        ("nobody/nothing", ["'nobody/nothing'", "401", "There is no such model, or it is private: check the name"]),
-        (
-            "nothing",
-            ["'nothing' could not be had", "'sentence-transformers/nothing' neither in the cache", "check the name"],
-        ),
-        ("gone/model", ["404", "There is no such model, or it is private"]),
-        (
-            "gated/model",
-            ["403", "Accept its conditions at http://127.0.0.1", "/gated/model, then log in with `hf auth login`"],
-        ),
-        ("broken/model", ["500", "Check name and connection, or give a folder"]),
-        ("two words/model", ["HFValidationError", "Check name and connection"]),
+ERRORS = {
+    "nobody/nothing": ["'nobody/nothing'", "401", "There is no such model, or it is private: check the name"],
+    "nothing": ["'nothing' could not be had", "'sentence-transformers/nothing' neither in the cache", "check the name"],
+    "gone/model": ["404", "There is no such model, or it is private"],
+    "gated/model": [
+        "403",
+        "Accept its conditions at http://127.0.0.1",
+        "/gated/model, then log in with `hf auth login`",
     ],
-)
-def test_errors_say_what_was_tried_and_what_to_do(name, words, tmp_path):
+    "broken/model": ["500", "Check name and connection, or give a folder"],
+    "two words/model": ["HFValidationError", "Check name and connection"],
+}
+
+
+def test_errors_say_what_was_tried_and_what_to_do(tmp_path):
     with FakeHub({"gone/model": 404, "gated/model": FILES, "broken/model": 500}, gated=("gated/model",)) as server:
-        message = fetch(server.environment(tmp_path), name)
-    for part in [
-        "FileNotFoundError",
-        *words,
-        f"no folder {os.path.abspath(name)}",
-        "no mirror (COURSE_MODELS is not set)",
-        f"in the cache {tmp_path / 'hub'}",
-        f"nor at {server.url}",
-        "'course/sbert-mini' needs no download",
-    ]:
-        assert part in message
+        messages = fetch_each(server.environment(tmp_path), ERRORS)
+    for (name, words), message in zip(ERRORS.items(), messages, strict=True):
+        for part in [
+            "FileNotFoundError",
+            *words,
+            f"no folder {os.path.abspath(name)}",
+            "no mirror (COURSE_MODELS is not set)",
+            f"in the cache {tmp_path / 'hub'}",
+            f"nor at {server.url}",
+            "'course/sbert-mini' needs no download",
+        ]:
+            assert part in message
     assert server.files_asked() == []
 
 
