@@ -2,8 +2,10 @@
 
 Connections and look-ups other than to this machine raise OSError. tests/conftest.py puts the folder on PYTHONPATH,
 so kernels and other child processes inherit it. Programs that are not Python meet a proxy that does not answer.
+And two savings of time, which every process would spend on imports.
 """
 
+import gc
 import socket
 import sys
 
@@ -39,6 +41,8 @@ for method in ("connect", "connect_ex", "sendto"):
 for function in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
     guard(socket, function, lambda host, *args, **kwargs: host)
 
+# torch and transformers make a million objects that stay: a fifth of their import goes into looking for garbage.
+gc.set_threshold(50_000, 20, 20)
 # jsonschema asks for this grammar of web addresses, which takes over a second to make, in every process that reads a
 # notebook. It does without it, too: no notebook is checked for such addresses.
 sys.modules.setdefault("rfc3987_syntax", None)
