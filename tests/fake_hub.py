@@ -5,6 +5,7 @@ with FakeHub({"owner/name": {"config.json": b"{}"}}) as hub:
 hub.asked  # what it was asked for: ("GET", "config.json", "bytes=10-")
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -121,6 +122,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body[:sent])
 
 
+@functools.cache
 def entry(path: str, content: bytes) -> dict:
     """A file as the hub lists it: large ones (.safetensors, .bin) by their sha256, as git-lfs keeps them."""
     sha = hashlib.sha256(content).hexdigest()

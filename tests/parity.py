@@ -65,6 +65,14 @@ def theirs(folder, **options):
     return SentenceTransformer(str(folder), device="cpu", **options)
 
 
+def saved(modules, folder, **options):
+    """The folder that sentence-transformers writes of its modules, without the model card, which takes longest."""
+    from sentence_transformers import SentenceTransformer
+
+    SentenceTransformer(modules=modules, device="cpu", **options).save(str(folder), create_model_card=False)
+    return folder
+
+
 # ---- losses: both libraries' get the same embeddings
 
 DIM = 6

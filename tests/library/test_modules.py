@@ -7,7 +7,7 @@ import pytest
 import tokenizers
 import torch
 import transformers
-from parity import TEXTS, assert_equal, load, theirs, unit
+from parity import TEXTS, assert_equal, load, saved, theirs, unit
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer import modules as st
 from small_models import TOKENS, other_folder, tiny_bert_folder
@@ -49,9 +49,7 @@ def assert_both_ways(folder, tmp_path):
 
 @pytest.mark.parametrize("modes", [*POOLING_MODES, ("cls", "mean"), POOLING_MODES], ids=str)
 def test_pooling_modes_saved_by_sentence_transformers(modes, tiny, tmp_path):
-    SentenceTransformer(modules=[st.Transformer(str(tiny)), st.Pooling(32, modes)], device="cpu").save(
-        str(tmp_path / "new")
-    )
+    saved([st.Transformer(str(tiny)), st.Pooling(32, modes)], tmp_path / "new")
     ours = assert_both_ways(tmp_path / "new", tmp_path)
     assert ours[1].modes == ((modes,) if isinstance(modes, str) else modes)
 
@@ -59,9 +57,7 @@ def test_pooling_modes_saved_by_sentence_transformers(modes, tiny, tmp_path):
 @pytest.mark.parametrize("modes", [("max", "cls"), ("mean", "cls", "lasttoken")], ids=str)
 def test_pooling_modes_in_another_order(modes, tiny, tmp_path):
     """The new dialect keeps the order; the flags we write have none, so we say no rather than change the vectors."""
-    SentenceTransformer(modules=[st.Transformer(str(tiny)), st.Pooling(32, modes)], device="cpu").save(
-        str(tmp_path / "new")
-    )
+    saved([st.Transformer(str(tiny)), st.Pooling(32, modes)], tmp_path / "new")
     assert_equal(load(tmp_path / "new").encode(TEXTS), theirs(tmp_path / "new").encode(TEXTS))
     with pytest.raises(ValueError, match="cannot be saved in flags"):
         load(tmp_path / "new").save(tmp_path / "saved")
@@ -107,9 +103,7 @@ def test_unknown_pooling_modes_are_refused(mode):
 def test_prompts(include_prompt, tiny, tmp_path):
     prompts = {"query": "Represent the question: ", "passage": "Passage: ", "document": "Text: "}
     parts = [st.Transformer(str(tiny)), st.Pooling(32, "mean", include_prompt=include_prompt)]
-    SentenceTransformer(modules=parts, prompts=prompts, default_prompt_name="passage", device="cpu").save(
-        str(tmp_path / "new")
-    )
+    saved(parts, tmp_path / "new", prompts=prompts, default_prompt_name="passage")
     load(tmp_path / "new").save(tmp_path / "old")
     for folder in (tmp_path / "new", tmp_path / "old"):
         a, b = load(folder), theirs(folder)
@@ -181,7 +175,7 @@ def test_dense_and_normalize(activation, bias, tiny, tmp_path):
     parts = [st.Transformer(str(tiny)), st.Pooling(32), st.Dense(32, 9, bias, activation()), st.Normalize()]
     for weight in parts[2].activation_function.parameters():  # PReLU's slope, 0.25 when new
         torch.nn.init.constant_(weight, -0.7)
-    SentenceTransformer(modules=parts, device="cpu").save(str(tmp_path / "new"))
+    saved(parts, tmp_path / "new")
     ours = assert_both_ways(tmp_path / "new", tmp_path)
     assert [type(m) for m in ours] == [Transformer, Pooling, Dense, Normalize] and type(
         ours[2].activation_function
@@ -229,7 +223,7 @@ def test_activations_whose_settings_would_be_lost_are_not_saved(activation, tiny
 @pytest.mark.parametrize("options", [{"use_residual": True}, {"module_input_name": "token_embeddings"}])
 def test_dense_that_we_do_not_compute_is_refused(options, tiny, tmp_path):
     parts = [st.Transformer(str(tiny)), st.Pooling(32), st.Dense(32, 32, **options)]
-    SentenceTransformer(modules=parts, device="cpu").save(str(tmp_path / "new"))
+    saved(parts, tmp_path / "new")
     with pytest.raises(ValueError, match="plain Dense modules"):
         load(tmp_path / "new")
 
@@ -265,7 +259,7 @@ def test_static_embedding(minilm_folder, tmp_path):
     tokenizer = tokenizers.Tokenizer.from_file(str(minilm_folder / "tokenizer.json"))
     tokenizer.no_truncation()
     part = st.StaticEmbedding(tokenizer, torch.randn(30522, 16))
-    SentenceTransformer(modules=[part, st.Dense(16, 5)], device="cpu").save(str(tmp_path / "new"))
+    saved([part, st.Dense(16, 5)], tmp_path / "new")
     ours = assert_both_ways(tmp_path / "new", tmp_path)
     assert ours.max_seq_length is None
     assert (
@@ -278,9 +272,7 @@ def test_static_embedding(minilm_folder, tmp_path):
 def test_static_embedding_keeps_the_limit_in_its_tokenizer(minilm_folder, tmp_path):
     tokenizer = tokenizers.Tokenizer.from_file(str(minilm_folder / "tokenizer.json"))
     tokenizer.enable_truncation(5)
-    SentenceTransformer(modules=[st.StaticEmbedding(tokenizer, embedding_dim=8)], device="cpu").save(
-        str(tmp_path / "new")
-    )
+    saved([st.StaticEmbedding(tokenizer, embedding_dim=8)], tmp_path / "new")
     texts = ["one two three four five six seven", "one two three four five"]
     expected = theirs(tmp_path / "new").encode(texts)
     ours = load(tmp_path / "new")
@@ -298,9 +290,7 @@ def test_static_embedding_with_shared_rows_and_weights(minilm_folder, tmp_path):
 
     torch.manual_seed(0)
     tokenizer = tokenizers.Tokenizer.from_file(str(minilm_folder / "tokenizer.json"))
-    SentenceTransformer(modules=[st.StaticEmbedding(tokenizer, embedding_dim=8)], device="cpu").save(
-        str(tmp_path / "m")
-    )
+    saved([st.StaticEmbedding(tokenizer, embedding_dim=8)], tmp_path / "m")
     shared = {"embeddings": torch.randn(50, 8), "mapping": torch.randint(50, (30522,)), "weights": torch.rand(30522)}
     save_file(shared, tmp_path / "m/model.safetensors")
     assert_both_ways(tmp_path / "m", tmp_path)
