@@ -1,7 +1,7 @@
 # The commands of the course. Each needs Python 3.11-3.13 and make, nothing else.
 #
 #   make run         execute the notebooks in batch into build/, with build/index.html
-#   make check       format, lint, who imports whom, and the tests of the library: after every change
+#   make check       format, lint, who imports whom, and the library's tests but those that kill processes: after every change
 #   make test        all tests
 #   make notebooks   rebuild notebooks/*.ipynb from notebooks/scripts/*.py
 #   make lab         JupyterLab on this machine

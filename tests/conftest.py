@@ -33,7 +33,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one of two processes: a core each, fo
 LONG = (
     "test_execution.py",
     "test_forks.py",
-    "test_launchers.py",
     "test_tools.py",
     "test_colab.py",
     "test_check_class.py",

@@ -1,7 +1,6 @@
 """Real processes to be killed. They are forked: a new Python would take seconds to import torch."""
 
 import os
-import subprocess
 import sys
 import traceback
 
@@ -10,19 +9,6 @@ import pytest
 trains_in_forks = pytest.mark.skipif(
     "COURSE_FORKS" not in os.environ, reason="test_forks.py runs these in a process of their own"
 )
-forks = pytest.mark.skipif(sys.platform != "linux", reason="Linux alone forks reliably")
-
-
-def in_a_process_of_its_own(file, *options):
-    """Run a file of tests in a fresh process with one thread.
-
-    A child of a process whose pool of threads has worked has the pool's locks and not its threads: it may wait for them
-    forever.
-    """
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(file), *options]
-    variables = os.environ | {"COURSE_FORKS": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0 and " passed" in done.stdout, done.stdout + done.stderr
 
 
 def start(function, *arguments) -> int:

@@ -49,6 +49,11 @@ def translator(kind, source=ENGLISH, target=SPANISH, dtype=torch.float64, seed=0
     return model.to(dtype).eval()
 
 
+@pytest.fixture(scope="module")
+def corpus():
+    return load_translations()
+
+
 # vocabulary
 
 
@@ -58,8 +63,8 @@ def test_words_sets_punctuation_apart_and_lower_cases():
     assert words(" \t") == words("") == []
 
 
-def test_words_leaves_the_courses_corpus_as_it_is():
-    for pair in load_translations():
+def test_words_leaves_the_courses_corpus_as_it_is(corpus):
+    for pair in corpus:
         assert words(pair.english) == pair.english.split() and words(pair.spanish) == pair.spanish.split()
 
 
@@ -338,8 +343,8 @@ def test_length_thirds():
 
 
 @pytest.mark.parametrize("kind", ["gru", "gru attention", "lstm attention", "transformer"])
-def test_overfits_twenty_pairs(kind):
-    short = [p for p in load_translations() if p.split == "train" and len(p.english.split()) <= 8]
+def test_overfits_twenty_pairs(kind, corpus):
+    short = [p for p in corpus if p.split == "train" and len(p.english.split()) <= 8]
     pairs = [(p.english, p.spanish) for p in short[:20]]
     source, target = (Vocabulary.build(texts) for texts in zip(*pairs))
     torch.manual_seed(0)
