@@ -71,6 +71,12 @@ def test_a_deeper_head_learns_too():
     assert len(list(loss.parameters())) == 4
 
 
+def test_a_lazy_head_takes_the_width_it_meets():
+    (u, v), labels = embeddings(2, 40), random_labels(high=3)
+    loss = SoftmaxLoss(DIM, classifier=nn.LazyLinear(3)).double()
+    assert loss(u, v, labels).isfinite() and loss.classifier.in_features == 3 * DIM
+
+
 def test_softmax_of_an_ignorant_head_is_the_entropy_of_the_labels():
     loss = SoftmaxLoss(DIM)
     nn.init.zeros_(loss.classifier.weight)
