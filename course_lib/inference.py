@@ -20,12 +20,20 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from course_lib.bert import BertModel, BertSelfAttention
+from course_lib.support.packed_attention import PACKED
 
 FUSED = {
     "gelu": ("gelu", "none"),
     "gelu_new": ("gelu", "tanh"),
     "gelu_pytorch_tanh": ("gelu", "tanh"),
     "relu": ("relu", ""),
+}
+# The same in models of `transformers`: the linear map before the activation, the activation, and its class.
+WITH_ACTIVATION = {"dense": "intermediate_act_fn", "lin1": "activation", "ffn": "activation"}
+FUSED_MODULES = {
+    "GELUActivation": ("gelu", "none"),
+    "GELUTanh": ("gelu", "tanh"),
+    "NewGELUActivation": ("gelu", "tanh"),
 }
 
 
@@ -36,7 +44,7 @@ class PackedLinear(nn.Module):
         super().__init__()
         rows = 1024  # a layout that suits about this many tokens at a time
         self.weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), rows)
-        self.bias = linear.bias.detach()
+        self.bias = None if linear.bias is None else linear.bias.detach()
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
@@ -70,14 +78,11 @@ def can_pack(model: nn.Module, dtype: torch.dtype) -> bool:
 
 
 def for_inference(model: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """A copy of `model` that computes the same in `dtype` (float32: to rounding), faster. It cannot be trained.
-
-    Any other model than a `BertModel` is only copied, converted, and put into evaluation mode.
-    """
+    """A copy of `model` that computes the same in `dtype` (float32: to rounding), faster. It cannot be trained."""
     model = copy.deepcopy(model).to(dtype).eval().requires_grad_(False)
-    if not isinstance(model, BertModel):
-        return model
     pack = can_pack(model, dtype)
+    if not isinstance(model, BertModel):
+        return pack_all(model) if pack and model.config.model_type in PACKED else model
     for layer in model.encoder["layer"]:
         layer.attention["self"] = FusedSelfAttention(layer.attention["self"])
         if pack:
@@ -88,6 +93,19 @@ def for_inference(model: nn.Module, dtype: torch.dtype) -> nn.Module:
             layer.intermediate["dense"] = PackedLinear(layer.intermediate["dense"], fused or ("none", ""))
             if fused:
                 layer.activation = lambda x: x
+    return model
+
+
+def pack_all(model: nn.Module) -> nn.Module:
+    """Every linear map of a model of `transformers` packed, with the activation that follows it where one is known."""
+    for module in list(model.modules()):
+        for name, linear in list(module.named_children()):
+            if type(linear) is nn.Linear:
+                after = WITH_ACTIVATION.get(name)
+                fused = FUSED_MODULES.get(type(getattr(module, after, None)).__name__) if after else None
+                setattr(module, name, PackedLinear(linear, fused or ("none", "")))
+                if fused:
+                    setattr(module, after, nn.Identity())
     return model
 
 

@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from course_lib.bert import BertConfig, BertModel
-from course_lib.support.architectures import PaddedModel, load_bert, positions
+from course_lib.support.architectures import TransformersModel, load_bert, positions
 from course_lib.support.folders import read_json, read_weights, save_tensors, write_json
 from course_lib.support.tokenization import read_tokenizer_settings, save_tokenizer, tokenize
 
@@ -34,7 +34,7 @@ class TokenEmbeddings:
 class Transformer(nn.Module):
     """A tokenizer and a model that gives one vector a token.
 
-    model: `BertModel`, or `PaddedModel` around another architecture.
+    model: `BertModel`, or `TransformersModel` around another architecture.
     max_seq_length: tokens of a text that are read, special tokens included; at most the model's positions.
     do_lower_case: lower-case texts, but for special tokens, before the tokenizer, which may do so itself.
     tokenizer_files: further files of the tokenizer, such as tokenizer_config.json, which `save` writes as they are.
@@ -64,12 +64,12 @@ class Transformer(nn.Module):
             model = BertModel(BertConfig.from_dict(config))
             load_bert(model, read_weights(folder), folder)
         else:
-            model = PaddedModel.load(folder)
+            model = TransformersModel.load(folder)
         lower = bool(read_json(folder / "sentence_bert_config.json", default={}).get("do_lower_case"))
         return cls(model, **read_tokenizer_settings(folder), do_lower_case=lower)
 
     def save(self, folder: Path, half: bool = False):
-        if isinstance(self.model, PaddedModel):
+        if isinstance(self.model, TransformersModel):
             self.model.save(folder, half)
         else:
             write_json(folder / "config.json", self.model.config.to_dict())

@@ -19,7 +19,7 @@ from torch import nn
 
 from course_lib.encoder import SentenceEncoder
 from course_lib.models.static import StaticEmbedding
-from course_lib.support.architectures import PaddedModel
+from course_lib.support.architectures import TransformersModel
 
 
 def add_tokens(encoder: SentenceEncoder, tokens: Iterable[str | AddedToken], special_tokens: bool = False) -> int:
@@ -82,7 +82,9 @@ def word_embeddings(encoder: SentenceEncoder) -> nn.Embedding | nn.EmbeddingBag:
     if isinstance(encoder[0], StaticEmbedding):
         return encoder[0].embedding
     model = encoder[0].model
-    return model.model.get_input_embeddings() if isinstance(model, PaddedModel) else model.embeddings.word_embeddings
+    return (
+        model.model.get_input_embeddings() if isinstance(model, TransformersModel) else model.embeddings.word_embeddings
+    )
 
 
 def layer_list(model: nn.Module) -> nn.ModuleList:
@@ -109,7 +111,7 @@ def keep_layers(encoder: SentenceEncoder, layers: Sequence[int]):
     found = layer_list(model)
     if not kept or not set(kept) <= set(range(len(found))) or kept != sorted(set(kept)):
         raise ValueError(f"layers to keep are {kept}; expected rising numbers from 0 to {len(found) - 1}, at least one")
-    inner = getattr(model, "model", model)  # what is inside a PaddedModel
+    inner = getattr(model, "model", model)  # what is inside a TransformersModel
     config = copy.deepcopy(inner.config)
     config.num_hidden_layers = len(kept)
     if getattr(config, "layer_types", None):

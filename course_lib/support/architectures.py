@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.support.folders import read_weights, save_tensors
+from course_lib.support.packed_attention import PACKED, attends_packed, mpnet
 
 
 def load_bert(model: nn.Module, weights: dict[str, Tensor], where: Path):
@@ -35,16 +36,21 @@ def load_bert(model: nn.Module, weights: dict[str, Tensor], where: Path):
     model.load_state_dict({name: weights[name] for name in own})
 
 
-class PaddedModel(nn.Module):
-    """Any `transformers` encoder behind the interface of `BertModel`: pads, runs the model, takes the padding out."""
+class TransformersModel(nn.Module):
+    """Any encoder of `transformers` behind the interface of `BertModel`: (tokens,) and lengths -> (tokens, hidden).
+
+    Packed as `BertModel` where packed_attention.py knows how. Elsewhere texts of nearly equal length, neighbours in the
+    batch, are padded to the longest of them: whoever sorts a batch by length computes little padding.
+    """
 
     def __init__(self, model: nn.Module):
         super().__init__()
         self.model = model
         self.config = model.config
+        self.first, self.positions = first_position(model), positions(model)
 
     @classmethod
-    def load(cls, folder: Path) -> "PaddedModel":
+    def load(cls, folder: Path) -> "TransformersModel":
         """Raises ValueError for what transformers cannot read, missing weights, and encoder-decoder models."""
         from transformers import AutoModel
 
@@ -66,6 +72,21 @@ class PaddedModel(nn.Module):
             save_tensors(read_weights(folder), folder / "model.safetensors", half)
 
     def forward(self, input_ids: Tensor, lengths: list[int]) -> Tensor:
+        if self.positions and max(lengths) > self.positions:
+            has = f"a sentence has {max(lengths)} tokens, the model has {self.positions} positions"
+            raise ValueError(f"{has}; truncate it first")
+        if self.config.model_type not in PACKED:
+            groups = nearly_equal(lengths)
+            parts = input_ids.split([sum(group) for group in groups])  # (tokens of the group,) each
+            return torch.cat([self._padded(ids, group) for ids, group in zip(parts, groups)])
+        places = torch.cat([torch.arange(self.first, self.first + n) for n in lengths])  # (tokens,)
+        places = places.to(input_ids.device)
+        if self.config.model_type == "mpnet":
+            return mpnet(self.model, input_ids, places, lengths)
+        with attends_packed(self.model):
+            return self.model(input_ids[None], position_ids=places[None], lengths=lengths).last_hidden_state[0]
+
+    def _padded(self, input_ids: Tensor, lengths: list[int]) -> Tensor:
         pad = getattr(self.config, "pad_token_id", None) or 0
         sentences = input_ids.split(lengths)
         padded = nn.utils.rnn.pad_sequence(sentences, batch_first=True, padding_value=pad)  # (batch, longest)
@@ -75,14 +96,28 @@ class PaddedModel(nn.Module):
         return hidden[mask]  # (tokens, hidden)
 
 
-def positions(model: nn.Module) -> int | None:
-    """How many tokens a text may have: the rows of the position table, or None where positions are computed.
+def nearly_equal(lengths: list[int]) -> list[list[int]]:
+    """Neighbours whose lengths differ by a tenth at most: `[20, 19, 19, 3]` gives `[[20, 19, 19], [3]]`."""
+    groups = [[]]
+    for length in lengths:
+        shortest, longest = min([*groups[-1], length]), max([*groups[-1], length])
+        groups += [[]] if longest > 1.1 * shortest else []
+        groups[-1].append(length)
+    return groups
 
-    RoBERTa's family starts to count after the number of its padding token: 514 rows are 512 positions.
-    """
+
+def first_position(model: nn.Module) -> int:
+    """The row of the position table that a text's first token gets. RoBERTa's family starts after its padding token."""
+    tables = [m for m in model.modules() if isinstance(getattr(m, "position_embeddings", None), nn.Embedding)]
+    padding = getattr(tables[0], "padding_idx", None) if tables else None
+    return 0 if padding is None else padding + 1
+
+
+def positions(model: nn.Module) -> int | None:
+    """How many tokens a text may have: the rows of the position table, or None where positions are computed."""
     for module in model.modules():
-        table, padding = getattr(module, "position_embeddings", None), getattr(module, "padding_idx", None)
+        table = getattr(module, "position_embeddings", None)
         if isinstance(table, nn.Embedding):
-            return table.num_embeddings - (0 if padding is None else padding + 1)
+            return table.num_embeddings - first_position(model)
     found = getattr(model.config, "max_position_embeddings", None)
     return found if found and found > 0 else None

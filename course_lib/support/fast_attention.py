@@ -11,10 +11,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def fast_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float = 0.0) -> Tensor:
-    """softmax(q k^T / sqrt(size)) v, each (sentences, heads, length, size). dropout: of the weights, while training."""
+def fast_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float = 0.0, bias: Tensor | None = None) -> Tensor:
+    """softmax(q k^T / sqrt(size) + bias) v, each (sentences, heads, length, size).
+
+    dropout: of the weights, while training.
+    bias: (heads or 1, length, length), by distance: numbers, or -inf where a token may not look.
+    """
     plain = torch.is_grad_enabled() or (q.device.type == "cpu" and q.dtype == torch.bfloat16 and q.shape[-2] <= 512)
     if not plain and not dropout:
-        return F.scaled_dot_product_attention(q, k, v)
+        return F.scaled_dot_product_attention(q, k, v, bias)
     scores = q / math.sqrt(q.shape[-1]) @ k.transpose(-1, -2)  # (sentences, heads, length, length)
+    scores = scores if bias is None else scores + bias
     return F.dropout(scores.softmax(-1), dropout) @ v

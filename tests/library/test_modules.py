@@ -17,7 +17,7 @@ from course_lib.encoder import SentenceEncoder
 from course_lib.models.static import StaticEmbedding
 from course_lib.modules import Dense, Normalize, Pooling
 from course_lib.pooling import POOLING_MODES
-from course_lib.support.architectures import PaddedModel, positions
+from course_lib.support.architectures import TransformersModel, positions
 from course_lib.support.configs import POOLING_FLAGS
 from course_lib.transformer import Transformer
 
@@ -328,7 +328,7 @@ def test_masked_language_model_folder(tiny, tmp_path):
 def test_other_architectures(kind, tmp_path, minilm_folder):
     folder = other_folder(kind, tmp_path / "plain", minilm_folder)
     ours = assert_both_ways(folder, tmp_path)
-    assert type(ours[0].model) is PaddedModel and ours.max_seq_length == 40
+    assert type(ours[0].model) is TransformersModel and ours.max_seq_length == 40
     alone = np.stack([ours.encode(text) for text in TEXTS])
     assert np.abs(unit(alone) - unit(ours.encode(TEXTS, batch_tokens=10_000))).max() <= 1e-6
     assert ours.encode(TEXTS, return_truncated=True)[1] == 1
