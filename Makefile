@@ -7,6 +7,7 @@
 #   make lab         JupyterLab on this machine
 #   make browser     a notebook run in JupyterLab in a real browser (needs Chromium)
 #   make bench       measurements beside the peer library
+#   make bench-models   larger models for them, into build/bench-models: 1.2 GB
 #   make compat      saved models against older versions of the peer library
 #   make colab       the notebooks with the versions that Google Colab ships
 #   make doctor      what is missing or broken here, and what to do about it
@@ -25,7 +26,7 @@ NAMES := $(basename $(notdir $(if $(strip $(NOTEBOOKS)),$(NOTEBOOKS),$(sort $(wi
 # What every notebook depends on: the library, the solutions and the data. Only names with a dot: files, not folders.
 SOURCES := $(wildcard course_lib/*.py course_lib/*/*.py notebooks/solutions/*.py data/*.* data/*/*.* data/*/*/*.* data/*/*/*/*.*)
 
-.PHONY: run executed lint check test notebooks lab browser bench compat colab doctor
+.PHONY: run executed lint check test notebooks lab browser bench bench-models compat colab doctor
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
@@ -79,6 +80,9 @@ lab: $(INSTALLED)
 browser: $(INSTALLED)
 	@$(MAKE) --no-print-directory run NOTEBOOKS="$(or $(NOTEBOOKS),05_mean_pooling)"
 	NOTEBOOKS="$(NOTEBOOKS)" $(PY) -m pytest tests/browser
+
+bench-models: $(INSTALLED)
+	$(PY) tools/bench_models.py
 
 bench: $(INSTALLED)
 	@set -e; for script in benchmarks/*.py; do echo "$$script"; $(PY) $$script; done

@@ -6,9 +6,12 @@ import random
 import pytest
 import torch
 import transformers
+from parity import assert_equal, load, theirs
+from repository import ROOT
 from small_models import mask_of
 from torch import nn
 
+from course_lib.data import load_sts
 from course_lib.inference import PackedLinear, for_inference
 from course_lib.support.architectures import TransformersModel, nearly_equal
 from course_lib.support.packed_attention import NAME, PACKED
@@ -17,6 +20,7 @@ NAMES = "Albert Camembert DistilBert Electra Ernie ModernBert MPNet NomicBert Ro
 KINDS = {getattr(transformers, name + "Config").model_type: name for name in NAMES}
 OTHERS = {"deberta-v2": "DebertaV2", "squeezebert": "SqueezeBert"}  # padded to nearly equal lengths
 POSITIONS = 40
+MPNET = ROOT / "build" / "bench-models" / "all-mpnet-base-v2"
 
 
 def random_model(kind: str, seed: int, **changes) -> TransformersModel:
@@ -150,6 +154,15 @@ def test_too_long_a_sentence_is_an_error(kind):
     assert model(ids[:-1], [limit]).isfinite().all()
     with pytest.raises(ValueError, match=f"a sentence has {limit + 1} tokens, the model has {limit} positions"):
         model(ids, [limit + 1])
+
+
+@pytest.mark.skipif(not MPNET.is_dir(), reason="the real all-mpnet-base-v2 is not here: make bench-models")
+def test_equals_sentence_transformers_on_the_real_mpnet():
+    texts = [pair.sentence1 for pair in load_sts("course/sts")[:10]] + ["A long one. " * 130]
+    ours, other = load(MPNET), theirs(MPNET)
+    assert_equal(ours.encode(texts), other.encode(texts))
+    ours.dtype = "bfloat16"
+    assert (ours.encode(texts) * other.encode(texts)).sum(axis=1).min() > 0.9995
 
 
 def test_nearly_equal():
