@@ -116,9 +116,10 @@ def weights_key(model: nn.Module) -> tuple:
     too. That may miss a change of a few rows, so encoders also forget what they prepared whenever they are put into
     training mode.
     """
-    parameters = [p.detach() for p in model.parameters()]
-    ends = torch.stack([end for p in parameters for end in (p.flatten()[0], p.flatten()[-1])]).tolist()
-    return (*((id(p), p.data_ptr(), p._version) for p in model.parameters()), *ends)
+    parameters = list(model.parameters())
+    flat = [p.detach().flatten() for p in parameters]
+    ends = torch.stack([end for p in flat for end in (p[0], p[-1])]).tolist()
+    return (*((id(p), p.data_ptr(), p._version) for p in parameters), *ends)
 
 
 class PreparedCopy:
