@@ -21,6 +21,7 @@ import nbformat
 from build_notebooks import add_alt
 from check_notebooks import parameters
 from glossary import anchor
+from notebook_files import read_notebook
 from repository import ROOT
 
 PARAMETER_FLAGS = ("-p", "--parameters", "-r", "--parameters_raw")
@@ -53,7 +54,11 @@ def check(names, flags, root=ROOT):
     wanted = given_parameters(flags)
     wrong = []
     for name in names:
-        valid = parameters(nbformat.read(available(root)[name], as_version=4))
+        try:
+            valid = parameters(read_notebook(available(root)[name], mark=False))
+        except ValueError as error:
+            wrong.append(str(error))
+            continue
         unknown = [p for p in wanted if p not in valid]
         if unknown:
             wrong.append(f"{name} has no parameter {', '.join(unknown)}; its parameters: {', '.join(valid) or 'none'}")
@@ -72,7 +77,7 @@ def outcome(name, root):
     """(state, seconds or None, detail, file or None) of the last run; the state is pass, FAIL or not run."""
     built, partial = (root / "build" / folder / f"{name}.ipynb" for folder in ("", "partial"))
     if built.exists():
-        seconds = nbformat.read(built, as_version=4).metadata.get("papermill", {}).get("duration")
+        seconds = read_notebook(built).metadata.get("papermill", {}).get("duration")
         if built.stat().st_mtime < available(root)[name].stat().st_mtime:
             return "FAIL", seconds, "out of date: the notebook is newer than its run", built
         return "pass", seconds, "", built
@@ -81,8 +86,8 @@ def outcome(name, root):
     if not partial.exists():
         return ("FAIL", None, f"did not start: {last}", None) if last else ("not run", None, "", None)
     try:
-        notebook = nbformat.read(partial, as_version=4)
-    except Exception:  # killed while it wrote
+        notebook = read_notebook(partial)
+    except ValueError:  # killed while it wrote
         return "FAIL", None, f"stopped before its end: {last}", None
     seconds = notebook.metadata.get("papermill", {}).get("duration")
     for cell in notebook.cells:
@@ -155,11 +160,14 @@ def index(names, root=ROOT):
         if source is None:
             page.unlink(missing_ok=True)
         elif not page.exists() or page.stat().st_mtime <= source.stat().st_mtime:
-            to_html(nbformat.read(source, as_version=4), name, page)
+            to_html(read_notebook(source), name, page)
         time = "" if seconds is None else f"{seconds:.1f}"
         link = f'<a href="{name}.html">{name}</a>' if source else name
         result = state + "".join(f"<br><code>{html.escape(line)}</code>" for line in detail.splitlines())
-        title = html.escape(title_of(nbformat.read(file, as_version=4)) or name)
+        try:
+            title = html.escape(title_of(read_notebook(file)) or name)
+        except ValueError:  # one of the others
+            title = html.escape(name)
         rows.append(
             f"<tr><td>{link}</td><td>{title}</td><td>{time}</td>"
             f'<td class="{state.split()[0].lower()}">{result}</td></tr>'

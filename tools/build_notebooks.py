@@ -19,10 +19,10 @@ import time
 from pathlib import Path
 
 import glossary
-import jupytext
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from notebook_files import read_notebook, read_script
 from PIL import Image
 from repository import ROOT, SETUP, links
 
@@ -41,7 +41,7 @@ def convert(script):
 
     It has deterministic ids, links to the glossary, and no other metadata.
     """
-    notebook = jupytext.read(script, fmt="py:percent")
+    notebook = read_script(script)
     seen = {}
     for cell in notebook.cells:
         # What tools/set_repository.py rewrites does not count: a cell keeps its id when the course moves.
@@ -120,7 +120,7 @@ def in_step(script, file):
     """True when the notebook holds exactly the script's cells, tags and alt texts."""
     if not Path(file).exists():
         return False
-    wanted, stored = convert(script).cells, nbformat.read(file, as_version=4).cells
+    wanted, stored = convert(script).cells, read_notebook(Path(file)).cells
     return [as_text(c) for c in wanted] == [as_text(c) for c in stored]
 
 
@@ -149,7 +149,7 @@ def refresh(script, file):
 
     True when it could be done.
     """
-    notebook, wanted = nbformat.read(file, as_version=4), convert(script)
+    notebook, wanted = read_notebook(file), convert(script)
     code, new = ([cell for cell in cells if cell.cell_type == "code"] for cells in (notebook.cells, wanted.cells))
     if [as_text(cell) for cell in code] != [as_text(cell) for cell in new]:
         return False

@@ -9,8 +9,9 @@ import re
 import sys
 from pathlib import Path
 
-import nbformat
 from build_notebooks import KEPT_CELL_METADATA, NOTEBOOK_METADATA
+from cell_code import checks, parsed
+from notebook_files import read_notebook
 from repository import ROOT, SETUP, colab_badge
 
 CELLS = (30, 45)
@@ -68,7 +69,7 @@ def parameters(notebook):
         target.id
         for cell in code_cells(notebook)
         if "parameters" in tags(cell)
-        for node in ast.parse(cell.source).body
+        for node in getattr(parsed(cell.source), "body", ())
         if isinstance(node, ast.Assign)
         for target in node.targets
         if isinstance(target, ast.Name)
@@ -77,19 +78,16 @@ def parameters(notebook):
 
 def exercises(notebook):
     """Names of the exercises a notebook checks: the first argument of each call of `check`."""
-    calls = [
-        node
-        for cell in code_cells(notebook)
-        for node in ast.walk(ast.parse(cell.source))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "check" and node.args
-    ]
-    return [ast.literal_eval(call.args[0]) for call in calls]
+    return [name for cell in code_cells(notebook) for name in checks(parsed(cell.source))]
 
 
 def problems(file, name=None):
     """Everything wrong with a notebook's file, one line each."""
     file = Path(file)
-    notebook = nbformat.read(file, as_version=4)
+    try:
+        notebook = read_notebook(file, mark=False)
+    except ValueError as error:
+        return [str(error)]
     code = code_cells(notebook)
     broken = [cell for cell in code if not parses(cell.source)]
     if broken:

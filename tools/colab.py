@@ -32,6 +32,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from notebook_files import read_notebook
 from repository import BRANCH, NOT_IN_COLAB, REPOSITORY, ROOT
 
 COLAB_PYTHON = "3.13"
@@ -122,7 +123,7 @@ def run(file: Path, python: Path, folder: Path, variables: dict[str, str]) -> tu
     content = folder / "content"
     shutil.rmtree(folder, ignore_errors=True)
     content.mkdir(parents=True)
-    notebook = nbformat.read(file, as_version=4)
+    notebook = read_notebook(file)
     stored = [output_text(cell) for cell in code_cells(notebook)]
     at = next(i for i, cell in enumerate(notebook.cells) if "setup" in tags(cell))
     setup = notebook.cells[at].source = in_folder(notebook.cells[at].source, content)

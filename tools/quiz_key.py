@@ -10,7 +10,7 @@ import re
 import sys
 from pathlib import Path
 
-import nbformat
+from notebook_files import read_notebook
 from repository import ROOT
 
 ANSWER = re.compile(r"<details>\s*<summary>(.*?)</summary>(.*?)</details>", re.S)
@@ -38,7 +38,7 @@ def main(names, answers=True, root=ROOT):
         sys.exit(f"unknown notebook: {', '.join(unknown)}\nnotebooks: {', '.join(files) or 'none'}")
     parts = []
     for name in names:
-        pairs = quiz(nbformat.read(files[name], as_version=4))
+        pairs = quiz(read_notebook(files[name]))
         parts += [f"## {name}", *(f"{question}\n\n> {answer}" if answers else question for question, answer in pairs)]
     return "\n\n".join(parts)
 

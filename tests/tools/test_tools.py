@@ -146,6 +146,23 @@ def test_wrong_names(course, names, flags, message):
 
 
 @pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"\xef\xbb\xbf{}", "02_second.ipynb begins with a byte-order mark"),
+        (b"{not json", "02_second.ipynb is no notebook: NotJSONError"),
+        (b"\xff", "02_second.ipynb is no notebook: UnicodeDecodeError"),
+    ],
+)
+def test_a_file_that_papermill_cannot_read(course, content, message, capsys):
+    """It is named before anything runs, and the others can be run."""
+    (course / "notebooks" / "02_second.ipynb").write_bytes(content)
+    with pytest.raises(SystemExit, match=message):
+        batch.check(["01_first", "02_second"], [], course)
+    assert batch.check(["01_first"], [], course) == ["01_first"] and batch.index(["01_first"], course) == 1
+    assert "not run" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
     "arguments, message",
     [
         (["NOTEBOOKS=03_third"], "notebooks: 01_first, 02_second"),

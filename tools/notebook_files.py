@@ -1,0 +1,48 @@
+"""The files of notebooks and scripts, read as editors, browsers and mail programs leave them: with a byte-order mark.
+
+Jupyter and papermill refuse a notebook with such a mark; other programs write one. Whatever reads notebooks or scripts
+for the course reads them here.
+"""
+
+import codecs
+from pathlib import Path
+
+import jupytext
+import nbformat
+
+MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+
+
+def mark_of(content: bytes) -> bytes | None:
+    """The byte-order mark that a file's content begins with, if any."""
+    return next((mark for mark in MARKS if content.startswith(mark)), None)
+
+
+def text_of(file: Path) -> str:
+    """The text of a file in UTF-8, or in UTF-16 with its mark; without the mark, and with \\n for each end of a line.
+
+    Errors: UnicodeDecodeError.
+    """
+    content = file.read_bytes()
+    text = content.decode(MARKS.get(mark_of(content), "utf-8"))
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_notebook(file: Path, mark: bool = True) -> nbformat.NotebookNode:
+    """A notebook, in format 4. With mark=False the file must be one that Jupyter and papermill can open.
+
+    Errors: OSError; ValueError that names the file and says why it is no notebook, or that it has a byte-order mark.
+    """
+    if not mark and mark_of(file.read_bytes()):
+        raise ValueError(f"{file.name} begins with a byte-order mark: Jupyter cannot open it; save it as UTF-8 without")
+    try:
+        return nbformat.reads(text_of(file), as_version=4)
+    except OSError:
+        raise
+    except Exception as error:  # not JSON, not a notebook, not text: there are many ways
+        raise ValueError(f"{file.name} is no notebook: {type(error).__name__}: {str(error)[:200]}") from None
+
+
+def read_script(file: Path) -> nbformat.NotebookNode:
+    """The notebook that a script in jupytext's percent format holds."""
+    return jupytext.reads(text_of(file), fmt="py:percent")
