@@ -56,6 +56,7 @@ from course_lib.models.images import ImageEncoder, TextImageEncoder, whitening
 from course_lib.models.surgery import freeze
 from course_lib.modules import Dense
 from course_lib.training import train
+from recipes.shared.arguments import at_least_0
 from recipes.shared.cards import model_folder, weights_sha256
 from recipes.shared.measured import Measured
 from recipes.shared.places import BUILD
@@ -236,7 +237,9 @@ def record_trainings(done: dict[tuple, dict]):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=10**6, help="stop after so many trainings; the next call goes on")
+    parser.add_argument(
+        "--runs", type=at_least_0(int), default=10**6, help="stop after so many trainings; the next call goes on"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     done = Measured(DONE)

@@ -43,6 +43,7 @@ from course_lib.translation.scores import (
 )
 from course_lib.translation.translators import RNNTranslator, TransformerTranslator
 from course_lib.translation.vocabulary import Vocabulary, words
+from recipes.shared.arguments import at_least_0
 from recipes.shared.places import BUILD
 from recipes.shared.results import data_sha256, read_rows, write_rows
 
@@ -276,7 +277,7 @@ def main():
     one = commands.add_parser("run")
     one.add_argument("budget", choices=BUDGETS)
     one.add_argument("model", nargs="?", choices=FILES)
-    one.add_argument("seed", nargs="?", type=int, default=0)
+    one.add_argument("seed", nargs="?", type=at_least_0(int), default=0)
     commands.add_parser("tables")
     arguments = parser.parse_args()
     if arguments.command == "tables":

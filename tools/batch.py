@@ -4,73 +4,56 @@
     python tools/batch.py index 05_mean_pooling                              build/index.html; exit code 1 if one failed
     python tools/batch.py run --notebooks "05_mean_pooling" -- -p seed 1     check, papermill, index (without make)
 
-Under build/: NN_name.ipynb ran to its end, partial/NN_name.ipynb did not, parameters/NN_name.txt holds the parameters
-of the last run (rewritten only when they change, so that make executes again exactly then).
+Under build/: NN_name.ipynb ran to its end, partial/NN_name.ipynb did not, parameters/NN_name.yaml holds the parameters
+of the last run for papermill (rewritten only when they change, so that make executes again exactly then).
 """
 
 import argparse
 import html
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
 from build_notebooks import add_alt
-from check_notebooks import parameters
 from glossary import anchor
-from notebook_files import read_notebook
+from notebook_files import available, choose, read_notebook
+from parameters import as_yaml, given, read_values
 from repository import ROOT
 
-PARAMETER_FLAGS = ("-p", "--parameters", "-r", "--parameters_raw")
-
-
-def available(root):
-    return {path.stem: path for path in sorted((root / "notebooks").glob("*.ipynb"))}
-
-
-def choose(names, root):
-    """The named notebooks, or all; exits with the list of valid names otherwise."""
-    notebooks = available(root)
-    names = [Path(name).stem for name in names] or list(notebooks)
-    unknown = [name for name in names if name not in notebooks]
-    if unknown or not names:
-        sys.exit(f"unknown notebook: {', '.join(unknown)}\nnotebooks: {', '.join(notebooks) or 'none'}")
-    return names
-
-
-def given_parameters(flags):
-    """Names in `-p name value -r name value`; exits on anything else."""
-    if len(flags) % 3 or any(flag not in PARAMETER_FLAGS for flag in flags[::3]):
-        sys.exit(f"PARAMS: expected `-p NAME VALUE`, once or several times, not {shlex.join(flags)!r}")
-    return flags[1::3]
+from course_lib.support.files import atomic_file
 
 
 def check(names, flags, root=ROOT):
-    """Exit with a message on an unknown notebook or parameter; note each notebook's parameters for make."""
-    names = choose(names, root)
-    wanted = given_parameters(flags)
-    wrong = []
+    """Exit with a message on an unknown notebook or parameter, or a value that does not fit.
+
+    Otherwise write each notebook's parameters to its file, on which make depends and which papermill reads.
+    """
+    names, values, wrong = choose(names, root), {}, []
+    try:
+        texts = given(flags)
+    except ValueError as error:
+        sys.exit(str(error))
     for name in names:
         try:
-            valid = parameters(read_notebook(available(root)[name], mark=False))
+            notebook = read_notebook(available(root)[name], mark=False)
+            values[name] = read_values(notebook, texts)
         except ValueError as error:
-            wrong.append(str(error))
-            continue
-        unknown = [p for p in wanted if p not in valid]
-        if unknown:
-            wrong.append(f"{name} has no parameter {', '.join(unknown)}; its parameters: {', '.join(valid) or 'none'}")
+            wrong += [f"{name}: {line}" for line in str(error).splitlines()]
     if wrong:
         sys.exit("\n".join(wrong))
     for name in names:
-        note = root / "build" / "parameters" / f"{name}.txt"
-        text = shlex.join(flags) + "\n"
-        if not note.exists() or note.read_text(encoding="utf-8") != text:
-            note.parent.mkdir(parents=True, exist_ok=True)
-            note.write_text(text, encoding="utf-8")
+        file, text = parameter_file(name, root), as_yaml(values[name])
+        if not file.exists() or file.read_text(encoding="utf-8") != text:
+            with atomic_file(file) as unfinished:
+                unfinished.write_text(text, encoding="utf-8")
     return names
+
+
+def parameter_file(name, root):
+    return root / "build" / "parameters" / f"{name}.yaml"
 
 
 def outcome(name, root):
@@ -211,8 +194,8 @@ def run(names, flags, root=ROOT):
         built.unlink(missing_ok=True)
         partial.unlink(missing_ok=True)
         print(f"run   {name}", flush=True)
-        command = [sys.executable, "-m", "papermill", "--no-progress-bar", "--log-level", "ERROR", *flags]
-        command += [str(available(root)[name]), str(partial)]
+        command = [sys.executable, "-m", "papermill", "--no-progress-bar", "--log-level", "ERROR"]
+        command += ["-f", str(parameter_file(name, root)), str(available(root)[name]), str(partial)]
         with open(partial.with_suffix(".log"), "w", encoding="utf-8") as log:
             done = subprocess.run(command, stderr=log).returncode == 0
         if done:
@@ -227,7 +210,7 @@ if __name__ == "__main__":
         sub = commands.add_parser(command)
         sub.add_argument("--notebooks", default="", help="names, separated by blanks; all if empty")
     commands.add_parser("index").add_argument("names", nargs="*")
-    # What follows -- belongs to papermill: argparse must not look at it.
+    # What follows -- are parameters: argparse must not look at it.
     end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     arguments, flags = parser.parse_args(sys.argv[1:end]), sys.argv[end + 1 :]
     if arguments.command == "index":

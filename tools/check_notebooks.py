@@ -11,8 +11,9 @@ from pathlib import Path
 
 from build_notebooks import KEPT_CELL_METADATA, NOTEBOOK_METADATA
 from cell_code import checks, parsed
-from notebook_files import read_notebook
-from repository import ROOT, SETUP, colab_badge
+from notebook_files import available, choose, read_notebook
+from parameters import defaults
+from repository import SETUP, colab_badge
 
 CELLS = (30, 45)
 CODE_CELLS = (12, 20)
@@ -61,19 +62,6 @@ def words(notebook):
     for pattern in (r"(?ms)^(```|~~~).*?^\1", r"<[^>]+>", r"\]\([^)]*\)"):
         text = re.sub(pattern, " ", text)
     return sum(any(character.isalnum() for character in word) for word in text.split())
-
-
-def parameters(notebook):
-    """Names assigned in the cells tagged `parameters`."""
-    return [
-        target.id
-        for cell in code_cells(notebook)
-        if "parameters" in tags(cell)
-        for node in getattr(parsed(cell.source), "body", ())
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    ]
 
 
 def exercises(notebook):
@@ -141,7 +129,7 @@ def code_problems(notebook, code):
         for node in ast.walk(ast.parse(cell.source))
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
     }
-    for parameter in parameters(notebook):
+    for parameter in defaults(notebook):
         if parameter not in used:
             yield f"parameter {parameter!r} is never used"
 
@@ -211,8 +199,7 @@ def where(cell):
 
 
 if __name__ == "__main__":
-    files = [ROOT / "notebooks" / f"{Path(name).stem}.ipynb" for name in sys.argv[1:]]
-    found = {file.stem: problems(file) for file in files or sorted((ROOT / "notebooks").glob("*.ipynb"))}
+    found = {name: problems(available()[name]) for name in choose(sys.argv[1:])}
     for name, lines in found.items():
         print(f"{name}: {'fine' if not lines else ''}", *lines, sep="\n    " if lines else "")
     sys.exit(any(found.values()))

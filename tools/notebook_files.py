@@ -1,16 +1,33 @@
-"""The files of notebooks and scripts, read as editors, browsers and mail programs leave them: with a byte-order mark.
+"""The files of notebooks and scripts: which there are, and what is in them, be it with a byte-order mark.
 
-Jupyter and papermill refuse a notebook with such a mark; other programs write one. Whatever reads notebooks or scripts
-for the course reads them here.
+Editors, browsers and mail programs write such a mark, Jupyter and papermill refuse a notebook that begins with one.
+Whatever reads notebooks or scripts for the course reads them here.
 """
 
 import codecs
+import sys
 from pathlib import Path
 
 import jupytext
 import nbformat
+from repository import ROOT
 
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+
+
+def available(root: Path = ROOT) -> dict[str, Path]:
+    """{name: file} of the course's notebooks."""
+    return {path.stem: path for path in sorted((root / "notebooks").glob("*.ipynb"))}
+
+
+def choose(names: list[str], root: Path = ROOT) -> list[str]:
+    """The named notebooks, or all; exits with the list of valid names otherwise."""
+    notebooks = available(root)
+    names = [Path(name).stem for name in names] or list(notebooks)
+    unknown = [name for name in names if name not in notebooks]
+    if unknown or not names:
+        sys.exit(f"unknown notebook: {', '.join(unknown)}\nnotebooks: {', '.join(notebooks) or 'none'}")
+    return names
 
 
 def mark_of(content: bytes) -> bytes | None:

@@ -129,10 +129,15 @@ def test_run(course, copying):
         (
             [],
             ["-p", "sed", "1"],
-            "01_first has no parameter sed; its parameters: seed, words\n"
-            "02_second has no parameter sed; its parameters: seed",
+            "01_first: no parameter sed; its parameters: seed, words\n"
+            "02_second: no parameter sed; its parameters: seed",
         ),
-        ([], ["-p", "words", "b"], "02_second has no parameter words; its parameters: seed"),
+        ([], ["-p", "words", "b"], "02_second: no parameter words; its parameters: seed"),
+        (
+            ["01_first"],
+            ["-p", "seed", "one", "-r", "words", "b c"],
+            "01_first: seed is 'one'; expected a whole number, for example -p seed 0",
+        ),
         ([], ["-p", "seed"], "expected `-p NAME VALUE`"),
         ([], ["seed=1"], "expected `-p NAME VALUE`"),
         ([], ["--log-level", "DEBUG", "1"], "expected `-p NAME VALUE`"),
