@@ -11,15 +11,12 @@ of the last run for papermill (rewritten only when they change, so that make exe
 import argparse
 import html
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 
-import nbformat
-from build_notebooks import add_alt
-from glossary import anchor
 from notebook_files import available, choose, read_notebook
+from pages import PAGE, glossary_page, html_of, title_of, write
 from parameters import as_yaml, given, read_values
 from repository import ROOT
 
@@ -83,54 +80,6 @@ def outcome(name, root):
     return "FAIL", seconds, f"stopped before its end: {last}", partial
 
 
-def to_html(notebook, name, page):
-    """An executed notebook as the HTML file `page`: with title, alt texts, table headers, links to the other pages."""
-    from nbconvert import HTMLExporter
-
-    exporter = HTMLExporter(template_name="html", extra_template_basedirs=[str(Path(__file__).parent)])
-    notebook.metadata["title"] = title_of(notebook) or name
-    body, _ = exporter.from_notebook_node(add_alt(notebook), resources={"metadata": {"name": name}})
-    body = re.sub(r"<table.*?</table>", table_headers, body, flags=re.S)
-    body = re.sub(r'href="(?:\.\./(?:docs|notebooks)/)?(\w+)\.(?:md|ipynb)(["#])', r'href="\1.html\2', body)
-    page.write_text(body, encoding="utf-8")
-
-
-def table_headers(match):
-    """An HTML table whose header cells say what they head; one without column titles has row titles instead."""
-    table = match[0]
-    head, end, rows = table.partition("</thead>")
-    if end and not re.search(r"<th\b[^>]*>\s*[^<\s]", head):
-        opening = re.match(r"<table[^>]*>", head)[0]
-        return opening + re.sub(
-            r"(<tr[^>]*>\s*)<td([^>]*)>(.*?)</td>", r'\1<th scope="row"\2>\3</th>', rows, flags=re.S
-        )
-    return re.sub(r"<th(?=[ >])(?![^>]*scope)", '<th scope="col"', head) + end + rows
-
-
-def title_of(notebook):
-    """The text of the first heading of level 1, or nothing."""
-    lines = [line for cell in notebook.cells if cell.cell_type == "markdown" for line in cell.source.splitlines()]
-    return next((line[2:].strip() for line in lines if line.startswith("# ")), "")
-
-
-def glossary_page(root):
-    """build/glossary.html, to which the notebooks' pages link; False without a glossary."""
-    file = root / "docs" / "glossary.md"
-    if file.exists():
-        page = root / "build" / "glossary.html"
-        to_html(
-            nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(file.read_text(encoding="utf-8"))]),
-            "glossary",
-            page,
-        )
-        text = page.read_text(encoding="utf-8")
-        page.write_text(
-            re.sub(r'<h2 id="[^"]*">([^<]*)', lambda m: f'<h2 id="{anchor(html.unescape(m[1]))}">{m[1]}', text),
-            encoding="utf-8",
-        )
-    return file.exists()
-
-
 def index(names, root=ROOT):
     """Write build/index.html over all notebooks and print a line for each chosen one. Returns the exit code."""
     names = choose(names, root)
@@ -143,7 +92,7 @@ def index(names, root=ROOT):
         if source is None:
             page.unlink(missing_ok=True)
         elif not page.exists() or page.stat().st_mtime <= source.stat().st_mtime:
-            to_html(read_notebook(source), name, page)
+            write(page, html_of(read_notebook(source), name))
         time = "" if seconds is None else f"{seconds:.1f}"
         link = f'<a href="{name}.html">{name}</a>' if source else name
         result = state + "".join(f"<br><code>{html.escape(line)}</code>" for line in detail.splitlines())
@@ -160,29 +109,10 @@ def index(names, root=ROOT):
             failed += [name] if state != "pass" else []
     glossary = '<p><a href="glossary.html">Glossary</a></p>' if glossary_page(root) else ""
     page = build / "index.html"
-    page.write_text(PAGE.format(rows="\n".join(rows), glossary=glossary), encoding="utf-8")
+    write(page, PAGE.format(rows="\n".join(rows), glossary=glossary))
     page = page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page  # which may be on another drive
     print(f"{len(names) - len(failed)} of {len(names)} passed: {page}")
     return 1 if failed else 0
-
-
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Notebooks of the course, executed</title><style>
-body {{ font-family: sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; }}
-table {{ border-collapse: collapse; }}
-th, td {{ text-align: left; vertical-align: top; padding: .3em .8em; border-bottom: 1px solid #bbb; }}
-td:nth-child(3) {{ text-align: right; }} .pass {{ color: #00567a; }} .fail {{ color: #a03000; font-weight: bold; }}
-</style></head><body><main>
-<h1>Notebooks of the course, executed</h1>
-<table>
-<thead><tr><th scope="col">notebook</th><th scope="col">title</th><th scope="col">seconds</th>
-<th scope="col">result</th></tr></thead>
-<tbody>
-{rows}
-</tbody></table>
-{glossary}
-</main></body></html>
-"""
 
 
 def run(names, flags, root=ROOT):

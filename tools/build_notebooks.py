@@ -20,6 +20,7 @@ from pathlib import Path
 
 import glossary
 import nbformat
+from alt_texts import add_alt
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from notebook_files import read_notebook, read_script
@@ -104,16 +105,6 @@ def shrink(png):
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
     return base64.b64encode(file.getvalue()).decode()
-
-
-def add_alt(notebook):
-    """Copy the metadata `alt` of each cell into the metadata of its image outputs, where front ends look for it."""
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            for mime in output.get("data", {}):
-                if mime.startswith("image/") and "alt" in cell.metadata:
-                    output.setdefault("metadata", {}).setdefault(mime, {})["alt"] = cell.metadata["alt"]
-    return notebook
 
 
 def in_step(script, file):

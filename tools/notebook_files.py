@@ -8,7 +8,6 @@ import codecs
 import sys
 from pathlib import Path
 
-import jupytext
 import nbformat
 from repository import ROOT
 
@@ -62,4 +61,6 @@ def read_notebook(file: Path, mark: bool = True) -> nbformat.NotebookNode:
 
 def read_script(file: Path) -> nbformat.NotebookNode:
     """The notebook that a script in jupytext's percent format holds."""
+    import jupytext  # which takes as long to import as all else here
+
     return jupytext.reads(text_of(file), fmt="py:percent")
