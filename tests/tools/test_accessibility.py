@@ -15,7 +15,7 @@ from repository import ROOT
 
 matplotlib.use("Agg")
 
-from course_lib import diagrams as architecture
+from course_lib import drawing
 from course_lib.plotting import PALETTE, SCALES
 
 
@@ -29,7 +29,7 @@ def test_lab_is_right():
 @pytest.mark.parametrize("vision", SEEN)
 def test_categories_can_be_told_apart(vision):
     assert closest(PALETTE, vision) >= DISTINCT
-    boxes = [to_rgb(colour) for colour in (architecture.TEXT, architecture.NETWORK, architecture.HEAD)]
+    boxes = [to_rgb(colour) for colour in (drawing.TEXT, drawing.NETWORK, drawing.HEAD)]
     assert closest(boxes, vision) >= DISTINCT
 
 
@@ -64,9 +64,9 @@ def test_other_maps_would_fail():
 
 def test_text_of_the_drawings_can_be_read():
     assert contrast((0, 0, 0), (1, 1, 1)) == pytest.approx(21)
-    for fill in (architecture.TEXT, architecture.NETWORK, architecture.HEAD, architecture.PLAIN):
+    for fill in (drawing.TEXT, drawing.NETWORK, drawing.HEAD, drawing.PLAIN):
         assert contrast((0, 0, 0), to_rgb(fill)) >= 4.5
-    assert contrast(to_rgb("#1d4e79"), to_rgb(architecture.PLAIN)) >= 4.5  # the name of the network
+    assert contrast(to_rgb("#1d4e79"), to_rgb(drawing.PLAIN)) >= 4.5  # the name of the network
 
 
 class Page(HTMLParser):
