@@ -3,6 +3,7 @@
 #   make run         execute the notebooks in batch into build/, with build/index.html
 #   make check       format, lint, who imports whom, and the library's tests but those that kill processes: after every change
 #   make test        all tests
+#   make kills       a hundred kills of batch runs and of trainings, at any moment (half an hour)
 #   make notebooks   rebuild notebooks/*.ipynb from notebooks/scripts/*.py
 #   make lab         JupyterLab on this machine
 #   make browser     a notebook run in JupyterLab in a real browser (needs Chromium)
@@ -26,7 +27,7 @@ NAMES := $(basename $(notdir $(if $(strip $(NOTEBOOKS)),$(NOTEBOOKS),$(sort $(wi
 # What every notebook depends on: the library, the solutions and the data. Only names with a dot: files, not folders.
 SOURCES := $(wildcard course_lib/*.py course_lib/*/*.py notebooks/solutions/*.py data/*.* data/*/*.* data/*/*/*.* data/*/*/*/*.*)
 
-.PHONY: run executed lint check test notebooks lab browser bench bench-models compat colab doctor
+.PHONY: run executed lint check test kills notebooks lab browser bench bench-models compat colab doctor
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
@@ -48,15 +49,15 @@ run: $(INSTALLED)
 executed: $(NAMES:%=build/%.ipynb)
 
 # papermill writes into build/partial, its log beside it; only a notebook that ran to its end is moved to build/.
-build/%.ipynb: notebooks/%.ipynb build/parameters/%.txt $(SOURCES) $(INSTALLED)
+build/%.ipynb: notebooks/%.ipynb build/parameters/%.yaml $(SOURCES) $(INSTALLED)
 	@mkdir -p build/partial
-	@rm -f $@
+	@rm -f $@ build/partial/$*.ipynb
 	@echo "run   $*"
-	@$(PY) -m papermill --no-progress-bar --log-level ERROR $(PARAMS) $< build/partial/$*.ipynb 2> build/partial/$*.log
+	@$(PY) -m papermill --no-progress-bar --log-level ERROR -f build/parameters/$*.yaml $< build/partial/$*.ipynb 2> build/partial/$*.log
 	@mv -f build/partial/$*.ipynb $@
 
 # `make run` has written this already; the rule serves `make build/NN_name.ipynb`.
-build/parameters/%.txt:
+build/parameters/%.yaml:
 	@$(PY) tools/batch.py check --notebooks "$*" -- $(PARAMS)
 
 lint: $(INSTALLED)
@@ -69,6 +70,10 @@ check: lint
 
 test: lint
 	$(PY) -m pytest -n 2
+
+kills: $(INSTALLED)
+	COURSE_KILLS=100 COURSE_FORKS=1 $(PY) -m pytest -s -k killed_at_any_time tests/library/test_training_killed.py
+	COURSE_KILLS=100 $(PY) -m pytest -s tests/tools/test_run_killed.py
 
 notebooks: $(INSTALLED)
 	$(PY) tools/build_notebooks.py $(NOTEBOOKS)

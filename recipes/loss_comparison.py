@@ -35,6 +35,7 @@ from course_lib.siamese import siamese_objective
 from course_lib.similarity import pairwise_cos_sim
 from course_lib.training import train
 from recipes.false_negatives import false_negative_rows
+from recipes.shared.arguments import at_least_0
 from recipes.shared.cards import model_folder, weights_sha256
 from recipes.shared.measured import Measured
 from recipes.shared.minilm import minilm_folder
@@ -170,7 +171,9 @@ def record_runs(known: dict[tuple, dict]):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=10**6, help="stop after so many trainings; the next call goes on")
+    parser.add_argument(
+        "--runs", type=at_least_0(int), default=10**6, help="stop after so many trainings; the next call goes on"
+    )
     parser.add_argument("--teacher", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)

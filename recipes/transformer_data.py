@@ -2,7 +2,7 @@
 
     python -m recipes.transformer_data
 
-The GRU with attention and the transformer of recipes/translation.py, as in its budget "live" (sentences of at most 10
+The GRU with attention and the transformer of recipes/translators.py, as in its budget "live" (sentences of at most 10
 words), learn from 512, 2,048 and 4,096 pairs of course/en_es. Each takes the same 512 steps of 32 pairs, so that only
 the number of different pairs changes: fewer are seen more often. The vocabulary is that of all training pairs, so no
 word is unknown. Three seeds; `value` is the share in percent of the test sentences translated exactly (greedy
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from course_lib.translation.scores import exact_match
 from recipes.shared.results import data_sha256, read_rows, write_rows
-from recipes.translation import BUDGETS, Pairs, fit, load, new_translator
+from recipes.translators import BUDGETS, Pairs, fit, load, new_translator
 
 FILE = "03_data.csv"
 BUDGET = "live"

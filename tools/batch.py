@@ -4,75 +4,60 @@
     python tools/batch.py index 05_mean_pooling                              build/index.html; exit code 1 if one failed
     python tools/batch.py run --notebooks "05_mean_pooling" -- -p seed 1     check, papermill, index (without make)
 
-Under build/: NN_name.ipynb ran to its end, partial/NN_name.ipynb did not, parameters/NN_name.txt holds the parameters
-of the last run (rewritten only when they change, so that make executes again exactly then).
+Under build/: NN_name.ipynb ran to its end, partial/NN_name.ipynb did not, parameters/NN_name.yaml holds the parameters
+of the last run for papermill (rewritten only when they change, so that make executes again exactly then).
 """
 
 import argparse
 import html
 import os
-import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 
-import nbformat
-from build_notebooks import add_alt
-from check_notebooks import parameters
-from glossary import anchor
+from notebook_files import available, choose, read_notebook
+from pages import PAGE, glossary_page, html_of, title_of, write
+from parameters import as_yaml, given, read_values
 from repository import ROOT
 
-PARAMETER_FLAGS = ("-p", "--parameters", "-r", "--parameters_raw")
-
-
-def available(root):
-    return {path.stem: path for path in sorted((root / "notebooks").glob("*.ipynb"))}
-
-
-def choose(names, root):
-    """The named notebooks, or all; exits with the list of valid names otherwise."""
-    notebooks = available(root)
-    names = [Path(name).stem for name in names] or list(notebooks)
-    unknown = [name for name in names if name not in notebooks]
-    if unknown or not names:
-        sys.exit(f"unknown notebook: {', '.join(unknown)}\nnotebooks: {', '.join(notebooks) or 'none'}")
-    return names
-
-
-def given_parameters(flags):
-    """Names in `-p name value -r name value`; exits on anything else."""
-    if len(flags) % 3 or any(flag not in PARAMETER_FLAGS for flag in flags[::3]):
-        sys.exit(f"PARAMS: expected `-p NAME VALUE`, once or several times, not {shlex.join(flags)!r}")
-    return flags[1::3]
+from course_lib.support.files import atomic_file
 
 
 def check(names, flags, root=ROOT):
-    """Exit with a message on an unknown notebook or parameter; note each notebook's parameters for make."""
-    names = choose(names, root)
-    wanted = given_parameters(flags)
-    wrong = []
+    """Exit with a message on an unknown notebook or parameter, or a value that does not fit.
+
+    Otherwise write each notebook's parameters to its file, on which make depends and which papermill reads.
+    """
+    names, values, wrong = choose(names, root), {}, []
+    try:
+        texts = given(flags)
+    except ValueError as error:
+        sys.exit(str(error))
     for name in names:
-        valid = parameters(nbformat.read(available(root)[name], as_version=4))
-        unknown = [p for p in wanted if p not in valid]
-        if unknown:
-            wrong.append(f"{name} has no parameter {', '.join(unknown)}; its parameters: {', '.join(valid) or 'none'}")
+        try:
+            notebook = read_notebook(available(root)[name], mark=False)
+            values[name] = read_values(notebook, texts)
+        except ValueError as error:
+            wrong += [f"{name}: {line}" for line in str(error).splitlines()]
     if wrong:
         sys.exit("\n".join(wrong))
     for name in names:
-        note = root / "build" / "parameters" / f"{name}.txt"
-        text = shlex.join(flags) + "\n"
-        if not note.exists() or note.read_text(encoding="utf-8") != text:
-            note.parent.mkdir(parents=True, exist_ok=True)
-            note.write_text(text, encoding="utf-8")
+        file, text = parameter_file(name, root), as_yaml(values[name])
+        if not file.exists() or file.read_text(encoding="utf-8") != text:
+            with atomic_file(file) as unfinished:
+                unfinished.write_text(text, encoding="utf-8")
     return names
+
+
+def parameter_file(name, root):
+    return root / "build" / "parameters" / f"{name}.yaml"
 
 
 def outcome(name, root):
     """(state, seconds or None, detail, file or None) of the last run; the state is pass, FAIL or not run."""
     built, partial = (root / "build" / folder / f"{name}.ipynb" for folder in ("", "partial"))
     if built.exists():
-        seconds = nbformat.read(built, as_version=4).metadata.get("papermill", {}).get("duration")
+        seconds = read_notebook(built).metadata.get("papermill", {}).get("duration")
         if built.stat().st_mtime < available(root)[name].stat().st_mtime:
             return "FAIL", seconds, "out of date: the notebook is newer than its run", built
         return "pass", seconds, "", built
@@ -81,8 +66,8 @@ def outcome(name, root):
     if not partial.exists():
         return ("FAIL", None, f"did not start: {last}", None) if last else ("not run", None, "", None)
     try:
-        notebook = nbformat.read(partial, as_version=4)
-    except Exception:  # killed while it wrote
+        notebook = read_notebook(partial)
+    except ValueError:  # killed while it wrote
         return "FAIL", None, f"stopped before its end: {last}", None
     seconds = notebook.metadata.get("papermill", {}).get("duration")
     for cell in notebook.cells:
@@ -93,54 +78,6 @@ def outcome(name, root):
                 detail = f"cell In [{cell.execution_count}]: {first}\n{output.ename}: {output.evalue}"
                 return "FAIL", seconds, detail, partial
     return "FAIL", seconds, f"stopped before its end: {last}", partial
-
-
-def to_html(notebook, name, page):
-    """An executed notebook as the HTML file `page`: with title, alt texts, table headers, links to the other pages."""
-    from nbconvert import HTMLExporter
-
-    exporter = HTMLExporter(template_name="html", extra_template_basedirs=[str(Path(__file__).parent)])
-    notebook.metadata["title"] = title_of(notebook) or name
-    body, _ = exporter.from_notebook_node(add_alt(notebook), resources={"metadata": {"name": name}})
-    body = re.sub(r"<table.*?</table>", table_headers, body, flags=re.S)
-    body = re.sub(r'href="(?:\.\./(?:docs|notebooks)/)?(\w+)\.(?:md|ipynb)(["#])', r'href="\1.html\2', body)
-    page.write_text(body, encoding="utf-8")
-
-
-def table_headers(match):
-    """An HTML table whose header cells say what they head; one without column titles has row titles instead."""
-    table = match[0]
-    head, end, rows = table.partition("</thead>")
-    if end and not re.search(r"<th\b[^>]*>\s*[^<\s]", head):
-        opening = re.match(r"<table[^>]*>", head)[0]
-        return opening + re.sub(
-            r"(<tr[^>]*>\s*)<td([^>]*)>(.*?)</td>", r'\1<th scope="row"\2>\3</th>', rows, flags=re.S
-        )
-    return re.sub(r"<th(?=[ >])(?![^>]*scope)", '<th scope="col"', head) + end + rows
-
-
-def title_of(notebook):
-    """The text of the first heading of level 1, or nothing."""
-    lines = [line for cell in notebook.cells if cell.cell_type == "markdown" for line in cell.source.splitlines()]
-    return next((line[2:].strip() for line in lines if line.startswith("# ")), "")
-
-
-def glossary_page(root):
-    """build/glossary.html, to which the notebooks' pages link; False without a glossary."""
-    file = root / "docs" / "glossary.md"
-    if file.exists():
-        page = root / "build" / "glossary.html"
-        to_html(
-            nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(file.read_text(encoding="utf-8"))]),
-            "glossary",
-            page,
-        )
-        text = page.read_text(encoding="utf-8")
-        page.write_text(
-            re.sub(r'<h2 id="[^"]*">([^<]*)', lambda m: f'<h2 id="{anchor(html.unescape(m[1]))}">{m[1]}', text),
-            encoding="utf-8",
-        )
-    return file.exists()
 
 
 def index(names, root=ROOT):
@@ -155,11 +92,14 @@ def index(names, root=ROOT):
         if source is None:
             page.unlink(missing_ok=True)
         elif not page.exists() or page.stat().st_mtime <= source.stat().st_mtime:
-            to_html(nbformat.read(source, as_version=4), name, page)
+            write(page, html_of(read_notebook(source), name))
         time = "" if seconds is None else f"{seconds:.1f}"
         link = f'<a href="{name}.html">{name}</a>' if source else name
         result = state + "".join(f"<br><code>{html.escape(line)}</code>" for line in detail.splitlines())
-        title = html.escape(title_of(nbformat.read(file, as_version=4)) or name)
+        try:
+            title = html.escape(title_of(read_notebook(file)) or name)
+        except ValueError:  # one of the others
+            title = html.escape(name)
         rows.append(
             f"<tr><td>{link}</td><td>{title}</td><td>{time}</td>"
             f'<td class="{state.split()[0].lower()}">{result}</td></tr>'
@@ -169,29 +109,10 @@ def index(names, root=ROOT):
             failed += [name] if state != "pass" else []
     glossary = '<p><a href="glossary.html">Glossary</a></p>' if glossary_page(root) else ""
     page = build / "index.html"
-    page.write_text(PAGE.format(rows="\n".join(rows), glossary=glossary), encoding="utf-8")
+    write(page, PAGE.format(rows="\n".join(rows), glossary=glossary))
     page = page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page  # which may be on another drive
     print(f"{len(names) - len(failed)} of {len(names)} passed: {page}")
     return 1 if failed else 0
-
-
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Notebooks of the course, executed</title><style>
-body {{ font-family: sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; }}
-table {{ border-collapse: collapse; }}
-th, td {{ text-align: left; vertical-align: top; padding: .3em .8em; border-bottom: 1px solid #bbb; }}
-td:nth-child(3) {{ text-align: right; }} .pass {{ color: #00567a; }} .fail {{ color: #a03000; font-weight: bold; }}
-</style></head><body><main>
-<h1>Notebooks of the course, executed</h1>
-<table>
-<thead><tr><th scope="col">notebook</th><th scope="col">title</th><th scope="col">seconds</th>
-<th scope="col">result</th></tr></thead>
-<tbody>
-{rows}
-</tbody></table>
-{glossary}
-</main></body></html>
-"""
 
 
 def run(names, flags, root=ROOT):
@@ -203,8 +124,8 @@ def run(names, flags, root=ROOT):
         built.unlink(missing_ok=True)
         partial.unlink(missing_ok=True)
         print(f"run   {name}", flush=True)
-        command = [sys.executable, "-m", "papermill", "--no-progress-bar", "--log-level", "ERROR", *flags]
-        command += [str(available(root)[name]), str(partial)]
+        command = [sys.executable, "-m", "papermill", "--no-progress-bar", "--log-level", "ERROR"]
+        command += ["-f", str(parameter_file(name, root)), str(available(root)[name]), str(partial)]
         with open(partial.with_suffix(".log"), "w", encoding="utf-8") as log:
             done = subprocess.run(command, stderr=log).returncode == 0
         if done:
@@ -219,7 +140,7 @@ if __name__ == "__main__":
         sub = commands.add_parser(command)
         sub.add_argument("--notebooks", default="", help="names, separated by blanks; all if empty")
     commands.add_parser("index").add_argument("names", nargs="*")
-    # What follows -- belongs to papermill: argparse must not look at it.
+    # What follows -- are parameters: argparse must not look at it.
     end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     arguments, flags = parser.parse_args(sys.argv[1:end]), sys.argv[end + 1 :]
     if arguments.command == "index":

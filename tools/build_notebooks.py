@@ -19,10 +19,11 @@ import time
 from pathlib import Path
 
 import glossary
-import jupytext
 import nbformat
+from alt_texts import add_alt
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from notebook_files import read_notebook, read_script
 from PIL import Image
 from repository import ROOT, SETUP, links
 
@@ -41,7 +42,7 @@ def convert(script):
 
     It has deterministic ids, links to the glossary, and no other metadata.
     """
-    notebook = jupytext.read(script, fmt="py:percent")
+    notebook = read_script(script)
     seen = {}
     for cell in notebook.cells:
         # What tools/set_repository.py rewrites does not count: a cell keeps its id when the course moves.
@@ -106,21 +107,11 @@ def shrink(png):
     return base64.b64encode(file.getvalue()).decode()
 
 
-def add_alt(notebook):
-    """Copy the metadata `alt` of each cell into the metadata of its image outputs, where front ends look for it."""
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            for mime in output.get("data", {}):
-                if mime.startswith("image/") and "alt" in cell.metadata:
-                    output.setdefault("metadata", {}).setdefault(mime, {})["alt"] = cell.metadata["alt"]
-    return notebook
-
-
 def in_step(script, file):
     """True when the notebook holds exactly the script's cells, tags and alt texts."""
     if not Path(file).exists():
         return False
-    wanted, stored = convert(script).cells, nbformat.read(file, as_version=4).cells
+    wanted, stored = convert(script).cells, read_notebook(Path(file)).cells
     return [as_text(c) for c in wanted] == [as_text(c) for c in stored]
 
 
@@ -149,7 +140,7 @@ def refresh(script, file):
 
     True when it could be done.
     """
-    notebook, wanted = nbformat.read(file, as_version=4), convert(script)
+    notebook, wanted = read_notebook(file), convert(script)
     code, new = ([cell for cell in cells if cell.cell_type == "code"] for cells in (notebook.cells, wanted.cells))
     if [as_text(cell) for cell in code] != [as_text(cell) for cell in new]:
         return False

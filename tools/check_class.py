@@ -23,9 +23,12 @@ import unicodedata
 from pathlib import Path
 
 import answers
+import cell_code
 import learner_kernel
-import nbformat
-from learner_kernel import Died, Kernel, bound, checks, needed, parsed
+import notebook_files
+from cell_code import bound, checks, code, needed, parsed
+from learner_kernel import Died, Kernel
+from notebook_files import read_notebook
 from repository import ROOT
 
 sys.path.insert(0, str(ROOT))
@@ -33,9 +36,10 @@ from class_tables import plain, read_table, write_tables
 
 from course_lib.exercises import load_exercises
 
+ONE_OF_OURS = r"(?:\*|check|Exercise|Result)(?: as \w+)?"
 SUSPICIOUS = re.compile(
-    r"notebooks.{1,3}solutions|\.solution\b|exercises\s*\.\s*(find_exercise|load_exercises|judge|outcomes|check)\s*="
-    r"|exercises\.(find_exercise|load_exercises|judge|outcomes)\b|course_lib\.exercises import (?!check\s*(#.*)?$)",
+    r"notebooks.{1,3}solutions|\.solution\b|\b(find_exercise|load_exercises)\b"
+    rf"|exercises\.(judge\b|outcomes\b|check = )|course_lib\.exercises import (?!{ONE_OF_OURS}(, {ONE_OF_OURS})*$)",
     re.M,
 )
 LARGEST = 50_000_000  # bytes of a notebook
@@ -67,11 +71,7 @@ def read(file):
     """The code cells of a notebook. Errors: ValueError with the reason why it is none."""
     if file.stat().st_size > LARGEST:
         raise ValueError(f"{file.stat().st_size:,} bytes: too large to be a notebook")
-    try:
-        notebook = nbformat.reads(file.read_text(encoding="utf-8"), as_version=4)
-        return [str(cell.source) for cell in notebook.cells if cell.cell_type == "code"]
-    except Exception as error:  # not JSON, not a notebook, not text: there are many ways
-        raise ValueError(f"{type(error).__name__}: {str(error)[:200]}") from None
+    return [str(cell.source) for cell in read_notebook(file).cells if cell.cell_type == "code"]
 
 
 def number_of(file, trees, known):
@@ -83,7 +83,7 @@ def number_of(file, trees, known):
 
 def examine(sources, names, file, exercises, seconds):
     """{exercise: (result, detail, seconds)} of one notebook's code cells."""
-    trees = [parsed(source) for source in sources]
+    sources, trees = [code(source) for source in sources], [parsed(source) for source in sources]
     where = {name: (index, expression) for index, tree in enumerate(trees) for name, expression in checks(tree).items()}
     found = {
         name: ("missing", f'the notebook does not call check("{name}", ...)', 0.0)
@@ -129,7 +129,7 @@ def one(kernel, sources, trees, place, name, done, file, exercise, folder):
         return "crashed", f"the answers cannot be judged: {type(error).__name__}"
     reasons = ["says it is right"] * (claimed and not result)
     reasons += ["defines its own check"] * any(map(overrides, filter(None, trees)))
-    reasons += ["reaches into the checker or the solutions"] * any(SUSPICIOUS.search(sources[n]) for n in cells)
+    reasons += ["reaches into the checker or the solutions"] * any(reaches(sources[n]) for n in cells)
     if reasons:
         return "tampered", f"{', '.join(reasons)}; found: {result.kind}"
     return result.kind, result.message
@@ -147,13 +147,22 @@ def overrides(tree):
     return False
 
 
+def reaches(source):
+    """True when a cell's code, not its comments and docstrings, names what belongs to the checker."""
+    tree = parsed(source)
+    for node in ast.walk(tree) if tree else ():
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            node.value = ast.Constant(None)
+    return bool(tree and SUSPICIOUS.search(ast.unparse(tree)))
+
+
 def key_of(file, solution, seconds):
     """Changes when the notebook, its exercises, the checker or the time limit do."""
     parts = [f"{seconds:g}".encode(), file.read_bytes()]
     for path in (
         solution,
         ROOT / "course_lib" / "exercises.py",
-        *map(Path, (__file__, answers.__file__, learner_kernel.__file__)),
+        *map(Path, (__file__, *(module.__file__ for module in (answers, cell_code, learner_kernel, notebook_files)))),
     ):
         parts.append(path.read_bytes() if path else b"")
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:16]

@@ -9,9 +9,11 @@ import re
 import sys
 from pathlib import Path
 
-import nbformat
 from build_notebooks import KEPT_CELL_METADATA, NOTEBOOK_METADATA
-from repository import ROOT, SETUP, colab_badge
+from cell_code import checks, parsed
+from notebook_files import available, choose, read_notebook
+from parameters import defaults
+from repository import SETUP, colab_badge
 
 CELLS = (30, 45)
 CODE_CELLS = (12, 20)
@@ -62,34 +64,18 @@ def words(notebook):
     return sum(any(character.isalnum() for character in word) for word in text.split())
 
 
-def parameters(notebook):
-    """Names assigned in the cells tagged `parameters`."""
-    return [
-        target.id
-        for cell in code_cells(notebook)
-        if "parameters" in tags(cell)
-        for node in ast.parse(cell.source).body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    ]
-
-
 def exercises(notebook):
     """Names of the exercises a notebook checks: the first argument of each call of `check`."""
-    calls = [
-        node
-        for cell in code_cells(notebook)
-        for node in ast.walk(ast.parse(cell.source))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "check" and node.args
-    ]
-    return [ast.literal_eval(call.args[0]) for call in calls]
+    return [name for cell in code_cells(notebook) for name in checks(parsed(cell.source))]
 
 
 def problems(file, name=None):
     """Everything wrong with a notebook's file, one line each."""
     file = Path(file)
-    notebook = nbformat.read(file, as_version=4)
+    try:
+        notebook = read_notebook(file, mark=False)
+    except ValueError as error:
+        return [str(error)]
     code = code_cells(notebook)
     broken = [cell for cell in code if not parses(cell.source)]
     if broken:
@@ -143,7 +129,7 @@ def code_problems(notebook, code):
         for node in ast.walk(ast.parse(cell.source))
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
     }
-    for parameter in parameters(notebook):
+    for parameter in defaults(notebook):
         if parameter not in used:
             yield f"parameter {parameter!r} is never used"
 
@@ -213,8 +199,7 @@ def where(cell):
 
 
 if __name__ == "__main__":
-    files = [ROOT / "notebooks" / f"{Path(name).stem}.ipynb" for name in sys.argv[1:]]
-    found = {file.stem: problems(file) for file in files or sorted((ROOT / "notebooks").glob("*.ipynb"))}
+    found = {name: problems(available()[name]) for name in choose(sys.argv[1:])}
     for name, lines in found.items():
         print(f"{name}: {'fine' if not lines else ''}", *lines, sep="\n    " if lines else "")
     sys.exit(any(found.values()))

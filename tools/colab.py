@@ -24,7 +24,6 @@ from datetime import datetime
 from pathlib import Path
 
 import nbformat
-from batch import available, choose
 from build_notebooks import clean
 from check_notebooks import code_cells, output_text, tags
 from environments import TORCH, environment
@@ -32,6 +31,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from notebook_files import available, choose, read_notebook
 from repository import BRANCH, NOT_IN_COLAB, REPOSITORY, ROOT
 
 COLAB_PYTHON = "3.13"
@@ -122,7 +122,7 @@ def run(file: Path, python: Path, folder: Path, variables: dict[str, str]) -> tu
     content = folder / "content"
     shutil.rmtree(folder, ignore_errors=True)
     content.mkdir(parents=True)
-    notebook = nbformat.read(file, as_version=4)
+    notebook = read_notebook(file)
     stored = [output_text(cell) for cell in code_cells(notebook)]
     at = next(i for i, cell in enumerate(notebook.cells) if "setup" in tags(cell))
     setup = notebook.cells[at].source = in_folder(notebook.cells[at].source, content)
@@ -167,7 +167,7 @@ def freeze(python: Path) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="names of notebooks, such as 05_mean_pooling")
-    names = choose(parser.parse_args().names, ROOT)
+    names = choose(parser.parse_args().names)
     work = ROOT / "build" / "colab"
     python = environment(work / "venv", PACKAGES)
     subprocess.run(
@@ -182,7 +182,7 @@ def main() -> int:
     variables.pop("PYTHONPATH", None)
     failed = []
     for name in names:
-        notebook, wrong = run(available(ROOT)[name], python, work / name, variables)
+        notebook, wrong = run(available()[name], python, work / name, variables)
         nbformat.write(notebook, work / f"{name}.ipynb")
         setup = [cell for cell in notebook.cells if "setup" in tags(cell)]
         taken = f"{seconds(code_cells(notebook)):.1f} s, set-up {seconds(setup):.1f} s"

@@ -3,7 +3,6 @@
 The kernel works in a scratch folder that is deleted afterwards. It is no jail: the code may do all that its user may.
 """
 
-import ast
 import os
 import secrets
 import shutil
@@ -14,7 +13,6 @@ from pathlib import Path
 from queue import Empty
 
 import psutil
-from IPython.core.inputtransformer2 import TransformerManager
 from jupyter_client import KernelManager
 from repository import ROOT
 
@@ -111,64 +109,3 @@ class Kernel:
             if file.exists()
             else (None, error or "the answers were not written")
         )
-
-
-def parsed(source):
-    """The syntax tree of a cell, IPython's magics translated; None where it is not Python."""
-    try:
-        return ast.parse(TransformerManager().transform_cell(source))
-    except (SyntaxError, ValueError):
-        return None
-
-
-def checks(tree):
-    """{exercise: expression} of the calls check("05.1", expression) in a cell."""
-    found = {}
-    for node in ast.walk(tree) if tree else ():
-        if isinstance(node, ast.Call) and "check" in (getattr(node.func, "id", ""), getattr(node.func, "attr", "")):
-            arguments = node.args + [keyword.value for keyword in node.keywords]
-            if len(arguments) == 2 and isinstance(arguments[0], ast.Constant) and isinstance(arguments[0].value, str):
-                found[arguments[0].value] = ast.unparse(arguments[1])
-    return found
-
-
-def bound(tree):
-    """Names that a cell binds, at its top level or below, or whose parts it assigns to (a.b = ..., a[0] = ...)."""
-    names = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            names.add(node.id)
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            names.add(node.name)
-        elif isinstance(node, ast.alias):
-            names.add((node.asname or node.name).split(".")[0])
-        elif isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
-            while isinstance(node, (ast.Attribute, ast.Subscript)):
-                node = node.value
-            names.add(getattr(node, "id", ""))
-    return names
-
-
-def used(tree):
-    """Names that a cell reads and does not itself define or import."""
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-    for node in tree.body:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            names.discard(node.name)
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            names -= bound(node)
-    return names
-
-
-def needed(trees, number):
-    """Indices of the cells that cell `number` needs, in order, itself the last.
-
-    They are the earlier ones that bind what it uses, and what those need in turn.
-    """
-    chosen, wanted = {number}, used(trees[number]) if trees[number] else set()
-    while True:
-        more = {i for i in range(number) if i not in chosen and trees[i] and bound(trees[i]) & (wanted | {"*"})}
-        if not more:
-            return sorted(chosen)
-        chosen |= more
-        wanted = wanted.union(*(used(trees[i]) for i in more))

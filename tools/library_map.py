@@ -5,6 +5,7 @@ python tools/library_map.py      writes docs/library.md
 
 import ast
 
+from notebook_files import text_of
 from repository import ROOT
 
 LIBRARY, SCRIPTS, PAGE = ROOT / "course_lib", ROOT / "notebooks" / "scripts", ROOT / "docs" / "library.md"
@@ -34,7 +35,7 @@ def summary(path):
 def imports(script):
     """The modules of course_lib that a script imports, as dotted names."""
     found = set()
-    for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(text_of(script))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "course_lib":
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Import):

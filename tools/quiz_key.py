@@ -7,10 +7,8 @@ python tools/quiz_key.py --questions        without the answers, to hand out
 
 import argparse
 import re
-import sys
-from pathlib import Path
 
-import nbformat
+from notebook_files import available, choose, read_notebook
 from repository import ROOT
 
 ANSWER = re.compile(r"<details>\s*<summary>(.*?)</summary>(.*?)</details>", re.S)
@@ -32,13 +30,9 @@ def quiz(notebook):
 
 def main(names, answers=True, root=ROOT):
     """The text for these notebooks, or for all. Exits with the valid names where one is unknown."""
-    files = {file.stem: file for file in sorted((root / "notebooks").glob("*.ipynb"))}
-    names = [Path(name).stem for name in names] or list(files)
-    if unknown := [name for name in names if name not in files]:
-        sys.exit(f"unknown notebook: {', '.join(unknown)}\nnotebooks: {', '.join(files) or 'none'}")
     parts = []
-    for name in names:
-        pairs = quiz(nbformat.read(files[name], as_version=4))
+    for name in choose(names, root):
+        pairs = quiz(read_notebook(available(root)[name]))
         parts += [f"## {name}", *(f"{question}\n\n> {answer}" if answers else question for question, answer in pairs)]
     return "\n\n".join(parts)
 

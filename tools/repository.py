@@ -72,4 +72,6 @@ if "google.colab" in sys.modules and importlib.util.find_spec("bm25s") is None:
 if __name__ == "__main__":
     import sys
 
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     print(f'# %% [markdown]\n# {colab_badge(sys.argv[1])}\n\n# %% tags=["setup"]\n{SETUP}')

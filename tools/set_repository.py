@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+from notebook_files import text_of
 from repository import BRANCH, REPOSITORY, ROOT, SETUP, links
 
 SUFFIXES = {".cff", ".html", ".ipynb", ".j2", ".md", ".py", ".toml", ".txt", ".yml"}
@@ -72,7 +73,7 @@ def text_files():
 
 def rewritten(path, repository, branch):
     """The file's text with links and set-up cells for the new place."""
-    text = path.read_text(encoding="utf-8")
+    text = text_of(path)
     place = path.relative_to(ROOT).as_posix()
 
     def move(text):
@@ -114,7 +115,7 @@ def set_repository(repository=REPOSITORY, branch=BRANCH):
     checked_repository(repository)
     checked_branch(branch)
     texts = {path: rewritten(path, repository, branch) for path in text_files()}
-    changed = {path: text for path, text in texts.items() if path.read_text(encoding="utf-8") != text}
+    changed = {path: text for path, text in texts.items() if text_of(path) != text}
     write_all(dict(sorted(changed.items(), key=lambda item: item[0] == ROOT / CONSTANTS)))
     return list(changed)
 

@@ -3,17 +3,24 @@
 import json
 from pathlib import Path
 
+from course_lib.support.files import atomic_file
+
 
 class Measured(dict):
-    """{key, a tuple: what was found}, kept in a file with a line each: `measured.add(key, found)` writes it down."""
+    """{key, a tuple: what was found}, kept in a file with a line each: `measured.add(key, found)` writes it down.
+
+    A line without an end was being written when the recipe was killed: it is taken out, and measured again.
+    """
 
     def __init__(self, path: Path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
         self.path = path
-        super().__init__(
-            (tuple(key), found) for key, found in map(json.loads, path.read_text(encoding="utf-8").splitlines())
-        )
+        whole, end, cut = path.read_text(encoding="utf-8").rpartition("\n")
+        if cut:
+            with atomic_file(path) as unfinished:
+                unfinished.write_text(whole + end, encoding="utf-8")
+        super().__init__((tuple(key), found) for key, found in map(json.loads, whole.splitlines()))
 
     def add(self, key: tuple, found):
         self[key] = found

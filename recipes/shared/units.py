@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Protocol
 
+from recipes.shared.arguments import at_least_0
 from recipes.shared.results import append, read_rows
 
 
@@ -35,7 +36,9 @@ def rows_of_units(
 def record_units(description: str, file: str, run_all: Callable[[Container[tuple], float], Iterator[list[dict]]]):
     """The command line of a comparison: its units that the table does not hold yet, each recorded when it is done."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no further unit after so many")
+    parser.add_argument(
+        "--minutes", type=at_least_0(float), default=float("inf"), help="begin no further unit after so many"
+    )
     minutes = parser.parse_args().minutes
     for rows in run_all({tuple(r[name] for name in KEY) for r in read_rows(file)}, minutes):
         append(file, rows)

@@ -1,4 +1,7 @@
-"""Training runs that are killed and go on as if nothing had happened; full disks. Real processes, real files."""
+"""Training runs that are killed and go on as if nothing had happened; full disks. Real processes, real files.
+
+COURSE_FORKS=1 COURSE_KILLS=100 python -m pytest tests/library/test_training_killed.py -k any_time -s    a hundred kills
+"""
 
 import hashlib
 import json
@@ -144,7 +147,7 @@ def unbroken(tmp_path_factory):
 
 
 def assert_ends_like(unbroken: Path, folder: Path):
-    assert not (folder / "weights").exists()
+    """Started again, what lies in the folder goes on to the end of the run that was never stopped."""
     assert wait(start(run, folder)) == 0
     assert sha256(folder / "weights") == sha256(unbroken / "weights")
     assert (folder / "result.json").read_text(encoding="utf-8") == (unbroken / "result.json").read_text(
@@ -200,19 +203,25 @@ def test_killed_while_writing(unbroken, tmp_path, file, count, moment):
 
 
 def test_killed_at_any_time(unbroken, tmp_path):
-    """Whatever the process is doing: from outside, with no help from it. Five that had not come to their end."""
-    killed = 0
-    for k in range(50):
+    """Whatever the process is doing: from outside, with no help from it. Some runs are killed several times."""
+    (tmp_path / "whole").mkdir()
+    begun = time.monotonic()
+    assert_ends_like(unbroken, tmp_path / "whole")
+    taken, killed, with_checkpoint, wanted = time.monotonic() - begun, 0, 0, int(os.environ.get("COURSE_KILLS", 5))
+    for k in range(10 * wanted):
         folder = tmp_path / str(k)
         folder.mkdir()
-        pid = start(run, folder)
-        time.sleep(random.uniform(0.02, 0.3))
-        if killed_from_outside(pid) and not (folder / "weights").exists():
-            killed += 1
-            assert_ends_like(unbroken, folder)
-        if killed == 5:
+        for _ in range(random.choice((1, 1, 3))):
+            pid = start(run, folder)
+            time.sleep(random.uniform(0, taken))
+            if killed_from_outside(pid) and not (folder / "weights").exists():
+                killed += 1
+                with_checkpoint += (folder / "checkpoint").exists()
+        assert_ends_like(unbroken, folder)
+        if killed >= wanted:
+            print(f"\n{killed} processes killed before their end, {with_checkpoint} of them after a checkpoint")
             return
-    pytest.fail(f"{killed} of 50 processes were killed before they ended")
+    pytest.fail(f"{killed} of {10 * wanted} processes were killed before they ended")
 
 
 def test_another_seed_ends_with_other_weights(unbroken, tmp_path):

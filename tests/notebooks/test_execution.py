@@ -7,8 +7,9 @@ import sys
 
 import example_notebook
 import nbformat
-from check_notebooks import parameters, tags
+from check_notebooks import tags
 from nbval.plugin import IPyNbFile
+from parameters import defaults
 from repository import ROOT
 
 
@@ -74,7 +75,7 @@ def papermill(file, folder, **environment):
 def test_papermill_with_other_parameters_from_another_folder(tmp_path):
     notebooks = (ROOT / "notebooks").glob("*.ipynb")
     smallest = min(notebooks, key=lambda file: file.stat().st_size)
-    assert "seed" in parameters(nbformat.read(smallest, as_version=4))
+    assert "seed" in defaults(nbformat.read(smallest, as_version=4))
     executed = papermill(smallest, tmp_path)
     assert executed.metadata.papermill.parameters == {"seed": 7}
     assert [path.name for path in tmp_path.iterdir()] == ["executed.ipynb"]

@@ -43,6 +43,13 @@ def test_a_change_of_the_script_is_seen(old, new, built, tmp_path):
     assert in_step(script, built) == (old == new)
 
 
+@pytest.mark.parametrize("encoding, end", [("utf-8-sig", "\n"), ("utf-16", "\n"), ("utf-8-sig", "\r\n")])
+def test_a_script_may_have_a_byte_order_mark(encoding, end, built, tmp_path):
+    script = tmp_path / f"{example_notebook.NAME}.py"
+    script.write_text(example_notebook.script(), encoding=encoding, newline=end)
+    assert in_step(script, built)
+
+
 def test_building_again_skips_or_gives_the_same_file(built_course, built, capsys, monkeypatch):
     monkeypatch.setenv("COURSE_HOME", str(built_course))
     before = built.read_bytes()

@@ -112,6 +112,16 @@ def test_defect_is_found(defect, built, tmp_path):
     assert any(message in line for line in found), found
 
 
+@pytest.mark.parametrize(
+    "damage, message",
+    [(lambda b: b"\xef\xbb\xbf" + b, "byte-order mark"), (lambda b: b[:-9], "is no notebook: NotJSONError")],
+)
+def test_a_file_that_jupyter_cannot_open(damage, message, built, tmp_path):
+    (tmp_path / built.name).write_bytes(damage(built.read_bytes()))
+    (found,) = problems(tmp_path / built.name)
+    assert message in found and built.name in found
+
+
 def test_broken_and_whole_differ_in_nothing_else(built, tmp_path):
     """Reading and writing alone makes no defect: what the test above finds is what was broken."""
     nbformat.write(nbformat.read(built, as_version=4), tmp_path / built.name)

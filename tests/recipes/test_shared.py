@@ -1,5 +1,6 @@
 """recipes/shared: what is measured or trained goes on where it stopped."""
 
+import argparse
 import json
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from torch import nn
 
 from recipes.shared import units
+from recipes.shared.arguments import at_least_0
 from recipes.shared.measured import Measured
 from recipes.shared.training import train_in
 
@@ -18,6 +20,12 @@ def test_what_was_measured_is_read_again(tmp_path):
     known.add(("snli", 0.5, 1), {"spearman": 0.25})
     known.add(("snli", 0.5, 2), [1, 2.5])
     assert Measured(path) == known == {("snli", 0.5, 1): {"spearman": 0.25}, ("snli", 0.5, 2): [1, 2.5]}
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-3])  # killed while it wrote
+    again = Measured(path)
+    assert list(again) == [("snli", 0.5, 1)]
+    again.add(("snli", 0.5, 2), [1, 2.5])
+    assert Measured(path) == known and path.read_bytes() == whole
 
 
 def test_a_training_keeps_its_log_and_its_checkpoint(tmp_path):
@@ -65,3 +73,20 @@ def test_each_unit_is_recorded_when_it_is_done(monkeypatch, capsys):
 
     units.record_units("what it does", "x.csv", run_all)
     assert recorded == rows and "e m s 1 {'d': '1'} 2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "kind, text, value", [(int, "0", 0), (int, "12", 12), (float, "0.5", 0.5), (float, "inf", float("inf"))]
+)
+def test_a_number_from_0_on(kind, text, value):
+    assert at_least_0(kind)(text) == value
+
+
+@pytest.mark.parametrize("kind, text", [(int, "-1"), (int, "1.5"), (int, "many"), (float, "nan"), (float, "-0.1")])
+def test_no_such_number(kind, text, capsys):
+    """--runs -1 would leave out the last training, --minutes nan never stop."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--runs", type=at_least_0(kind))
+    with pytest.raises(SystemExit):
+        parser.parse_args([f"--runs={text}"])
+    assert f"number from 0 on, got {text!r}" in capsys.readouterr().err

@@ -3,11 +3,11 @@
 import shutil
 from html.parser import HTMLParser
 
-import batch
 import glossary
 import matplotlib
 import nbformat
 import numpy as np
+import pages
 import pytest
 from colours import DISTINCT, SEEN, closest, contrast, lab
 from matplotlib.colors import to_rgb
@@ -15,7 +15,7 @@ from repository import ROOT
 
 matplotlib.use("Agg")
 
-from course_lib import diagrams as architecture
+from course_lib import drawing
 from course_lib.plotting import PALETTE, SCALES
 
 
@@ -29,7 +29,7 @@ def test_lab_is_right():
 @pytest.mark.parametrize("vision", SEEN)
 def test_categories_can_be_told_apart(vision):
     assert closest(PALETTE, vision) >= DISTINCT
-    boxes = [to_rgb(colour) for colour in (architecture.TEXT, architecture.NETWORK, architecture.HEAD)]
+    boxes = [to_rgb(colour) for colour in (drawing.TEXT, drawing.NETWORK, drawing.HEAD)]
     assert closest(boxes, vision) >= DISTINCT
 
 
@@ -64,9 +64,9 @@ def test_other_maps_would_fail():
 
 def test_text_of_the_drawings_can_be_read():
     assert contrast((0, 0, 0), (1, 1, 1)) == pytest.approx(21)
-    for fill in (architecture.TEXT, architecture.NETWORK, architecture.HEAD, architecture.PLAIN):
+    for fill in (drawing.TEXT, drawing.NETWORK, drawing.HEAD, drawing.PLAIN):
         assert contrast((0, 0, 0), to_rgb(fill)) >= 4.5
-    assert contrast(to_rgb("#1d4e79"), to_rgb(architecture.PLAIN)) >= 4.5  # the name of the network
+    assert contrast(to_rgb("#1d4e79"), to_rgb(drawing.PLAIN)) >= 4.5  # the name of the network
 
 
 class Page(HTMLParser):
@@ -128,8 +128,8 @@ Of [tokens](../docs/glossary.md#token); next [06](06_sbert.ipynb), or [elsewhere
 """
 
 
-@pytest.fixture
-def report(tmp_path):
+@pytest.fixture(scope="module")
+def report():
     """A notebook with tables and a figure as an HTML page."""
     figure = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()"
     pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -140,8 +140,7 @@ def report(tmp_path):
             figure, metadata={"alt": 'A line from "1" to 2 < 3.'}, outputs=[output], execution_count=1
         ),
     ]
-    batch.to_html(nbformat.v4.new_notebook(cells=cells), "90_example", tmp_path / "page.html")
-    return (tmp_path / "page.html").read_text(encoding="utf-8")
+    return pages.html_of(nbformat.v4.new_notebook(cells=cells), "90_example")
 
 
 def test_report(report):
@@ -170,16 +169,31 @@ def test_defect_of_a_page_is_found(report, old, new, message):
     assert old in report and any(message in problem for problem in page_problems(report.replace(old, new)))
 
 
+def test_a_page_is_written_in_one_step(tmp_path, monkeypatch):
+    """Half a page would be newer than its notebook, so that no later run would write it again."""
+    (tmp_path / "05.html").write_text("old", encoding="utf-8")
+
+    def killed_half_way(path, text, **options):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text[: len(text) // 2])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(tmp_path), "write_text", killed_half_way)
+    with pytest.raises(KeyboardInterrupt):
+        pages.write(tmp_path / "05.html", "new" * 100)
+    assert (tmp_path / "05.html").read_text(encoding="utf-8") == "old"
+
+
 def test_index_page():
-    assert list(page_problems(batch.PAGE.format(rows="<tr><td>a</td></tr>", glossary=""))) == []
+    assert list(page_problems(pages.PAGE.format(rows="<tr><td>a</td></tr>", glossary=""))) == []
 
 
 def test_glossary_page(tmp_path):
-    assert not batch.glossary_page(tmp_path)
+    assert not pages.glossary_page(tmp_path)
     (tmp_path / "docs").mkdir()
     (tmp_path / "build").mkdir()
     shutil.copy(ROOT / "docs" / "glossary.md", tmp_path / "docs")
-    assert batch.glossary_page(tmp_path)
+    assert pages.glossary_page(tmp_path)
     text = (tmp_path / "build" / "glossary.html").read_text(encoding="utf-8")
     assert list(page_problems(text)) == []
     entries = glossary.read()

@@ -13,9 +13,9 @@ import nbformat
 import numpy as np
 import pytest
 import torch
-from check_class import examine, overrides, submissions
+from cell_code import checks, needed, parsed
+from check_class import examine, overrides, reaches, submissions
 from class_tables import plain
-from learner_kernel import checks, needed, parsed
 from repository import ROOT
 
 from course_lib.exercises import judge, load_exercises
@@ -29,10 +29,10 @@ EXERCISES = {
         cases={"small": (1, 2), "with zero": (0, 5)},
         solution=lambda a, b: a + b,
         wrong=[(lambda a, b: a - b, "You subtract."), (lambda a, b: a * b, "You multiply."), (max, "You compare.")],
-    ) for i in range(1, 10)
+    ) for i in range(1, 16)
 }
 """
-IMPORT = "from course_lib.exercises import check"
+IMPORT, STAR = "from course_lib.exercises import check", "from course_lib.exercises import *"
 SECONDS = 5.0
 
 
@@ -64,10 +64,10 @@ def found(course, *cells, seconds=SECONDS):
 
 
 def test_results_of_one_notebook(course):
-    """In one kernel: each exercise is judged by its own cells, as they were when its cell ran."""
+    """In one kernel: each exercise is judged by its own cells, as they were when its cell ran, whatever magics say."""
     results = found(
         course,
-        IMPORT,
+        STAR,
         "1 / 0",  # broken, and nobody's business
         "%matplotlib inline\nimport time\ntime.sleep(1000)",  # not needed, so not run
         "def plus(a, b):\n    return a + b",
@@ -80,6 +80,15 @@ def test_results_of_one_notebook(course):
         'print("x" * 30_000_000)\n' + answer(7, "open('left.txt', 'w').close(); print(a); return a + b"),
         'check("90.8", 3)',
         answer(9, "raise SystemExit"),
+        "%%time\n" + answer(10, "return a + b"),
+        "%%timeit -n 1 -r 1\n" + answer(11, "return a + b"),
+        "%%capture out\n%%time\nimport operator\nprint('captured')",
+        "out.show()\n%time third = lambda a, b: operator.add(a, b)\n%time check('90.12', third)",
+        "%%nobody_knows --this magic\ndef fourth(a, b):\n    return a + b",
+        "!exit 1\ncheck(answer=fourth, name='90.13')",
+        "%%writefile mine.py\ndef fifth(a, b):\n    return a + b",
+        "from mine import fifth\ncheck('90.14', fifth)",
+        "%%bash\ncheck('90.15', no Python at all)",
     )
     assert {name: state for name, (state, _) in results.items()} == {
         "90.1": "right",
@@ -90,6 +99,7 @@ def test_results_of_one_notebook(course):
         "90.7": "right",
         "90.8": "wrong",
         "90.9": "crashed",
+        **{f"90.{number}": "right" for number in range(10, 15)},
     }  # 90.6 is no Python: it calls no check
     assert results["90.2"][1] == "You subtract."
     assert "too large" in results["90.4"][1] and "raises NameError: name 'undefined'" in results["90.5"][1]
@@ -275,10 +285,11 @@ def test_needed_cells():
         "z['k'] = y",
         "%%time\nq = 1",
         "broken(",
-        "def f(a):\n    return helper(a)",
+        "def f(a):\n    return helper(a) + q",
+        "1" + " + 1" * 20_000,
     ]
     trees = [parsed(cell) for cell in cells]
-    assert needed(trees, 8) == [1, 2, 4, 8] and trees[7] is None
+    assert needed(trees, 8) == [1, 2, 4, 6, 8] and trees[7] is trees[9] is None
     assert needed([parsed("from lib import *"), parsed("f = g")], 1) == [0, 1]
 
 
@@ -311,6 +322,38 @@ def test_calls_of_check(cell, expected):
 )
 def test_overrides(cell, expected):
     assert overrides(parsed(cell)) == expected
+
+
+@pytest.mark.parametrize(
+    "cell, expected",
+    [
+        (IMPORT, False),
+        (STAR, False),
+        (f"{IMPORT}; x = 1  # not judge", False),
+        ("from course_lib.exercises import (\n    check, Exercise as E\n)", False),
+        ("from course_lib.exercises import check as verify", False),
+        ("# I looked at notebooks/solutions/05.py only afterwards", False),
+        ("def f(a):\n    'As in notebooks/solutions/05.py.'", False),
+        ("%%time\nimport course_lib.exercises\ncourse_lib.exercises.check('90.1', f)", False),
+        ("from course_lib.exercises import check, judge", True),
+        ("from course_lib.exercises import (find_exercise)", True),
+        ("%%capture\nfrom course_lib.exercises import Exercise, load_exercises", True),
+        (f"{STAR}\nf = find_exercise('90.1').solution", True),
+        ("exercises.judge = print", True),
+        ("exercises . check = print", True),
+        ("exec('from course_lib.exercises import judge')", True),
+        ("open(home + '/notebooks/solutions/05.py')", True),
+        ("%run ../notebooks/solutions/05.py", True),
+    ],
+)
+def test_reaching_into_the_checker(cell, expected):
+    assert reaches(cell) == expected
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_byte_order_marks(encoding, tmp_path):
+    (tmp_path / "zoë.ipynb").write_text(nbformat.writes(notebook(IMPORT, "x = 'ë'")), encoding=encoding)
+    assert check_class.read(tmp_path / "zoë.ipynb") == [IMPORT, "x = 'ë'"]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import doctor
 import doctor_files
+import doctor_machine
+import doctor_outside
 import doctor_packages
 import machine
 import pytest
@@ -35,6 +37,10 @@ def states(findings):
 def only(findings):
     (finding,) = findings
     return finding
+
+
+def named(finding):
+    return Finding("", *finding) if len(finding) == 3 else finding
 
 
 def test_here_nothing_is_broken():
@@ -81,8 +87,8 @@ def test_without_any_package(tmp_path):
 def test_it_is_written_for_any_python():
     """No import outside the standard library but inside functions, no syntax newer than 3.8."""
     own = {path.stem for path in (ROOT / "tools").glob("*.py")}
-    for name in ("doctor", "doctor_files", "doctor_packages", "machine"):
-        tree = ast.parse((ROOT / "tools" / f"{name}.py").read_text(encoding="utf-8"), feature_version=(3, 8))
+    for file in (*(ROOT / "tools").glob("doctor*.py"), ROOT / "tools" / "machine.py"):
+        tree = ast.parse(file.read_text(encoding="utf-8"), feature_version=(3, 8))
         imported = [alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names]
         imported += [node.module for node in tree.body if isinstance(node, ast.ImportFrom)]
         assert {module.split(".")[0] for module in imported} <= {*sys.stdlib_module_names, *own}
@@ -353,36 +359,36 @@ def test_a_hub_that_answers(path, online):
     with HTTPServer(("127.0.0.1", 0), Answer) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
         online(server.server_port, path)
-        assert only(doctor.hub()).state == OK
+        assert only(map(named, doctor_outside.hub())).state == OK
 
 
 def test_a_hub_that_does_not(online, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         online(silent.getsockname()[1])
         start = time.time()
-        finding = only(doctor.hub(seconds=0.5))
+        finding = only(map(named, doctor_outside.hub(seconds=0.5)))
         assert finding.state == NOTE and "timed out" in finding.what and time.time() - start < 5
     online(9)
-    assert "refused" in only(doctor.hub()).what or os.name == "nt"
-    monkeypatch.setattr(doctor.urllib.request, "urlopen", lambda *arguments, **named: time.sleep(60))
+    assert "refused" in only(map(named, doctor_outside.hub())).what or os.name == "nt"
+    monkeypatch.setattr(doctor_outside.urllib.request, "urlopen", lambda *arguments, **named: time.sleep(60))
     start = time.time()
-    assert "no answer in 1.0 s" in only(doctor.hub(seconds=0.5)).what and time.time() - start < 5
+    assert "no answer in 1.0 s" in only(map(named, doctor_outside.hub(seconds=0.5))).what and time.time() - start < 5
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert only(doctor.hub()).what.startswith("not tried")
+    assert only(map(named, doctor_outside.hub())).what.startswith("not tried")
 
 
 def test_folders(tmp_path, monkeypatch):
     monkeypatch.delenv("COURSE_DATA", raising=False)
     monkeypatch.delenv("COURSE_MODELS", raising=False)
-    assert states(doctor.folders()) == [OK, OK]
+    assert states(doctor_outside.folders()) == [OK, OK]
     monkeypatch.setenv("COURSE_DATA", str(tmp_path / "none"))
-    assert states(doctor.folders()) == [NOTE, OK]
+    assert states(doctor_outside.folders()) == [NOTE, OK]
     monkeypatch.setenv("COURSE_DATA", str(tmp_path))
-    assert states(doctor.folders()) == [NOTE, OK]
+    assert states(doctor_outside.folders()) == [NOTE, OK]
     for name in ("snli/train.tsv.gz", "sick/trial.tsv", "other/readme.md"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).touch()
-    assert next(doctor.folders()).what == f"COURSE_DATA: sick, snli in {tmp_path}"
+    assert next(doctor_outside.folders())[1] == f"COURSE_DATA: sick, snli in {tmp_path}"
 
 
 @pytest.mark.parametrize("free, state", [(10e9, OK), (1.5e9, NOTE), (0, BROKEN)])
@@ -390,7 +396,7 @@ def test_disk_space(free, state, monkeypatch):
     monkeypatch.setattr(
         shutil, "disk_usage", lambda place: namedtuple("Usage", "total used free")(20e9, 20e9 - free, free)
     )
-    found = list(doctor.disk())
+    found = list(map(named, doctor_machine.disk()))
     assert (
         found
         and set(states(found)) == {state}
@@ -402,11 +408,11 @@ def test_disk_that_cannot_be_written(monkeypatch):
     def fail(*arguments, **named):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(doctor.tempfile, "TemporaryFile", fail)
-    assert set(states(doctor.disk())) == {BROKEN}
+    monkeypatch.setattr(doctor_machine.tempfile, "TemporaryFile", fail)
+    assert set(states(doctor_machine.disk())) == {BROKEN}
     monkeypatch.undo()
-    monkeypatch.setattr(doctor.tempfile, "gettempdir", fail)
-    assert states(doctor.disk())[0] == BROKEN and "TMPDIR" in next(doctor.disk()).advice
+    monkeypatch.setattr(doctor_machine.tempfile, "gettempdir", fail)
+    assert states(doctor_machine.disk())[0] == BROKEN and "TMPDIR" in next(doctor_machine.disk())[2]
 
 
 def test_processors(monkeypatch, tmp_path):
@@ -435,10 +441,10 @@ def test_one_thread_and_little_memory_are_notes(monkeypatch):
     monkeypatch.setattr(machine, "cores", lambda: 4)
     monkeypatch.setattr(machine, "cpu_features", lambda: {"AVX2": False})
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
-    found = [finding for finding in doctor.hardware(torch) if finding.state != OK]
+    found = [finding for finding in map(named, doctor_machine.hardware(torch)) if finding.state != OK]
     assert states(found) == [NOTE] * 3 and "1.0 GB of 8.0 GB" in found[1].what and "OMP_NUM_THREADS" in found[2].advice
     monkeypatch.setattr(machine, "memory", lambda: (None, None))
-    assert any(finding.what == "memory available: not known" for finding in doctor.hardware(None))
+    assert any(what == "memory available: not known" for _, what, _ in doctor_machine.hardware(None))
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")

@@ -11,7 +11,7 @@ import batch
 import nbformat
 import pytest
 from build_notebooks import convert
-from repository import ROOT
+from small_course import command, make, ran, set_age, small_course
 
 pytestmark = pytest.mark.skipif(not shutil.which("make") or os.name == "nt", reason="no make, or no system of its kind")
 
@@ -46,34 +46,7 @@ if seed != 1:
 @pytest.fixture
 def course(tmp_path):
     """A repository with two notebooks, the second of which fails unless its seed is 1."""
-    shutil.copy(ROOT / "Makefile", tmp_path)
-    shutil.copytree(ROOT / "tools", tmp_path / "tools", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("course_lib", "data", "notebooks"):
-        (tmp_path / name).mkdir()
-    for name, text in (("01_first", FIRST), ("02_second", SECOND)):
-        (tmp_path / "script.py").write_text(text)
-        nbformat.write(convert(tmp_path / "script.py"), tmp_path / "notebooks" / f"{name}.ipynb")
-    for name in ("requirements.txt", "requirements-lock.txt", "pyproject.toml", "installed"):
-        (tmp_path / name).touch()
-    for file in tmp_path.rglob("*"):
-        set_age(file, 100)
-    set_age(tmp_path / "installed", 90)  # newer than the lock: make does not build an environment
-    return tmp_path
-
-
-def set_age(file, seconds):
-    os.utime(file, (time.time() - seconds,) * 2)
-
-
-def make(course, *arguments, **environment):
-    """Run make in the course with the Python that runs the tests; no environment is built."""
-    return subprocess.run(
-        ["make", f"PY={sys.executable}", "INSTALLED=installed", *arguments],
-        cwd=course,
-        capture_output=True,
-        text=True,
-        env={k: v for k, v in os.environ.items() if k != "MAKEFLAGS"} | environment,
-    )
+    return small_course(tmp_path, {"01_first": FIRST, "02_second": SECOND})
 
 
 @pytest.fixture
@@ -84,13 +57,9 @@ def copying(tmp_path_factory):
     return {"PYTHONPATH": os.pathsep.join([str(folder), os.environ["PYTHONPATH"]])}
 
 
-def ran(done):
-    return sorted(line.split()[1] for line in done.stdout.splitlines() if line.startswith("run "))
-
-
 def test_run(course, copying):
     done = make(course, "-j2", "run")
-    assert done.returncode != 0 and ran(done) == ["01_first", "02_second"], done.stderr
+    assert done.returncode != 0 and ran(done.stdout) == ["01_first", "02_second"], done.stderr
     assert "pass    01_first" in done.stdout
     assert "FAIL    02_second" in done.stdout and "1 of 2 passed" in done.stdout
     assert "cell In [2]: if seed != 1:\n        ValueError: seed is <not> one" in done.stdout
@@ -106,11 +75,11 @@ def test_run(course, copying):
     assert "ValueError" in second
 
     # What is up to date is not run again; what failed is.
-    assert ran(make(course, "run", **copying)) == ["02_second"]
+    assert ran(make(course, "run", **copying).stdout) == ["02_second"]
     # Other parameters: run again, then up to date with these, then run again without.
     chosen = ["run", "NOTEBOOKS=01_first"]
-    assert ran(make(course, *chosen, "PARAMS=-p seed 1 -r words 'b c'")) == ["01_first"]
-    assert ran(make(course, *chosen, "PARAMS=-p seed 1 -r words 'b c'")) == []
+    assert ran(make(course, *chosen, "PARAMS=-p seed 1 -r words 'b c'").stdout) == ["01_first"]
+    assert ran(make(course, *chosen, "PARAMS=-p seed 1 -r words 'b c'").stdout) == []
     executed = nbformat.read(build / "01_first.ipynb", as_version=4)
     assert any(output.get("text") == "1 b c\n" for cell in executed.cells for output in cell.get("outputs", []))
     # The second passes with seed 1, and the exit code is that of the chosen ones.
@@ -118,7 +87,7 @@ def test_run(course, copying):
     assert done.returncode == 0 and "1 of 1 passed" in done.stdout, done.stdout + done.stderr
     # A change in the library or the data makes all of it out of date.
     (course / "course_lib" / "new.py").touch()
-    assert ran(make(course, "run", "NOTEBOOKS=02_second", "PARAMS=-p seed 1", **copying)) == ["02_second"]
+    assert ran(make(course, "run", "NOTEBOOKS=02_second", "PARAMS=-p seed 1", **copying).stdout) == ["02_second"]
 
 
 @pytest.mark.parametrize(
@@ -129,10 +98,15 @@ def test_run(course, copying):
         (
             [],
             ["-p", "sed", "1"],
-            "01_first has no parameter sed; its parameters: seed, words\n"
-            "02_second has no parameter sed; its parameters: seed",
+            "01_first: no parameter sed; its parameters: seed, words\n"
+            "02_second: no parameter sed; its parameters: seed",
         ),
-        ([], ["-p", "words", "b"], "02_second has no parameter words; its parameters: seed"),
+        ([], ["-p", "words", "b"], "02_second: no parameter words; its parameters: seed"),
+        (
+            ["01_first"],
+            ["-p", "seed", "one", "-r", "words", "b c"],
+            "01_first: seed is 'one'; expected a whole number, for example -p seed 0",
+        ),
         ([], ["-p", "seed"], "expected `-p NAME VALUE`"),
         ([], ["seed=1"], "expected `-p NAME VALUE`"),
         ([], ["--log-level", "DEBUG", "1"], "expected `-p NAME VALUE`"),
@@ -146,6 +120,23 @@ def test_wrong_names(course, names, flags, message):
 
 
 @pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"\xef\xbb\xbf{}", "02_second.ipynb begins with a byte-order mark"),
+        (b"{not json", "02_second.ipynb is no notebook: NotJSONError"),
+        (b"\xff", "02_second.ipynb is no notebook: UnicodeDecodeError"),
+    ],
+)
+def test_a_file_that_papermill_cannot_read(course, content, message, capsys):
+    """It is named before anything runs, and the others can be run."""
+    (course / "notebooks" / "02_second.ipynb").write_bytes(content)
+    with pytest.raises(SystemExit, match=message):
+        batch.check(["01_first", "02_second"], [], course)
+    assert batch.check(["01_first"], [], course) == ["01_first"] and batch.index(["01_first"], course) == 1
+    assert "not run" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
     "arguments, message",
     [
         (["NOTEBOOKS=03_third"], "notebooks: 01_first, 02_second"),
@@ -154,7 +145,7 @@ def test_wrong_names(course, names, flags, message):
 )
 def test_wrong_names_end_make(course, arguments, message):
     done = make(course, "run", *arguments)
-    assert done.returncode != 0 and message in done.stderr and ran(done) == []
+    assert done.returncode != 0 and message in done.stderr and ran(done.stdout) == []
     assert not list(course.glob("build/*.ipynb"))
 
 
@@ -178,8 +169,8 @@ def test_sources_make_a_notebook_out_of_date(course):
         assert make(course, *up_to_date).returncode == 0, file
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, getattr(signal, "SIGKILL", signal.SIGTERM)])
-def test_a_run_that_is_stopped_leaves_nothing_that_looks_done(course, number):
+def test_a_run_that_is_stopped_leaves_nothing_that_looks_done(course):
+    """By Ctrl-C; test_run_killed.py has the signals that nobody can handle."""
     text = SECOND.replace(
         'raise ValueError("seed is <not> one")',
         "import pathlib, time\n    pathlib.Path('started').touch()\n    time.sleep(60)",
@@ -187,7 +178,7 @@ def test_a_run_that_is_stopped_leaves_nothing_that_looks_done(course, number):
     (course / "script.py").write_text(text)
     nbformat.write(convert(course / "script.py"), course / "notebooks" / "02_second.ipynb")
     process = subprocess.Popen(
-        ["make", f"PY={sys.executable}", "INSTALLED=installed", "run", "NOTEBOOKS=02_second"],
+        command("run", "NOTEBOOKS=02_second"),
         cwd=course,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -197,7 +188,7 @@ def test_a_run_that_is_stopped_leaves_nothing_that_looks_done(course, number):
     while not (course / "started").exists() and time.time() < deadline:
         time.sleep(0.1)
     assert (course / "started").exists()
-    os.killpg(process.pid, number)
+    os.killpg(process.pid, signal.SIGINT)
     process.wait(timeout=120)
     assert not (course / "build" / "02_second.ipynb").exists()
     assert batch.index(["02_second"], course) == 1
@@ -205,8 +196,8 @@ def test_a_run_that_is_stopped_leaves_nothing_that_looks_done(course, number):
 
 def test_run_without_make(course):
     """The same by one command of Python, for systems without make."""
-    command = [sys.executable, "tools/batch.py", "run", "--notebooks", "01_first 02_second", "--", "-p", "seed", "1"]
-    done = subprocess.run(command, cwd=course, capture_output=True, text=True)
+    run = [sys.executable, "tools/batch.py", "run", "--notebooks", "01_first 02_second", "--", "-p", "seed", "1"]
+    done = subprocess.run(run, cwd=course, capture_output=True, text=True)
     assert done.returncode == 0 and "2 of 2 passed" in done.stdout, done.stdout + done.stderr
     assert (course / "build" / "index.html").exists()
 
