@@ -29,7 +29,7 @@ from torch import nn
 
 from course_lib.datasets.translations import Translation, load_translations
 from course_lib.support.files import atomic_file
-from course_lib.support.texts import normalized
+from course_lib.support.texts import only_words
 from course_lib.training import train
 from course_lib.translation.decoding import translate
 from course_lib.translation.pairs import pair_length, translation_loss
@@ -116,7 +116,7 @@ def load(budget: Budget) -> Pairs:
         learnt, test = ([p for p in kept if p.split == split] for split in ("train", "test"))
         sides = ([(p.english, p.spanish) for p in part] for part in (learnt, test))
         return Pairs(*sides, [[p.spanish] for p in test], [p.alignment for p in test])
-    part = {p.english: crc32(normalized(p.english).encode()) % 100 for p in kept}  # 0: test, 1: development
+    part = {p.english: crc32(only_words(p.english).encode()) % 100 for p in kept}  # 0: test, 1: development
     references = defaultdict(list)
     for p in kept:
         if part[p.english] == 0:

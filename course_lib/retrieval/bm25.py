@@ -14,7 +14,8 @@ on the query, so the weights are computed once: they are sparse vectors, and go 
 Counting and weights are the work of the package bm25s (Lù 2024, arXiv 2407.03618), in the variant of Lucene, with
 Lucene's k1 and b.
 
-Left out on purpose: stemming, which bm25s takes as a function, and other languages than English.
+Left out on purpose: stemming, which bm25s takes as a function; other languages' stop words; signs, without which, as in
+Lucene, "C" and "C++" are one word.
 """
 
 from collections.abc import Iterable
@@ -25,8 +26,9 @@ import scipy.sparse
 
 from course_lib.retrieval.inverted_index import InvertedIndex
 from course_lib.support.text_inputs import text_list
+from course_lib.support.texts import word
 
-WORD = r"(?u)\b\w+\b"  # bm25s's own pattern drops words of one letter or digit
+WORD = word()  # bm25s's own pattern drops words of one letter or digit, and takes the vowels of Hindi for blanks
 
 
 def bm25_tokens(texts: list[str]) -> bm25s.tokenization.Tokenized:

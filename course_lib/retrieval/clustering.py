@@ -22,7 +22,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from course_lib.retrieval.paraphrases import upper_triangle
 from course_lib.similarity import cos_sim, pairwise_cos_sim
 from course_lib.support.text_inputs import text_list
-from course_lib.support.texts import normalized
+from course_lib.support.texts import only_words
 from course_lib.support.vectors import check_finite, matrix_of
 
 
@@ -82,7 +82,7 @@ def cluster_words(texts: Sequence[str], labels: Sequence[Hashable], k: int = 5) 
         raise ValueError(f"expected a label for each text, got {len(labels)} labels and {len(texts)} texts")
     counts: dict[Hashable, Counter] = defaultdict(Counter)
     for text, label in zip(texts, labels):
-        found = normalized(text).split()
+        found = only_words(text).split()
         counts[label].update(word for word in found if len(word) > 1 and word not in ENGLISH_STOP_WORDS)
     everywhere = sum(counts.values(), Counter())
     average = everywhere.total() / max(1, len(counts))

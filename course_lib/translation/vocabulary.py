@@ -11,9 +11,11 @@ from collections import Counter
 from collections.abc import Iterable
 
 from course_lib.support.text_inputs import checked_text, text_list
+from course_lib.support.texts import word
 
 SPECIAL = ("[PAD]", "[BOS]", "[EOS]", "[UNK]")
 PAD, BOS, EOS, UNK = range(4)  # padding, beginning of sentence, end of sentence, unknown word
+WORDS = re.compile(rf"{word()}(?:['’-]{word()})*|[^\w\s]")
 
 
 def words(text: str) -> list[str]:
@@ -24,7 +26,7 @@ def words(text: str) -> list[str]:
     >>> words("Don't you see the red car?")
     ["don't", 'you', 'see', 'the', 'red', 'car', '?']
     """
-    return re.findall(r"\w+(?:['’-]\w+)*|[^\w\s]", checked_text(text).lower())
+    return WORDS.findall(checked_text(text).lower())
 
 
 class Vocabulary:
