@@ -39,6 +39,7 @@ from course_lib.encoder import SentenceEncoder
 from course_lib.losses import SoftmaxLoss
 from course_lib.models.cross_encoder import CrossEncoder
 from course_lib.similarity import pairwise_cos_sim
+from course_lib.support.text_inputs import is_pair
 from course_lib.support.tokenization import tokenize_pairs
 
 
@@ -80,7 +81,7 @@ def siamese(
     head: a SoftmaxLoss whose labels are data.LABELS. Reimers & Gurevych 2019 (arXiv 1908.10084), figures 1 and 2.
     Raises ValueError unless there are two sentences.
     """
-    if isinstance(sentences, str) or len(sentences) != 2:
+    if not is_pair(sentences):
         raise ValueError(f"the network compares two sentences, got {sentences!r}")
     traces = [trace(encoder, sentence) for sentence in sentences]
     u, v = (vector for _, vector in traces)  # (dim,), (dim,)
@@ -166,12 +167,7 @@ def cross(scorers: Mapping[str, CrossEncoder], texts: tuple[str, str], title: st
 
     scorers: name -> model. Raises ValueError unless there are two texts, and one or two models with a single score.
     """
-    if (
-        isinstance(texts, str)
-        or len(texts) != 2
-        or not 1 <= len(scorers) <= 2
-        or any(s.num_labels != 1 for s in scorers.values())
-    ):
+    if not is_pair(texts) or not 1 <= len(scorers) <= 2 or any(s.num_labels != 1 for s in scorers.values()):
         raise ValueError(
             f"expected two texts and one or two models with a single score, got {texts!r} and {list(scorers)}"
         )

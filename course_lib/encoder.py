@@ -21,12 +21,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib import similarity as similarities
-from course_lib.inference import PreparedCopy, each_once, is_text, pack, progress_bar
+from course_lib.inference import PreparedCopy, each_once, pack, progress_bar
 from course_lib.modules import load_modules
 from course_lib.support.configs import SETTINGS, output_dim, read_settings, save_modules, write_settings
 from course_lib.support.devices import pick_device, pick_dtype
 from course_lib.support.folders import DEFAULT, atomic_folder, resolve
 from course_lib.support.prompts import Prompted
+from course_lib.support.text_inputs import text_list, text_source
 from course_lib.support.windows import Windows
 from course_lib.transformer import TokenEmbeddings, Transformer
 
@@ -105,7 +106,7 @@ class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
 
     def forward(self, texts: list[str], prompt: str = "") -> Tensor:
         """Texts to float32 (texts, dim), with gradients: what training calls. `encode` is the fast way without them."""
-        ids, _ = self[0].tokenize([prompt + text for text in texts])
+        ids, _ = self[0].tokenize([prompt + text for text in text_list(texts)])
         order = np.argsort([len(i) for i in ids], kind="stable")
         vectors = self._run(list(self), [ids[k] for k in order], self._prompt_length(prompt))
         return vectors[torch.from_numpy(np.argsort(order)).to(vectors.device)]  # back in the order given
@@ -143,7 +144,7 @@ class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
     ):
         """Texts to vectors: float32 (texts, dim), in the order given; one text gives (dim,).
 
-        sentences: a string, a list, or any iterable; an iterable without a length is read 16,384 texts at a time.
+        sentences: a string, a list, or any iterable (support/text_inputs.py); without a length, 16,384 texts at a time.
         prompt: put before each text; or prompt_name, one of `self.prompts`.
         batch_tokens: tokens computed at a time; the default suits the device.
         normalize_embeddings: L2-normalise the vectors.
@@ -155,13 +156,13 @@ class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
         Raises TypeError naming the position of what is no string, ValueError for an unknown prompt or an unfit `out`.
         """
         prompt = self.resolve_prompt(prompt, prompt_name)
-        one = is_text(sentences)
-        windows = Windows([sentences] if one else sentences, self.get_embedding_dimension(), out)
+        source, one = text_source(sentences, "sentences")
+        windows = Windows(source, self.get_embedding_dimension(), out)
         tokenize = lambda texts: self[0].tokenize([prompt + text for text in texts])
         chain, prompt_length, truncated = self._modules_for_inference(), self._prompt_length(prompt), 0
         with progress_bar(windows.total, "encode", "text", show_progress_bar) as progress, torch.inference_mode():
-            for first, texts, rows in windows:
-                for ids, cut, places in each_once(texts, tokenize, self.device, progress, batch_tokens, first=first):
+            for texts, rows in windows:
+                for ids, cut, places in each_once(texts, tokenize, self.device, progress, batch_tokens):
                     vectors = self._run(chain, ids, prompt_length)[:, : windows.dim]
                     vectors = F.normalize(vectors, dim=-1) if normalize_embeddings else vectors
                     for vector, where, was_cut in zip(vectors.float().cpu().numpy(), places, cut):
@@ -180,7 +181,7 @@ class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
 
     def token_embeddings(self, texts: list[str]) -> list[Tensor]:
         """Before pooling: for each text float32 (tokens_i, hidden)."""
-        ids, _ = self[0].tokenize(texts)
+        ids, _ = self[0].tokenize(text_list(texts))
         with torch.no_grad():
             found = self[0](*pack(ids, self.device))
         return list(found.vectors.split(found.lengths))

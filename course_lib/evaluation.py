@@ -19,6 +19,8 @@ from course_lib.losses import SoftmaxLoss
 from course_lib.similarity import PAIRWISE_SIMILARITY_FUNCTIONS
 from course_lib.support.correlation import pearson, spearman
 from course_lib.support.embeddings import embed
+from course_lib.support.labelled_pairs import labelled_pairs
+from course_lib.support.vectors import floats_of
 
 
 class EmbeddingSimilarityEvaluator:
@@ -27,10 +29,11 @@ class EmbeddingSimilarityEvaluator:
     Called with a model, returns Pearson's and Spearman's correlation, -1..1, of people's scores with each of
     four similarities: pearson_cosine, spearman_cosine, and so on for dot, euclidean, manhattan. With a
     `name`, keys begin with it: sts_spearman_cosine. ValueError where a correlation is not defined (see `spearman`).
+    pairs: `ScoredPair`s, or tuples (sentence1, sentence2, score); what else raises TypeError (labelled_pairs.py).
     """
 
     def __init__(self, pairs: Sequence[ScoredPair], name: str = ""):
-        self.pairs, self.prefix = list(pairs), f"{name}_" if name else ""
+        self.pairs, self.prefix = labelled_pairs(pairs, ScoredPair, "pairs"), f"{name}_" if name else ""
         self.primary_metric = f"{self.prefix}spearman_cosine"
 
     def __call__(self, model) -> dict[str, float]:
@@ -52,9 +55,9 @@ class LabelAccuracyEvaluator:
     """
 
     def __init__(self, examples: Sequence[NLIExample], loss: SoftmaxLoss, name: str = ""):
-        if not len(examples):
+        self.examples, self.loss = labelled_pairs(examples, NLIExample, "examples"), loss
+        if not self.examples:
             raise ValueError("accuracy needs at least one example")
-        self.examples, self.loss = list(examples), loss
         self.primary_metric = f"{name}_accuracy" if name else "accuracy"
 
     @torch.no_grad()
@@ -73,6 +76,7 @@ def alignment(x: Tensor, y: Tensor) -> Tensor:
     Smaller is better, as for `uniformity`; either alone is easily won, by all texts on one point, or strewn at random.
     Wang & Isola 2020 (arXiv 2005.10242), section 4.1. ValueError unless both have one shape, with a pair at least.
     """
+    x, y = floats_of(x, "x"), floats_of(y, "y")
     if x.ndim != 2 or x.shape != y.shape or not len(x):
         shapes = f"{tuple(x.shape)} and {tuple(y.shape)}"
         raise ValueError(f"expected two batches of embeddings of one shape (pairs, dim), got {shapes}")
@@ -85,6 +89,7 @@ def uniformity(x: Tensor) -> Tensor:
     0: all on one point. In many dimensions random directions have squared distances near 2, and uniformity is near -4.
     Wang & Isola 2020, with their t = 2. ValueError for fewer than two texts.
     """
+    x = floats_of(x, "x")
     if x.ndim != 2 or len(x) < 2:
         raise ValueError(f"expected the embeddings of two texts at least, (texts, dim), got {tuple(x.shape)}")
     squared = torch.pdist(normalize(x, dim=1)).square()  # (texts * (texts - 1) / 2,)

@@ -12,7 +12,7 @@ not of texts. `PreparedCopy` holds the same BERT for inference only:
 """
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -150,38 +150,22 @@ class PreparedCopy:
 # ---- from texts to batches, and from batches to rows
 
 
-def is_text(value) -> bool:
-    """What can be encoded: here alone it is said."""
-    return isinstance(value, str)
-
-
-def checked_text(value, position: int | None = None) -> str:
-    """The text itself. Raises TypeError naming the position of what is none."""
-    if not is_text(value):
-        which = "text" if position is None else f"text {position}"
-        raise TypeError(f"{which} is {value!r} ({type(value).__name__}); expected a string")
-    return value
-
-
 def each_once(
-    texts: Iterable,
+    texts: list,
     tokenize: Callable[[list], tuple[list[np.ndarray], list]],
     device: torch.device,
     progress: tqdm,
     batch_tokens: int | None = None,
-    check: Callable = checked_text,
-    first: int = 0,
 ) -> Iterator[tuple[list[np.ndarray], list, list[list[int]]]]:
     """The loop of every `encode`: each distinct text once, the long ones first, as many at a time as a budget allows.
 
     tokenize: from the distinct texts to the token ids of each, (tokens_i,), and something more of each.
     batch_tokens: the budget, in tokens; by default it suits the device.
-    check: takes what stands in `texts` and its position, counted from `first`; returns the text, or raises TypeError.
     Yields for each batch the ids, what else there is, and each text's places in `texts`: where its result belongs.
     """
     places_of: dict = {}
     for place, text in enumerate(texts):
-        places_of.setdefault(check(text, first + place), []).append(place)
+        places_of.setdefault(text, []).append(place)
     columns = (*tokenize(list(places_of)), list(places_of.values()))
     for batch in token_batches([len(ids) for ids in columns[0]], batch_tokens or default_batch_tokens(device)):
         ids, more, places = ([column[k] for k in batch] for column in columns)
@@ -208,7 +192,12 @@ def default_batch_tokens(device: torch.device) -> int:
 
 
 def pack(ids: list[np.ndarray], device: torch.device) -> tuple[Tensor, list[int]]:
-    """Several texts one after the other, as BERT wants them: token ids, int64 (tokens,), and how many each text has."""
+    """Several texts one after the other, as BERT wants them: token ids, int64 (tokens,), and how many each text has.
+
+    ValueError without a text.
+    """
+    if not ids:
+        raise ValueError("there are no texts, or pairs: expected one at least (encode and predict take none as well)")
     return torch.from_numpy(np.concatenate(ids)).long().to(device), [len(i) for i in ids]
 
 

@@ -7,9 +7,10 @@ Which loss for which data: a class for each pair, SoftmaxLoss; a score, CosineSi
 only pairs that belong together, MultipleNegativesRankingLoss; others are in finetuning/. Names, defaults and results
 are those of sentence_transformers' losses, which are given model and texts.
 
-Each returns a scalar and raises ValueError where shapes, labels or settings do not fit. All compute in float32 at
-least, under autocast too: bfloat16 rounds a score of 18 to eighths. Embeddings that are NaN make the loss NaN, which
-the training loop looks for. Left out on purpose: losses that pick triplets among single sentences with classes.
+Embeddings are tensors; labels and scores tensors, arrays or lists. Each returns a scalar and raises ValueError where
+shapes, labels or settings do not fit. All compute in float32 at least, under autocast too: bfloat16 rounds a score of
+18 to eighths. Embeddings that are NaN make the loss NaN, which the training loop looks for. Left out on purpose:
+losses that pick triplets among single sentences with classes.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib.similarity import cos_sim, pairwise_cos_sim, pairwise_euclidean_sim, pairwise_manhattan_sim
-from course_lib.support.loss_inputs import at_least_float32, checked, checked_targets, one_of, positive
+from course_lib.support.loss_inputs import at_least_float32, checked, checked_classes, checked_targets, one_of, positive
 
 PARTS = ("u", "v", "|u-v|", "u*v")
 DISTANCES = {
@@ -78,12 +79,7 @@ class SoftmaxLoss(nn.Module):
         u, v: (batch, dim). labels: (batch,) integers in 0..num_labels - 1. ValueError for others, or no pairs.
         """
         logits = self.logits(u, v)  # (batch, num_labels)
-        if labels.is_floating_point() or labels.shape != u.shape[:1]:
-            got = f"{labels.dtype} of shape {tuple(labels.shape)}"
-            raise ValueError(f"expected one integer label for each of the {len(u)} pairs, got {got}")
-        if labels.min() < 0 or labels.max() >= self.num_labels:  # cross_entropy silently skips a label of -100
-            raise ValueError(f"labels are 0..{self.num_labels - 1}, got {sorted(set(labels.tolist()))}")
-        return F.cross_entropy(at_least_float32(logits), labels.long())
+        return F.cross_entropy(at_least_float32(logits), checked_classes(labels, u, self.num_labels))
 
 
 class CosineSimilarityLoss(nn.Module):
@@ -95,7 +91,8 @@ class CosineSimilarityLoss(nn.Module):
     def forward(self, u: Tensor, v: Tensor, scores: Tensor) -> Tensor:
         """u, v: (batch, dim). scores: (batch,) numbers in -1..1."""
         u, v = checked(u, v)
-        largest = checked_targets(scores, len(u), "score").abs().max().item()
+        scores = checked_targets(scores, u, "score")
+        largest = scores.abs().max().item()
         if largest > 1.001:  # a cosine of float32 may be 1.0000001
             mend = "divide by the top of the scale (5 for STS), or take CoSENTLoss, which asks only for their order"
             raise ValueError(f"scores are -1..1, as cosines are, got one of size {largest:g}: {mend}")

@@ -17,7 +17,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
-from torch import Tensor
+
+from course_lib.support.text_inputs import text_list
+from course_lib.support.vectors import array_of
 
 SCALES = {"cosine": ("RdBu_r", -1.0, 1.0), "unit": ("cividis", 0.0, 1.0)}  # kind: (colour map, lowest, highest)
 PALETTE = sns.color_palette("colorblind")
@@ -49,6 +51,7 @@ def heatmap(
             f"kind {kind!r} shows {low:g} to {high:g}; the matrix has {values.min():.4g} to {values.max():.4g}"
         )
     rows, columns = values.shape
+    labels = None if labels is None else text_list(labels, "labels", "label")
     if labels is not None and len(labels) != rows:
         raise ValueError(f"{len(labels)} labels for {rows} rows")
 
@@ -93,7 +96,8 @@ def attention_map(
 
     Raises ValueError for tokens that do not fit the weights, and for values outside 0..1.
     """
-    target_tokens = source_tokens if target_tokens is None else target_tokens
+    source_tokens = text_list(source_tokens, "source_tokens", "token")
+    target_tokens = source_tokens if target_tokens is None else text_list(target_tokens, "target_tokens", "token")
     expected = (len(target_tokens), len(source_tokens))
     if _array(weights).shape != expected:
         raise ValueError(
@@ -230,7 +234,7 @@ def scatter(points, groups: Sequence[str] | None = None, title: str = "", ax: Ax
 
 def _array(values) -> np.ndarray:
     """A tensor, array or nested list as float64."""
-    return np.asarray(values.detach().cpu().double() if isinstance(values, Tensor) else values, dtype=np.float64)
+    return array_of(values, "values").astype(np.float64)
 
 
 def _readable(colour) -> str:

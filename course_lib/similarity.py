@@ -5,15 +5,17 @@ compares row i of `a` with row i of `b` only. Names, signs and results are those
 
 Every function takes tensors, numpy arrays, or lists of either or of numbers; one vector (dim,) counts as (1, dim). Half
 precision is computed in float32 (a score rounded to bfloat16 ties with its neighbours) and integers in torch's default
-dtype. All raise ValueError where the shapes do not fit, naming both.
+dtype. All raise ValueError where the shapes do not fit, naming both; TypeError for what holds no numbers, and for
+dictionaries, tables and sparse vectors (support/vectors.py).
 
 Left out on purpose: sparse tensors, and the top k of a large matrix.
 """
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
+
+from course_lib.support.vectors import floats_of
 
 
 def cos_sim(a, b) -> Tensor:
@@ -78,7 +80,7 @@ PAIRWISE_SIMILARITY_FUNCTIONS = {
 
 def _matrices(a, b, pairwise=False) -> tuple[Tensor, Tensor]:
     """Both arguments as matrices of one floating dtype, checked to fit each other."""
-    a, b = _matrix(a), _matrix(b)
+    a, b = _matrix(a, "a"), _matrix(b, "b")
     shapes = f"a has the shape {tuple(a.shape)} and b {tuple(b.shape)}"
     if a.shape[1] != b.shape[1]:
         raise ValueError(f"{shapes}: both need vectors of one dimension. Were they made by two different models?")
@@ -88,17 +90,10 @@ def _matrices(a, b, pairwise=False) -> tuple[Tensor, Tensor]:
     return a.to(dtype), b.to(dtype)
 
 
-def _matrix(x) -> Tensor:
+def _matrix(x, name: str) -> Tensor:
     """A tensor, array or list as a (rows, dim) tensor of at least float32; float arrays are not copied."""
-    if isinstance(x, np.ndarray):
-        x = torch.from_numpy(np.require(x, requirements=["C", "W"]))  # copies what torch cannot view
-    elif not isinstance(x, Tensor):
-        rows = [torch.as_tensor(row) for row in x]
-        shapes = sorted({tuple(row.shape) for row in rows})
-        if len(shapes) != 1:
-            raise ValueError(f"expected a list of vectors of one dimension, got the shapes {shapes}")
-        x = torch.stack(rows)
-    if x.ndim not in (1, 2):
-        raise ValueError(f"expected a vector (dim,) or a matrix (rows, dim), got the shape {tuple(x.shape)}")
-    at_least = torch.float32 if x.is_floating_point() else torch.get_default_dtype()
-    return torch.atleast_2d(x).to(torch.promote_types(x.dtype, at_least))  # (dim,) -> (1, dim)
+    x = floats_of(x, name)
+    if x.ndim not in (1, 2) or x.shape == (0,):
+        shape = tuple(x.shape)
+        raise ValueError(f"{name}: expected a vector (dim,) or a matrix (rows, dim), got the shape {shape}")
+    return torch.atleast_2d(x)  # (dim,) -> (1, dim)

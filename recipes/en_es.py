@@ -13,7 +13,7 @@ from zlib import crc32
 
 from course_lib.support.files import atomic_file
 from course_lib.support.folders import COURSE_HOME
-from course_lib.support.texts import normalized
+from course_lib.support.texts import only_words
 from recipes.corpus.grammar import Grammar
 from recipes.corpus.lexicon import ADJECTIVES, ANIMALS, MASS, PERSONS, PLACES, THINGS
 from recipes.corpus.phrase import word_alignment
@@ -48,7 +48,7 @@ def corpus(sizes: dict[str, int], seed: int = 0) -> Iterator[dict[str, str]]:
             1 if wanted < 9 else grammar.pick(1, 2) if wanted < 15 else grammar.pick(2, 3)
         )
         texts = [" ".join(word for word, _ in tokens) for tokens in (english, spanish)]
-        keys = [normalized(text) for text in texts]
+        keys = [only_words(text) for text in texts]
         if room.get(len(english)) and not seen.intersection(keys):
             room[len(english)] -= 1
             seen.update(keys)

@@ -15,7 +15,7 @@ from course_lib.data import LABELS, load_nli
 from course_lib.datasets.captions import caption_pairs, load_captions
 from course_lib.encoder import SentenceEncoder
 from course_lib.similarity import cos_sim
-from course_lib.support.texts import normalized
+from course_lib.support.texts import only_words
 from recipes.shared.minilm import MINILM
 from recipes.shared.results import data_sha256, row
 
@@ -44,7 +44,7 @@ def ranking_pairs(data: str) -> tuple[list[tuple[str, str]], list[str]]:
         pairs = caption_pairs(data, seed=0)
         return pairs, [image_of[a] for a, _ in pairs]
     pairs = list(dict.fromkeys((e.premise, e.hypothesis) for e in load_nli(data) if e.label == LABELS["entailment"]))
-    return pairs, [normalized(premise) for premise, _ in pairs]
+    return pairs, [only_words(premise) for premise, _ in pairs]
 
 
 def false_negative_rows(teacher: SentenceEncoder, teacher_sha: str, command: str) -> list[dict]:
@@ -56,7 +56,7 @@ def false_negative_rows(teacher: SentenceEncoder, teacher_sha: str, command: str
         many = nested_batches(len(pairs), sizes, 40, seed=0)
         few = nested_batches(len(pairs), sizes, 3, seed=0)  # the teacher is slow, and finds more
         numbers: dict = {}
-        sides = sources, [normalized(b) for _, b in pairs]
+        sides = sources, [only_words(b) for _, b in pairs]
         source, text = (torch.tensor([numbers.setdefault(x, len(numbers)) for x in side]) for side in sides)  # (pairs,)
         used = sorted({i for batch in few[max(sizes)] for i in batch})
         anchors, positives = (torch.zeros(len(pairs), teacher.get_embedding_dimension()) for _ in range(2))

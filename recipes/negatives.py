@@ -41,7 +41,7 @@ from course_lib.retrieval.evaluators import BinaryClassificationEvaluator, Infor
 from course_lib.siamese import siamese_objective
 from course_lib.support.files import atomic_file
 from course_lib.support.tables import find, read_tsv
-from course_lib.support.texts import normalized
+from course_lib.support.texts import only_words
 from course_lib.training import train
 from recipes.shared.cards import weights_sha256
 from recipes.shared.minilm import minilm_folder
@@ -62,11 +62,11 @@ def training_pairs() -> list[Pair]:
     """PAIRS of captions, then PAIRS of premise and entailed hypothesis; no text twice, none that is measured on."""
     allowed, generator = LeakFilter(), random.Random(0)
     asked = [text for split in ("test", "val") for texts in load_captions(FLICKR, split).values() for text in texts]
-    seen = set(map(normalized, asked))
-    seen |= {normalized(text) for example in load_nli("snli/dev") for text in (example.premise, example.hypothesis)}
+    seen = set(map(only_words, asked))
+    seen |= {only_words(text) for example in load_nli("snli/dev") for text in (example.premise, example.hypothesis)}
 
     def new(texts: list[str]) -> list[str]:
-        found = {normalized(t): t for t in texts if normalized(t) not in seen and allowed(t)}
+        found = {only_words(t): t for t in texts if only_words(t) not in seen and allowed(t)}
         seen.update(found)
         return list(found.values())
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from course_lib.datasets.translations import Translation, load_translations
-from course_lib.support.texts import normalized
+from course_lib.support.texts import only_words
 from course_lib.training import train
 from course_lib.translation.pairs import pair_length, translation_loss
 from course_lib.translation.translators import RNNTranslator, TransformerTranslator
@@ -73,7 +73,7 @@ def load(budget: Budget) -> Pairs:
         learnt, test = ([p for p in kept if p.split == split] for split in ("train", "test"))
         sides = ([(p.english, p.spanish) for p in part] for part in (learnt, test))
         return Pairs(*sides, [[p.spanish] for p in test], [p.alignment for p in test])
-    part = {p.english: crc32(normalized(p.english).encode()) % 100 for p in kept}  # 0: test, 1: development
+    part = {p.english: crc32(only_words(p.english).encode()) % 100 for p in kept}  # 0: test, 1: development
     references = defaultdict(list)
     for p in kept:
         if part[p.english] == 0:

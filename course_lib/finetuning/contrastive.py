@@ -33,7 +33,7 @@ class ContrastiveLoss(nn.Module):
     def distances(self, u: Tensor, v: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Distances of the pairs with label 1, (positives,), and of those with label 0, (negatives,)."""
         u, v = checked(u, v)
-        labels = checked_targets(labels, len(u), "label")
+        labels = checked_targets(labels, u, "label")
         if not ((labels == 0) | (labels == 1)).all():
             raise ValueError(
                 f"labels are 1 (belong together) and 0 (do not), got {sorted(set(labels.tolist()))}: for "

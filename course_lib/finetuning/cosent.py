@@ -28,7 +28,7 @@ class CoSENTLoss(nn.Module):
     def forward(self, u: Tensor, v: Tensor, scores: Tensor) -> Tensor:
         """u, v: (batch, dim). scores: (batch,) numbers of any range."""
         u, v = checked(u, v)
-        scores = checked_targets(scores, len(u), "score")
+        scores = checked_targets(scores, u, "score")
         cosines = self.scale * pairwise_cos_sim(u, v)  # (batch,)
         excess = (cosines[None] - cosines[:, None])[scores[:, None] > scores[None]]  # (wrong way round if positive,)
         return torch.cat([0 * cosines.sum(dim=0, keepdim=True), excess]).logsumexp(dim=0)  # exp(0) is the 1, unless NaN

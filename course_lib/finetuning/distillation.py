@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from course_lib.similarity import cos_sim
 from course_lib.support.loss_inputs import checked
+from course_lib.support.vectors import tensor_of
 
 
 class MSELoss(nn.Module):
@@ -25,14 +26,15 @@ class MSELoss(nn.Module):
     """
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """student, teacher: (batch, dim)."""
+        """student: (batch, dim). teacher: the same, a tensor or array."""
+        (student,), teacher = checked(student), _taught(teacher)
         if student.shape[1:] != teacher.shape[1:]:
             raise ValueError(
                 f"the student's vectors are {tuple(student.shape)}, the teacher's {tuple(teacher.shape)}: give the "
                 "student a Dense module of the teacher's dim, cut the teacher's by PCA, or take RelationalLoss"
             )
-        student, teacher = checked(student, _taught(teacher))
-        return F.mse_loss(student, teacher.to(student.dtype))
+        student, teacher = checked(student, teacher)
+        return F.mse_loss(student, teacher.to(student))
 
 
 class RelationalLoss(nn.Module):
@@ -44,18 +46,19 @@ class RelationalLoss(nn.Module):
     """
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """student: (batch, dim). teacher: (batch, any dim), of the same texts."""
+        """student: (batch, dim). teacher: (batch, any dim), of the same texts, a tensor or array."""
         (student,), (teacher,) = checked(student), checked(_taught(teacher))
         if len(student) != len(teacher):
             counts = f"{len(student)} of the student and {len(teacher)} of the teacher"
             raise ValueError(f"expected vectors of the same texts, got {counts}")
         with torch.autocast(student.device.type, enabled=False):
             relations, wanted = cos_sim(student, student), cos_sim(teacher, teacher)  # (batch, batch) each
-        return F.mse_loss(relations, wanted.to(relations.dtype))
+        return F.mse_loss(relations, wanted.to(relations))
 
 
-def _taught(teacher: Tensor) -> Tensor:
+def _taught(teacher) -> Tensor:
     """A teacher's vectors, without gradient. ValueError where one is not finite."""
+    teacher = tensor_of(teacher, "teacher")
     if bad := (~teacher.isfinite().all(dim=-1)).nonzero().flatten().tolist():
         raise ValueError(
             f"{len(bad)} of the teacher's {len(teacher)} vectors are not finite, the first in row {bad[0]}: "

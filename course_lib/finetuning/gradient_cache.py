@@ -23,9 +23,12 @@ Left out on purpose: cutting the loss itself into pieces. Its scores, (batch, ca
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+
+from course_lib.support.text_inputs import check_container, is_text, text_list
 
 
 def cached_embeddings(encoder: nn.Module, texts: Sequence, mini_batch_size: int = 32) -> Tensor:
@@ -35,8 +38,14 @@ def cached_embeddings(encoder: nn.Module, texts: Sequence, mini_batch_size: int 
     `backward()` (weights, training or evaluation mode). Without dropout the gradients are those of `encoder(texts)`;
     with it, those of an encoder that reads the same groups one after the other and keeps everything.
 
-    ValueError without texts, for a single string, a size below 1, or an encoder that gives another number of vectors.
+    ValueError without texts, for a single string, a size below 1, or an encoder that gives another number of vectors;
+    TypeError for a dictionary, a table or a set.
     """
+    if not isinstance(texts, (str, list, tuple, np.ndarray, Tensor)):
+        check_container(texts, "texts", "a list of texts")
+        texts = list(texts)
+    if not isinstance(texts, str) and any(map(is_text, texts)):
+        texts = text_list(texts)
     if isinstance(texts, str) or not len(texts) or mini_batch_size < 1:
         raise ValueError(
             "expected a list of at least one text and a mini_batch_size of at least 1, got a "

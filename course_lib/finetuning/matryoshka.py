@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from course_lib.finetuning.distillation import MSELoss, RelationalLoss
 from course_lib.losses import SoftmaxLoss
 from course_lib.support.loss_inputs import at_least_float32, positive
+from course_lib.support.vectors import tensor_of
 
 
 class MatryoshkaLoss(nn.Module):
@@ -40,6 +41,7 @@ class MatryoshkaLoss(nn.Module):
 
     def forward(self, *columns: Tensor, **options) -> Tensor:
         """What `loss` takes, in the same order. Of its tensors, those of two axes are embeddings."""
+        columns = [tensor_of(column, "a column") for column in columns]
         dim = columns[0].shape[-1]
         if max(self.dims) > dim:
             raise ValueError(
@@ -49,11 +51,12 @@ class MatryoshkaLoss(nn.Module):
 
     def _cut(self, columns: Sequence[Tensor], k: int) -> list[Tensor]:
         """The first k numbers of each vector: (rows, dim) -> (rows, k), or (rows, dim) again for a classifier."""
-        cut = [F.normalize(at_least_float32(x)[:, :k], dim=1) if x.ndim == 2 else x for x in columns]
+        embeddings = [x.ndim == 2 and x.is_floating_point() for x in columns]
+        cut = [F.normalize(at_least_float32(x)[:, :k], dim=1) if own else x for x, own in zip(columns, embeddings)]
         if isinstance(self.loss, MSELoss):
             cut[1] = columns[1][:, :k]
         elif isinstance(self.loss, RelationalLoss):
             cut[1] = columns[1]
         elif isinstance(self.loss, SoftmaxLoss):
-            cut = [F.pad(x, (0, columns[0].shape[1] - k)) if x.ndim == 2 else x for x in cut]
+            cut = [F.pad(x, (0, columns[0].shape[1] - k)) if own else x for x, own in zip(cut, embeddings)]
         return cut

@@ -22,6 +22,7 @@ import numpy as np
 from course_lib.retrieval.search import top_k
 from course_lib.similarity import pairwise_cos_sim
 from course_lib.support.embeddings import embed
+from course_lib.support.text_inputs import pair_list, text_list
 from course_lib.support.texts import normalized
 
 
@@ -88,7 +89,8 @@ def mine_hard_negatives(
     corpus). Unlike sentence_transformers, it rescores also where no margin is given, and tells the near-copies above.
     ValueError for no pairs, an empty range, and unknown names; TypeError for what is no pair of strings.
     """
-    _check_pairs(dataset, num_negatives, output_format)
+    dataset, corpus = pair_list(dataset, "dataset"), text_list(() if corpus is None else corpus, "corpus")
+    _check_options(dataset, num_negatives, output_format)
     positives: dict[str, dict[str, None]] = {}  # anchor -> its positives, without repetition, in order
     for anchor, positive in dataset:
         positives.setdefault(anchor, {})[positive] = None
@@ -101,7 +103,7 @@ def mine_hard_negatives(
         )
 
     anchors = list(positives)
-    texts = list(dict.fromkeys([*(() if corpus is None else corpus), *(positive for _, positive in dataset)]))
+    texts = list(dict.fromkeys([*corpus, *(positive for _, positive in dataset)]))
     place = {text: j for j, text in enumerate(texts)}
     own = [{place[text] for text in of_anchor} for of_anchor in positives.values()]  # for each anchor, rows of texts
     copies = _copies(positives, texts, own)
@@ -172,12 +174,9 @@ def _predicted(cross_encoder, pairs: list[tuple[str, str]]) -> np.ndarray:
     return answers
 
 
-def _check_pairs(dataset: Sequence, num_negatives: int, output_format: str):
-    if not len(dataset):
+def _check_options(dataset: list, num_negatives: int, output_format: str):
+    if not dataset:
         raise ValueError("there are no pairs to mine negatives for")
-    for i, pair in enumerate(dataset):
-        if isinstance(pair, str) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
-            raise TypeError(f"pair {i} is {pair!r}; expected two strings, anchor and positive")
     if num_negatives < 1:
         raise ValueError(f"num_negatives is {num_negatives}; expected at least 1")
     if output_format not in ("triplet", "n-tuple"):

@@ -20,12 +20,14 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from course_lib.inference import PreparedCopy, each_once, is_text, pack, progress_bar
+from course_lib.inference import PreparedCopy, each_once, pack, progress_bar
 from course_lib.models.classifier import BertForSequenceClassification
 from course_lib.support.configs import activation_path, read_activation, read_modules, read_settings
 from course_lib.support.devices import pick_device, pick_dtype
 from course_lib.support.folders import atomic_folder, read_json, resolve, write_json
+from course_lib.support.text_inputs import checked_text, is_pair, pair_list, text_list
 from course_lib.support.tokenization import read_tokenizer_settings, save_tokenizer, tokenize_pairs
+from course_lib.support.vectors import tensor_of
 
 
 class CrossEncoder(PreparedCopy, nn.Module):
@@ -124,7 +126,7 @@ class CrossEncoder(PreparedCopy, nn.Module):
 
         `predict` is the fast way without them.
         """
-        ids, types = tokenize_pairs(self.tokenizer, list(pairs), self.max_seq_length)
+        ids, types = tokenize_pairs(self.tokenizer, pairs, self.max_seq_length)
         order = np.argsort([len(i) for i in ids], kind="stable")
         sorted_pairs = self._packed([ids[k] for k in order], [types[k] for k in order])
         logits = self.model(*sorted_pairs)  # (pairs, num_labels)
@@ -140,7 +142,8 @@ class CrossEncoder(PreparedCopy, nn.Module):
         Both take logits and have sigmoid or softmax inside; `activation_fn` plays no part. In nats.
         labels: scores, or numbers of classes. Raises ValueError for labels that do not fit.
         """
-        labels = torch.as_tensor(labels)
+        pairs = pair_list(pairs)
+        labels = tensor_of(labels, "labels")
         highest = 1 if self.num_labels == 1 else self.num_labels - 1
         fit = labels.shape == (len(pairs),) and len(pairs) and 0 <= labels.min() and labels.max() <= highest
         if not fit:  # NaN does not either
@@ -152,7 +155,7 @@ class CrossEncoder(PreparedCopy, nn.Module):
         logits, labels = self(pairs).float(), labels.to(self.device)
         if self.num_labels == 1:
             return F.binary_cross_entropy_with_logits(logits.squeeze(1), labels.float())
-        return F.cross_entropy(logits, labels)
+        return F.cross_entropy(logits, labels.long())
 
     @torch.inference_mode()
     def predict(
@@ -172,13 +175,13 @@ class CrossEncoder(PreparedCopy, nn.Module):
 
         Raises TypeError naming the position of what is not a pair of strings.
         """
-        one = _is_pair(pairs)
-        pairs = [pairs] if one else list(pairs)
+        one = is_pair(pairs)
+        pairs = pair_list([pairs] if one else pairs)
         bert = self.prepared(self.model.bert, pick_dtype(self.dtype, self.device))
         rows = torch.empty(len(pairs), self.num_labels)
         token_ids = lambda some: tokenize_pairs(self.tokenizer, some, self.max_seq_length)
         with progress_bar(len(pairs), "predict", "pair", show_progress_bar) as progress:
-            for ids, types, places in each_once(pairs, token_ids, self.device, progress, batch_tokens, _checked_pair):
+            for ids, types, places in each_once(pairs, token_ids, self.device, progress, batch_tokens):
                 input_ids, lengths, token_type_ids = self._packed(ids, types)
                 pooled = self.model.pool(bert(input_ids, lengths, token_type_ids).float(), lengths)  # (batch, hidden)
                 for where, logits in zip(places, self.model.classifier(pooled).cpu()):
@@ -197,22 +200,10 @@ class CrossEncoder(PreparedCopy, nn.Module):
         """
         if self.num_labels != 1:
             raise ValueError(f"this model has {self.num_labels} labels, and ranking needs a single score; use predict")
-        if isinstance(documents, str):
-            raise TypeError(f"documents is the string {documents!r}; expected a list of strings")
+        query, documents = checked_text(query, what="query"), text_list(documents, "documents", "document")
         scores = self.predict([(query, document) for document in documents], **options)
         best = np.argsort(-scores, kind="stable")[:top_k]
         return [
             {"corpus_id": int(i), "score": float(scores[i]), **({"text": documents[i]} if return_documents else {})}
             for i in best
         ]
-
-
-def _is_pair(value) -> bool:
-    return isinstance(value, (tuple, list, np.ndarray)) and len(value) == 2 and all(map(is_text, value))
-
-
-def _checked_pair(value, position: int) -> tuple[str, str]:
-    """The pair itself, as a tuple. Raises TypeError naming the position of what is none."""
-    if not _is_pair(value):
-        raise TypeError(f"pair {position} is {value!r}; expected two strings")
-    return tuple(value)

@@ -14,6 +14,7 @@ Left out on purpose: pictures of other sizes than the model's (resize them befor
 tokens is pooled), reading CLIP's own weights (sentence-transformers does).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from course_lib.bert import BertConfig, BertLayer, initialize
 from course_lib.encoder import SentenceEncoder
 from course_lib.modules import Dense
 from course_lib.support.folders import atomic_folder, read_json, read_weights, restore, save_tensors, write_json
+from course_lib.support.vectors import check_finite, tensor_of
 
 PATCH = 8  # pixels
 
@@ -60,11 +62,15 @@ class ImageEncoder(nn.Module):
 
     def patch_embeddings(self, pictures: Tensor) -> Tensor:
         """One vector a patch, by rows from the top, each from the left: (n, side, side, 3) -> (n, patches, width)."""
-        if pictures.dtype != torch.uint8 or pictures.ndim != 4 or pictures.shape[1:] != (self.side, self.side, 3):
-            expected = f"uint8 (n, {self.side}, {self.side}, 3)"
-            raise ValueError(f"expected pictures, {expected}, got {pictures.dtype} {tuple(pictures.shape)}")
+        self._check(pictures)
         x = pictures.to(self.positions.device).permute(0, 3, 1, 2) / 127.5 - 1  # (n, 3, side, side), -1..1
         return self.stem(x).flatten(2).transpose(1, 2)  # (n, width, side / 8, side / 8) -> (n, patches, width)
+
+    def _check(self, pictures: Tensor):
+        if pictures.dtype != torch.uint8 or pictures.ndim != 4 or pictures.shape[1:] != (self.side, self.side, 3):
+            expected = f"uint8 (n, {self.side}, {self.side}, 3)"
+            of_pil = f'of a PIL image, image.convert("RGB").resize(({self.side}, {self.side}))'
+            raise ValueError(f"expected pictures, {expected}, got {pictures.dtype} {tuple(pictures.shape)}; {of_pil}")
 
     def forward(self, pictures: Tensor) -> Tensor:
         """uint8 (n, side, side, 3) -> (n, dim), with gradients. ValueError for other shapes or dtypes."""
@@ -76,15 +82,25 @@ class ImageEncoder(nn.Module):
 
     @torch.inference_mode()
     def encode(
-        self, pictures: np.ndarray | Tensor, normalize_embeddings: bool = False, batch_size: int = 256
+        self, pictures: np.ndarray | Tensor | Sequence, normalize_embeddings: bool = False, batch_size: int = 256
     ) -> np.ndarray:
-        """float32 (n, dim) of pictures, uint8 (n, side, side, 3), in evaluation mode and without gradients."""
+        """float32 (n, dim) of pictures, uint8 (n, side, side, 3), in evaluation mode and without gradients.
+
+        pictures: array, tensor, or a list of these or of PIL images in RGB; one picture gives (dim,). ValueError for
+        other shapes or dtypes, TypeError for what holds no numbers.
+        """
+        pictures = tensor_of(pictures, "pictures")
+        one = pictures.ndim == 3
+        pictures = pictures[None] if one else pictures
+        if len(pictures):
+            self._check(pictures)
         training = self.training
         self.eval()
-        vectors = [self(part).float().cpu() for part in torch.as_tensor(pictures).split(batch_size) if len(part)]
+        vectors = [self(part).float().cpu() for part in pictures.split(batch_size) if len(part)]
         self.train(training)
         vectors = torch.cat([torch.empty(0, self.projection.out_features), *vectors])  # (n, dim)
-        return (nn.functional.normalize(vectors, dim=1) if normalize_embeddings else vectors).numpy()
+        vectors = (nn.functional.normalize(vectors, dim=1) if normalize_embeddings else vectors).numpy()
+        return vectors[0] if one else vectors
 
 
 def whitening(vectors: Tensor, floor: float = 0.03) -> Dense:
@@ -94,8 +110,10 @@ def whitening(vectors: Tensor, floor: float = 0.03) -> Dense:
     learns it last. floor: a share of the largest variance, added to all, so that directions of pure noise stay small.
     Su et al. 2021 (arXiv 2103.15316) have no floor. ValueError for fewer than two vectors, or equal ones.
     """
-    if vectors.ndim != 2 or len(vectors) < 2:
+    vectors = tensor_of(vectors, "vectors")
+    if vectors.ndim != 2 or len(vectors) < 2 or not vectors.shape[1]:
         raise ValueError(f"expected two vectors at least, (n, dim), got {tuple(vectors.shape)}")
+    check_finite(vectors)
     mean = vectors.double().mean(0)  # (dim,)
     variances, directions = torch.linalg.eigh(torch.cov(vectors.double().T))  # (dim,), (dim, dim)
     if not variances[-1] > 0:

@@ -22,10 +22,10 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from course_lib.bert import ACTIVATIONS, BertConfig, BertModel, initialize
-from course_lib.inference import checked_text
 from course_lib.support.architectures import load_bert
 from course_lib.support.folders import read_json, read_weights, resolve
 from course_lib.support.linear import Linear
+from course_lib.support.text_inputs import text_list
 from course_lib.support.tokenization import read_tokenizer, tokenize
 
 
@@ -160,10 +160,8 @@ def pseudo_perplexity(model: BertForMaskedLM, tokenizer: Tokenizer, texts: str |
     Salazar et al. 2020, equation 2. 1 would be a model that is always sure and right; one that guesses blindly has the
     size of its vocabulary. Only models with one vocabulary can be compared. Raises ValueError without any tokens.
     """
-    found = torch.cat(
-        [token_log_likelihoods(model, tokenizer, t) for t in ([texts] if isinstance(texts, str) else texts)]
-        or [torch.zeros(0)]
-    )
+    texts = text_list(texts, alone=True, ordered=False)
+    found = torch.cat([token_log_likelihoods(model, tokenizer, t) for t in texts] or [torch.zeros(0)])
     if not len(found):
         raise ValueError("there are no tokens to guess: the texts are empty")
     return math.exp(-found.mean().item())
@@ -171,7 +169,7 @@ def pseudo_perplexity(model: BertForMaskedLM, tokenizer: Tokenizer, texts: str |
 
 def _ids(model: BertForMaskedLM, tokenizer: Tokenizer, text: str) -> Tensor:
     """Token ids, int64 (tokens,), [CLS] and [SEP] included. ValueError for too many: a cut may lose a mask."""
-    ids = torch.from_numpy(tokenize(tokenizer, [checked_text(text)], None)[0][0]).long()
+    ids = torch.from_numpy(tokenize(tokenizer, [text], None)[0][0]).long()
     if len(ids) > model.config.max_position_embeddings:
         raise ValueError(
             f"the text has {len(ids)} tokens, the model {model.config.max_position_embeddings} positions; shorten it"

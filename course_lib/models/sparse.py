@@ -28,7 +28,6 @@ from course_lib.inference import (
     PreparedCopy,
     default_batch_tokens,
     each_once,
-    is_text,
     pack,
     progress_bar,
     token_batches,
@@ -39,6 +38,7 @@ from course_lib.support.configs import read_modules, read_settings, write_module
 from course_lib.support.devices import pick_device, pick_dtype
 from course_lib.support.folders import atomic_folder, read_json, resolve, save_tensors, write_json
 from course_lib.support.prompts import Prompted
+from course_lib.support.text_inputs import text_list
 from course_lib.support.tokenization import read_tokenizer_settings, save_tokenizer, tokenize
 
 PREFIX = "sentence_transformers.sparse_encoder.models"
@@ -133,6 +133,9 @@ class SparseEncoder(PreparedCopy, Prompted, nn.Module):
 
         `encode` is the fast way without them.
         """
+        texts = text_list(texts)
+        if not texts:
+            raise ValueError("there are no texts: expected one at least (encode takes none as well)")
         ids, _ = tokenize(self.tokenizer, [prompt + text for text in texts], self.max_seq_length)
         dtype = torch.bfloat16 if torch.is_autocast_enabled(self.device.type) else torch.float32
         words, parts, order = self.model.bert.embeddings.word_embeddings.weight, [], []
@@ -168,7 +171,7 @@ class SparseEncoder(PreparedCopy, Prompted, nn.Module):
         Raises TypeError naming the position of what is not a string, ValueError for an unknown prompt.
         """
         prompt = self.resolve_prompt(prompt, prompt_name)
-        texts = [sentences] if is_text(sentences) else list(sentences)
+        texts = text_list(sentences, "sentences", alone=True)
         token_ids = lambda some: tokenize(self.tokenizer, [prompt + text for text in some], self.max_seq_length)
         dtype = pick_dtype(self.dtype, self.device)
         bert, words = self.prepared(self.model.bert, dtype), self.model.bert.embeddings.word_embeddings.weight.to(dtype)
@@ -204,5 +207,6 @@ def sparsity(vectors: scipy.sparse.sparray) -> dict[str, float]:
 
     The names are those of sentence-transformers.
     """
+    vectors = scipy.sparse.csr_array(vectors)
     active = vectors.nnz / max(1, vectors.shape[0])
     return {"active_dims": active, "sparsity_ratio": 1 - active / vectors.shape[1]}

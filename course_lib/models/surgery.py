@@ -20,6 +20,7 @@ from torch import nn
 from course_lib.encoder import SentenceEncoder
 from course_lib.models.static import StaticEmbedding
 from course_lib.support.architectures import TransformersModel
+from course_lib.support.text_inputs import check_container
 
 
 def add_tokens(encoder: SentenceEncoder, tokens: Iterable[str | AddedToken], special_tokens: bool = False) -> int:
@@ -41,6 +42,7 @@ def add_tokens(encoder: SentenceEncoder, tokens: Iterable[str | AddedToken], spe
     next one: add tokens first. Raises TypeError and ValueError for what is no token, and changes nothing then.
     """
     tokens = [tokens] if isinstance(tokens, AddedToken) else tokens
+    check_container([tokens] if isinstance(tokens, str) else tokens, "tokens", "a list of strings")
     listed = [] if isinstance(tokens, str) else list(tokens)
     wrong = [token for token in listed if not isinstance(token, (str, AddedToken))]
     if isinstance(tokens, str) or wrong:

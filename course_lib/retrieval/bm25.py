@@ -14,7 +14,8 @@ on the query, so the weights are computed once: they are sparse vectors, and go 
 Counting and weights are the work of the package bm25s (Lù 2024, arXiv 2407.03618), in the variant of Lucene, with
 Lucene's k1 and b.
 
-Left out on purpose: stemming, which bm25s takes as a function, and other languages than English.
+Left out on purpose: stemming, which bm25s takes as a function; other languages' stop words; signs, without which, as in
+Lucene, "C" and "C++" are one word.
 """
 
 from collections.abc import Iterable
@@ -24,8 +25,10 @@ import numpy as np
 import scipy.sparse
 
 from course_lib.retrieval.inverted_index import InvertedIndex
+from course_lib.support.text_inputs import text_list
+from course_lib.support.texts import word
 
-WORD = r"(?u)\b\w+\b"  # bm25s's own pattern drops words of one letter or digit
+WORD = word()  # bm25s's own pattern drops words of one letter or digit, and takes the vowels of Hindi for blanks
 
 
 def bm25_tokens(texts: list[str]) -> bm25s.tokenization.Tokenized:
@@ -33,7 +36,7 @@ def bm25_tokens(texts: list[str]) -> bm25s.tokenization.Tokenized:
 
     `ids`: a list for each text; `vocab`: the number of each word, in the order in which they first occur.
     """
-    return bm25s.tokenize(texts, token_pattern=WORD, stopwords="en", show_progress=False)
+    return bm25s.tokenize(text_list(texts), token_pattern=WORD, stopwords="en", show_progress=False)
 
 
 class BM25:
@@ -46,7 +49,7 @@ class BM25:
     def __init__(self, documents: Iterable[str], k1: float = 1.2, b: float = 0.75):
         if not (k1 >= 0 and 0 <= b <= 1):
             raise ValueError(f"k1 is {k1} and b is {b}; expected k1 of at least 0 and b of 0 to 1")
-        found = bm25_tokens(_strings(documents, "document"))
+        found = bm25_tokens(text_list(documents, "documents", "document", alone=True))
         self.vocabulary: dict[str, int] = dict(found.vocab)
         self.vectors = scipy.sparse.csr_array((len(found.ids), len(self.vocabulary)), dtype=np.float32)
         if self.vocabulary:
@@ -58,7 +61,7 @@ class BM25:
 
     def encode_query(self, queries: str | Iterable[str]) -> scipy.sparse.csr_array:
         """How often each word of the vocabulary occurs in each query: sparse float32 (queries, words)."""
-        found = bm25_tokens(_strings(queries, "query"))
+        found = bm25_tokens(text_list(queries, "queries", "query", alone=True))
         number = {i: self.vocabulary[word] for word, i in found.vocab.items() if word in self.vocabulary}
         known = [[number[i] for i in ids if i in number] for ids in found.ids]
         rows = np.repeat(np.arange(len(known)), [len(terms) for terms in known])  # (words of all queries,)
@@ -69,11 +72,3 @@ class BM25:
     def search(self, queries: str | Iterable[str], k: int) -> tuple[np.ndarray, np.ndarray]:
         """Scores and rows of the k best documents of each query, (queries, min(k, documents)) each."""
         return self.index.search(self.encode_query(queries), k)
-
-
-def _strings(texts: str | Iterable[str], name: str) -> list[str]:
-    texts = [texts] if isinstance(texts, str) else list(texts)
-    for i, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise TypeError(f"{name} {i} is {text!r} ({type(text).__name__}); expected a string")
-    return texts

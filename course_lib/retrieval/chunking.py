@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from course_lib.retrieval.search import Vectors, top_k
+from course_lib.support.text_inputs import checked_text, shown, text_mapping
 
 SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*\s+|[。！？]|\n\s*\n\s*")
 
@@ -48,7 +49,7 @@ def chunk(text: str, encoder, max_tokens: int | None = None, overlap: int = 0) -
     Raises ValueError for an overlap that leaves no step forward, for max_tokens below 1 or above what the encoder
     reads, and where the encoder has no limit and none is given.
     """
-    max_tokens = _limit(encoder, max_tokens)
+    max_tokens, text = _limit(encoder, max_tokens), checked_text(text)
     if not 0 <= overlap < max_tokens:
         most = f"{max_tokens - 1}, less than the {max_tokens} tokens of a piece"
         raise ValueError(f"overlap is {overlap}; expected 0 to {most}")
@@ -116,7 +117,7 @@ def chunk_documents(
     """The pieces of all documents, {id: text}, in order. Arguments and errors of `chunk`."""
     return [
         Passage(document, start, end, text[start:end])
-        for document, text in corpus.items()
+        for document, text in text_mapping(corpus, "corpus").items()
         for start, end in chunk(text, encoder, max_tokens, overlap)
     ]
 
@@ -127,6 +128,8 @@ def search_passages(queries: Vectors, vectors: Vectors, passages: list[Passage],
     queries: (n, dim); vectors: (len(passages), dim). Exact: passages are searched deeper until k documents are among
     them. Raises ValueError where passages and vectors differ in number, and as `top_k` does.
     """
+    if isinstance(passages, Mapping) or not all(isinstance(passage, Passage) for passage in passages):
+        raise TypeError(f"passages is {shown(passages)}; expected a list of Passage, as chunk_documents gives it")
     if len(passages) != len(vectors):
         raise ValueError(f"there are {len(passages)} passages and {len(vectors)} vectors; expected one for each")
     wanted, depth = min(k, len({passage.document for passage in passages})), 2 * k

@@ -21,7 +21,9 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from course_lib.retrieval.paraphrases import upper_triangle
 from course_lib.similarity import cos_sim, pairwise_cos_sim
-from course_lib.support.texts import normalized
+from course_lib.support.text_inputs import text_list
+from course_lib.support.texts import only_words
+from course_lib.support.vectors import check_finite, matrix_of
 
 
 @torch.no_grad()
@@ -43,7 +45,7 @@ def community_detection(
     """
     if min_community_size < 1:
         raise ValueError(f"min_community_size is {min_community_size}; expected at least 1")
-    found = []
+    embeddings, found = matrix_of(embeddings), []
     for row, column, scores in upper_triangle(embeddings, row_block=batch_size):
         i, j = (scores >= threshold).nonzero(as_tuple=True)  # (pairs,) each
         found.append((i.cpu().numpy() + row, j.cpu().numpy() + column, scores[i, j].cpu().numpy()))
@@ -75,11 +77,12 @@ def cluster_words(texts: Sequence[str], labels: Sequence[Hashable], k: int = 5) 
     scikit-learn's English stop words; a label may have fewer than k.
     Raises ValueError unless there is a label for each text.
     """
+    texts, labels = text_list(texts), list(labels)
     if len(texts) != len(labels):
         raise ValueError(f"expected a label for each text, got {len(labels)} labels and {len(texts)} texts")
     counts: dict[Hashable, Counter] = defaultdict(Counter)
     for text, label in zip(texts, labels):
-        found = normalized(text).split()
+        found = only_words(text).split()
         counts[label].update(word for word in found if len(word) > 1 and word not in ENGLISH_STOP_WORDS)
     everywhere = sum(counts.values(), Counter())
     average = everywhere.total() / max(1, len(counts))
@@ -102,9 +105,9 @@ def lexrank(embeddings, damping: float = 0.85) -> np.ndarray:
     """
     if not 0 <= damping < 1:
         raise ValueError(f"damping is {damping}; expected 0 <= damping < 1")
+    embeddings = matrix_of(embeddings)
+    check_finite(embeddings)
     similarity = cos_sim(embeddings, embeddings).double().clamp(min=0).cpu().numpy()  # (n, n)
-    if not np.isfinite(similarity).all():
-        raise ValueError("some vectors hold NaN or infinite values")
     n, sums = len(similarity), similarity.sum(axis=1, keepdims=True)
     anywhere = np.full_like(similarity, 1 / max(1, n))  # (n, n): where a vector of zeros steps
     steps = np.divide(similarity, sums, out=anywhere, where=sums > 0)  # (n, n)

@@ -10,6 +10,9 @@ from course_lib.retrieval.metrics import AT_K, binary_classification, ranking_me
 from course_lib.retrieval.search import top_k
 from course_lib.similarity import PAIRWISE_SIMILARITY_FUNCTIONS, SIMILARITY_FUNCTIONS
 from course_lib.support.embeddings import embed
+from course_lib.support.rankings import graded
+from course_lib.support.text_inputs import check_mapping, pair_list, text_mapping
+from course_lib.support.vectors import tensor_of
 
 DISTANCES = ("euclidean", "manhattan")  # their similarity is minus a distance
 
@@ -25,12 +28,13 @@ class BinaryClassificationEvaluator:
     """
 
     def __init__(self, pairs: Sequence[tuple[str, str]], labels: Sequence[int], name: str = ""):
+        pairs, labels = pair_list(pairs), tensor_of(labels, "labels").tolist()
         if len(pairs) != len(labels) or set(labels) != {0, 1}:
             raise ValueError(
                 f"expected a label for each pair, 0 or 1, and both of them, got {len(pairs)} pairs and {len(labels)} "
-                f"labels, of which the first are {list(labels[:5])}"
+                f"labels, of which the first are {labels[:5]}"
             )
-        self.pairs, self.labels, self.prefix = list(pairs), list(labels), f"{name}_" if name else ""
+        self.pairs, self.labels, self.prefix = pairs, labels, f"{name}_" if name else ""
         self.primary_metric = f"{self.prefix}cosine_ap"
 
     def __call__(self, model) -> dict[str, float]:
@@ -56,7 +60,8 @@ class InformationRetrievalEvaluator:
         answers to queries that are not there.
     similarity_fn_name: "cosine", "dot", "euclidean" or "manhattan".
     at_k: for each measure the numbers of first documents it looks at.
-    ValueError where no query is left, where the corpus lacks a relevant document, and for an unknown measure.
+    ValueError where no query is left, where the corpus lacks a relevant document, and for an unknown measure; TypeError
+    for other containers (support/text_inputs.py, support/rankings.py).
     Of documents with equal scores the one with the smaller id comes first. The scores are never all in memory at once
     (search.py), the vectors are: 150 MB for 100,000 texts and 384 dimensions.
     """
@@ -70,19 +75,22 @@ class InformationRetrievalEvaluator:
         similarity_fn_name: str = "cosine",
         at_k: Mapping[str, Sequence[int]] = AT_K,
     ):
-        for query, documents in relevant.items():
-            if isinstance(documents, str):
-                raise TypeError(
-                    f"relevant[{query!r}] is {documents!r}; expected a set of ids of documents, or a mapping from them "
-                    "to grades"
-                )
+        queries, corpus = text_mapping(queries, "queries"), text_mapping(corpus, "corpus")
+        relevant = check_mapping(relevant, "relevant", "{query's id: ids of documents}")
+        relevant = {query: graded(documents, f"relevant[{query!r}]") for query, documents in relevant.items()}
         if similarity_fn_name not in SIMILARITY_FUNCTIONS:
             raise ValueError(
                 f"similarity_fn_name is {similarity_fn_name!r}; expected one of {list(SIMILARITY_FUNCTIONS)}"
             )
         self.relevant = {query: relevant[query] for query in queries if relevant.get(query)}
         self.queries = {query: queries[query] for query in self.relevant}
-        self.corpus = dict(sorted(corpus.items()))  # by id: the smaller one first among equals
+        try:
+            self.corpus = dict(sorted(corpus.items()))  # by id: the smaller one first among equals
+        except TypeError as error:
+            kinds = ", ".join(sorted({type(key).__name__ for key in corpus}))
+            raise TypeError(
+                f"corpus has ids of the types {kinds}; expected ids of one type: make all strings"
+            ) from error
         if missing := sorted({d for documents in self.relevant.values() for d in documents} - set(corpus)):
             raise ValueError(
                 f"{len(missing)} relevant documents are not in the corpus of {len(corpus)}, {missing[0]!r} among them; "

@@ -10,6 +10,8 @@ Left out on purpose: skipping documents that cannot reach the best k (WAND, bloc
 import numpy as np
 import scipy.sparse
 
+from course_lib.support.vectors import array_of
+
 
 class InvertedIndex:
     """Postings of `documents`, sparse (m, vocabulary), finite weights of at least 0: of SparseEncoder or BM25, say."""
@@ -64,7 +66,8 @@ def _highest_scores(scores: np.ndarray, documents: np.ndarray, k: int) -> tuple[
 
 def _checked(vectors: scipy.sparse.sparray, name: str) -> scipy.sparse.csr_array:
     """The vectors in float32, their indices in four bytes where they fit: scipy keeps eight where eight came in."""
-    vectors = scipy.sparse.csr_array(vectors, dtype=np.float32)
+    vectors = vectors if scipy.sparse.issparse(vectors) else array_of(vectors, name)
+    vectors = scipy.sparse.csr_array(vectors, dtype=np.float32) if vectors.ndim == 2 else vectors
     if vectors.ndim != 2 or not np.isfinite(vectors.data).all() or (vectors.data < 0).any():
         raise ValueError(
             f"{name} are sparse vectors of shape {vectors.shape}; "

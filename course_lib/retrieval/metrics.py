@@ -6,10 +6,14 @@ are computed in float64, and equal sentence_transformers'; what scikit-learn has
 Left out on purpose: p-values; gains other than the grade itself (some use 2^grade - 1).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 from sklearn.metrics import average_precision_score, matthews_corrcoef
+
+from course_lib.support.rankings import graded, ranked
+from course_lib.support.text_inputs import check_mapping
+from course_lib.support.vectors import array_of
 
 
 def binary_classification(scores, labels) -> dict[str, float]:
@@ -25,7 +29,7 @@ def binary_classification(scores, labels) -> dict[str, float]:
     were chosen on these very pairs: for an honest accuracy on new pairs, take the threshold to them.
     ValueError for other labels, scores that are not finite, and where one of the two labels does not occur.
     """
-    scores, labels = np.asarray(scores), np.asarray(labels)
+    scores, labels = array_of(scores, "scores"), array_of(labels, "labels")
     scores = scores if scores.dtype.kind == "f" else scores.astype(np.float64)
     if scores.ndim != 1 or scores.shape != labels.shape:
         raise ValueError(f"expected a label for each score, got {labels.shape} and {scores.shape}")
@@ -81,9 +85,10 @@ def ranking_metrics(
 ) -> dict[str, float]:
     """Mean over the queries of measures of their first k documents, 0..1: {"accuracy@1": ..., "ndcg@10": ...}.
 
-    rankings: for each query's id the ids of documents, best first; relevant: the ids of those it should find, or a
-        mapping from their ids to grades, of which those above 0 are relevant. Without grades all are worth 1. Only
-        ndcg looks at them.
+    rankings: for each query's id the ids of documents, best first, or {id: score}, which is put in order as trec_eval
+        and ranx do; relevant: the ids of those it should find, or a mapping from their ids to grades, of which those
+        above 0 are relevant (support/rankings.py says which containers). Without grades all are worth 1. Only ndcg
+        looks at them.
         accuracy     is there a relevant one?
         precision    the share of the k places that hold a relevant one; empty places count
         recall       the share of the relevant ones that are there
@@ -92,19 +97,21 @@ def ranking_metrics(
                      (Järvelin & Kekäläinen 2002; trec_eval and BEIR take the grade itself, others 2 ** grade - 1)
         map          the precision at the rank of each relevant one, summed, divided by min(k, relevant ones)
     Queries without relevant documents count in no mean. ValueError where that leaves none, for an unknown measure or k
-    below 1, and for a ranking that names a document twice.
+    below 1, and for a ranking that names a document twice; TypeError for other containers.
     """
+    rankings = check_mapping(rankings, "rankings", "{query's id: documents, best first}")
+    relevant = check_mapping(relevant, "relevant", "{query's id: ids of documents}")
     if unknown := [name for name in at_k if name not in AT_K]:
         raise ValueError(f"no measure {', '.join(unknown)}; there are {', '.join(AT_K)}")
+    if wrong := [name for name, ks in at_k.items() if not isinstance(ks, Iterable)]:
+        raise TypeError(f"at_k[{wrong[0]!r}] is {at_k[wrong[0]]!r}; expected a list of numbers")
     wanted = [(name, k) for name, ks in at_k.items() for k in ks]
     if not wanted or min(k for _, k in wanted) < 1:
         raise ValueError(f"expected a k of at least 1 for some measure, got {dict(at_k)}")
     rows = []
     for query, ranking in rankings.items():
-        if len(set(ranking)) < len(ranking):
-            raise ValueError(f"the ranking of query {query!r} names a document twice")
-        answers = relevant.get(query, ())
-        grades = answers if isinstance(answers, Mapping) else dict.fromkeys(answers, 1)
+        ranking = ranked(ranking, f"the ranking of query {query!r}")
+        grades = graded(relevant.get(query, ()), f"relevant[{query!r}]")
         best = np.array(sorted((g for g in grades.values() if g > 0), reverse=True), dtype=float)  # (relevant ones,)
         if len(best):
             gains = np.array([max(0, grades.get(document, 0)) for document in ranking], dtype=float)  # (documents,)

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from course_lib.retrieval.metrics import binary_classification
 from course_lib.similarity import cos_sim
+from course_lib.support.vectors import array_of, check_finite, matrix_of
 
 # "row i lists row j with this score"; a pair may be listed by both of its rows
 LISTING = np.dtype([("score", np.float64), ("row", np.int64), ("other", np.int64)])
@@ -48,7 +49,7 @@ def paraphrase_mining_embeddings(
     for name, value in (("max_pairs", max_pairs), ("top_k", top_k)):
         if value < 1:
             raise ValueError(f"{name} is {value}; expected at least 1")
-    kept, waiting, lowest = np.empty(0, LISTING), [], -np.inf
+    embeddings, kept, waiting, lowest = matrix_of(embeddings), np.empty(0, LISTING), [], -np.inf
     # (n,): only above its limit does a score enter a row's list. An equal one comes too late: a row meets the others in
     # rising order, first those before it as a column, then those after it
     limits = torch.full((len(embeddings),), -torch.inf)
@@ -85,6 +86,7 @@ def find_duplicates(embeddings, threshold: float) -> list[list[int]]:
     one with the lowest row comes first. No pairs are kept: a text that comes ten thousand times is no problem.
     Raises ValueError for vectors that are not (n, dim) or not finite.
     """
+    embeddings = matrix_of(embeddings)
     group = np.arange(len(embeddings))  # (n,): of each row, the lowest row of its group as known so far
     for row, column, scores in upper_triangle(embeddings):
         i, j = (indices.cpu().numpy() for indices in (scores >= threshold).nonzero(as_tuple=True))  # (pairs,) each
@@ -110,8 +112,7 @@ def calibrate(scores, labels, precision: float) -> float:
     see `metrics.binary_classification`.
     Raises ValueError where no threshold gives that precision, and for what `binary_classification` refuses.
     """
-    binary_classification(scores, labels)  # refuses
-    scores, labels = np.asarray(scores), np.asarray(labels)
+    binary_classification(scores := array_of(scores, "scores"), labels := array_of(labels, "labels"))  # refuses
     order = np.argsort(-scores, kind="stable")
     scores, right = scores[order], np.cumsum(labels[order])  # (n,): highest score first; of so many pairs, really pairs
     share = right / np.arange(1, len(scores) + 1)
@@ -136,13 +137,8 @@ def upper_triangle(
     pairs at most n * (n + row_block) / 2 scores are computed.
     Raises ValueError for vectors that are not (n, dim) or not finite.
     """
-    embeddings = embeddings if isinstance(embeddings, Tensor) else np.asarray(embeddings)
-    if embeddings.ndim != 2 and len(embeddings):
-        raise ValueError(f"the embeddings have the shape {tuple(embeddings.shape)}; expected (n, dim)")
-    finite = torch.isfinite if isinstance(embeddings, Tensor) else np.isfinite
-    blocks = (embeddings[i : i + column_block] for i in range(0, len(embeddings), column_block))
-    if bad := sum(int((~finite(block).all(1)).sum()) for block in blocks):
-        raise ValueError(f"{bad} of {len(embeddings)} vectors hold NaN or infinite values")
+    embeddings = matrix_of(embeddings)
+    check_finite(embeddings)
     for row in range(0, len(embeddings), row_block):
         rows = embeddings[row : row + row_block]
         for column in range(row, len(embeddings), column_block):

@@ -14,7 +14,6 @@ normalise a corpus once and search it with `dot_score`.
 """
 
 import math
-import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -24,6 +23,7 @@ from torch import Tensor
 from course_lib.similarity import cos_sim, dot_score
 from course_lib.support.products import bits, dot_products, has_coarse_products, lengths
 from course_lib.support.running_best import RunningBest
+from course_lib.support.vectors import tensor_of
 
 Vectors = Tensor | np.ndarray
 ScoreFunction = Callable[[Tensor, Tensor], Tensor]
@@ -127,20 +127,14 @@ def top_k(
 
 def _tensor(vectors: Vectors, name: str) -> Tensor:
     """A tensor (vectors, dim) that shares the memory of an array."""
-    kinds = "expected floating point numbers, int8, or uint8 for packed bits"
-    if isinstance(vectors, np.ndarray):
-        if vectors.dtype.kind not in "fiu":
-            raise TypeError(f"{name} is an array of {vectors.dtype}; {kinds}")
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # nothing writes to it
-            vectors = torch.from_numpy(vectors)
-    if not isinstance(vectors, Tensor):
+    if not isinstance(vectors, (Tensor, np.ndarray)):
         raise TypeError(f"{name} is a {type(vectors).__name__}; expected a torch tensor or a NumPy array")
+    vectors = tensor_of(vectors, name)
     if vectors.ndim != 2 or not vectors.shape[1]:
         shape = tuple(vectors.shape)
         raise ValueError(f"{name} has the shape {shape}; expected (vectors, dim), with a dim of at least 1")
-    if vectors.is_complex() or vectors.dtype == torch.bool:
-        raise TypeError(f"{name} is a tensor of {vectors.dtype}; {kinds}")
+    if vectors.dtype == torch.bool:
+        raise TypeError(f"{name} is a tensor of {vectors.dtype}; expected numbers, or uint8 for packed bits")
     return vectors
 
 

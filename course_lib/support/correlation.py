@@ -3,6 +3,8 @@
 import numpy as np
 from scipy import stats
 
+from course_lib.support.vectors import array_of
+
 
 def pearson(x, y) -> float:
     """Pearson's correlation of n numbers with n others, -1..1. ValueError where it is not defined, as in `spearman`."""
@@ -21,7 +23,7 @@ def spearman(x, y) -> float:
 
 def _defined(x, y) -> tuple[np.ndarray, np.ndarray]:
     """Both as (n,) in float64, if they have a correlation."""
-    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    x, y = (array_of(values, name).astype(np.float64) for values, name in ((x, "x"), (y, "y")))
     if x.ndim != 1 or x.shape != y.shape or len(x) < 2:
         raise ValueError(f"expected two sequences of one length, at least 2, got {x.shape} and {y.shape}")
     for which, values in (("first", x), ("second", y)):

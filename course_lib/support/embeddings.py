@@ -2,8 +2,9 @@
 
 from inspect import signature
 
-import torch
 from torch import Tensor
+
+from course_lib.support.vectors import tensor_of
 
 
 def embed(model, texts: list[str], kind: str = "") -> Tensor:
@@ -14,7 +15,7 @@ def embed(model, texts: list[str], kind: str = "") -> Tensor:
     """
     encode = getattr(model, f"encode_{kind}", model.encode)
     quiet = {"show_progress_bar": False} if "show_progress_bar" in signature(model.encode).parameters else {}
-    embeddings = torch.as_tensor(encode(texts, **quiet)).detach().cpu()
+    embeddings = tensor_of(encode(texts, **quiet), "what encode gave").detach().cpu()
     if embeddings.ndim != 2 or len(embeddings) != len(texts):
         shape = tuple(embeddings.shape)
         raise ValueError(f"encode gave the shape {shape} for {len(texts)} sentences, expected ({len(texts)}, dim)")

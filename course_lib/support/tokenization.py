@@ -10,6 +10,7 @@ import numpy as np
 from tokenizers import Encoding, Tokenizer
 
 from course_lib.support.folders import read_json, write_json
+from course_lib.support.text_inputs import pair_list, text_list
 
 VOCABULARIES = ["vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model", "tokenizer.model"]
 TOKENIZER_FILES = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt", *VOCABULARIES]
@@ -83,7 +84,7 @@ def tokenize(
 ) -> tuple[list[np.ndarray], list[bool]]:
     """Token ids of each text, int32 (tokens_i,), cut at `max_length`; and for each text whether it was cut."""
     ids, cut = [], []
-    for encoding in _encodings(tokenizer, texts, max_length, special):
+    for encoding in _encodings(tokenizer, text_list(texts), max_length, special):
         ids.append(np.array(encoding.ids, dtype=np.int32))
         cut.append(bool(encoding.overflowing))
     return ids, cut
@@ -98,7 +99,7 @@ def tokenize_pairs(
     from the end of whichever text is longer at the time.
     """
     ids, types = [], []
-    for encoding in _encodings(tokenizer, pairs, max_length):
+    for encoding in _encodings(tokenizer, pair_list(pairs), max_length):
         ids.append(np.array(encoding.ids, dtype=np.int32))
         types.append(np.array(encoding.type_ids, dtype=np.int32))
     return ids, types

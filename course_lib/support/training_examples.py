@@ -6,17 +6,19 @@ no columns.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from numbers import Real
+
+from course_lib.support.text_inputs import check_container, is_text, shown, table_columns
 
 
 def columns(example) -> dict:
     """Names and values of an example's columns; tuples and lists number theirs from 0. Empty where none is a text."""
     if isinstance(example, str):
         return {0: example}
-    if isinstance(example, dict):
+    if isinstance(example, Mapping):
         found = example
     elif isinstance(example, (tuple, list)):
         found = dict(enumerate(example))
@@ -42,16 +44,37 @@ def distinct_texts(examples: Sequence, name: str) -> list[tuple[str, ...]]:
 def checked_tasks(loss, examples: Sequence) -> tuple[list, list, list[str]]:
     """Losses, the examples of each, and what to call these: of one loss and its examples, or of a list of each.
 
-    ValueError where the lists do not fit each other, or examples cannot be trained on together.
+    ValueError where the lists do not fit each other, or examples cannot be trained on together; TypeError where they
+    are not numbered from 0 on, as in a list.
     """
     several = isinstance(loss, (list, tuple))
-    losses, data = (list(loss), list(examples)) if several else ([loss], [examples])
+    losses, data = (list(loss), list(counted(examples, "examples"))) if several else ([loss], [examples])
     names = [f"examples[{task}]" for task in range(len(data))] if several else ["examples"]
+    data = [counted(own, name) for own, name in zip(data, names)]
     if len(losses) != len(data) or not losses:
         raise ValueError(f"expected a list of examples for each loss, got {len(losses)} losses and {len(data)} lists")
     for own, name in zip(data, names):
         check_examples(own, name)
     return losses, data, names
+
+
+def counted(examples, name: str) -> Sequence:
+    """The examples, numbered from 0 on: a Series' as a list, whatever its index. A Dataset's are its rows.
+
+    TypeError for a dictionary, a DataFrame, a set, a string, a generator.
+    """
+    if is_text(examples):
+        raise TypeError(f"{name} is the string {shown(examples)}; expected a list of examples")
+    if hasattr(examples, "iloc"):  # of pandas
+        if columns_there := table_columns(examples):
+            found = f"a DataFrame with the columns {', '.join(map(str, columns_there))}"
+            raise TypeError(f'{name} is {found}; expected a list of examples: take {name}.to_dict("records")')
+        return list(examples)
+    if not table_columns(examples):
+        check_container(examples, name, "a list of examples")
+    if not (hasattr(examples, "__len__") and hasattr(examples, "__getitem__")) or isinstance(examples, Mapping):
+        raise TypeError(f"{name} is a {type(examples).__name__}; expected a list of examples: take list({name})")
+    return examples
 
 
 def check_examples(examples: Sequence, name: str = "examples"):

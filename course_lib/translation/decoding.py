@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from course_lib.support.text_inputs import text_list
 from course_lib.translation.pairs import MAX_LENGTH, source_batch
 from course_lib.translation.vocabulary import BOS, EOS, PAD, words
 
@@ -35,10 +36,10 @@ def translate(model: nn.Module, sentences: Sequence[str], batch_size: int = 128)
 def decode(model: nn.Module, sentences: Sequence[str], batch_size: int = 128) -> list[Decoded]:
     """The translation of each sentence, in their order, in evaluation mode.
 
-    A sentence without words becomes one without words. Raises TypeError for a single string.
+    A sentence without words becomes one without words. Raises TypeError for a single string, and for other containers
+    of no texts (support/text_inputs.py).
     """
-    if isinstance(sentences, str):
-        raise TypeError("expected a list of sentences, got one string; write [sentence]")
+    sentences = text_list(sentences, "sentences", "sentence")
     found: dict[int, Decoded] = {i: Decoded("", [], None) for i in range(len(sentences))}
     order = sorted((i for i, s in enumerate(sentences) if words(s)), key=lambda i: len(sentences[i]))
     training = model.training

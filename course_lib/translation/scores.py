@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from course_lib.support.text_inputs import pair_list, text_list
 from course_lib.translation.decoding import translate
 from course_lib.translation.pairs import source_batch, target_batch
 from course_lib.translation.vocabulary import words
@@ -20,6 +21,7 @@ THIRDS = ("shortest third", "middle third", "longest third")
 
 def exact_match(model: nn.Module, pairs: Sequence[tuple[str, str]]) -> list[bool]:
     """For each (source, target): is the translation of the source the target, compared word by word?"""
+    pairs = pair_list(pairs)
     written = translate(model, [source for source, _ in pairs])
     return [words(text) == words(target) for text, (_, target) in zip(written, pairs)]
 
@@ -29,14 +31,18 @@ def length_thirds(sources: Sequence[str]) -> list[str]:
 
     Sentences of one length share a third, so the three may differ in size.
     """
-    lengths = [len(words(source)) for source in sources]
+    lengths = [len(words(source)) for source in text_list(sources, "sources", "source")]
+    if not lengths:
+        return []
     ordered = sorted(lengths)
     low, high = (ordered[min(len(ordered) - 1, i * len(ordered) // 3)] for i in (1, 2))
     return [THIRDS[(n >= low) + (n >= high)] for n in lengths]
 
 
 def mean_by(groups: Sequence, values: Sequence) -> dict:
-    """The mean of `values` in each group, the groups in their natural order."""
+    """The mean of `values` in each group, the groups in their natural order. ValueError unless each value has one."""
+    if len(groups) != len(values):
+        raise ValueError(f"expected a group for each value, got {len(groups)} groups and {len(values)} values")
     return {
         group: sum(chosen) / len(chosen)
         for group in sorted(set(groups))
@@ -52,7 +58,7 @@ def attention_weights(model: nn.Module, pairs: Sequence[tuple[str, str]], batch_
     Dropout is off. Row i is the look at the source from which the i-th word of the *reference* is predicted. Raises
     ValueError for a model that gives no weights.
     """
-    training, found = model.training, []
+    training, found, pairs = model.training, [], pair_list(pairs)
     model.eval()
     for start in range(0, len(pairs), batch_size):
         sources, targets = zip(*pairs[start : start + batch_size])

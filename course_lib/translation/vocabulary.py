@@ -10,8 +10,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
+from course_lib.support.text_inputs import checked_text, text_list
+from course_lib.support.texts import word
+
 SPECIAL = ("[PAD]", "[BOS]", "[EOS]", "[UNK]")
 PAD, BOS, EOS, UNK = range(4)  # padding, beginning of sentence, end of sentence, unknown word
+WORDS = re.compile(rf"{word()}(?:['’-]{word()})*|[^\w\s]")
 
 
 def words(text: str) -> list[str]:
@@ -22,7 +26,7 @@ def words(text: str) -> list[str]:
     >>> words("Don't you see the red car?")
     ["don't", 'you', 'see', 'the', 'red', 'car', '?']
     """
-    return re.findall(r"\w+(?:['’-]\w+)*|[^\w\s]", text.lower())
+    return WORDS.findall(checked_text(text).lower())
 
 
 class Vocabulary:
@@ -30,7 +34,7 @@ class Vocabulary:
 
     def __init__(self, tokens: Iterable[str]):
         """tokens: the words, in the order of their numbers, without the special ones."""
-        self.tokens = [*SPECIAL, *tokens]
+        self.tokens = [*SPECIAL, *text_list(tokens, "tokens", "word")]
         self.ids = {token: i for i, token in enumerate(self.tokens)}
         if len(self.ids) < len(self.tokens):
             twice = [token for token, count in Counter(self.tokens).items() if count > 1]
@@ -44,6 +48,7 @@ class Vocabulary:
 
         max_size: how many entries at most, the four special ones included; None takes every word.
         """
+        sentences = text_list(sentences, "sentences", "sentence", ordered=False)
         counts = Counter(word for sentence in sentences for word in words(sentence))
         if max_size is not None and max_size <= len(SPECIAL):
             raise ValueError(f"max_size is {max_size}; {len(SPECIAL)} entries are special, so a vocabulary needs more")

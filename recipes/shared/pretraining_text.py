@@ -15,7 +15,8 @@ from pathlib import Path
 
 import zstandard
 
-from course_lib.data import find, normalized, read_tsv
+from course_lib.support.tables import find, read_tsv
+from course_lib.support.texts import only_words
 from recipes.shared.leaks import forbidden_sentences
 
 CAPTIONS = ["captions/flickr30k", "captions/flickr8k"]
@@ -81,6 +82,6 @@ class LeakFilter:
         self.forbidden, self.dropped = forbidden_sentences(), 0
 
     def __call__(self, text: str) -> bool:
-        leaked = len(text) < 400 and normalized(text) in self.forbidden
+        leaked = len(text) < 400 and only_words(text) in self.forbidden
         self.dropped += leaked
         return not leaked

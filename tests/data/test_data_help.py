@@ -12,7 +12,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from course_lib.datasets.retrieval import load_retrieval
 from course_lib.retrieval.evaluators import InformationRetrievalEvaluator
 from course_lib.retrieval.metrics import ranking_metrics
-from course_lib.support.texts import normalized
+from course_lib.support.texts import only_words
 
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "help"
 
@@ -44,9 +44,9 @@ def test_articles():
     for article, n in zip(ARTICLES, words):
         assert 3 <= len(article["title"].split()) <= 9, article["title"]
         assert n < 500 or article["text"].count("\n\n") >= 4, article["_id"]
-    assert len({normalized(article["title"]) for article in ARTICLES}) == 300
+    assert len({only_words(article["title"]) for article in ARTICLES}) == 300
     sentences = [
-        normalized(s) for article in ARTICLES for s in re.split(r"(?<=[.!?])\s+", article["text"]) if len(s.split()) > 4
+        only_words(s) for article in ARTICLES for s in re.split(r"(?<=[.!?])\s+", article["text"]) if len(s.split()) > 4
     ]
     assert [s for s, times in Counter(sentences).items() if times > 1] == []
 
@@ -54,7 +54,7 @@ def test_articles():
 def test_queries_and_grades(help_pages):
     queries, corpus, relevant = help_pages
     assert list(queries) == [f"q{i:03}" for i in range(1, 151)] == list(relevant) and len(corpus) == 300
-    assert len(set(map(normalized, queries.values()))) == 150 and all(
+    assert len(set(map(only_words, queries.values()))) == 150 and all(
         3 <= len(text.split()) <= 20 for text in queries.values()
     )
     for grades in relevant.values():

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from course_lib.datasets.questions import QUESTION_LABELS, TREC_LABELS, Question, load_questions
-from course_lib.support.texts import normalized
+from course_lib.support.texts import only_words
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +52,8 @@ IMPERATIVES = {
 
 
 def test_no_near_duplicates(questions):
-    sets = [set(normalized(q.question).split()) for q in questions]
-    assert len({normalized(q.question) for q in questions}) == len(questions)
+    sets = [set(only_words(q.question).split()) for q in questions]
+    assert len({only_words(q.question) for q in questions}) == len(questions)
     close = [
         (questions[i].question, questions[j].question)
         for i, a in enumerate(sets)
@@ -111,5 +111,5 @@ def test_real_trec_and_none_of_it_here(course_data, questions):
     assert (len(train), len(test)) == (5452, 500)
     assert Counter(q.label for q in train) == dict(zip(range(6), (86, 1162, 1250, 1223, 835, 896)))
     assert train[0] == Question("How did serfdom develop in and then leave Russia ?", 1, fine="manner")
-    trec = {normalized(q.question) for q in train + test}
-    assert [q.question for q in questions if normalized(q.question) in trec] == []
+    trec = {only_words(q.question) for q in train + test}
+    assert [q.question for q in questions if only_words(q.question) in trec] == []

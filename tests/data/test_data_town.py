@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from course_lib.datasets import town
 from course_lib.datasets.questions import load_questions
 from course_lib.datasets.town import CatalogueItem, DuplicateQuestion, FAQEntry, FAQQuestion
-from course_lib.support.texts import normalized
+from course_lib.support.texts import only_words
 
 FAQ = "question\tanswer\ttopic\nWhere?\tThere.\tplaces\nWhen?\tNow.\ttimes\n"
 READERS = {
@@ -95,7 +95,7 @@ def catalogue():
 
 def overlaps(texts, others):
     """Shared words divided by all words of each pair. Shape (texts, others)."""
-    a, b = ([set(normalized(text).split()) for text in group] for group in (texts, others))
+    a, b = ([set(only_words(text).split()) for text in group] for group in (texts, others))
     return np.array([[len(x & y) / len(x | y) for y in b] for x in a])
 
 
@@ -114,9 +114,9 @@ def test_no_text_twice_and_none_of_other_sets(duplicates, faq, catalogue):
         + [t for e in entries for t in (e.question, e.answer)]
     )
     texts += [t for c in catalogue for t in (c.item, c.description)]
-    counts = Counter(map(normalized, texts))
+    counts = Counter(map(only_words, texts))
     assert [text for text, count in counts.items() if count > 1] == []
-    assert [q.question for q in load_questions() if normalized(q.question) in counts] == []
+    assert [q.question for q in load_questions() if only_words(q.question) in counts] == []
     assert [text for text in texts if re.search(r'["—–]|\s\s|^\s|\s$', text) or not text.isprintable()] == []
 
 

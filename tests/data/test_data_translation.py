@@ -11,7 +11,7 @@ import pytest
 from course_lib.datasets.translations import Translation, load_translations
 from course_lib.support.folders import COURSE_HOME
 from course_lib.support.tables import find
-from course_lib.support.texts import normalized
+from course_lib.support.texts import only_words
 from course_lib.translation.vocabulary import words
 from recipes import en_es
 
@@ -254,7 +254,7 @@ def test_lengths_are_spread_evenly(corpus):
 def test_no_sentence_twice_and_none_of_dev_or_test_in_train(corpus):
     assert Counter(pair.split for pair in corpus) == en_es.SIZES
     for side in ("english", "spanish"):
-        assert len({normalized(getattr(pair, side)) for pair in corpus}) == len(corpus)
+        assert len({only_words(getattr(pair, side)) for pair in corpus}) == len(corpus)
 
 
 def test_some_held_out_sentences_have_pairs_of_adjective_and_noun_that_train_never_shows(corpus):
@@ -301,8 +301,8 @@ def test_hand_written_pairs(corpus):
     assert len(pairs) >= 300 and all(pair.split == "" and pair.alignment == () for pair in pairs)
     for side in ("english", "spanish"):
         texts = [getattr(pair, side) for pair in pairs]
-        assert len({normalized(text) for text in texts}) == len(texts)
-        assert not {normalized(text) for text in texts} & {normalized(getattr(pair, side)) for pair in corpus}
+        assert len({only_words(text) for text in texts}) == len(texts)
+        assert not {only_words(text) for text in texts} & {only_words(getattr(pair, side)) for pair in corpus}
         assert all(3 <= len(words(text)) <= 25 for text in texts)
         assert all(text == text.strip() and text[-1] in ".?!" for text in texts)
     assert all(

@@ -240,6 +240,20 @@ def test_out_that_does_not_fit_is_refused(out, static):
     assert not out.any()
 
 
+@pytest.mark.parametrize("out", [[[0.0] * 4] * 2, torch.zeros(2, 4), np.broadcast_to(np.float32(0), (2, 4))])
+def test_out_that_cannot_be_written_to_is_refused(out, static):
+    with pytest.raises(TypeError, match="out is a .*; expected an array or a memory map that can be written to"):
+        static.encode(["a", "b"], out=out)
+
+
+@pytest.mark.parametrize("prompts", [["query: "], {"query": 3}, "query: "])
+def test_prompts_are_texts_by_name(prompts, static):
+    with pytest.raises(TypeError, match="prompts.* is .*; expected"):
+        SentenceEncoder([static[0]], prompts=prompts)
+    with pytest.raises(TypeError, match=r"prompt is 3 \(int\); expected a string"):
+        static.encode("a", prompt=3)
+
+
 def test_out_too_small_for_a_generator_holds_whole_windows(static):
     out = np.zeros((WINDOW + 5, 4), dtype=np.float32)
     with pytest.raises(

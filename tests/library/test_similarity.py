@@ -115,7 +115,7 @@ def test_pairwise_needs_as_many_rows(name):
     [
         (torch.ones(2, 2, 2), r"\(2, 2, 2\)"),
         ([[1.0], [1.0, 2.0]], r"\(1,\), \(2,\)"),
-        ([], r"\[\]"),
+        ([], r"\(0,\)"),
         (torch.tensor(1.0), r"\(\)"),
     ],
 )

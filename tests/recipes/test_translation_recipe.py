@@ -7,7 +7,7 @@ import pytest
 from sacrebleu.metrics import BLEU
 
 import recipes.shared.results
-from course_lib.support.texts import normalized
+from course_lib.support.texts import only_words
 from recipes import translation
 from recipes.translation import BUDGETS, FILES, bleu, length_bucket, load, new_translator, rows_of, run, tables
 
@@ -32,15 +32,15 @@ def test_a_corpus_without_a_split_gets_one_by_source_sentence(tmp_path):
         "english\tspanish\n" + "".join(f"{a}\t{b}\n" for a, b in rows), encoding="utf-8"
     )
     pairs = load(BUDGETS["tatoeba"]._replace(data=str(tmp_path / "pairs.tsv")))
-    in_train = {normalized(source) for source, _ in pairs.train}
+    in_train = {only_words(source) for source, _ in pairs.train}
     test = [source for source, _ in pairs.test]
-    assert test and len(set(test)) == len(test) and not in_train & set(map(normalized, test))
+    assert test and len(set(test)) == len(test) and not in_train & set(map(only_words, test))
     assert all(
-        sorted(right) == [f"Frase {normalized(source).split()[-1]} {k}" for k in range(2)]
+        sorted(right) == [f"Frase {only_words(source).split()[-1]} {k}" for k in range(2)]
         for source, right in zip(test, pairs.references)
     )
     assert (
-        len(pairs.train) > 0.95 * len(rows) and len(in_train) + len(set(map(normalized, test))) < 600
+        len(pairs.train) > 0.95 * len(rows) and len(in_train) + len(set(map(only_words, test))) < 600
     )  # some are for development
     assert load(BUDGETS["tatoeba"]._replace(data=str(tmp_path / "pairs.tsv"))) == pairs
 

@@ -244,6 +244,27 @@ def test_a_cross_encoder_orders_anew_also_without_limits():
     ] == 1
 
 
+def test_texts_that_differ_in_a_sign_are_no_copies():
+    """The hardest negatives: "C" beside "C++", "5" beside "-5", two words of Hindi that differ in a vowel."""
+    texts = {
+        "a C": 1,
+        "a 5": 1,
+        "का": 1,
+        "learn C++": 2,
+        "learn C": 3,
+        "Learn C++!": 4,
+        "-5": 2,
+        "5": 3,
+        "की": 2,
+        "के": 3,
+    }
+    pairs = [("a C", "learn C++"), ("a 5", "-5"), ("का", "की")]
+    mined = mine_hard_negatives(pairs, angles(**texts), [*texts][4:], num_negatives=9)
+    found = {(anchor, negative) for anchor, _, negative in mined.examples}
+    assert {("a C", "learn C"), ("a 5", "5"), ("का", "के")} <= found
+    assert ("a C", "Learn C++!") not in found and mined.left_out["copy of anchor or positive"] == 1
+
+
 @pytest.mark.parametrize(
     "options, message",
     [

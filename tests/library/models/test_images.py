@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from colours import DISTINCT, lab
 from colours import SEEN as VISIONS
 from matplotlib.colors import to_rgb
+from PIL import Image
 from torch import nn
 
 from course_lib.datasets.pictures import (
@@ -287,6 +288,21 @@ def test_layers_are_transformers_encoder_layers(encoder, pictures):
 def test_other_pictures_are_refused(encoder, bad):
     with pytest.raises(ValueError, match=r"expected pictures, uint8 \(n, 48, 48, 3\), got"):
         encoder(bad)
+
+
+def test_pictures_of_pil_and_one_alone(encoder):
+    arrays = np.random.default_rng(0).integers(0, 256, (2, 48, 48, 3), dtype=np.uint8)
+    pictures, expected = [Image.fromarray(array) for array in arrays], encoder.encode(arrays)
+    np.testing.assert_allclose(encoder.encode(pictures), expected, atol=1e-6)
+    for one in (pictures[1], arrays[1], torch.from_numpy(arrays[1])):
+        np.testing.assert_allclose(encoder.encode(one), expected[1], atol=1e-6)
+    assert encoder.encode([]).shape == (0, 24)
+    for bad in (pictures[0].convert("L"), pictures[0].convert("RGBA"), pictures[0].resize((24, 24))):
+        with pytest.raises(ValueError, match=r'of a PIL image, image.convert\("RGB"\).resize\(\(48, 48\)\)'):
+            encoder.encode(bad)
+    for bad in ("picture.png", {"a": pictures[0]}, None):
+        with pytest.raises(TypeError, match="pictures is"):
+            encoder.encode(bad)
 
 
 def test_side_must_be_a_multiple_of_the_patch():

@@ -59,6 +59,14 @@ def test_odd_inputs():
             BM25(TEXTS, **settings)
 
 
+def test_words_with_marks_are_whole():
+    """Of two words of Hindi that differ in a vowel each finds its own; in Python's \\w the vowels are blanks."""
+    bm25 = BM25(["की", "का", "हिन्दी भाषा"])
+    assert sorted(bm25.vocabulary) == sorted(["की", "का", "हिन्दी", "भाषा"])
+    scores, rows = bm25.search(["का", "भाषा"], 1)
+    assert rows.tolist() == [[1], [2]] and (scores > 0).all()
+
+
 def test_the_same_in_every_process():
     """Words are numbered in order, not as a set has them: sums of float32 depend on the order."""
     code = f"""

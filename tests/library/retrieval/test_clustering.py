@@ -112,6 +112,10 @@ def test_cluster_words_by_hand():
     assert words == {"tram": ["tram", "2x", "stops"], "book": ["book", "books", "late"]}
     assert cluster_words(["of the", "x y", "tram"], [0, 1, 2]) == {0: [], 1: [], 2: ["tram"]}
     assert cluster_words([], []) == {}
+    assert cluster_words(["भाषा भाषा", "C++"], [0, 1]) == {
+        0: ["भाषा"],
+        1: [],
+    }  # marks are part of a word, signs are not
     with pytest.raises(ValueError, match="got 1 labels and 2 texts"):
         cluster_words(["a", "b"], [0])
 

@@ -60,6 +60,9 @@ def corpus():
 def test_words_sets_punctuation_apart_and_lower_cases():
     assert words("Don't you see María's  RED-ish car?") == ["don't", "you", "see", "maría's", "red-ish", "car", "?"]
     assert words("¿Dónde está él?\n") == ["¿", "dónde", "está", "él", "?"]
+    assert words("हिन्दी में।") == ["हिन्दी", "में", "।"] and words("Mari\u0301a") == [
+        "mari\u0301a"
+    ]  # marks stay with their letters
     assert words(" \t") == words("") == []
 
 
