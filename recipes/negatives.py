@@ -39,6 +39,7 @@ from course_lib.finetuning.mining import mine_hard_negatives
 from course_lib.losses import MultipleNegativesRankingLoss
 from course_lib.retrieval.evaluators import BinaryClassificationEvaluator, InformationRetrievalEvaluator
 from course_lib.siamese import siamese_objective
+from course_lib.support.files import atomic_file
 from course_lib.support.tables import find, read_tsv
 from course_lib.support.texts import normalized
 from course_lib.training import train
@@ -108,8 +109,8 @@ def with_negatives(kind: str, pairs: list[Pair], work: Path) -> list[tuple[str, 
             mined = mine_hard_negatives([p[1:] for p in pairs], miner, num_negatives=1, **margin)
             print(mined, flush=True)
             found = {(a, p): n for a, p, n in mined.examples}
-        work.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps([found.get((a, p)) for _, a, p in pairs]), encoding="utf-8")
+        with atomic_file(path) as unfinished:
+            unfinished.write_text(json.dumps([found.get((a, p)) for _, a, p in pairs]), encoding="utf-8")
     negatives = json.loads(path.read_text(encoding="utf-8"))
     return [(a, p) if n is None else (a, p, n) for (_, a, p), n in zip(pairs, negatives)]
 

@@ -10,9 +10,8 @@ import numpy as np
 from tokenizers import Encoding, Tokenizer
 
 from course_lib.support.folders import read_json, write_json
+from course_lib.support.model_files import TOKENIZER_FILES, VOCABULARIES
 
-VOCABULARIES = ["vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model", "tokenizer.model"]
-TOKENIZER_FILES = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt", *VOCABULARIES]
 LIMITS = {"sentence_bert_config.json": "max_seq_length", "tokenizer_config.json": "model_max_length"}
 
 # what transformers has to be told of a tokenizer that was not made by it; BERT's names

@@ -4,6 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
+from course_lib.support.files import atomic_file
 from course_lib.support.folders import COURSE_HOME
 from recipes.shared.card_texts import PROTOCOL, TEXTS
 from recipes.shared.places import FACTS
@@ -21,8 +22,8 @@ CAUTION = (
 
 
 def write_facts(name: str, facts: dict):
-    FACTS.mkdir(parents=True, exist_ok=True)
-    (FACTS / f"{name}.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    with atomic_file(FACTS / f"{name}.json") as unfinished:
+        unfinished.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
 def weights_sha256(folder: Path) -> str:
@@ -40,7 +41,8 @@ def write_cards(rows: list[dict]):
         if scores := [r for r in rows if r["model"] == f"course/{name}"]:
             facts = json.loads((FACTS / f"{name}.json").read_text(encoding="utf-8"))
             card = model_card(name, facts, scores, rows[0]["command"])
-            (model_folder(name) / "README.md").write_text(card, encoding="utf-8")
+            with atomic_file(model_folder(name) / "README.md") as unfinished:
+                unfinished.write_text(card, encoding="utf-8")
 
 
 def model_card(name: str, facts: dict, scores: list[dict], measured_by: str) -> str:

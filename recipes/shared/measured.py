@@ -1,6 +1,7 @@
 """What was measured so far: a recipe that is started again measures only what is missing."""
 
 import json
+import os
 from pathlib import Path
 
 
@@ -11,9 +12,10 @@ class Measured(dict):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
         self.path = path
-        super().__init__(
-            (tuple(key), found) for key, found in map(json.loads, path.read_text(encoding="utf-8").splitlines())
-        )
+        lines = path.read_bytes().splitlines(keepends=True)
+        if lines and not lines[-1].endswith(b"\n"):  # a process was killed while it wrote it
+            os.truncate(path, path.stat().st_size - len(lines.pop()))
+        super().__init__((tuple(key), found) for key, found in map(json.loads, lines))
 
     def add(self, key: tuple, found):
         self[key] = found
