@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from course_lib.support.folders import COURSE_HOME
+from course_lib.support.reading import reading
 from course_lib.support.tables import NLI_COLUMNS, STS_COLUMNS, find, read_header, read_tsv
 from course_lib.support.texts import normalized
 
@@ -117,5 +118,6 @@ def load_results(name: str) -> pd.DataFrame:
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.csv")))
         raise FileNotFoundError(f"no results {name!r} in {path.parent}: there are {known or 'none'}")
-    table = pd.read_csv(path, keep_default_na=False, na_values=[""])
+    with reading(path, "CSV"):
+        table = pd.read_csv(path, keep_default_na=False, na_values=[""])
     return table.fillna(dict.fromkeys(table.select_dtypes(exclude="number"), ""))

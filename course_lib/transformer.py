@@ -7,7 +7,6 @@ sentence-transformers keeps `max_seq_length`.
 Left out on purpose: encoder-decoder models, token types other than 0, truncation from the left.
 """
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +18,8 @@ from torch import Tensor, nn
 from course_lib.bert import BertConfig, BertModel
 from course_lib.support.architectures import TransformersModel, load_bert, positions
 from course_lib.support.folders import read_json, read_weights, save_tensors, write_json
-from course_lib.support.tokenization import read_tokenizer_settings, save_tokenizer, tokenize
+from course_lib.support.tokenization import tokenize
+from course_lib.support.tokenizer_files import lower_cases, lower_casing, read_tokenizer_settings, save_tokenizer
 
 
 @dataclass
@@ -49,9 +49,9 @@ class Transformer(nn.Module):
         tokenizer_files: dict[str, bytes] | None = None,
     ):
         super().__init__()
-        self.model, self.tokenizer, self.do_lower_case = model, tokenizer, do_lower_case
-        tokenizer.no_truncation()  # `tokenize` sets its own
-        tokenizer.no_padding()
+        self.model, self.tokenizer = model, lower_casing(tokenizer) if do_lower_case else tokenizer
+        self.tokenizer.no_truncation()  # `tokenize` sets its own
+        self.tokenizer.no_padding()
         self.dims = None, model.config.hidden_size  # it takes token ids, and gives vectors of this length
         self.positions = positions(model)
         self.max_seq_length = min((n for n in (max_seq_length, self.positions) if n), default=None)
@@ -65,8 +65,7 @@ class Transformer(nn.Module):
             load_bert(model, read_weights(folder), folder)
         else:
             model = TransformersModel.load(folder)
-        lower = bool(read_json(folder / "sentence_bert_config.json", default={}).get("do_lower_case"))
-        return cls(model, **read_tokenizer_settings(folder), do_lower_case=lower)
+        return cls(model, **read_tokenizer_settings(folder))
 
     def save(self, folder: Path, half: bool = False):
         if isinstance(self.model, TransformersModel):
@@ -82,14 +81,16 @@ class Transformer(nn.Module):
 
     def tokenize(self, texts: list[str]) -> tuple[list[np.ndarray], list[bool]]:
         """Token ids of each text, int32 (tokens_i,), and whether it was cut."""
-        texts = [self._lower(text) for text in texts] if self.do_lower_case else texts
         return tokenize(self.tokenizer, texts, self.max_seq_length)
 
-    def _lower(self, text: str) -> str:
-        added = self.tokenizer.get_added_tokens_decoder().values()
-        as_written = [re.escape(token.content) for token in added if not token.normalized]
-        parts = re.split(f"({'|'.join(as_written)})", text) if as_written else [text]  # every second is a special token
-        return "".join(part if i % 2 else part.lower() for i, part in enumerate(parts))
+    @property
+    def do_lower_case(self) -> bool:
+        """Are texts lower-cased, but for special tokens, before the tokenizer does anything else? May be set."""
+        return lower_cases(self.tokenizer)
+
+    @do_lower_case.setter
+    def do_lower_case(self, value: bool):
+        self.tokenizer = lower_casing(self.tokenizer, bool(value))
 
     def forward(self, input_ids: Tensor, lengths: list[int], prompt_length: int = 0) -> TokenEmbeddings:
         """Packed token ids, int64 (tokens,), of sentences with so many tokens each: their vectors."""

@@ -21,7 +21,6 @@ MALLOC_MMAP_MAX_=0 and MALLOC_TRIM_THRESHOLD_=100000000000 in the environment.
 
 import argparse
 import json
-import shutil
 import time
 from pathlib import Path
 
@@ -252,9 +251,8 @@ def save(model: BertForMaskedLM, tokenizer: Tokenizer, folder: Path):
     """The folder: transformers' BertForMaskedLM, and modules.json so that it loads as an encoder with mean pooling."""
     files = {"tokenizer_config.json": json.dumps(TOKENIZER_CONFIG, indent=2).encode()}
     transformer = Transformer(model.bert, tokenizer, tokenizer_files=files)
-    SentenceEncoder([transformer, Pooling(model.config.hidden_size, "mean")]).save(folder, half=True)
     with atomic_folder(folder) as unfinished:
-        shutil.copytree(folder, unfinished, dirs_exist_ok=True)
+        SentenceEncoder([transformer, Pooling(model.config.hidden_size, "mean")]).save(unfinished, half=True)
         write_json(unfinished / "config.json", model.config.to_dict("BertForMaskedLM"))
         save_tensors(model.state_dict(), unfinished / "model.safetensors", half=True)
 

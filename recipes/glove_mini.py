@@ -83,10 +83,7 @@ def ship(tokenizer: Tokenizer, vectors: torch.Tensor, frequencies: torch.Tensor)
     vectors = vectors[:SHIPPED].clone()
     vectors[0] = 0  # [UNK] says nothing
     with atomic_folder(model_folder("glove-mini")) as unfinished:
-        SentenceEncoder([StaticEmbedding(tokenizer, vectors)]).save(unfinished / "model")
-        for path in list((unfinished / "model").iterdir()):
-            path.rename(unfinished / path.name)
-        (unfinished / "model").rmdir()
+        SentenceEncoder([StaticEmbedding(tokenizer, vectors)]).save(unfinished)
         save_tensors({"frequencies": frequencies[:SHIPPED]}, unfinished / "frequencies.safetensors", half=False)
 
 

@@ -109,7 +109,6 @@ def with_negatives(kind: str, pairs: list[Pair], work: Path) -> list[tuple[str, 
             mined = mine_hard_negatives([p[1:] for p in pairs], miner, num_negatives=1, **margin)
             print(mined, flush=True)
             found = {(a, p): n for a, p, n in mined.examples}
-        work.mkdir(parents=True, exist_ok=True)
         with atomic_file(path) as unfinished:
             unfinished.write_text(json.dumps([found.get((a, p)) for _, a, p in pairs]), encoding="utf-8")
     negatives = json.loads(path.read_text(encoding="utf-8"))

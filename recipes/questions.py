@@ -27,7 +27,8 @@ from course_lib.bert import BertConfig, BertModel
 from course_lib.datasets.questions import QUESTION_LABELS, Question, load_questions
 from course_lib.models.classifier import BertForSequenceClassification
 from course_lib.support.folders import read_json, resolve
-from course_lib.support.tokenization import read_tokenizer, tokenize
+from course_lib.support.tokenization import tokenize
+from course_lib.support.tokenizer_files import read_tokenizer
 from course_lib.training import train
 from recipes.shared.cards import model_folder, weights_sha256
 from recipes.shared.measured import Measured

@@ -14,7 +14,8 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from course_lib.support.tables import DATA, open_text, read_tsv
+from course_lib.support.reading import numbered_lines
+from course_lib.support.tables import DATA, read_tsv
 
 RETRIEVAL_SETS = {  # folder below COURSE_DATA: where to get it
     "scifact": "https://public.ukp.informatik.tu-darmstadt.de/thakur/BEIR/datasets/scifact.zip",
@@ -38,8 +39,8 @@ def load_retrieval(
     )
     path, relevant = plain_or_packed(folder / "qrels" / f"{split}.tsv"), defaultdict(dict)
     for line, (query, document, score) in read_tsv(path, "query-id", "corpus-id", "score"):
-        if not re.fullmatch(r"-?\d+", score):
-            raise ValueError(f"{path}, line {line}: the score {score!r} is not a whole number")
+        if not re.fullmatch(r"-?\d{1,9}", score):
+            raise ValueError(f"{path}, line {line}: the score {score!r} is not a whole number of at most nine digits")
         for what, identity, known in (("query", query, queries), ("document", document, corpus)):
             if identity not in known:
                 raise ValueError(f"{path}, line {line}: there is no {what} with the id {identity!r}")
@@ -56,7 +57,9 @@ def load_fields(name: str | Path, file: str, field: str) -> dict[str, str]:
     Texts without the field are left out. Raises as `load_retrieval` does.
     """
     rows = read_objects(find_folder(name), file)
-    found = {identity: row.get(field, (row.get("metadata") or {}).get(field)) for identity, row in rows.items()}
+    more = {identity: row.get("metadata") for identity, row in rows.items()}
+    more = {identity: metadata if isinstance(metadata, dict) else {} for identity, metadata in more.items()}
+    found = {identity: row.get(field, more[identity].get(field)) for identity, row in rows.items()}
     return {identity: value for identity, value in found.items() if value is not None}
 
 
@@ -88,25 +91,26 @@ def plain_or_packed(path: Path) -> Path:
 def read_objects(folder: Path, file: str) -> dict[str, dict]:
     """From _id to the whole object, of a file of the folder with a JSON object a line. Empty lines are skipped.
 
-    Raises ValueError with file and line for a line that is something else, an id that comes twice, and text that is
-    not UTF-8.
+    Raises ValueError with file and line for a line that is something else, an id that comes twice, text that is not
+    UTF-8, and a damaged or empty file.
     """
     path, objects = plain_or_packed(folder / f"{file}.jsonl"), {}
-    with open_text(path) as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise ValueError(f"{path}, line {number}: not JSON ({error}); is the file cut short?") from error
-            texts = [row.get("_id"), row.get("title") or "", row.get("text")] if isinstance(row, dict) else [None]
-            if not all(isinstance(text, str) for text in texts):
-                raise ValueError(
-                    f"{path}, line {number}: expected an object with the strings _id, text and perhaps title, "
-                    f"got {line.strip()[:80]}"
-                )
-            if row["_id"] in objects:
-                raise ValueError(f"{path}, line {number}: the id {row['_id']!r} comes twice")
-            objects[row["_id"]] = row
+    for number, line in numbered_lines(path):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{path}, line {number}: not JSON ({error}); is the file cut short?") from error
+        texts = [row.get("_id"), row.get("title") or "", row.get("text")] if isinstance(row, dict) else [None]
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError(
+                f"{path}, line {number}: expected an object with the strings _id, text and perhaps title, "
+                f"got {line.strip()[:80]}"
+            )
+        if row["_id"] in objects:
+            raise ValueError(f"{path}, line {number}: the id {row['_id']!r} comes twice")
+        objects[row["_id"]] = row
+    if not objects:
+        raise ValueError(f"{path} is empty: is it cut short?")
     return objects

@@ -50,7 +50,7 @@ def load_translations(name: str | Path = "course/en_es") -> list[Translation]:
 
 def _links(text: str) -> tuple[tuple[int, int], ...] | None:
     """ "0-0 1-2" -> ((0, 0), (1, 2)); None if it is anything else."""
-    if not re.fullmatch(r"(\d+-\d+( |$))*", text, re.ASCII):
+    if not re.fullmatch(r"(\d{1,9}-\d{1,9}( |$))*", text, re.ASCII):
         return None
     numbers = [int(number) for number in text.replace("-", " ").split()]
     return tuple(zip(numbers[::2], numbers[1::2]))

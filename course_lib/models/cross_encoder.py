@@ -26,7 +26,8 @@ from course_lib.support.configs import activation_path, read_activation, read_mo
 from course_lib.support.devices import pick_device, pick_dtype
 from course_lib.support.folders import atomic_folder, read_json, resolve, write_json
 from course_lib.support.text_inputs import checked_text, is_pair, pair_list, text_list
-from course_lib.support.tokenization import read_tokenizer_settings, save_tokenizer, tokenize_pairs
+from course_lib.support.tokenization import tokenize_pairs
+from course_lib.support.tokenizer_files import read_tokenizer_settings, save_tokenizer
 from course_lib.support.vectors import tensor_of
 
 
@@ -95,7 +96,7 @@ class CrossEncoder(PreparedCopy, nn.Module):
         )  # versions 5.8 and 6, 4 and 5, 2 and 3
         activation = read_activation(path, folder) if path else None
         # the limit of other files is that of one text, not of two
-        tokenizer = read_tokenizer_settings(folder, ["tokenizer_config.json"])
+        tokenizer = read_tokenizer_settings(folder, sentence_config=False)
         scorer = cls(model, **tokenizer, activation_fn=activation, dtype=dtype)
         return scorer.to(pick_device(device)).eval()
 

@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from course_lib.bert import BertConfig, BertLayer, initialize
 from course_lib.encoder import SentenceEncoder
 from course_lib.modules import Dense
-from course_lib.support.folders import atomic_folder, read_json, read_weights, restore, save_tensors, write_json
+from course_lib.support.exchange import settle
+from course_lib.support.folders import atomic_folder, read_json, read_weights, save_tensors, write_json
 from course_lib.support.vectors import check_finite, tensor_of
 
 PATCH = 8  # pixels
@@ -150,7 +151,7 @@ class TextImageEncoder(nn.Module):
     def load(cls, folder: str | Path) -> "TextImageEncoder":
         """What `save` wrote. FileNotFoundError or ValueError for what is missing, damaged or not understood."""
         folder = Path(folder).expanduser()
-        restore(folder)
+        settle(folder)
         parts = read_json(folder / "config.json")
         if set(parts) != {"text", "image"}:
             raise ValueError(f"{folder / 'config.json'} names the parts {sorted(parts)}; expected text and image")

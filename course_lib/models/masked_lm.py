@@ -26,7 +26,8 @@ from course_lib.support.architectures import load_bert
 from course_lib.support.folders import read_json, read_weights, resolve
 from course_lib.support.linear import Linear
 from course_lib.support.text_inputs import text_list
-from course_lib.support.tokenization import read_tokenizer, tokenize
+from course_lib.support.tokenization import tokenize
+from course_lib.support.tokenizer_files import read_tokenizer
 
 
 class BertForMaskedLM(nn.Module):

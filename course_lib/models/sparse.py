@@ -39,7 +39,8 @@ from course_lib.support.devices import pick_device, pick_dtype
 from course_lib.support.folders import atomic_folder, read_json, resolve, save_tensors, write_json
 from course_lib.support.prompts import Prompted
 from course_lib.support.text_inputs import text_list
-from course_lib.support.tokenization import read_tokenizer_settings, save_tokenizer, tokenize
+from course_lib.support.tokenization import tokenize
+from course_lib.support.tokenizer_files import read_tokenizer_settings, save_tokenizer
 
 PREFIX = "sentence_transformers.sparse_encoder.models"
 MODULES = [("", f"{PREFIX}.MLMTransformer"), ("1_SpladePooling", f"{PREFIX}.SpladePooling")]  # folder and kind of each

@@ -11,7 +11,8 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from course_lib.support.folders import read_weights, save_tensors
-from course_lib.support.tokenization import read_tokenizer, tokenize
+from course_lib.support.tokenization import tokenize
+from course_lib.support.tokenizer_files import read_tokenizer_json
 
 
 class StaticEmbedding(nn.Module):
@@ -38,7 +39,7 @@ class StaticEmbedding(nn.Module):
             matrix = matrix[weights["mapping"].long()]
         if "weights" in weights:  # and each token has a weight of its own
             matrix = matrix * weights["weights"][:, None]
-        tokenizer = read_tokenizer(folder)
+        tokenizer = read_tokenizer_json(folder / "tokenizer.json")
         if len(matrix) < tokenizer.get_vocab_size():
             raise ValueError(
                 f"{folder} has {len(matrix)} vectors for {tokenizer.get_vocab_size()} tokens; expected one a token"

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from course_lib.retrieval.search import Vectors, top_k
 from course_lib.support.text_inputs import checked_text, shown, text_mapping
+from course_lib.support.tokenization import token_spans, tokenize
 
 SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*\s+|[。！？]|\n\s*\n\s*")
 
@@ -53,10 +54,7 @@ def chunk(text: str, encoder, max_tokens: int | None = None, overlap: int = 0) -
     if not 0 <= overlap < max_tokens:
         most = f"{max_tokens - 1}, less than the {max_tokens} tokens of a piece"
         raise ValueError(f"overlap is {overlap}; expected 0 to {most}")
-    text = re.sub("[\ud800-\udfff]", "\ufffd", text)  # halves of a UTF-16 pair, which no tokenizer takes
-    tokenizer = encoder[0].tokenizer
-    tokenizer.no_truncation()
-    offsets = [(a, b) for a, b in tokenizer.encode(text, add_special_tokens=False).offsets if a < b]  # of each token
+    offsets = [(a, b) for a, b in token_spans(encoder[0].tokenizer, text) if a < b]  # of each token
     begins, ends = [a for a, _ in offsets], [b for _, b in offsets]  # (tokens,) each, in characters
     words = {match.start() for match in re.finditer(r"\S+", text)}
     sentences = {match.end() for match in SENTENCE_END.finditer(text)}
@@ -108,7 +106,8 @@ def _boundary(begins: list[int], low: int, high: int, places: set[int]) -> int |
 
 
 def _fits(encoder, text: str, start: int, ends: list[int], max_tokens: int) -> bool:
-    return len(encoder[0].tokenizer.encode(text[start : max(ends)].strip(), add_special_tokens=False).ids) <= max_tokens
+    (ids,), _ = tokenize(encoder[0].tokenizer, [text[start : max(ends)].strip()], None, special=False)
+    return len(ids) <= max_tokens
 
 
 def chunk_documents(

@@ -15,9 +15,10 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 
     At every moment the target is the old file or the new one, whole. On an error nothing changes, and the room that
     the attempt took is free again. A process killed on the way leaves NAME.unfinished beside the target, which the next
-    call overwrites. For one writer at a time. Folders that do not exist yet are made.
+    call overwrites. For one writer at a time. Folders that do not exist yet are made. A link stays: the file that it
+    names is the target.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".unfinished")
     try:

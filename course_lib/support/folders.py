@@ -6,9 +6,10 @@ Weights are read from safetensors only. Pickle files can run code when they are 
 import json
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -16,7 +17,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from course_lib.support.exchange import exchange, file_names, prefix, settle
 from course_lib.support.hub import fetch, pickled_only
+from course_lib.support.model_files import is_model, own_files
 
 DEFAULT = "course/sbert-mini"
 COURSE_HOME = Path(os.environ.get("COURSE_HOME") or Path(__file__).resolve().parents[2])
@@ -31,7 +34,7 @@ def resolve(name: str | Path) -> Path:
     """
     folder, bundled, name = Path(name).expanduser(), COURSE_HOME / "data" / "models", str(name)
     for place in [folder, bundled / name.removeprefix("course/")] if name.startswith("course/") else [folder]:
-        restore(place)
+        settle(place)
         if place.is_dir():
             return place
     if name.startswith("course/"):
@@ -109,64 +112,59 @@ def save_tensors(tensors: dict[str, Tensor], path: Path, half: bool):
 
 @contextmanager
 def atomic_folder(folder: str | Path) -> Iterator[Path]:
-    """Fill a folder beside the target; when all went well, put it in the target's place. On an error nothing changes.
+    """Fill a folder beside the target; when all went well, its files take their places. On an error nothing changes.
 
         with atomic_folder("my-model") as unfinished:
             ...  # write files into `unfinished`
 
-    A process killed on the way leaves the old folder or the new one, whole. It takes two renames to put the new one in
-    the old one's place: killed between them, it leaves the old one under a name to which `restore`, in the next load or
-    save, gives back its own. The next save clears up what else was left.
-    Raises FileExistsError where the target is a file or holds something that is not a model: it would be lost.
+    In a folder that is there, the model's files (model_files.py) and those of the same names are replaced. Whatever
+    else lies there stays, as with sentence-transformers, and is never touched. A process killed on the way leaves the
+    old model or the new one, whole, once the next load or save here has looked (exchange.py). The next save an hour
+    later clears up what else was left.
+    Raises FileExistsError, before anything is written, where the target is a file, or a folder with files of which
+    none says that it is a model's: a mistyped name would strew a model among them, and replace what is called alike.
     """
     folder = Path(folder).expanduser().resolve()
-    restore(folder)
-    kept = [f.name for f in folder.iterdir()] if folder.is_dir() else []
-    if folder.is_file() or (kept and not {"config.json", "modules.json", "model.safetensors"} & set(kept)):
+    settle(folder)
+    there = folder.is_dir()
+    place, begin = folder if there else folder.parent, prefix(folder)
+    kept = [file.name for file in folder.iterdir() if not file.name.startswith(begin)] if there else []
+    if folder.is_file() or (kept and not is_model(folder)):
         raise FileExistsError(f"{folder} is a file, or a folder with other things than a model; choose a free name")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in beside(folder, "replaced"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    for leftover in beside(folder, "unfinished"):
-        if time.time() - leftover.stat().st_mtime > 3600:  # a younger one may be another process at work
-            shutil.rmtree(leftover, ignore_errors=True)
-    unfinished, replaced = (folder.with_name(f".{folder.name}.{w}-{os.getpid()}") for w in ("unfinished", "replaced"))
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir()
+    if "adapter_config.json" in kept:
+        raise FileExistsError(f"{folder} holds an adapter, which transformers would read in place; choose a free name")
+    place.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(place, begin)
+    work = Path(tempfile.mkdtemp(prefix=begin, dir=place))
     try:
-        yield unfinished
-        if folder.exists():
-            os.replace(folder, replaced)
-        try:
-            os.replace(unfinished, folder)
-        except OSError:  # a file of it is in use, say: back to where we were
-            restore(folder, seconds=0)
-            raise
-        shutil.rmtree(replaced, ignore_errors=True)
+        (work / "new").mkdir()
+        yield work / "new"
+        if there:
+            exchange(folder, work, replaced_files(folder, work / "new"))
+        else:
+            os.rename(work / "new", folder)
     finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)
 
 
-def restore(folder: Path, seconds: float = 1.0):
-    """Give a model folder its name back that a process was killed while replacing (see `atomic_folder`).
+def remove_leftovers(place: Path, begin: str):
+    """Throw away what killed processes left: folders with such names, unless a process may be at work in them."""
+    for other in place.iterdir():
+        with suppress(FileNotFoundError):  # another process does the same
+            if other.name.startswith(begin) and time.time() - other.stat().st_mtime > 3600:
+                shutil.rmtree(other, ignore_errors=True)
 
-    seconds: to wait before, as such a process may be alive, between its two renames.
+
+def replaced_files(folder: Path, new: Path) -> set[str]:
+    """The files of a folder that go when these come: the model's, and those of the same names.
+
+    Raises FileExistsError where there is a folder that has a file's name.
     """
-    folder = folder.resolve()
-    if not folder.exists() and beside(folder, "replaced"):
-        time.sleep(seconds)
-        for old in [] if folder.exists() else beside(folder, "replaced"):
-            try:
-                os.replace(old, folder)
-            except OSError as error:
-                raise FileNotFoundError(
-                    f"no folder {folder}: a process that replaced it was killed, and the model lies whole in {old}, "
-                    f"which cannot be renamed ({error}); rename it yourself"
-                ) from error
-            return
-
-
-def beside(folder: Path, what: str) -> list[Path]:
-    """The folders of this name beside it, "unfinished" or "replaced", of any process."""
-    there = folder.parent.iterdir() if folder.parent.is_dir() else ()
-    return [other for other in there if other.name.startswith(f".{folder.name}.{what}-")]
+    names = file_names(new)
+    places = [path.relative_to(new).as_posix() for path in new.rglob("*") if path.is_dir()]
+    in_the_way = [folder / name for name in names if (folder / name).is_dir()]
+    in_the_way += [folder / place for place in places if (folder / place).is_file()]
+    if in_the_way:
+        raise FileExistsError(f"{in_the_way[0]} is in the way: a folder where the model has a file, or the reverse")
+    names = [name for name in names if os.path.lexists(folder / name)]
+    return own_files(folder, places) | set(names)

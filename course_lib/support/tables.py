@@ -7,21 +7,19 @@ A name is one of
     any path                               that file
 and a file is UTF-8 text, plain or .gz: a header, tab-separated columns, no quoting. Columns are found by
 their name in the header; others are ignored. A row with too few or too many columns raises ValueError with
-file and line.
+file and line, and so do a file without rows and one that is damaged.
 
 Left out on purpose: downloading. The public homes of these sets (PUBLIC_SETS) serve parquet or archives, each
 with columns of its own; a name that is not found raises FileNotFoundError, which says where to get the set
 and as what to save it.
 """
 
-import csv
-import gzip
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from course_lib.support.folders import COURSE_HOME
+from course_lib.support.reading import numbered_lines
 
 NLI_COLUMNS = ("label", "premise", "hypothesis")
 STS_COLUMNS = ("score", "sentence1", "sentence2")
@@ -79,36 +77,31 @@ def find(name: str | Path) -> Path:
 def read_tsv(path: str | Path, *columns: str) -> Iterator[tuple[int, list[str]]]:
     """Line number and the values of `columns`, in the order asked for, of each row of a tab-separated file.
 
-    Raises ValueError for a missing column, naming those that are there, for a row whose number of columns is
-    not the header's, an empty line included, and for text that is not UTF-8.
+    Raises ValueError for a missing column, naming those that are there, for a row whose number of columns is not the
+    header's, an empty line included, for a file without rows, and for one that cannot be read (reading.py).
     """
-    with open_text(path) as file:
-        reader = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        header = next(reader, [])
-        if missing := [column for column in columns if column not in header]:
-            raise ValueError(f"{path}: no column {', '.join(missing)}; the header has {', '.join(header) or 'none'}")
-        wanted = [header.index(column) for column in columns]
-        for row in reader:
-            if len(row) != len(header):
-                raise ValueError(
-                    f"{path}, line {reader.line_num}: {len(row)} columns, expected "
-                    f"{len(header)} as in the header (a tab or line break inside a text?)"
-                )
-            yield reader.line_num, [row[i] for i in wanted]
+    header, number = read_header(path), 1
+    if missing := [column for column in columns if column not in header]:
+        raise ValueError(f"{path}: no column {', '.join(missing)}; the header has {', '.join(header) or 'none'}")
+    wanted = [header.index(column) for column in columns]
+    for number, line in numbered_lines(path):
+        row = _cells(line)
+        if number > 1 and len(row) != len(header):
+            raise ValueError(
+                f"{path}, line {number}: {len(row)} columns, expected "
+                f"{len(header)} as in the header (a tab or line break inside a text?)"
+            )
+        if number > 1:
+            yield number, [row[i] for i in wanted]
+    if number == 1:
+        raise ValueError(f"{path} has a header and no rows: is it cut short?")
 
 
-def read_header(path: Path) -> list[str]:
-    """The names of the columns."""
-    with open_text(path) as file:
-        return file.readline().rstrip("\r\n").split("\t")
+def read_header(path: str | Path) -> list[str]:
+    """The names of the columns; none of an empty file."""
+    return next((_cells(line) for _, line in numbered_lines(path)), [])
 
 
-@contextmanager
-def open_text(path: str | Path):
-    """The text of a plain or .gz file; what is not UTF-8 raises ValueError with the file's name."""
-    opener = gzip.open if str(path).endswith(".gz") else open
-    try:
-        with opener(path, "rt", encoding="utf-8-sig", newline="") as file:  # -sig: skips a mark
-            yield file
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text ({error.reason}): save it as UTF-8") from error
+def _cells(line: str) -> list[str]:
+    line = line.rstrip("\r\n")
+    return line.split("\t") if line else []

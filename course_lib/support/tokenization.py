@@ -1,77 +1,15 @@
 """From texts to token ids, with the fast tokenizers of the `tokenizers` library.
 
-Left out on purpose: training a tokenizer (recipes/bert_mini.py does it), slow tokenizers, truncation from the left.
+Whoever counts, cuts or encodes tokens does it here, so that all see the same ones. tokenizer_files.py reads tokenizers.
 """
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+import re
+from collections.abc import Iterator
 
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
-from course_lib.support.folders import read_json, write_json
 from course_lib.support.text_inputs import pair_list, text_list
-
-VOCABULARIES = ["vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model", "tokenizer.model"]
-TOKENIZER_FILES = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt", *VOCABULARIES]
-LIMITS = {"sentence_bert_config.json": "max_seq_length", "tokenizer_config.json": "model_max_length"}
-
-# what transformers has to be told of a tokenizer that was not made by it; BERT's names
-SPECIAL_TOKENS = {
-    "unk_token": "[UNK]",
-    "pad_token": "[PAD]",
-    "cls_token": "[CLS]",
-    "sep_token": "[SEP]",
-    "mask_token": "[MASK]",
-}
-
-
-def read_tokenizer(folder: Path) -> Tokenizer:
-    """The fast tokenizer of a folder."""
-    if (folder / "tokenizer.json").exists():
-        try:
-            return Tokenizer.from_file(str(folder / "tokenizer.json"))
-        except Exception as error:  # tokenizers raises a bare Exception
-            raise ValueError(
-                f"{folder / 'tokenizer.json'} cannot be read ({error}); copy or download it again"
-            ) from error
-    if not any((folder / name).exists() for name in VOCABULARIES):  # transformers would make one without words
-        raise FileNotFoundError(
-            f"{folder / 'tokenizer.json'} is missing, and so is a vocabulary ({', '.join(VOCABULARIES)})"
-        )
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(folder, use_fast=True).backend_tokenizer
-    except Exception as error:
-        raise ValueError(
-            f"no fast tokenizer can be made of the files in {folder} ({error}); save it with tokenizer.json"
-        ) from error
-
-
-def read_tokenizer_settings(folder: Path, limits: Iterable[str] = LIMITS) -> dict:
-    """What a folder says of its tokenizer, under the names of an encoder's settings.
-
-    tokenizer: the tokenizer itself.
-    max_seq_length: how many tokens a text may have, by the first of the files `limits` that says so, or None.
-    tokenizer_files: what else belongs to the tokenizer, to be saved as it is: name -> content.
-    """
-    found = (read_json(folder / file, default={}).get(LIMITS[file]) for file in limits)
-    return {
-        "tokenizer": read_tokenizer(folder),
-        "max_seq_length": next((n for n in found if n and n < 1e9), None),  # transformers writes 1e30 for no limit
-        "tokenizer_files": {f: (folder / f).read_bytes() for f in TOKENIZER_FILES if (folder / f).exists()},
-    }
-
-
-def save_tokenizer(tokenizer: Tokenizer, files: dict[str, bytes], folder: Path):
-    """Write `tokenizer.json`, a `tokenizer_config.json` that names BERT's special tokens, then `files` as they are."""
-    tokenizer.no_truncation()
-    tokenizer.save(str(folder / "tokenizer.json"))
-    special = {kind: token for kind, token in SPECIAL_TOKENS.items() if tokenizer.token_to_id(token) is not None}
-    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", **special})
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
 
 
 def replace_lone_surrogates(text: str) -> str:
@@ -105,20 +43,30 @@ def tokenize_pairs(
     return ids, types
 
 
-def _encodings(tokenizer: Tokenizer, texts: list, max_length: int | None, special: bool = True) -> Iterator[Encoding]:
-    """The tokenizer's own result for each text or pair, without padding."""
+def token_spans(tokenizer: Tokenizer, text: str) -> list[tuple[int, int]]:
+    """Where in `text` each token lies that `tokenize` makes of it: (start, end) in characters."""
+    text = re.sub("[\ud800-\udfff]", "\ufffd", text)  # one character for each half of a pair: the places stay
+    (encoding,) = _encodings(tokenizer, [text], None, special=False, places=True)
+    return encoding.offsets
+
+
+def _encodings(
+    tokenizer: Tokenizer, texts: list, max_length: int | None, special: bool = True, places: bool = False
+) -> Iterator[Encoding]:
+    """The tokenizer's own result for each text or pair, without padding; `places`: with the place of each token."""
     tokenizer.no_padding()
     if max_length:
         tokenizer.enable_truncation(max_length)
     else:
         tokenizer.no_truncation()
+    encode = tokenizer.encode_batch if places else tokenizer.encode_batch_fast
     for i in range(0, len(texts), 1024):  # the tokenizer's own objects are large: keep few of them
         part = texts[i : i + 1024]
         try:
-            yield from tokenizer.encode_batch_fast(part, add_special_tokens=special)
+            yield from encode(part, add_special_tokens=special)
         except (UnicodeEncodeError, TypeError):
             clean = [
                 replace_lone_surrogates(t) if isinstance(t, str) else tuple(map(replace_lone_surrogates, t))
                 for t in part
             ]
-            yield from tokenizer.encode_batch_fast(clean, add_special_tokens=special)
+            yield from encode(clean, add_special_tokens=special)

@@ -1,9 +1,8 @@
 """What was measured so far: a recipe that is started again measures only what is missing."""
 
 import json
+import os
 from pathlib import Path
-
-from course_lib.support.files import atomic_file
 
 
 class Measured(dict):
@@ -16,11 +15,10 @@ class Measured(dict):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
         self.path = path
-        whole, end, cut = path.read_text(encoding="utf-8").rpartition("\n")
-        if cut:
-            with atomic_file(path) as unfinished:
-                unfinished.write_text(whole + end, encoding="utf-8")
-        super().__init__((tuple(key), found) for key, found in map(json.loads, whole.splitlines()))
+        lines = path.read_bytes().splitlines(keepends=True)
+        if lines and not lines[-1].endswith(b"\n"):  # a process was killed while it wrote it
+            os.truncate(path, path.stat().st_size - len(lines.pop()))
+        super().__init__((tuple(key), found) for key, found in map(json.loads, lines))
 
     def add(self, key: tuple, found):
         self[key] = found

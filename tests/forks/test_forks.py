@@ -16,7 +16,7 @@ FILES = [file for file in TESTS if "\npytestmark = trains_in_forks\n" in file.re
 
 
 def test_the_files_are_found():
-    assert [file.name for file in FILES] == ["test_distributed.py", "test_training_killed.py"]
+    assert [file.name for file in FILES] == ["test_distributed.py", "test_saving_killed.py", "test_training_killed.py"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone forks reliably")

@@ -1,6 +1,7 @@
 """course_lib.data: readers and names, on small files made here, the course's own files, and the real sets."""
 
 import csv
+import gzip
 import logging
 import os
 from collections import Counter
@@ -113,6 +114,73 @@ def test_line_ends_and_byte_order_mark_of_windows(tmp_path):
     path = tmp_path / "windows.tsv"
     path.write_bytes(b"\xef\xbb\xbfsentence1\tsentence2\r\na\tb\r\n")
     assert data.load_pairs(path) == [("a", "b")]
+
+
+# ---- damaged files
+
+
+def pairs_of(path, content):
+    path.write_bytes(content)
+    return data.load_pairs(path)
+
+
+PACKED = gzip.compress(b"sentence1\tsentence2\n" + b"".join(b"a %d\tb %d\n" % (i, i * i) for i in range(30_000)))
+
+
+@pytest.mark.parametrize("keep", [3, 11, 100, len(PACKED) // 2, len(PACKED) - 9])
+def test_a_packed_file_cut_short_names_file_and_line(keep, tmp_path):
+    with pytest.raises(ValueError, match=r"pairs\.tsv\.gz is damaged or cut short after line \d+ \(.*\): copy or down"):
+        pairs_of(tmp_path / "pairs.tsv.gz", PACKED[:keep])
+
+
+def test_a_damaged_packed_file_names_file_and_line(tmp_path):
+    middle = len(PACKED) // 2
+    damaged = PACKED[:middle] + bytes(200) + PACKED[middle + 200 :]
+    where = r"pairs\.tsv\.gz( is damaged or cut short after line| is not UTF-8 text after line|, line) \d+"
+    with pytest.raises(ValueError, match=where):
+        pairs_of(tmp_path / "pairs.tsv.gz", damaged)
+
+
+def test_packed_or_not_is_seen_in_the_file_itself(tmp_path):
+    expected = pairs_of(tmp_path / "pairs.tsv.gz", PACKED)
+    assert len(expected) == 30_000 and expected[2] == ("a 2", "b 4")
+    assert pairs_of(tmp_path / "pairs.tsv", PACKED) == expected
+    assert pairs_of(tmp_path / "pairs.tsv.gz", gzip.decompress(PACKED)) == expected
+
+
+def test_a_long_cell_is_read(write):
+    long = "x" * 200_000
+    assert data.load_pairs(write("pairs.tsv", ("sentence1", "sentence2"), (long, "b"))) == [(long, "b")]
+
+
+@pytest.mark.parametrize("name", ["pairs.tsv", "pairs.tsv.gz"])
+def test_a_file_with_a_header_only_says_so(write, name):
+    with pytest.raises(ValueError, match=r"pairs\.tsv.* has a header and no rows: is it cut short\?"):
+        data.load_pairs(write(name, ("sentence1", "sentence2")))
+
+
+def test_a_pointer_of_git_lfs_says_so(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"pairs\.tsv is a pointer of Git LFS, not the file itself; run `git lfs pull`"
+    ):
+        pairs_of(tmp_path / "pairs.tsv", b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 2\n")
+
+
+def test_lines_after_one_that_is_not_utf8(tmp_path):
+    with pytest.raises(ValueError, match=r"pairs\.tsv is not UTF-8 text after line \d+ \(invalid start byte\)"):
+        pairs_of(tmp_path / "pairs.tsv", b"sentence1\tsentence2\n" + b"a\tb\n" * 9 + b"\xff\tb\n")
+
+
+def test_results_that_are_not_a_table(tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "COURSE_HOME", tmp_path)
+    (tmp_path / "data/results").mkdir(parents=True)
+    for content in (b"", b"a,b\n1,2,3\n1\n1,2,3,4\n", b"a\n\xff\n"):
+        (tmp_path / "data/results/1.csv").write_bytes(content)
+        with pytest.raises(ValueError, match=r"1\.csv cannot be read as CSV \(.*\); copy or download it again"):
+            load_results("1")
+
+
+# ---- triplets, names
 
 
 def test_triplets(write):

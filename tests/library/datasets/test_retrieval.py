@@ -46,6 +46,7 @@ def test_fields_beside_the_texts(beir):
         '{"_id": "q1", "text": "a", "metadata": {"words": "other"}}\n'
         '{"_id": "q2", "text": "b", "words": "shared"}\n'
         '{"_id": "q3", "text": "c", "metadata": null}\n'
+        '{"_id": "q4", "text": "d", "metadata": "words"}\n'
     )
     folder = beir(queries=queries)
     assert load_fields(folder, "queries", "words") == {"q1": "other", "q2": "shared"}
@@ -71,6 +72,11 @@ def test_fields_beside_the_texts(beir):
         ({"corpus": '["d1", "a"]\n'}, "line 1: expected an object"),
         ({"corpus": '{"_id": "d1", "title": 5, "text": "a"}\n'}, "line 1: expected an object"),
         ({"corpus": b'{"_id": "\xff"}\n'}, r"corpus\.jsonl is not UTF-8"),
+        ({"corpus": ""}, r"corpus\.jsonl is empty"),
+        ({"corpus": "[" * 5000 + "\n"}, r"corpus\.jsonl, line 1: not JSON"),
+        ({"corpus": gzip.compress(b"{}" * 5000)[:-9]}, r"corpus\.jsonl is damaged or cut short after line 0"),
+        ({"test": "query-id\tcorpus-id\tscore\n"}, r"test\.tsv has a header and no rows"),
+        ({"test": "query-id\tcorpus-id\tscore\nq1\td1\t" + "1" * 5000 + "\n"}, "is not a whole number of at most nine"),
         (
             {"test": "query-id\tcorpus-id\tscore\nq1\td9\t1\n"},
             r"test\.tsv, line 2: there is no document with the id 'd9'",

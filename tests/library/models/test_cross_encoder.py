@@ -20,7 +20,8 @@ from course_lib.data import load_sts
 from course_lib.models.classifier import BertForSequenceClassification
 from course_lib.models.cross_encoder import CrossEncoder
 from course_lib.support.folders import COURSE_HOME, read_json, resolve, write_json
-from course_lib.support.tokenization import read_tokenizer, tokenize_pairs
+from course_lib.support.tokenization import tokenize_pairs
+from course_lib.support.tokenizer_files import read_tokenizer
 from course_lib.training import train
 
 PAIRS = [

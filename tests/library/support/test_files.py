@@ -29,6 +29,16 @@ def test_an_error_changes_nothing_and_leaves_no_litter(tmp_path):
     assert path.read_text() == "old" and os.listdir(tmp_path) == ["file"]
 
 
+def test_a_link_stays_and_what_it_names_is_replaced(tmp_path):
+    (tmp_path / "large-disk").mkdir()
+    (tmp_path / "link").symlink_to("large-disk/file")
+    for text in ("old", "new"):
+        with atomic_file(tmp_path / "link") as unfinished:
+            unfinished.write_text(text)
+        assert (tmp_path / "link").is_symlink() and (tmp_path / "large-disk/file").read_text() == text
+    assert os.listdir(tmp_path / "large-disk") == ["file"]
+
+
 def test_it_lies_on_the_disk_before_it_takes_the_place(tmp_path, monkeypatch):
     calls = []
     for name in ("fsync", "replace"):

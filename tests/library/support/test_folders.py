@@ -1,31 +1,20 @@
-"""course_lib.support.folders: names, damaged folders, and folders that are never half written."""
+"""course_lib.support.folders: names, and damaged folders. test_saving.py has how they are written."""
 
 import json
 import os
 import pathlib
-import random
 import shutil
-import signal
-import time
 
 import numpy as np
 import pytest
 import torch
-from processes import start, wait
 from safetensors.torch import load_file, save_file
 from small_models import tiny_bert_folder
 
 from course_lib.encoder import SentenceEncoder
 from course_lib.modules import Dense, Pooling
 from course_lib.support import folders as checkpoints
-from course_lib.support.folders import (
-    atomic_folder,
-    read_json,
-    read_weights,
-    resolve,
-    save_tensors,
-    write_json,
-)
+from course_lib.support.folders import read_json, read_weights, resolve, save_tensors
 from course_lib.transformer import Transformer
 
 
@@ -46,10 +35,6 @@ def model(saved, tmp_path):
 
 def load(folder):
     return SentenceEncoder.load(folder, device="cpu", dtype="float32")
-
-
-def listing(folder):
-    return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
 
 
 # ---- names
@@ -267,201 +252,3 @@ def test_half_precision_is_widened(tmp_path):
     assert torch.equal(weights["b"], tensors["b"]) and torch.equal(weights["a"], tensors["a"].half().float())
     save_file({"a": torch.ones(2, dtype=torch.bfloat16)}, tmp_path / "model.safetensors")
     assert read_weights(tmp_path)["a"].dtype == torch.float32
-
-
-# ---- writing: old or new, whole
-
-
-def test_a_new_folder_and_its_parents(tmp_path):
-    with atomic_folder(tmp_path / "a/b/new") as unfinished:
-        (unfinished / "config.json").write_text("{}")
-        assert not (tmp_path / "a/b/new").exists()
-    assert listing(tmp_path) == {"a/b/new/config.json": b"{}"}
-
-
-def test_an_existing_model_is_replaced_whole(saved, model, tmp_path):
-    (model / "old.txt").write_text("of the old model")
-    load(saved).save(model)
-    assert listing(model) == listing(saved)
-    assert [f.name for f in tmp_path.iterdir()] == ["model"]
-
-
-def test_saving_twice_gives_equal_files(saved, tmp_path):
-    load(saved).save(tmp_path / "a")
-    load(tmp_path / "a").save(tmp_path / "b")
-    assert listing(tmp_path / "a") == listing(tmp_path / "b") == listing(saved)
-
-
-@pytest.mark.parametrize("exists", [True, False])
-def test_an_exception_leaves_the_old_folder_and_no_litter(exists, model, tmp_path, monkeypatch):
-    before = listing(tmp_path)
-    encoder = load(model)
-
-    def fail(self, folder, half):
-        (folder / "something").write_text("half")
-        raise RuntimeError("disk full")
-
-    monkeypatch.setattr(Dense, "save", fail)
-    with pytest.raises(RuntimeError, match="disk full"):
-        encoder.save(model if exists else tmp_path / "new")
-    assert listing(tmp_path) == before and [f.name for f in tmp_path.iterdir()] == ["model"]
-
-
-def test_the_folder_may_be_the_one_loaded_from_or_a_link(model, tmp_path, monkeypatch):
-    expected = load(model).encode("a cat")
-    load(model).save(model)
-    (tmp_path / "link").symlink_to(model)
-    load(tmp_path / "link").save(tmp_path / "link")
-    assert (tmp_path / "link").is_symlink() and sorted(f.name for f in tmp_path.iterdir()) == ["link", "model"]
-    monkeypatch.chdir(tmp_path)
-    load("model").save("model")
-    np.testing.assert_array_equal(load("model").encode("a cat"), expected)
-
-
-def test_files_and_folders_of_other_things_are_not_replaced(model, tmp_path):
-    (tmp_path / "file").write_text("mine")
-    (tmp_path / "home").mkdir()
-    (tmp_path / "home/thesis.tex").write_text("mine")
-    (tmp_path / "empty").mkdir()
-    before = listing(tmp_path)
-    for name in ("file", "home"):
-        with pytest.raises(
-            FileExistsError, match=f"{name} is a file, or a folder with other things than a model; choose a free name"
-        ):
-            load(model).save(tmp_path / name)
-    assert listing(tmp_path) == before
-    load(model).save(tmp_path / "empty")
-    assert listing(tmp_path / "empty") == listing(model)
-
-
-def test_what_killed_processes_left_is_cleared_up(model, tmp_path):
-    old, new = tmp_path / ".model.unfinished-99999998", tmp_path / ".model.unfinished-99999999"
-    for folder in (old, new):
-        folder.mkdir()
-        (folder / "x").write_text("x")
-    os.utime(old, (time.time() - 7200,) * 2)
-    load(model).save(model)
-    assert not old.exists() and new.exists()  # the new one may be another process at work
-
-
-def save_without_end(target, started):
-    for version in range(10**9):
-        with atomic_folder(target) as unfinished:
-            for i in range(20):
-                write_json(unfinished / f"{i}.json", {"version": version, "filling": "x" * random.randrange(20_000)})
-            write_json(unfinished / "config.json", {"version": version})
-        os.write(started, b"1")
-
-
-def test_killed_while_saving_leaves_the_old_or_the_new_folder_whole(tmp_path):
-    """SIGKILL to real processes that save over and over, at times that fall anywhere."""
-    target = tmp_path / "model"
-    versions = set()
-    for k in range(25):
-        read, started = os.pipe()
-        pid = start(save_without_end, target, started)
-        os.read(read, 1)  # the first save is done
-        time.sleep(0.001 * k)
-        os.kill(pid, signal.SIGKILL)
-        assert wait(pid) == -signal.SIGKILL
-        os.close(read), os.close(started)
-        folder = resolve(target)
-        found = [read_json(folder / name)["version"] for name in [*(f"{i}.json" for i in range(20)), "config.json"]]
-        assert len(set(found)) == 1 and len(list(folder.iterdir())) == 21
-        versions.add(found[0])
-    assert len(versions) > 1
-
-
-def save_and_die(target, owner, function, count):
-    """SIGKILL at the count-th call of a function."""
-    original, calls = getattr(owner, function), iter(range(1, 10**9))
-
-    def kill(*args, **kwargs):
-        if next(calls) == count:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return original(*args, **kwargs)
-
-    with atomic_folder(target) as unfinished:
-        setattr(owner, function, kill)
-        checkpoints.write_json(unfinished / "config.json", {"version": 2})
-
-
-MOMENTS = {
-    "while it writes": (checkpoints, "write_json", 1),
-    "before the first rename": (os, "replace", 1),
-    "between the renames": (os, "replace", 2),
-    "before the old files are removed": (shutil, "rmtree", 1),
-}
-
-
-def killed(target, moment, version=1):
-    """A model that a process was killed while replacing."""
-    target.mkdir()
-    (target / "config.json").write_text(json.dumps({"version": version}))
-    assert wait(start(save_and_die, target, *MOMENTS[moment])) == -signal.SIGKILL
-
-
-@pytest.mark.parametrize("then", ["load", "save"])
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_killed_at_a_chosen_moment(moment, then, tmp_path):
-    target = tmp_path / "model"
-    killed(target, moment)
-    assert target.exists() == (moment != "between the renames")
-    if then == "load":
-        assert resolve(target) == target
-        assert read_json(target / "config.json")["version"] == (2 if "removed" in moment else 1)
-    with atomic_folder(target) as unfinished:  # and saving goes on
-        (unfinished / "config.json").write_text('{"version": 3}')
-    assert read_json(target / "config.json")["version"] == 3
-    assert not [other.name for other in tmp_path.iterdir() if "replaced" in other.name]
-
-
-def test_killed_before_there_was_a_model(tmp_path):
-    assert wait(start(save_and_die, tmp_path / "model", os, "replace", 1)) == -signal.SIGKILL
-    assert not (tmp_path / "model").exists()
-    with pytest.raises(FileNotFoundError, match="no folder .*model; expected a model folder"):
-        resolve(tmp_path / "model")
-
-
-def test_a_load_waits_for_a_process_that_is_at_it(tmp_path, monkeypatch):
-    """The folder is there again when it has waited."""
-    target = tmp_path / "model"
-    killed(target, "between the renames")
-    (old,) = tmp_path.glob(".model.replaced-*")
-    (new,) = tmp_path.glob(".model.unfinished-*")
-    monkeypatch.setattr(checkpoints.time, "sleep", lambda seconds: os.rename(new, target))
-    assert read_json(resolve(target) / "config.json")["version"] == 2 and old.exists()
-
-
-@pytest.mark.parametrize("course", [True, False])
-def test_bundled_names_and_links_are_found_again(course, tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoints, "COURSE_HOME", tmp_path)
-    target = tmp_path / "data/models/one"
-    target.parent.mkdir(parents=True)
-    killed(target, "between the renames")
-    (tmp_path / "link").symlink_to(target)
-    assert read_json(resolve("course/one" if course else tmp_path / "link") / "config.json")["version"] == 1
-
-
-def test_a_model_that_cannot_be_given_its_name_back(tmp_path, monkeypatch):
-    target = tmp_path / "model"
-    killed(target, "between the renames")
-    monkeypatch.setattr(os, "replace", lambda old, new: (_ for _ in ()).throw(OSError("read-only")))
-    with pytest.raises(FileNotFoundError, match=r"model lies whole in .*\.model\.replaced-\d+, .* \(read-only\)"):
-        resolve(target)
-
-
-def test_a_new_folder_that_cannot_take_its_place_leaves_the_old_one(tmp_path, monkeypatch):
-    target, original = tmp_path / "model", os.replace
-    target.mkdir()
-    (target / "config.json").write_text('{"version": 1}')
-
-    def refuse(old, new):
-        if "unfinished" in str(old):
-            raise OSError("in use")
-        original(old, new)
-
-    monkeypatch.setattr(os, "replace", refuse)
-    with pytest.raises(OSError, match="in use"), atomic_folder(target) as unfinished:
-        (unfinished / "config.json").write_text('{"version": 2}')
-    assert read_json(target / "config.json")["version"] == 1 and [f.name for f in tmp_path.iterdir()] == ["model"]
