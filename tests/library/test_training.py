@@ -348,10 +348,10 @@ def test_batches_without_duplicate_texts(caplog):
     assert all(len(set(batch)) == len(batch) == 8 for batch in seen) and len(seen) == 16
     assert "left_out" not in history[-1] and not caplog.records
     with caplog.at_level(logging.WARNING):
-        history = fit(
-            model, loss, examples + [("anchor 0", f"another {i}") for i in range(8)], no_duplicates=True, epochs=2
-        )
-    assert [e["left_out"] for e in history] == [3, 3]  # 12 examples with that anchor, 9 batches
+        more = [("anchor 0", f"another {i}") for i in range(8)]
+        history = fit(model, loss, examples + more, no_duplicates=True, epochs=2, log_every=6)
+    found = [(e["step"], e.get("left_out")) for e in history]  # 12 examples with that anchor, 9 batches
+    assert found == [(6, None), (9, 3), (12, None), (18, 3)]
     assert [record.getMessage() for record in caplog.records] == [
         "3 examples share texts with too many others for a place in a batch of this epoch"
     ] * 2
@@ -436,6 +436,16 @@ def test_the_first_metric_that_an_evaluator_names_decides(tmp_path):
     evaluators = [lambda m: {"plain": 1.0}, Rises(map(np.float32, [0.7, 0.9, math.nan, 0.8]))]
     fit(*toy(), epochs=4, evaluators=evaluators, best=tmp_path / "best")
     assert torch.equal(load_file(tmp_path / "best")["weight"], evaluators[1].weights[1])
+
+
+def test_the_best_by_another_metric_is_another_training(tmp_path):
+    files = dict(checkpoint=tmp_path / "c", best=tmp_path / "best")
+    fit(*toy(), evaluators=[Rises([0.1])], **files)
+    other = Rises([0.1])
+    other.primary_metric = "other"
+    for changed in (dict(evaluators=[other], **files), dict(evaluators=[other], checkpoint=tmp_path / "c")):
+        with pytest.raises(ValueError, match="was made with other settings .there, here.: {'best': "):
+            fit(*toy(), **changed)
 
 
 def test_a_metric_that_nobody_gave_is_named(tmp_path):

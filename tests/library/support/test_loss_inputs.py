@@ -8,7 +8,7 @@ from parity import DIM, embeddings
 
 from course_lib.finetuning.contrastive import ContrastiveLoss, OnlineContrastiveLoss
 from course_lib.finetuning.cosent import CoSENTLoss
-from course_lib.losses import CosineSimilarityLoss, SoftmaxLoss, TripletLoss
+from course_lib.losses import CosineSimilarityLoss, MultipleNegativesRankingLoss, SoftmaxLoss, TripletLoss
 
 name_of = lambda x: type(x).__name__
 SCORED = [CosineSimilarityLoss(), CoSENTLoss(), ContrastiveLoss(), OnlineContrastiveLoss()]
@@ -51,11 +51,14 @@ def test_shapes_that_do_not_fit_are_named(loss, shapes):
 
 
 @pytest.mark.parametrize("bad", [0, -1.0, math.nan, math.inf])
-@pytest.mark.parametrize("loss", [ContrastiveLoss, OnlineContrastiveLoss, TripletLoss, CoSENTLoss])
+@pytest.mark.parametrize(
+    "loss", [ContrastiveLoss, OnlineContrastiveLoss, TripletLoss, CoSENTLoss, MultipleNegativesRankingLoss]
+)
 def test_margins_and_scales_must_be_positive(loss, bad):
-    with pytest.raises(ValueError, match=rf"must be positive, got {bad}"):
-        loss(**{"scale" if loss is CoSENTLoss else "margin": bad})
-    if loss is not CoSENTLoss:
+    name = "scale" if loss in (CoSENTLoss, MultipleNegativesRankingLoss) else "margin"
+    with pytest.raises(ValueError, match=rf"^{name} must be positive, got {bad}"):
+        loss(**{name: bad})
+    if name == "margin":
         with pytest.raises(ValueError, match="'euclidean', 'cosine', 'manhattan'.*got 'dot'"):
             loss("dot")
 
