@@ -7,10 +7,9 @@ Which loss for which data: a class for each pair, SoftmaxLoss; a score, CosineSi
 only pairs that belong together, MultipleNegativesRankingLoss; others are in finetuning/. Names, defaults and results
 are those of sentence_transformers' losses, which are given model and texts.
 
-Embeddings are tensors; labels and scores tensors, arrays or lists. Each returns a scalar and raises ValueError where
-shapes, labels or settings do not fit. All compute in float32 at least, under autocast too: bfloat16 rounds a score of
-18 to eighths. Embeddings that are NaN make the loss NaN, which the training loop looks for. Left out on purpose:
-losses that pick triplets among single sentences with classes.
+Embeddings are tensors, labels may be lists. Each returns a scalar, raises ValueError where shapes, labels or settings
+do not fit. All compute in float32 at least, under autocast too: bfloat16 rounds a score of 18 to eighths. NaN makes the
+loss NaN, which training looks for. Left out on purpose: losses that pick triplets among single sentences with classes.
 """
 
 from collections.abc import Callable, Sequence

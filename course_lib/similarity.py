@@ -5,8 +5,7 @@ compares row i of `a` with row i of `b` only. Names, signs and results are those
 
 Every function takes tensors, numpy arrays, or lists of either or of numbers; one vector (dim,) counts as (1, dim). Half
 precision is computed in float32 (a score rounded to bfloat16 ties with its neighbours) and integers in torch's default
-dtype. All raise ValueError where the shapes do not fit, naming both; TypeError for what holds no numbers, and for
-dictionaries, tables and sparse vectors (support/vectors.py).
+dtype. All raise ValueError for shapes that do not fit, naming both, TypeError for other kinds (support/vectors.py).
 
 Left out on purpose: sparse tensors, and the top k of a large matrix.
 """

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from course_lib.support.batches import Order
 from course_lib.support.devices import native_bfloat16
 from course_lib.support.distributed import add_gradients, copy_from_first, own_device, processes, shared, total
+from course_lib.support.fingerprint import fingerprint
 from course_lib.support.training_checkpoint import failed_batch, load_checkpoint, save_checkpoint
 from course_lib.support.training_evaluation import Evaluation
 from course_lib.support.training_examples import checked_tasks, distinct_texts
@@ -83,8 +84,8 @@ def train(
         an epoch; the history says how many examples ("left_out"), and a warning.
     length: of one example, in tokens, for batches of similar length and for the tokens/s in the history.
     autocast: bfloat16 arithmetic in matrix products; "auto" uses it where the device has it in hardware.
-    checkpoint: a file. If it exists the run goes on from it, exactly (bit for bit in float32 on one thread); settings
-        that differ from the checkpoint's raise ValueError. It stays after the last step: a second call returns at once.
+    checkpoint: a file. If it exists the run goes on from it, exactly (bit for bit in float32 on one thread). ValueError
+        unless settings and examples are its own. It stays after the last step: a second call returns at once.
     evaluators: called with the model at the end of each epoch and every `evaluate_every` steps; each returns a dict
         that joins the history. best: a file for the weights of the highest score (support/training_evaluation.py).
 
@@ -110,8 +111,9 @@ def train(
     fused = device.type in ("cpu", "cuda", "mps")  # one pass over all parameters, on devices for which torch has it
     optimizer = torch.optim.AdamW(parameter_groups(model, weight_decay), lr=learning_rate, fused=fused)
 
-    settings = {"examples": order.sizes, "batch_size": batch_size, "learning_rate": learning_rate, "epochs": epochs}
-    settings |= {"warmup": warmup, "weight_decay": weight_decay, "seed": seed, "sampling": sampling}
+    content = [fingerprint(own) for own in data] if checkpoint else None
+    settings = {"examples": order.sizes, "content": content, "batch_size": batch_size, "learning_rate": learning_rate}
+    settings |= {"epochs": epochs, "warmup": warmup, "weight_decay": weight_decay, "seed": seed, "sampling": sampling}
     settings |= {"no_duplicates": no_duplicates, "bfloat16": use_bfloat16, "processes": count}
     settings |= {"evaluate_every": evaluate_every, "best": evaluation.metric if best else None}
     checkpoint = Path(checkpoint) if checkpoint else None

@@ -37,9 +37,11 @@ from course_lib.encoder import SentenceEncoder
 from course_lib.models.masked_lm import BertForMaskedLM, mask_tokens
 from course_lib.modules import Pooling, Transformer
 from course_lib.support.devices import native_bfloat16, pick_device
+from course_lib.support.fingerprint import fingerprint
 from course_lib.support.folders import atomic_folder, read_json, save_tensors, write_json
 from course_lib.support.training_checkpoint import load_checkpoint, save_checkpoint
 from recipes.shared.cards import model_folder, weights_sha256, write_facts
+from recipes.shared.made import made
 from recipes.shared.pretraining_batches import CLS, SEP, Text, blocks, running_text, single_sentences
 from recipes.shared.pretraining_text import LeakFilter, articles, sentences_of, short_texts, text_sha256
 from recipes.shared.results import record, row
@@ -101,7 +103,7 @@ def make_wordpieces() -> Tokenizer:
 
 def prepare(text: str, file: Path, tokenizer: Tokenizer) -> dict:
     """Write the blocks of each kind of text of TEXTS[text], once; returns the facts about them."""
-    if not file.exists():
+    if not made(file, text_sha256(short="short" in TEXTS[text])):
         allowed = LeakFilter()
         pages = [[p for p in page if allowed(p)] for page in articles()]
         first, second = len(pages) // 8, len(pages) * 3 // 8  # three disjoint sets of articles
@@ -187,11 +189,12 @@ def pretrain(
 ) -> list[dict]:
     """Train until `steps` steps are done, from the checkpoint if there is one; returns the log.
 
-    What a step reads and hides depends on seed and step alone. `settings` have to be those of the checkpoint. `steps`
-    and `decay_steps` need not: this is how a run is made longer, and how a fall branches off.
+    What a step reads and hides depends on seed and step alone. `settings` and text have to be those of the checkpoint.
+    `steps` and `decay_steps` need not: this is how a run is made longer, and how a fall branches off.
     Raises FloatingPointError where the loss is not a finite number; the checkpoint is then the last one before.
     """
     optimizers, device = Optimizers(model), next(model.parameters()).device
+    settings = settings | {"content": fingerprint(text.kinds)}
     step, history, before = 0, [], 0.0
     if checkpoint.exists():
         state = load_checkpoint(checkpoint, model, optimizers, settings)

@@ -34,7 +34,7 @@ from recipes.shared.places import BUILD
 from recipes.shared.pretraining_text import LeakFilter
 from recipes.shared.results import data_sha256, record, row
 from recipes.shared.sentence_pairs import all_caption_pairs, nli_examples
-from recipes.shared.training import train_in
+from recipes.shared.training import Numbers, train_in
 
 NAME, WORK, COMMAND = "cross-encoder-mini", BUILD / "cross-encoder-mini", "python recipes/cross_encoder_mini.py"
 TOKENS = 2_000_000  # of the first stage
@@ -67,7 +67,7 @@ def look_across(scorer: CrossEncoder, pairs: list[tuple[str, str]]) -> list[dict
 
     def loss(batch: list[int]) -> torch.Tensor:
         batch = sorted(batch, key=lambda k: len(ids[k]))
-        input_ids, lengths, token_types = scorer._packed(ids, types, batch)
+        input_ids, lengths, token_types = scorer._packed([ids[k] for k in batch], [types[k] for k in batch])
         hidden = scorer.model.bert(input_ids, lengths, token_types)  # (tokens, hidden)
         scores = scorer.model.classifier(scorer.model.pool(hidden, lengths)).squeeze(1).float()  # (batch,)
         inner = ~torch.isin(input_ids, torch.tensor(special))
@@ -77,7 +77,7 @@ def look_across(scorer: CrossEncoder, pairs: list[tuple[str, str]]) -> list[dict
         return by_token + F.binary_cross_entropy_with_logits(scores, target[batch])
 
     settings = dict(length=lambda k: len(ids[k]), checkpoint_every=200, **LOOK)
-    return train_in(WORK / "look", model, loss, list(range(count)), **settings)
+    return train_in(WORK / "look", model, loss, Numbers(count, pairs[:count]), **settings)
 
 
 def train_scorer(scorer: CrossEncoder, examples: list[tuple], folder: Path, **settings) -> list[dict]:

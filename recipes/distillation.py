@@ -43,7 +43,7 @@ from recipes.shared.pretraining_text import LeakFilter, articles, sentences_of
 from recipes.shared.quality import quality
 from recipes.shared.results import data_sha256, record, row
 from recipes.shared.sentence_pairs import CAPTION_SETS, NLI_SETS
-from recipes.shared.training import train_in
+from recipes.shared.training import Numbers, train_in
 
 COMMAND = "python recipes/distillation.py"
 WORK = BUILD / "distillation"
@@ -215,7 +215,7 @@ def main():
             WORK / stage,
             student,
             loss,
-            range(len(rows_of)),
+            Numbers(len(rows_of), [*texts, *rows_of]),
             **STAGES[stage],
             length=lambda k, rows_of=rows_of: sum(lengths[row] for row in rows_of[k]),
             checkpoint_every=250,

@@ -30,6 +30,7 @@ from course_lib.similarity import dot_score
 from course_lib.support.files import atomic_file
 from course_lib.support.folders import resolve
 from recipes.shared.cards import weights_sha256, write_cards
+from recipes.shared.made import made
 from recipes.shared.minilm import MINILM, minilm_folder
 from recipes.shared.places import BUILD
 from recipes.shared.results import record, row
@@ -46,10 +47,10 @@ def data_hash() -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
-def kept(name: str, sha: str, make):
-    """What `make()` returns, a dense or sparse matrix; from build/hybrid, if it lies there."""
+def kept(name: str, sha: str, data_sha: str, make):
+    """What `make()` returns, a dense or sparse matrix; from build/hybrid, if it lies there, made of the same data."""
     path = WORK / f"{name.replace('/', '-')}-{sha[:12]}.npz"
-    if not path.exists():
+    if not made(path, data_sha):
         vectors = make()
         with atomic_file(path) as unfinished, open(unfinished, "wb") as file:  # numpy would add .npz to a name
             (scipy.sparse.save_npz if scipy.sparse.issparse(vectors) else np.savez)(file, vectors)
@@ -128,7 +129,12 @@ def main():
 
     for name, folder in (("course/sbert-mini", resolve("course/sbert-mini")), (MINILM, minilm_folder())):
         encoder, sha = SentenceEncoder.load(folder), weights_sha256(folder)
-        vectors = kept(name, sha, lambda: encoder.encode(texts, normalize_embeddings=True, show_progress_bar=False))
+        vectors = kept(
+            name,
+            sha,
+            table.data_sha256,
+            lambda: encoder.encode(texts, normalize_embeddings=True, show_progress_bar=False),
+        )
         _, encode = timed(lambda: encoder.encode(texts[:200], show_progress_bar=False), 200)
 
         def search() -> tuple:
@@ -143,7 +149,7 @@ def main():
         ("bert-mini as a sparse encoder", start(), bert),
         ("course/splade-mini", SparseEncoder.load("course/splade-mini"), weights_sha256(resolve("course/splade-mini"))),
     ):
-        vectors = kept(name, sha, lambda: encoder.encode_document(texts, show_progress_bar=False))
+        vectors = kept(name, sha, table.data_sha256, lambda: encoder.encode_document(texts, show_progress_bar=False))
         _, encode = timed(lambda: encoder.encode_document(texts[:200], show_progress_bar=False), 200)
         index = InvertedIndex(vectors)
 

@@ -188,7 +188,7 @@ def main():
         folder = minilm_folder(arguments.teacher)
         teacher = SentenceEncoder.load(folder, device="cpu")
         record(FILE, "false negatives", false_negative_rows(teacher, weights_sha256(folder), COMMAND))
-    known = Measured(DONE)
+    known = Measured(DONE, data_sha256("snli/train", "stsbenchmark/dev", "course/sts", "course/nli"))
     record_runs(known)
     for key in [key for key in RUNS if key not in known][: arguments.runs]:
         known.add(key, run(*key))

@@ -40,10 +40,12 @@ from course_lib.losses import MultipleNegativesRankingLoss
 from course_lib.retrieval.evaluators import BinaryClassificationEvaluator, InformationRetrievalEvaluator
 from course_lib.siamese import siamese_objective
 from course_lib.support.files import atomic_file
+from course_lib.support.fingerprint import fingerprint
 from course_lib.support.tables import find, read_tsv
 from course_lib.support.texts import only_words
 from course_lib.training import train
 from recipes.shared.cards import weights_sha256
+from recipes.shared.made import made
 from recipes.shared.minilm import minilm_folder
 from recipes.shared.places import BUILD
 from recipes.shared.pretraining_text import LeakFilter
@@ -92,7 +94,7 @@ def with_negatives(kind: str, pairs: list[Pair], work: Path) -> list[tuple[str, 
     if kind == "none":
         return [(anchor, positive) for _, anchor, positive in pairs]
     path = work / f"{kind}.json"
-    if not path.exists():
+    if not made(path, fingerprint([kind, RELATIVE_MARGIN, *pairs])):
         if kind == "random":
             generator = random.Random(0)
             others = [next(p for p in generator.sample(pairs, 9) if p[0] != key)[2] for key, _, _ in pairs]
@@ -118,14 +120,15 @@ def with_negatives(kind: str, pairs: list[Pair], work: Path) -> list[tuple[str, 
 def trained(kind: str, seed: int, work: Path = WORK) -> Path:
     """The folder of the model trained with this kind of negatives; trains it where it is not there."""
     folder, checkpoint = work / f"{kind}-{seed}", work / f"{kind}-{seed}.safetensors"
-    if folder.exists():
+    examples = with_negatives(kind, training_pairs(), work)
+    if made(folder, fingerprint([SETTINGS, *examples])):
         return folder
     encoder = SentenceEncoder.load(START)
     encoder.max_seq_length = 128
     train(
         encoder,
         siamese_objective(encoder, MultipleNegativesRankingLoss()),
-        with_negatives(kind, training_pairs(), work),
+        examples,
         **SETTINGS,
         seed=seed,
         checkpoint=checkpoint,

@@ -34,7 +34,7 @@ from recipes.shared.cards import model_folder, write_facts
 from recipes.shared.minilm import minilm_folder
 from recipes.shared.places import BUILD
 from recipes.shared.pretraining_text import LeakFilter
-from recipes.shared.training import train_in
+from recipes.shared.training import Numbers, train_in
 from recipes.wikipedia_pairs import GROUP, long_pairs, paragraph_pairs
 
 NAME, WORK = "splade-mini", BUILD / "splade-mini"
@@ -179,7 +179,7 @@ def train_stage(name: str, encoder: SparseEncoder, loss: nn.Module, items: int, 
         WORK / name,
         loss,
         loss,
-        range(items),
+        Numbers(items, loss.pairs),
         batch_size=batch_size,
         learning_rate=settings["learning_rate"],
         warmup=settings["warmup"],

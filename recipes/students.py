@@ -34,13 +34,16 @@ from course_lib.losses import MultipleNegativesRankingLoss
 from course_lib.models.surgery import freeze, keep_layers
 from course_lib.siamese import siamese_objective
 from course_lib.similarity import pairwise_cos_sim
+from course_lib.support.fingerprint import fingerprint
 from course_lib.training import train
 from recipes import distillation, negatives
 from recipes.shared.cards import model_folder, weights_sha256
+from recipes.shared.made import made
 from recipes.shared.minilm import MINILM, minilm_folder
 from recipes.shared.places import BUILD
 from recipes.shared.pretraining_text import LeakFilter
 from recipes.shared.results import data_sha256, record, row
+from recipes.shared.training import Numbers
 from recipes.speed_and_quality import processor_seconds, sts_texts
 
 WORK, FILE, COMMAND = BUILD / "students", "12.csv", "python recipes/students.py"
@@ -96,7 +99,7 @@ def distilled(depth: int, data: tuple[list[str], torch.Tensor], work: Path) -> S
         train(
             student,
             lambda batch: mse(student([texts[k] for k in batch]), targets[batch]),
-            list(range(len(texts))),
+            Numbers(len(texts), [*texts, targets]),
             **DISTILLATION,
             checkpoint=work / f"minilm-{depth}.safetensors",
             checkpoint_every=25,
@@ -182,8 +185,9 @@ def ranking_model(name: str, seed: int, work: Path) -> Path:
     if name == "ranking":
         return negatives.trained("none", seed)
     folder = work / f"matryoshka-{seed}"
-    if not folder.exists():
-        pairs, encoder = [p[1:] for p in negatives.training_pairs()], SentenceEncoder.load(negatives.START)
+    pairs = [p[1:] for p in negatives.training_pairs()]
+    if not made(folder, fingerprint([negatives.SETTINGS, DIMS, *pairs])):
+        encoder = SentenceEncoder.load(negatives.START)
         encoder.max_seq_length, loss = 128, MatryoshkaLoss(MultipleNegativesRankingLoss(), DIMS)
         train(
             encoder,

@@ -126,7 +126,7 @@ def main():
     )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    done = Measured(DONE)
+    done = Measured(DONE, " ".join([weights_sha256(model_folder("sbert-mini")), *map(scenes_sha256, SEEDS)]))
     missing = [(setting, seed) for setting in SETTINGS for seed in SEEDS if (setting, seed) not in done]
     for key in missing[: arguments.runs]:
         begun = time.process_time()

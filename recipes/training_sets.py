@@ -11,9 +11,11 @@ from course_lib.models.masked_lm import BertForMaskedLM, load_masked_lm
 from course_lib.support.tables import find, read_tsv
 from course_lib.training import train
 from recipes.bert_mini import masked_language_loss, save
+from recipes.shared.made import made
 from recipes.shared.places import BUILD
 from recipes.shared.pretraining_batches import blocks, lengths_in, single_sentences
-from recipes.shared.pretraining_text import LeakFilter, short_texts
+from recipes.shared.pretraining_text import CAPTIONS, NLI_FILES, LeakFilter, short_texts
+from recipes.shared.results import data_sha256
 from recipes.shared.sentence_pairs import nli_examples, nli_triplets
 
 PAIRS, TRIPLETS, STSB = 1300, 4096, "stsbenchmark/train"
@@ -43,7 +45,7 @@ def triplets() -> list[tuple[str, str, str]]:
 def language_model(tokens: int) -> Path:
     """bert-mini's architecture and tokenizer, random weights, then so many tokens of masked captions and NLI texts."""
     folder = BUILD / "training_recipes" / f"language-model-{tokens}"
-    if not folder.exists():
+    if not made(folder, f"{tokens} {data_sha256(*CAPTIONS, *NLI_FILES)}"):
         pretrained, tokenizer, allowed = *load_masked_lm("course/bert-mini"), LeakFilter()
         torch.manual_seed(0)
         model = BertForMaskedLM(pretrained.config)

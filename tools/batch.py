@@ -5,10 +5,12 @@
     python tools/batch.py run --notebooks "05_mean_pooling" -- -p seed 1     check, papermill, index (without make)
 
 Under build/: NN_name.ipynb ran to its end, partial/NN_name.ipynb did not, parameters/NN_name.yaml holds the parameters
-of the last run for papermill (rewritten only when they change, so that make executes again exactly then).
+of the last run for papermill, and a fingerprint of what it was made of. It is rewritten only when they change, so that
+make executes again exactly then: also where changed files have an old date, as those of an unpacked archive.
 """
 
 import argparse
+import hashlib
 import html
 import os
 import subprocess
@@ -21,6 +23,8 @@ from parameters import as_yaml, given, read_values
 from repository import ROOT
 
 from course_lib.support.files import atomic_file
+
+SOURCES = ("course_lib/**/*.py", "notebooks/solutions/*.py", "data/**/*.*")  # as in the Makefile
 
 
 def check(names, flags, root=ROOT):
@@ -41,12 +45,24 @@ def check(names, flags, root=ROOT):
             wrong += [f"{name}: {line}" for line in str(error).splitlines()]
     if wrong:
         sys.exit("\n".join(wrong))
+    sources = [file for pattern in SOURCES for file in root.glob(pattern)]
+    library = sha256(sources, root)
     for name in names:
-        file, text = parameter_file(name, root), as_yaml(values[name])
+        of = f"# of the library and data {library}, of the notebook {sha256([available(root)[name]], root)}\n"
+        file, text = parameter_file(name, root), as_yaml(values[name]) + of
         if not file.exists() or file.read_text(encoding="utf-8") != text:
             with atomic_file(file) as unfinished:
                 unfinished.write_text(text, encoding="utf-8")
     return names
+
+
+def sha256(files, root):
+    """Of these files' names and contents."""
+    digest = hashlib.sha256()
+    for file in sorted(file for file in files if file.is_file()):
+        content = file.read_bytes()
+        digest.update(f"{file.relative_to(root).as_posix()} {len(content)} ".encode() + content)
+    return digest.hexdigest()
 
 
 def parameter_file(name, root):

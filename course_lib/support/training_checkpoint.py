@@ -5,6 +5,7 @@ the old file or the new one, whole. A full disk is an error, and leaves the old 
 """
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from torch import Tensor, nn
 
 from course_lib.support.distributed import processes, random_states, set_random_state
 from course_lib.support.files import atomic_file
+
+_log = logging.getLogger(__name__)
 
 
 def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict):
@@ -50,7 +53,8 @@ def load_checkpoint(path: Path | None, model: nn.Module, optimizer: torch.optim.
     """Put weights, optimiser and random state back; return the `state` given to `save_checkpoint`.
 
     Without a file nothing changes, and the state is that of a run that begins. Raises ValueError, and changes nothing,
-    where the file is damaged, or its model or settings are others.
+    where the file is damaged, or its model, settings or examples are others. settings["content"]: fingerprints of the
+    examples. A file that was written before there were any is taken as it is, with a warning; the next one has them.
     """
     if not path or not path.exists():
         return {"step": 0, "history": [], "losses": [], "seconds": 0.0, "highest": None}
@@ -61,14 +65,18 @@ def load_checkpoint(path: Path | None, model: nn.Module, optimizer: torch.optim.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
         raise ValueError(f"{path} is not a whole checkpoint ({error}); remove it to start anew") from error
-    there = state["settings"]
-    changed = {
-        name: (there.get(name), settings.get(name))
-        for name in settings | there
-        if there.get(name) != settings.get(name)
-    }
+    here, there = dict(settings), dict(state["settings"])
+    content, content_there = here.pop("content", None), there.pop("content", None)
+    changed = {name: (there.get(name), here.get(name)) for name in here | there if there.get(name) != here.get(name)}
     if changed:
         raise ValueError(f"{path} was made with other settings (there, here): {changed}; use them, or another file")
+    if content and not content_there:
+        _log.warning("%s does not say which examples it was made with: that they are the same is not checked", path)
+    elif content != content_there:
+        raise ValueError(
+            f"{path} was made with other examples, as many as these: take those it was begun with, or another file to "
+            "begin anew. (Are they drawn anew each time they are read? support/fingerprint.py says what to do.)"
+        )
     weights = {name[6:]: t for name, t in tensors.items() if name.startswith("model.")}
     if {name: t.shape for name, t in weights.items()} != {name: t.shape for name, t in model.state_dict().items()}:
         raise ValueError(f"{path} was made by another model: names or shapes of its weights differ; use another file")

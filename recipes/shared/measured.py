@@ -4,14 +4,19 @@ import json
 import os
 from pathlib import Path
 
+from recipes.shared.made import made
+
 
 class Measured(dict):
     """{key, a tuple: what was found}, kept in a file with a line each: `measured.add(key, found)` writes it down.
 
-    A line without an end was being written when the recipe was killed: it is taken out, and measured again.
+    of: a fingerprint of what it is measured on, where the keys do not say it (made.py). A line without an end was being
+    written when the recipe was killed: it is taken out, and measured again.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, of: str = ""):
+        if of:
+            made(path, of)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
         self.path = path

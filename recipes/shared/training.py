@@ -9,6 +9,19 @@ from torch import nn
 from course_lib.training import train
 
 
+class Numbers(Sequence):
+    """0, 1, ... count - 1, as examples that stand for something else: `content`, by which a checkpoint knows them."""
+
+    def __init__(self, count: int, content: Sequence):
+        self.count, self.content = count, content
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, i):
+        return range(self.count)[i]
+
+
 def train_in(folder: Path, model: nn.Module, loss: Callable, examples: Sequence, **settings) -> list[dict]:
     """`course_lib.training.train` with checkpoint.safetensors and log.jsonl in a folder. Returns the history.
 

@@ -533,6 +533,45 @@ def test_changed_settings_are_an_error_that_changes_nothing(changes, tmp_path):
     assert torch.equal(model.weight, before)
 
 
+@pytest.mark.parametrize("finished", [True, False])
+def test_changed_examples_are_an_error_that_changes_nothing(finished, tmp_path):
+    """As many, and other ones: also where nothing is left to train, or only the last differs."""
+    model, examples = nn.Linear(1, 1), [(f"a {i}", f"b {i}", i / 8) for i in range(8)]
+    loss = lambda batch: (model.weight * sum(score for _, _, score in batch)).sum()
+    stop = lambda batch: pytest.fail("stop") if met.append(batch) or len(met) > 3 else loss(batch)
+    met, options = [], dict(batch_size=2, checkpoint=tmp_path / "c", checkpoint_every=1)
+    if finished:
+        fit(model, loss, examples, **options)
+    else:
+        with pytest.raises(pytest.fail.Exception):
+            fit(model, stop, examples, **options)
+    before = (tmp_path / "c").read_bytes(), model.weight.detach().clone()
+    for other in (
+        [*examples[:-1], ("a 7", "c", 7 / 8)],
+        [*examples[:-1], ("a 7", "b 7", 0.5)],
+        [*examples[1:], examples[0]],
+    ):
+        with pytest.raises(ValueError, match="was made with other examples, as many as these: take those"):
+            fit(model, loss, other, **options)
+        assert (tmp_path / "c").read_bytes() == before[0] and torch.equal(model.weight, before[1])
+    fit(model, loss, [tuple(example) for example in examples], **options)  # equal ones will do
+
+
+def test_a_checkpoint_that_does_not_say_its_examples_is_taken_with_a_warning(tmp_path, caplog):
+    """As older versions wrote it; from the next checkpoint on it says them."""
+    model, loss, examples = toy()
+    fit(model, loss, examples, epochs=2, checkpoint=tmp_path / "c")
+    with safe_open(tmp_path / "c", "pt") as file:
+        tensors, state = {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["state"])
+    assert len(state["settings"].pop("content")) == 1
+    save_file(tensors, tmp_path / "old", {"state": json.dumps(state | {"step": 8})})
+    fit(model, loss, examples, epochs=2, checkpoint=tmp_path / "old")
+    assert "does not say which examples it was made with" in caplog.text
+    caplog.clear()
+    fit(model, loss, examples, epochs=2, checkpoint=tmp_path / "old")
+    assert not caplog.text
+
+
 def test_another_model_is_an_error(tmp_path):
     _, loss, examples = toy()
     fit(*toy(), checkpoint=tmp_path / "c")

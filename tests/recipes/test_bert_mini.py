@@ -37,6 +37,7 @@ def corpus(monkeypatch):
 
     monkeypatch.setattr(bert_mini, "LeakFilter", Filter)
     monkeypatch.setattr(bert_mini, "articles", lambda: PAGES)
+    monkeypatch.setattr(bert_mini, "text_sha256", lambda short: "of all files")
     monkeypatch.setattr(bert_mini, "short_texts", lambda: iter([CAPTION] * 2000))
     sizes = {"long": 512, "running": 256, "sentences": 128}
     monkeypatch.setattr(bert_mini, "TEXTS", {"wikipedia": sizes, "mixed": sizes | {"short": 64}})
@@ -160,6 +161,10 @@ def test_a_checkpoint_of_another_text_is_refused(tokenizer, tmp_path):
     pretrain(model(), text(tokenizer), tmp_path / "checkpoint", 1, 0, {"text": "wikipedia", "seed": 0})
     with pytest.raises(ValueError, match="other settings"):
         pretrain(model(), text(tokenizer), tmp_path / "checkpoint", 2, 0, {"text": "mixed", "seed": 0})
+    other = text(tokenizer)
+    other.kinds[0][0][0, 5] += 1  # one token of it
+    with pytest.raises(ValueError, match="other examples, as many as these"):
+        pretrain(model(), other, tmp_path / "checkpoint", 2, 0, {"text": "wikipedia", "seed": 0})
 
 
 def test_a_loss_that_is_no_number_keeps_the_last_checkpoint(tokenizer, tmp_path, monkeypatch):

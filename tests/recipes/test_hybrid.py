@@ -104,6 +104,8 @@ def test_vectors_are_kept(tmp_path, monkeypatch):
     dense, sparse = np.eye(3, dtype=np.float32), SparseEncoder.load("course/bert-mini").encode(["a cat"])
     for vectors in (dense, sparse):
         name = f"course/{type(vectors).__name__}"
-        again = [hybrid.kept(name, "0" * 64, lambda: make(vectors)) for _ in range(2)]
+        again = [hybrid.kept(name, "0" * 64, "data", lambda: make(vectors)) for _ in range(2)]
         assert all((found != vectors).sum() == 0 and type(found) is type(vectors) for found in again)
     assert len(calls) == 2
+    with pytest.raises(ValueError, match="was made of other data, or with other settings: remove it"):
+        hybrid.kept(name, "0" * 64, "other data", lambda: make(vectors))

@@ -7,10 +7,12 @@ import pytest
 import torch
 from torch import nn
 
+from course_lib.support.fingerprint import fingerprint
 from recipes.shared import units
 from recipes.shared.arguments import at_least_0
+from recipes.shared.made import made
 from recipes.shared.measured import Measured
-from recipes.shared.training import train_in
+from recipes.shared.training import Numbers, train_in
 
 
 def test_what_was_measured_is_read_again(tmp_path):
@@ -25,6 +27,34 @@ def test_what_was_measured_is_read_again(tmp_path):
     assert known == {("snli", 0.5, 1): {"spearman": 0.25}}
     known.add(("snli", 0.5, 2), [3])
     assert Measured(path) == known and path.read_text(encoding="utf-8").count("\n") == 2
+
+
+def test_what_was_measured_on_something_else_is_refused(tmp_path):
+    path = tmp_path / "found.jsonl"
+    Measured(path, "data 1").add(("a",), 1)
+    assert Measured(path, "data 1") == {("a",): 1}
+    with pytest.raises(ValueError, match="found.jsonl was made of other data, or with other settings: remove it"):
+        Measured(path, "data 2")
+
+
+def test_what_was_made_of_something_else_is_refused(tmp_path, capsys):
+    folder = tmp_path / "build" / "model"
+    assert not made(folder, "a") and not made(folder, "b")  # killed before it was there: made anew
+    folder.mkdir()
+    assert made(folder, "b")
+    with pytest.raises(ValueError, match="remove it, and it is made anew"):
+        made(folder, "a")
+    (folder.parent / "model.made_of").unlink()  # as before there were notes
+    assert made(folder, "a") and "taken as it is" in capsys.readouterr().out
+
+
+def test_numbers_are_known_by_what_they_stand_for(tmp_path):
+    numbers = Numbers(3, ["a", "b", "c"])
+    assert list(numbers) == [0, 1, 2] and len(numbers) == 3 and fingerprint(numbers) == fingerprint(["a", "b", "c"])
+    model, settings = nn.Linear(1, 1), dict(batch_size=1, learning_rate=0.1)
+    train_in(tmp_path, model, lambda batch: model.weight.sum(), numbers, **settings)
+    with pytest.raises(ValueError, match="other examples"):
+        train_in(tmp_path, model, lambda batch: model.weight.sum(), Numbers(3, ["a", "b", "d"]), **settings)
 
 
 def test_a_training_keeps_its_log_and_its_checkpoint(tmp_path):

@@ -103,6 +103,7 @@ def test_killed_at_any_moment(tmp_path, monkeypatch):
     course = small_course(tmp_path, SCRIPTS)
     (course / "notebooks" / "solutions").mkdir()
     (course / "notebooks" / "solutions" / "90.py").write_text(example_notebook.SOLUTIONS, encoding="utf-8")
+    (course / "course_lib" / "changed.py").touch()
     monkeypatch.setenv("COURSE_HOME", str(course))
     begun = time.monotonic()
     whole = make(course, "run")

@@ -85,9 +85,14 @@ def test_run(course, copying):
     # The second passes with seed 1, and the exit code is that of the chosen ones.
     done = make(course, "run", "NOTEBOOKS=02_second", "PARAMS=-p seed 1", **copying)
     assert done.returncode == 0 and "1 of 1 passed" in done.stdout, done.stdout + done.stderr
-    # A change in the library or the data makes all of it out of date.
+    # A change in the library or the data makes all of it out of date, also where the changed file has an old date.
     (course / "course_lib" / "new.py").touch()
-    assert ran(make(course, "run", "NOTEBOOKS=02_second", "PARAMS=-p seed 1", **copying).stdout) == ["02_second"]
+    second = ["run", "NOTEBOOKS=02_second", "PARAMS=-p seed 1"]
+    assert ran(make(course, *second, **copying).stdout) == ["02_second"]
+    (course / "course_lib" / "new.py").write_text("x = 1\n")
+    set_age(course / "course_lib" / "new.py", 10_000)
+    assert ran(make(course, *second, **copying).stdout) == ["02_second"]
+    assert ran(make(course, *second, **copying).stdout) == []
 
 
 @pytest.mark.parametrize(
