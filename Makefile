@@ -4,6 +4,7 @@
 #   make check       format, lint, who imports whom, and the library's tests but those that kill processes: after every change
 #   make test        all tests
 #   make kills       a hundred kills of batch runs and of trainings, at any moment (half an hour)
+#   make fuzz        property tests with more inputs, others every time: 10,000 texts of any characters (half an hour)
 #   make notebooks   rebuild notebooks/*.ipynb from notebooks/scripts/*.py
 #   make lab         JupyterLab on this machine
 #   make browser     a notebook run in JupyterLab in a real browser (needs Chromium)
@@ -27,7 +28,7 @@ NAMES := $(basename $(notdir $(if $(strip $(NOTEBOOKS)),$(NOTEBOOKS),$(sort $(wi
 # What every notebook depends on: the library, the solutions and the data. Only names with a dot: files, not folders.
 SOURCES := $(wildcard course_lib/*.py course_lib/*/*.py notebooks/solutions/*.py data/*.* data/*/*.* data/*/*/*.* data/*/*/*/*.*)
 
-.PHONY: run executed lint check test kills notebooks lab browser bench bench-models compat colab doctor
+.PHONY: run executed lint check test kills fuzz notebooks lab browser bench bench-models compat colab doctor
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
@@ -74,6 +75,10 @@ test: lint
 kills: $(INSTALLED)
 	COURSE_KILLS=100 COURSE_FORKS=1 $(PY) -m pytest -s -k killed_at_any_time tests/library/test_training_killed.py
 	COURSE_KILLS=100 $(PY) -m pytest -s tests/tools/test_run_killed.py
+
+fuzz: $(INSTALLED)
+	COURSE_EXAMPLES=100 $(PY) -m pytest tests/library/test_properties.py tests/library/test_properties_of_vectors.py tests/library/support/test_rankings.py
+	COURSE_EXAMPLES=1000 $(PY) -m pytest -s tests/library/test_properties_of_characters.py
 
 notebooks: $(INSTALLED)
 	$(PY) tools/build_notebooks.py $(NOTEBOOKS)

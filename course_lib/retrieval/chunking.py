@@ -127,7 +127,7 @@ def search_passages(queries: Vectors, vectors: Vectors, passages: list[Passage],
     queries: (n, dim); vectors: (len(passages), dim). Exact: passages are searched deeper until k documents are among
     them. Raises ValueError where passages and vectors differ in number, and as `top_k` does.
     """
-    if isinstance(passages, Mapping) or not all(isinstance(passage, Passage) for passage in passages):
+    if not isinstance(passages, (list, tuple)) or not all(isinstance(passage, Passage) for passage in passages):
         raise TypeError(f"passages is {shown(passages)}; expected a list of Passage, as chunk_documents gives it")
     if len(passages) != len(vectors):
         raise ValueError(f"there are {len(passages)} passages and {len(vectors)} vectors; expected one for each")

@@ -97,11 +97,16 @@ def array_of(values, name: str) -> np.ndarray:
     return (numbers.float() if numbers.dtype == torch.bfloat16 else numbers).numpy()
 
 
-def check_finite(vectors: Tensor, block: int = 16_384):
+def tensor_or_array(values, name: str) -> Tensor | np.ndarray:
+    """A tensor for a tensor, an array for an array, of the same memory, and for lists. Errors of `tensor_of`."""
+    return tensor_of(values, name) if isinstance(values, Tensor) else array_of(values, name)
+
+
+def check_finite(vectors: Tensor, block: int = 16_384, of: str = "vectors"):
     """ValueError where one of the vectors, (n, dim), holds NaN or infinite values. So many rows are read at a time."""
     bad = [row for i, rows in enumerate(vectors.split(block)) for row in i * block + not_finite(rows)]
     if bad:
-        raise ValueError(f"{len(bad)} of {len(vectors)} vectors hold NaN or infinite values, row {bad[0]} first")
+        raise ValueError(f"{len(bad)} of {len(vectors)} {of} hold NaN or infinite values, row {bad[0]} first")
 
 
 def not_finite(rows: Tensor) -> np.ndarray:
