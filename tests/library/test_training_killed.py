@@ -217,6 +217,9 @@ def test_killed_at_any_time(unbroken, tmp_path):
             if killed_from_outside(pid) and not (folder / "weights").exists():
                 killed += 1
                 with_checkpoint += (folder / "checkpoint").exists()
+                taken *= 1.05
+            else:
+                taken *= 0.9  # the machine is less busy than it was
         assert_ends_like(unbroken, folder)
         if killed >= wanted:
             print(f"\n{killed} processes killed before their end, {with_checkpoint} of them after a checkpoint")
