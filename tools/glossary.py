@@ -79,12 +79,12 @@ def places(sources, entries):
         key=lambda form: -form[0],
     )
     either = "|".join(
-        rf"((?<=\*){pattern}(?=\*))" if entry.common else rf"((?<![\w-]){pattern}(?![\w-]))"
-        for _, pattern, entry in forms
+        rf"((?<=\*){pattern}(?=\*))" if entry.common else rf"({pattern}(?![\w-]))" for _, pattern, entry in forms
     )
+    either = re.compile(rf"(?<![\w-])(?:{either})")  # only where a word begins is any form looked for
     found = {}
     for cell, source in enumerate(sources):
-        for match in re.finditer(either, prose(source)) if forms else ():
+        for match in either.finditer(prose(source)) if forms else ():
             found.setdefault(forms[match.lastindex - 1][2].term, (cell, *match.span(), forms[match.lastindex - 1][2]))
     return list(found.values())
 

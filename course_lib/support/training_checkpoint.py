@@ -1,7 +1,7 @@
 """What a training run leaves on the disk: a checkpoint to go on from, and the batch that broke it.
 
-Every file is written beside its target, flushed to the disk, then renamed over it: at every moment the target is either
-the old file or the new one, whole. A full disk is an error, and leaves the old one.
+Every file is written in a folder beside its target, flushed to the disk, then put in its place: at every moment the
+target is either the old file or the new one, whole. A full disk is an error, and leaves the old one.
 """
 
 import json
@@ -37,7 +37,7 @@ def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]):
-    """Write a safetensors file beside its target, then rename it. OSError where there is no room: the old one stays."""
+    """Write a safetensors file by `atomic_file`. OSError where there is no room: the old one stays."""
     tensors = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     try:
         with atomic_file(path) as unfinished:

@@ -124,12 +124,12 @@ def test_killed_at_any_moment(tmp_path, monkeypatch):
         assert before.items() <= (now := done_of(course)).items(), "what was done is gone"
         before = now
         if killed:
-            kills += 1
+            kills, taken = kills + 1, taken * 1.05
             slowest = max(slowest, wait_for_kernels(mark))
             for name, content in built(course).items():
-                unfinished = name.startswith("partial/") or name.endswith(".unfinished")
+                unfinished = name.startswith("partial/") or ".unfinished/" in name
                 assert unfinished or content == expected[name], name
         else:
-            ends += 1
+            ends, taken = ends + 1, taken * 0.9  # the machine is less busy than it was
             assert built(course) == expected, printed
     print(f"\n{kills} kills, {ends} runs to their end; a kernel outlived its run by at most {slowest:.1f} s")

@@ -15,7 +15,7 @@ def test_old_until_new_and_whole(tmp_path):
     for text in ("old\n", "new\n"):
         with atomic_file(path) as unfinished:
             unfinished.write_text(text)
-            assert unfinished.parent == path.parent and unfinished.name == "numbers.csv.unfinished"
+            assert unfinished == path.parent / "numbers.csv.unfinished" / "numbers.csv"
             assert not path.exists() or path.read_text() == "old\n"
         assert path.read_text() == text and os.listdir(path.parent) == ["numbers.csv"]
 
@@ -54,8 +54,16 @@ def write_and_die(path, moment):
         files.os.replace = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
     with atomic_file(path) as unfinished:
         unfinished.write_text("new")
+        (unfinished.parent / ".tmpB5vw2c").write_text("as safetensors names the file that it renames")
         if moment == "writing":
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_an_older_version_left_is_no_obstacle(tmp_path):
+    (tmp_path / "file.unfinished").write_text("half of")
+    with atomic_file(tmp_path / "file") as unfinished:
+        unfinished.write_text("whole")
+    assert os.listdir(tmp_path) == ["file"]
 
 
 @pytest.mark.parametrize("moment", ["writing", "before renaming"])
