@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from course_lib.support.fast_attention import fast_attention
 from course_lib.support.linear import Linear, linear
+from course_lib.support.reading import of_kind
 
 gelu_tanh = partial(F.gelu, approximate="tanh")
 ACTIVATIONS = {"gelu": F.gelu, "gelu_new": gelu_tanh, "gelu_pytorch_tanh": gelu_tanh, "relu": F.relu, "silu": F.silu}
@@ -62,6 +63,7 @@ class BertConfig:
         for name, value in expected.items():
             if config.get(name, value) != value:
                 raise ValueError(f"{name} is {config[name]!r}, this BERT computes {value!r} only; use another model")
+        config = of_kind(config, {f.name: f.type for f in fields(cls)}, "config.json")
         return cls(**{f.name: config[f.name] for f in fields(cls) if f.name in config})
 
     def to_dict(self, architecture: str = "BertModel") -> dict:

@@ -25,7 +25,8 @@ from course_lib.inference import PreparedCopy, each_once, pack, progress_bar
 from course_lib.modules import load_modules
 from course_lib.support.configs import SETTINGS, output_dim, read_settings, save_modules, write_settings
 from course_lib.support.devices import pick_device, pick_dtype
-from course_lib.support.folders import DEFAULT, atomic_folder, resolve
+from course_lib.support.embeddings import finite
+from course_lib.support.folders import DEFAULT, atomic_folder, opened
 from course_lib.support.prompts import Prompted
 from course_lib.support.text_inputs import text_list, text_source
 from course_lib.support.windows import Windows
@@ -71,8 +72,8 @@ class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
         dtype: "auto" encodes in bfloat16 where the device computes it in hardware, else in float32.
         Raises FileNotFoundError or ValueError that says which file is missing, damaged or not understood.
         """
-        folder = resolve(name)
-        encoder = cls(load_modules(folder), **read_settings(folder), dtype=dtype)
+        with opened(name) as folder:
+            encoder = cls(load_modules(folder), **read_settings(folder), dtype=dtype)
         return encoder.to(pick_device(device)).eval()
 
     def save(self, folder: str | Path, half: bool = False):
@@ -165,7 +166,7 @@ class SentenceEncoder(PreparedCopy, Prompted, nn.Sequential):
                 for ids, cut, places in each_once(texts, tokenize, self.device, progress, batch_tokens):
                     vectors = self._run(chain, ids, prompt_length)[:, : windows.dim]
                     vectors = F.normalize(vectors, dim=-1) if normalize_embeddings else vectors
-                    for vector, where, was_cut in zip(vectors.float().cpu().numpy(), places, cut):
+                    for vector, where, was_cut in zip(finite(vectors, places, windows.done - len(texts)), places, cut):
                         rows[where] = vector
                         truncated += was_cut * len(where)
         result = windows.rows()[0] if one else windows.rows()

@@ -12,6 +12,7 @@ the vectors it takes and gives; None: it takes any, and gives what it takes.
 Left out on purpose: its other module types (CNN, LSTM, BoW, WordWeights, Router, CLIP), slow tokenizers.
 """
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from course_lib.bert import runs
 from course_lib.pooling import POOLING_MODES, pool
 from course_lib.support import configs
-from course_lib.support.folders import read_json, save_tensors, write_json
+from course_lib.support.folders import save_tensors, write_json
 from course_lib.transformer import TokenEmbeddings, Transformer
 
 # Where each kind is found. It is imported when a folder asks for it, so that the core needs nothing outside of it.
@@ -45,9 +46,7 @@ class Pooling(nn.Module):
 
     @classmethod
     def load(cls, folder: Path) -> "Pooling":
-        config = read_json(folder / "config.json")
-        dim = config.get("embedding_dimension") or config.get("word_embedding_dimension")
-        return cls(dim, configs.read_pooling(config), config.get("include_prompt", True))
+        return cls(*configs.read_pooling(folder))
 
     def save(self, folder: Path, half: bool = False):
         flags = configs.pooling_flags(self.modes)
@@ -90,14 +89,7 @@ class Dense(nn.Module):
 
     @classmethod
     def load(cls, folder: Path) -> "Dense":
-        config = read_json(folder / "config.json")
-        if config.get("use_residual") or config.get("module_input_name", "sentence_embedding") != "sentence_embedding":
-            raise ValueError(f"{folder} has a residual or works on tokens; known are plain Dense modules on vectors")
-        path = config.get("activation_function", "torch.nn.modules.activation.Tanh")
-        activation = configs.read_activation(path, folder)
-        dense = cls(config["in_features"], config["out_features"], config.get("bias", True), activation)
-        configs.load_weights(dense, folder)
-        return dense
+        return configs.load_weights(partial(cls, *configs.read_dense(folder)), folder)
 
     def save(self, folder: Path, half: bool = False):
         config = dict(zip(("in_features", "out_features"), self.dims))
@@ -129,4 +121,5 @@ def load_modules(folder: Path) -> list[nn.Module]:
     if not (folder / "modules.json").exists():
         transformer = Transformer.load(folder)
         return [transformer, Pooling(transformer.dims[1])]
-    return [configs.load_module(folder / path, kind, KINDS) for path, kind in configs.read_modules(folder)]
+    modules = [configs.load_module(folder / path, kind, KINDS) for path, kind in configs.read_modules(folder)]
+    return configs.in_order(modules, folder)

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from course_lib.bert import BertConfig, BertModel
-from course_lib.support.architectures import TransformersModel, load_bert, positions
+from course_lib.support.architectures import TransformersModel, make_bert, positions
 from course_lib.support.folders import read_json, read_weights, save_tensors, write_json
 from course_lib.support.tokenization import tokenize
 from course_lib.support.tokenizer_files import lower_cases, lower_casing, read_tokenizer_settings, save_tokenizer
@@ -61,8 +61,7 @@ class Transformer(nn.Module):
     def load(cls, folder: Path) -> "Transformer":
         config = read_json(folder / "config.json")
         if config.get("model_type") == "bert":
-            model = BertModel(BertConfig.from_dict(config))
-            load_bert(model, read_weights(folder), folder)
+            model = make_bert(BertModel, BertConfig.from_dict(config), read_weights(folder), folder)
         else:
             model = TransformersModel.load(folder)
         return cls(model, **read_tokenizer_settings(folder))
@@ -81,7 +80,7 @@ class Transformer(nn.Module):
 
     def tokenize(self, texts: list[str]) -> tuple[list[np.ndarray], list[bool]]:
         """Token ids of each text, int32 (tokens_i,), and whether it was cut."""
-        return tokenize(self.tokenizer, texts, self.max_seq_length)
+        return tokenize(self.tokenizer, texts, self.max_seq_length, rows=getattr(self.model.config, "vocab_size", None))
 
     @property
     def do_lower_case(self) -> bool:

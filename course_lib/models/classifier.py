@@ -8,14 +8,16 @@ The head that BERT is pre-trained with is in masked_lm.py. Folders are those of 
 Left out on purpose: heads that label every token or mark an answer's span, regression, several labels at once.
 """
 
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from course_lib.bert import BertConfig, BertModel, initialize
-from course_lib.support.architectures import load_bert
-from course_lib.support.folders import read_json, read_weights, resolve, save_tensors, write_json
+from course_lib.support.architectures import make_bert
+from course_lib.support.folders import opened, read_json, read_weights, save_tensors, write_json
+from course_lib.support.reading import of_kind
 
 
 class BertForSequenceClassification(nn.Module):
@@ -45,29 +47,29 @@ class BertForSequenceClassification(nn.Module):
             (other than zeros, which sentence encoders are saved with), else new too. Draws from torch's random state.
         Raises ValueError for other architectures, and where head and `num_labels` do not agree.
         """
-        folder = resolve(name)
-        config, weights = read_json(folder / "config.json"), read_weights(folder)
-        if "bert.embeddings.word_embeddings.weight" not in weights:
-            weights = {f"bert.{n}": t for n, t in weights.items()}
-        found = len(weights["classifier.weight"]) if "classifier.weight" in weights else None
-        if not (found or num_labels):
-            raise ValueError(
-                f"{folder} has no classification head; give num_labels to get a new one, "
-                "whose scores mean nothing until it is trained"
-            )
-        if found and num_labels not in (None, found):
-            raise ValueError(
-                f"num_labels is {num_labels}, and {folder} has a head with {found}; "
-                "leave num_labels out, or take another model"
-            )
-        model = cls(BertConfig.from_dict(config), found or num_labels, config.get("classifier_dropout"))
-        if found:
-            model.id2label = {int(i): label for i, label in config.get("id2label", model.id2label).items()}
-        else:
-            own = {n: t for n, t in model.state_dict().items() if "pooler" in n or "classifier" in n}
+        with opened(name) as folder:
+            config, weights = read_json(folder / "config.json"), read_weights(folder)
+            if "bert.embeddings.word_embeddings.weight" not in weights:
+                weights = {f"bert.{n}": t for n, t in weights.items()}
+            found = len(weights["classifier.weight"]) if "classifier.weight" in weights else None
+            if not (found or num_labels):
+                raise ValueError(
+                    f"{folder} has no classification head; give num_labels to get a new one, "
+                    "whose scores mean nothing until it is trained"
+                )
+            if found and num_labels not in (None, found):
+                raise ValueError(
+                    f"num_labels is {num_labels}, and {folder} has a head with {found}; "
+                    "leave num_labels out, or take another model"
+                )
+            kinds = {"classifier_dropout": float, "id2label": dict}
+            config = of_kind(config, kinds, folder / "config.json")
+            make = partial(cls, num_labels=found or num_labels, classifier_dropout=config.get("classifier_dropout"))
             has_pooler = "bert.pooler.dense.weight" in weights and weights["bert.pooler.dense.weight"].any()
-            weights = own | weights if has_pooler else weights | own
-        load_bert(model, weights, folder)
+            own = [] if found else ["classifier", *([] if has_pooler else ["pooler"])]
+            model = make_bert(make, BertConfig.from_dict(config), weights, folder, new=own)
+            if found and "id2label" in config:
+                model.id2label = {int(i): label for i, label in config["id2label"].items()}
         return model.eval()
 
     def save(self, folder: Path, half: bool = False, **more):

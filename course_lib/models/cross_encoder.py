@@ -24,11 +24,14 @@ from course_lib.inference import PreparedCopy, each_once, pack, progress_bar
 from course_lib.models.classifier import BertForSequenceClassification
 from course_lib.support.configs import activation_path, read_activation, read_modules, read_settings
 from course_lib.support.devices import pick_device, pick_dtype
-from course_lib.support.folders import atomic_folder, read_json, resolve, write_json
+from course_lib.support.embeddings import finite
+from course_lib.support.folders import atomic_folder, opened, read_json, write_json
 from course_lib.support.text_inputs import checked_text, is_pair, pair_list, text_list
 from course_lib.support.tokenization import tokenize_pairs
 from course_lib.support.tokenizer_files import read_tokenizer_settings, save_tokenizer
 from course_lib.support.vectors import tensor_of
+
+ENTRIES = {"architectures": list, "sentence_transformers": dict, "sbert_ce_default_activation_function": str}
 
 
 class CrossEncoder(PreparedCopy, nn.Module):
@@ -74,30 +77,30 @@ class CrossEncoder(PreparedCopy, nn.Module):
         num_labels: makes a new head where the folder has none, to be trained: 1 for scores, more for classes.
         Raises FileNotFoundError or ValueError that says which file is missing, damaged or not understood.
         """
-        folder = resolve(name)
-        config = read_json(folder / "config.json")
-        settings = read_settings(folder, ["activation_fn", "default_prompt_name"])
-        if config.get("model_type") != "bert":
-            raise ValueError(
-                f"{folder} holds a {config.get('model_type')!r} model, and this CrossEncoder reads BERT only; "
-                "sentence_transformers.CrossEncoder reads others"
-            )
-        model = BertForSequenceClassification.load(folder, num_labels)
-        is_cross_encoder = "BertForSequenceClassification" in config.get("architectures", [])
-        if is_cross_encoder and (len(read_modules(folder)) > 1 or settings.get("default_prompt_name")):
-            raise ValueError(
-                f"{folder} has further modules or a prompt; "
-                "this CrossEncoder knows BERT with its own head and no prompt"
-            )
-        path = (
-            settings.get("activation_fn")
-            or config.get("sentence_transformers", {}).get("activation_fn")
-            or config.get("sbert_ce_default_activation_function")
-        )  # versions 5.8 and 6, 4 and 5, 2 and 3
-        activation = read_activation(path, folder) if path else None
-        # the limit of other files is that of one text, not of two
-        tokenizer = read_tokenizer_settings(folder, sentence_config=False)
-        scorer = cls(model, **tokenizer, activation_fn=activation, dtype=dtype)
+        with opened(name) as folder:
+            config = read_json(folder / "config.json", entries=ENTRIES)
+            settings = read_settings(folder, ["activation_fn", "default_prompt_name"])
+            if config.get("model_type") != "bert":
+                raise ValueError(
+                    f"{folder} holds a {config.get('model_type')!r} model, and this CrossEncoder reads BERT only; "
+                    "sentence_transformers.CrossEncoder reads others"
+                )
+            model = BertForSequenceClassification.load(folder, num_labels)
+            is_cross_encoder = "BertForSequenceClassification" in config.get("architectures", [])
+            if is_cross_encoder and (len(read_modules(folder)) > 1 or settings.get("default_prompt_name")):
+                raise ValueError(
+                    f"{folder} has further modules or a prompt; "
+                    "this CrossEncoder knows BERT with its own head and no prompt"
+                )
+            path = (
+                settings.get("activation_fn")
+                or config.get("sentence_transformers", {}).get("activation_fn")
+                or config.get("sbert_ce_default_activation_function")
+            )  # versions 5.8 and 6, 4 and 5, 2 and 3
+            activation = read_activation(path, folder) if path else None
+            # the limit of other files is that of one text, not of two
+            tokenizer = read_tokenizer_settings(folder, sentence_config=False)
+            scorer = cls(model, **tokenizer, activation_fn=activation, dtype=dtype)
         return scorer.to(pick_device(device)).eval()
 
     def save(self, folder: str | Path, half: bool = False):
@@ -127,11 +130,15 @@ class CrossEncoder(PreparedCopy, nn.Module):
 
         `predict` is the fast way without them.
         """
-        ids, types = tokenize_pairs(self.tokenizer, pairs, self.max_seq_length)
+        ids, types = self._tokenize(pairs)
         order = np.argsort([len(i) for i in ids], kind="stable")
         sorted_pairs = self._packed([ids[k] for k in order], [types[k] for k in order])
         logits = self.model(*sorted_pairs)  # (pairs, num_labels)
         return logits[torch.from_numpy(np.argsort(order)).to(logits.device)]  # back in the order given
+
+    def _tokenize(self, pairs: list[tuple[str, str]]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Token ids and types of each pair, both int32 (tokens_i,)."""
+        return tokenize_pairs(self.tokenizer, pairs, self.max_seq_length, rows=self.model.config.vocab_size)
 
     def _packed(self, ids: list[np.ndarray], types: list[np.ndarray]) -> tuple[Tensor, list[int], Tensor]:
         """Pairs one after the other: token ids (tokens,), lengths, token types (tokens,)."""
@@ -180,13 +187,12 @@ class CrossEncoder(PreparedCopy, nn.Module):
         pairs = pair_list([pairs] if one else pairs)
         bert = self.prepared(self.model.bert, pick_dtype(self.dtype, self.device))
         rows = torch.empty(len(pairs), self.num_labels)
-        token_ids = lambda some: tokenize_pairs(self.tokenizer, some, self.max_seq_length)
         with progress_bar(len(pairs), "predict", "pair", show_progress_bar) as progress:
-            for ids, types, places in each_once(pairs, token_ids, self.device, progress, batch_tokens):
+            for ids, types, places in each_once(pairs, self._tokenize, self.device, progress, batch_tokens):
                 input_ids, lengths, token_type_ids = self._packed(ids, types)
                 pooled = self.model.pool(bert(input_ids, lengths, token_type_ids).float(), lengths)  # (batch, hidden)
-                for where, logits in zip(places, self.model.classifier(pooled).cpu()):
-                    rows[where] = logits
+                for where, logits in zip(places, finite(self.model.classifier(pooled), places)):
+                    rows[where] = torch.from_numpy(logits)
         scores = (activation_fn or self.activation_fn)(rows)  # (pairs, num_labels)
         scores = (scores.squeeze(1) if self.num_labels == 1 else scores).numpy()
         return scores[0] if one else scores

@@ -15,6 +15,7 @@ tokens is pooled), reading CLIP's own weights (sentence-transformers does).
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,10 @@ from torch import Tensor, nn
 from course_lib.bert import BertConfig, BertLayer, initialize
 from course_lib.encoder import SentenceEncoder
 from course_lib.modules import Dense
+from course_lib.support.configs import load_weights
+from course_lib.support.embeddings import finite
 from course_lib.support.exchange import settle
-from course_lib.support.folders import atomic_folder, read_json, read_weights, save_tensors, write_json
+from course_lib.support.folders import atomic_folder, named, read_json, save_tensors, write_json
 from course_lib.support.vectors import check_finite, tensor_of
 
 PATCH = 8  # pixels
@@ -100,6 +103,7 @@ class ImageEncoder(nn.Module):
         vectors = [self(part).float().cpu() for part in pictures.split(batch_size) if len(part)]
         self.train(training)
         vectors = torch.cat([torch.empty(0, self.projection.out_features), *vectors])  # (n, dim)
+        finite(vectors, of="picture")
         vectors = (nn.functional.normalize(vectors, dim=1) if normalize_embeddings else vectors).numpy()
         return vectors[0] if one else vectors
 
@@ -152,14 +156,11 @@ class TextImageEncoder(nn.Module):
         """What `save` wrote. FileNotFoundError or ValueError for what is missing, damaged or not understood."""
         folder = Path(folder).expanduser()
         settle(folder)
-        parts = read_json(folder / "config.json")
-        if set(parts) != {"text", "image"}:
-            raise ValueError(f"{folder / 'config.json'} names the parts {sorted(parts)}; expected text and image")
-        try:
-            image = ImageEncoder(**read_json(folder / parts["image"] / "config.json"))
-            image.load_state_dict(read_weights(folder / parts["image"]))
-        except (TypeError, RuntimeError) as error:
-            raise ValueError(
-                f"settings and weights in {folder / parts['image']} do not make an image encoder ({error})"
-            ) from error
-        return cls(SentenceEncoder.load(folder / parts["text"]), image.eval())
+        with named(folder):
+            parts = read_json(folder / "config.json", entries={"text": str, "image": str})
+            if set(parts) != {"text", "image"}:
+                raise ValueError(f"{folder / 'config.json'} names the parts {sorted(parts)}; expected text and image")
+            place = folder / parts["image"]
+            settings = read_json(place / "config.json", entries=dict.fromkeys(("dim", "width", "layers", "side"), int))
+            image = load_weights(partial(ImageEncoder, **settings), place, settings.get("layers", 1))
+            return cls(SentenceEncoder.load(folder / parts["text"]), image.eval())

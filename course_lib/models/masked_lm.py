@@ -22,8 +22,9 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from course_lib.bert import ACTIVATIONS, BertConfig, BertModel, initialize
-from course_lib.support.architectures import load_bert
-from course_lib.support.folders import read_json, read_weights, resolve
+from course_lib.support.architectures import make_bert
+from course_lib.support.embeddings import finite
+from course_lib.support.folders import opened, read_json, read_weights
 from course_lib.support.linear import Linear
 from course_lib.support.text_inputs import text_list
 from course_lib.support.tokenization import tokenize
@@ -52,21 +53,20 @@ class BertForMaskedLM(nn.Module):
 
         Raises ValueError where it is no BERT, or has lost the head, as models fine-tuned for something else have.
         """
-        folder = resolve(name)
-        config = read_json(folder / "config.json")
-        if not config.get("tie_word_embeddings", True):
-            raise ValueError(
-                f"{folder} has an output layer of its own (tie_word_embeddings is false); "
-                "expected BERT's, the word embeddings"
-            )
-        model, weights = cls(BertConfig.from_dict(config)), read_weights(folder)
-        if not any(name.startswith("cls.predictions.") for name in weights):
-            raise ValueError(
-                f"{folder} has no masked language model head; "
-                "take a model as it was pre-trained, such as 'course/bert-mini'"
-            )
-        load_bert(model, weights, folder)
-        return model.eval()
+        with opened(name) as folder:
+            config = read_json(folder / "config.json")
+            if not config.get("tie_word_embeddings", True):
+                raise ValueError(
+                    f"{folder} has an output layer of its own (tie_word_embeddings is false); "
+                    "expected BERT's, the word embeddings"
+                )
+            weights = read_weights(folder)
+            if not any(name.startswith("cls.predictions.") for name in weights):
+                raise ValueError(
+                    f"{folder} has no masked language model head; "
+                    "take a model as it was pre-trained, such as 'course/bert-mini'"
+                )
+            return make_bert(cls, BertConfig.from_dict(config), weights, folder).eval()
 
     def transform(self, hidden: Tensor) -> Tensor:
         """The head up to its last matrix: (tokens, hidden) -> (tokens, hidden)."""
@@ -102,8 +102,8 @@ def mask_tokens(input_ids: Tensor, candidates: Tensor, count: int, mask_token_id
 
 def load_masked_lm(name: str | Path) -> tuple[BertForMaskedLM, Tokenizer]:
     """`BertForMaskedLM.load`, and its tokenizer."""
-    folder = resolve(name)
-    return BertForMaskedLM.load(folder), read_tokenizer(folder)
+    with opened(name) as folder:
+        return BertForMaskedLM.load(folder), read_tokenizer(folder)
 
 
 def fill_mask(model: BertForMaskedLM, tokenizer: Tokenizer, text: str, top_k: int = 5) -> list[dict] | list[list[dict]]:
@@ -113,12 +113,11 @@ def fill_mask(model: BertForMaskedLM, tokenizer: Tokenizer, text: str, top_k: in
     with several masks gives a list for each: every mask is guessed with the others still hidden.
     Raises ValueError without a mask, and where the text is longer than the model.
     """
-    ids, mask = _ids(model, tokenizer, text), tokenizer.token_to_id("[MASK]")
+    ids, mask = _ids(model, tokenizer, text), _mask(tokenizer)
     positions = (ids == mask).nonzero().squeeze(1)  # (masks,)
     if not len(positions):
         raise ValueError(f"there is no [MASK] in {text!r}; write one where a token is to be guessed")
-    with torch.no_grad():
-        scores, tokens = model(ids, [len(ids)], positions).softmax(-1).topk(top_k)  # both (masks, top_k)
+    scores, tokens = _guess(model, ids, [len(ids)], positions).softmax(-1).topk(top_k)  # both (masks, top_k)
     found = []
     for position, p, candidates in zip(positions.tolist(), scores.tolist(), tokens.tolist()):
         filled = [torch.cat([ids[:position], torch.tensor([t]), ids[position + 1 :]]).tolist() for t in candidates]
@@ -148,9 +147,8 @@ def token_log_likelihoods(model: BertForMaskedLM, tokenizer: Tokenizer, text: st
     for places in inner.split(max(1, batch_tokens // n)) if len(inner) else ():
         copies = ids.repeat(len(places), 1)  # (copies, n)
         rows = torch.arange(len(places))
-        copies[rows, places] = tokenizer.token_to_id("[MASK]")
-        with torch.no_grad():
-            logits = model(copies.flatten(), [n] * len(places), rows * n + places)  # (copies, vocabulary)
+        copies[rows, places] = _mask(tokenizer)
+        logits = _guess(model, copies.flatten(), [n] * len(places), rows * n + places)  # (copies, vocabulary)
         found.append(logits.log_softmax(-1)[rows, ids[places]])  # (copies,)
     return torch.cat(found)
 
@@ -168,9 +166,24 @@ def pseudo_perplexity(model: BertForMaskedLM, tokenizer: Tokenizer, texts: str |
     return math.exp(-found.mean().item())
 
 
+def _mask(tokenizer: Tokenizer) -> int:
+    """The number of [MASK]. ValueError without one."""
+    if (number := tokenizer.token_to_id("[MASK]")) is None:
+        raise ValueError("the tokenizer has no [MASK]: take the one of a model that was pre-trained with it")
+    return number
+
+
+@torch.no_grad()
+def _guess(model: BertForMaskedLM, ids: Tensor, lengths: list[int], positions: Tensor) -> Tensor:
+    """Logits (positions, vocabulary). ValueError where they are not finite."""
+    logits = model(ids, lengths, positions)
+    finite(logits, of="hidden token")
+    return logits
+
+
 def _ids(model: BertForMaskedLM, tokenizer: Tokenizer, text: str) -> Tensor:
     """Token ids, int64 (tokens,), [CLS] and [SEP] included. ValueError for too many: a cut may lose a mask."""
-    ids = torch.from_numpy(tokenize(tokenizer, [text], None)[0][0]).long()
+    ids = torch.from_numpy(tokenize(tokenizer, [text], None, rows=model.config.vocab_size)[0][0]).long()
     if len(ids) > model.config.max_position_embeddings:
         raise ValueError(
             f"the text has {len(ids)} tokens, the model {model.config.max_position_embeddings} positions; shorten it"

@@ -36,7 +36,8 @@ from course_lib.models.masked_lm import BertForMaskedLM
 from course_lib.models.max_over_tokens import max_over_tokens
 from course_lib.support.configs import read_modules, read_settings, write_modules, write_settings
 from course_lib.support.devices import pick_device, pick_dtype
-from course_lib.support.folders import atomic_folder, read_json, resolve, save_tensors, write_json
+from course_lib.support.embeddings import finite
+from course_lib.support.folders import atomic_folder, opened, read_json, save_tensors, write_json
 from course_lib.support.prompts import Prompted
 from course_lib.support.text_inputs import text_list
 from course_lib.support.tokenization import tokenize
@@ -83,21 +84,21 @@ class SparseEncoder(PreparedCopy, Prompted, nn.Module):
         name: a folder, "course/..." (bundled), or a name on the hub.
         Raises FileNotFoundError or ValueError that says which file is missing, damaged or not understood.
         """
-        folder = resolve(name)
-        modules, settings = read_modules(folder), {}
-        kinds = [kind.rsplit(".", 1)[-1] for _, kind in modules]
-        if "SpladePooling" in kinds:
-            if len(kinds) != 2 or kinds[0] not in ("MLMTransformer", "Transformer"):
-                raise ValueError(f"{folder} has the modules {kinds}; expected MLMTransformer and SpladePooling")
-            path = folder / modules[1][0] / "config.json"
-            other = {key: value for key, value in read_json(path).items() if POOLING.get(key, value) != value}
-            if other:
-                raise ValueError(
-                    f"{path} says {other}; this SparseEncoder computes {POOLING} only, "
-                    "sentence_transformers.SparseEncoder more"
-                )
-            settings = read_settings(folder, ["prompts", "default_prompt_name"])
-        encoder = cls(BertForMaskedLM.load(folder), **read_tokenizer_settings(folder), **settings, dtype=dtype)
+        with opened(name) as folder:
+            modules, settings = read_modules(folder), {}
+            kinds = [kind.rsplit(".", 1)[-1] for _, kind in modules]
+            if "SpladePooling" in kinds:
+                if len(kinds) != 2 or kinds[0] not in ("MLMTransformer", "Transformer"):
+                    raise ValueError(f"{folder} has the modules {kinds}; expected MLMTransformer and SpladePooling")
+                path = folder / modules[1][0] / "config.json"
+                other = {key: value for key, value in read_json(path).items() if POOLING.get(key, value) != value}
+                if other:
+                    raise ValueError(
+                        f"{path} says {other}; this SparseEncoder computes {POOLING} only, "
+                        "sentence_transformers.SparseEncoder more"
+                    )
+                settings = read_settings(folder, ["prompts", "default_prompt_name"])
+            encoder = cls(BertForMaskedLM.load(folder), **read_tokenizer_settings(folder), **settings, dtype=dtype)
         return encoder.to(pick_device(device)).eval()
 
     def save(self, folder: str | Path, half: bool = False):
@@ -137,7 +138,7 @@ class SparseEncoder(PreparedCopy, Prompted, nn.Module):
         texts = text_list(texts)
         if not texts:
             raise ValueError("there are no texts: expected one at least (encode takes none as well)")
-        ids, _ = tokenize(self.tokenizer, [prompt + text for text in texts], self.max_seq_length)
+        ids, _ = self._tokenize([prompt + text for text in texts])
         dtype = torch.bfloat16 if torch.is_autocast_enabled(self.device.type) else torch.float32
         words, parts, order = self.model.bert.embeddings.word_embeddings.weight, [], []
         budget = default_batch_tokens(self.device)  # what a cache holds
@@ -146,6 +147,10 @@ class SparseEncoder(PreparedCopy, Prompted, nn.Module):
             parts.append(self._weights(self.model.bert(packed, lengths), words, lengths, dtype))
             order += batch
         return torch.cat(parts)[torch.from_numpy(np.argsort(order)).to(self.device)]  # back in the order given
+
+    def _tokenize(self, texts: list[str]) -> tuple[list[np.ndarray], list[bool]]:
+        """Token ids of each text, int32 (tokens_i,), and whether it was cut."""
+        return tokenize(self.tokenizer, texts, self.max_seq_length, rows=self.get_embedding_dimension())
 
     def _weights(self, hidden: Tensor, words: Tensor, lengths: list[int], dtype: torch.dtype) -> Tensor:
         """(tokens, hidden) -> (texts, vocabulary): log(1 + relu(highest logit)) (Formal et al. 2021b, equation 2)."""
@@ -173,15 +178,15 @@ class SparseEncoder(PreparedCopy, Prompted, nn.Module):
         """
         prompt = self.resolve_prompt(prompt, prompt_name)
         texts = text_list(sentences, "sentences", alone=True)
-        token_ids = lambda some: tokenize(self.tokenizer, [prompt + text for text in some], self.max_seq_length)
+        token_ids = lambda some: self._tokenize([prompt + text for text in some])
         dtype = pick_dtype(self.dtype, self.device)
         bert, words = self.prepared(self.model.bert, dtype), self.model.bert.embeddings.word_embeddings.weight.to(dtype)
         found: list[tuple[np.ndarray, np.ndarray]] = [None] * len(texts)  # terms and weights of each
         with progress_bar(len(texts), "encode", "text", show_progress_bar) as progress:
             for ids, _, places in each_once(texts, token_ids, self.device, progress, batch_tokens):
                 packed, lengths = pack(ids, self.device)
-                vectors = self._weights(bert(packed, lengths).float(), words, lengths, dtype).cpu().numpy()
-                for vector, rows in zip(vectors, places):
+                vectors = self._weights(bert(packed, lengths).float(), words, lengths, dtype)
+                for vector, rows in zip(finite(vectors, places), places):
                     terms = np.flatnonzero(vector)
                     sparse = terms.astype(np.int32), vector[terms]
                     for row in rows:

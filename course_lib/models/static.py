@@ -52,7 +52,7 @@ class StaticEmbedding(nn.Module):
         self.tokenizer.save(str(folder / "tokenizer.json"))
 
     def tokenize(self, texts: list[str]) -> tuple[list[np.ndarray], list[bool]]:
-        return tokenize(self.tokenizer, texts, self.max_seq_length, special=False)
+        return tokenize(self.tokenizer, texts, self.max_seq_length, special=False, rows=self.embedding.num_embeddings)
 
     def forward(self, input_ids: Tensor, lengths: list[int], prompt_length: int = 0) -> Tensor:
         offsets = torch.tensor([0, *lengths[:-1]], device=input_ids.device).cumsum(0)  # where each sentence starts

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from course_lib.encoder import SentenceEncoder
 from course_lib.modules import KINDS
-from course_lib.support.configs import load_module, read_modules, read_settings
+from course_lib.support.configs import in_order, load_module, read_modules, read_settings
 from course_lib.support.devices import pick_device
-from course_lib.support.folders import read_json, resolve
+from course_lib.support.folders import opened, read_json
 
 
 class TwoTowers:
@@ -52,24 +52,23 @@ class TwoTowers:
         Modules that both routes name are shared; modules after the Router belong to both. Raises FileNotFoundError or
         ValueError that says what is missing or not understood.
         """
-        folder = resolve(name)
-        if not (folder / "router_config.json").exists():
-            raise ValueError(
-                f"{folder} has no router_config.json: it is one encoder, not two; SentenceEncoder.load reads those"
-            )
-        router, after = read_json(folder / "router_config.json"), dict(read_modules(folder)[1:])
-        kinds = router.get("types", {}) | after
-        modules = {path: load_module(folder / path, kind, KINDS) for path, kind in kinds.items()}
-        routes, towers = router.get("structure", {}), []
-        for route in ("query", "document"):
-            if route not in routes:
+        with opened(name) as folder:
+            if not (folder / "router_config.json").exists():
                 raise ValueError(
-                    f"{folder / 'router_config.json'} has the routes {sorted(routes)}; expected 'query' and 'document'"
+                    f"{folder} has no router_config.json: it is one encoder, not two; SentenceEncoder.load reads those"
                 )
-            chain = [modules[path] for path in (*routes[route], *after)]
-            tower = SentenceEncoder(chain, **read_settings(folder), dtype=dtype)
-            towers.append(tower.to(pick_device(device)).eval())
-        return cls(*towers)
+            file, after = folder / "router_config.json", dict(read_modules(folder)[1:])
+            router = read_json(file, entries={"types": dict, "structure": dict})
+            kinds = router.get("types", {}) | after
+            modules = {path: load_module(folder / path, kind, KINDS) for path, kind in kinds.items()}
+            routes, towers = router.get("structure", {}), []
+            for route in ("query", "document"):
+                if route not in routes:
+                    raise ValueError(f"{file} has the routes {sorted(routes)}; expected 'query' and 'document'")
+                chain = in_order([modules[path] for path in (*routes[route], *after)], folder)
+                tower = SentenceEncoder(chain, **read_settings(folder), dtype=dtype)
+                towers.append(tower.eval())
+        return cls(*(tower.to(pick_device(device)) for tower in towers))
 
     def encode_query(self, sentences, **options):
         """As `SentenceEncoder.encode_query`, by the query encoder."""

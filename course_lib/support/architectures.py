@@ -5,35 +5,55 @@ Both are called as `model(input_ids, lengths)` with a packed batch (see bert.py)
 Left out on purpose: encoder-decoder models, token types other than 0.
 """
 
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from course_lib.support.configs import check_shapes, shapes
 from course_lib.support.folders import read_weights, save_tensors
 from course_lib.support.packed_attention import PACKED, attends_packed, mpnet
 
 
 def load_bert(model: nn.Module, weights: dict[str, Tensor], where: Path):
     """Copy a checkpoint's tensors into `model`. The checkpoint may hold more (a pooler, another head), but not less."""
-    own = model.state_dict()
+    own = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    weights = of_checkpoint(weights, own)
+    check_shapes(weights, own, where)
+    model.load_state_dict({name: weights[name] for name in own})
+
+
+def make_bert(
+    make: Callable[..., nn.Module], config, weights: dict[str, Tensor], where: Path, new: Sequence[str] = ()
+) -> nn.Module:
+    """The BERT that `make` makes of its config, with a checkpoint's tensors in it.
+
+    new: parts of the names of tensors that stay as they are made, whatever the checkpoint has.
+    Raises ValueError as `load_bert` does, but before a model is made that takes more memory than the weights.
+    """
+    for size in ("vocab_size", "num_attention_heads", "max_position_embeddings", "type_vocab_size"):
+        if getattr(config, size) < 1:
+            raise ValueError(f"{size} in {where / 'config.json'} is {getattr(config, size)}; expected 1 at least")
+    own = shapes(partial(make, config), config.num_hidden_layers, weights, where)
+    own = {name: shape for name, shape in own.items() if not any(part in name for part in new)}
+    weights = of_checkpoint(weights, own)
+    check_shapes(weights, own, where)
+    model = make(config)
+    model.load_state_dict({name: weights[name] for name in own}, strict=False)  # looked at above
+    return model
+
+
+def of_checkpoint(weights: dict[str, Tensor], own: Collection[str]) -> dict[str, Tensor]:
+    """A checkpoint's tensors by the names that a model has for its `own`: older ones, and a prefix, are replaced."""
     weights = {
         name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias"): t
         for name, t in weights.items()
     }
-    if not any(name in weights for name in own):
-        weights = {name.removeprefix("bert."): t for name, t in weights.items()}
-    missing = [name for name in own if name not in weights]
-    wrong = [
-        f"{n} {tuple(weights[n].shape)}, expected {tuple(t.shape)}"
-        for n, t in own.items()
-        if n in weights and weights[n].shape != t.shape
-    ]
-    if missing or wrong:
-        raise ValueError(
-            f"the weights in {where} do not fit its config.json: missing {missing[:3]}, of another shape {wrong[:3]}"
-        )
-    model.load_state_dict({name: weights[name] for name in own})
+    if any(name in weights for name in own):
+        return weights
+    return {name.removeprefix("bert."): t for name, t in weights.items()}
 
 
 class TransformersModel(nn.Module):
@@ -87,7 +107,7 @@ class TransformersModel(nn.Module):
             return self.model(input_ids[None], position_ids=places[None], lengths=lengths).last_hidden_state[0]
 
     def _padded(self, input_ids: Tensor, lengths: list[int]) -> Tensor:
-        pad = getattr(self.config, "pad_token_id", None) or 0
+        pad = max(0, getattr(self.config, "pad_token_id", None) or 0)  # masked: any token will do
         sentences = input_ids.split(lengths)
         padded = nn.utils.rnn.pad_sequence(sentences, batch_first=True, padding_value=pad)  # (batch, longest)
         each = torch.tensor(lengths, device=input_ids.device)

@@ -8,18 +8,19 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from course_lib.support.exchange import exchange, file_names, prefix, settle
 from course_lib.support.hub import fetch, pickled_only
-from course_lib.support.model_files import is_model, own_files
+from course_lib.support.model_files import INDEX, WEIGHTS, is_model, own_files
+from course_lib.support.reading import is_error, of_kind, reading
 
 DEFAULT = "course/sbert-mini"
 COURSE_HOME = Path(os.environ.get("COURSE_HOME") or Path(__file__).resolve().parents[2])
@@ -47,21 +48,52 @@ def resolve(name: str | Path) -> Path:
     return fetch(name)
 
 
-def read_json(path: Path, default: dict | list | None = None, kind: type = dict):
-    """The content of a JSON file, a dict unless another `kind` is named; without the file `default`, if given."""
-    if default is not None and not path.exists():
-        return default
+@contextmanager
+def opened(name: str | Path) -> Iterator[Path]:
+    """`resolve`, and errors of what is read in the folder as those of `named`."""
+    folder = resolve(name)
+    with named(folder):
+        yield folder
+
+
+@contextmanager
+def named(folder: Path):
+    """Errors within become ValueErrors that name the model's folder, where they are others or do not.
+
+    FileNotFoundError stays what it is. What can be said better than by the library that failed is said before.
+    """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        yield
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path} is missing: {path.parent} is not a whole model folder") from None
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{path} cannot be read as JSON ({error}); copy or download it again") from error
+        raise
+    except BaseException as error:
+        if not is_error(error) or isinstance(error, ValueError) and str(folder) in str(error):
+            raise
+        what = str(error).strip() if isinstance(error, ValueError) else f"{type(error).__name__}: {str(error).strip()}"
+        raise ValueError(
+            f"the model in {folder} cannot be read ({what}); a file of it is damaged, or of another kind of model: "
+            "copy or download it again"
+        ) from error
+
+
+def read_json(
+    path: Path, default: dict | list | None = None, kind: type = dict, entries: Mapping[str, type] | None = None
+):
+    """The content of a JSON file, a dict unless another `kind` is named; without the file `default`, if given.
+
+    entries: of which kind some of a dict's values must be. Those of them that are null are left out.
+    """
+    if not path.exists():
+        if default is None:
+            raise FileNotFoundError(f"{path} is missing: {path.parent} is not a whole model folder")
+        return default
+    with reading(path, "JSON"):
+        content = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(content, kind):
         raise ValueError(
             f"{path} holds a {type(content).__name__}, expected a {kind.__name__}; copy or download it again"
         )
-    return content
+    return of_kind(content, entries, path) if entries else content
 
 
 def write_json(path: Path, content: dict | list):
@@ -73,20 +105,15 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
 
     Raises FileNotFoundError without weights, ValueError where they are pickled, damaged, or not finite numbers.
     """
-    index = folder / "model.safetensors.index.json"
-    files = sorted(set(read_json(index)["weight_map"].values())) if index.exists() else ["model.safetensors"]
     weights: dict[str, Tensor] = {}
-    for file in [folder / f for f in files]:
+    for file in weights_files(folder):
         if not file.exists():
             pickled = [p.name for p in folder.glob("*.bin")] + [p.name for p in folder.glob("*.pt")]
             if pickled:
                 raise ValueError(pickled_only(str(folder), pickled))
             raise FileNotFoundError(f"{file} is missing: {folder} has no weights in safetensors format")
-        try:
-            with safe_open(file, framework="pt") as opened:
-                weights |= {name: opened.get_tensor(name) for name in opened.keys()}
-        except (SafetensorError, OSError) as error:
-            raise ValueError(f"{file} is damaged or cut short ({error}); copy or download it again") from error
+        with reading(file, "safetensors"), safe_open(file, framework="pt") as opened:
+            weights |= {name: opened.get_tensor(name) for name in opened.keys()}
     for name, tensor in weights.items():
         # A copy in any case: safetensors maps its file into memory, and Windows lets no one replace a mapped file.
         weights[name] = tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)
@@ -95,6 +122,16 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
                 f"{name} in {folder} holds NaN or infinite numbers; the file or the training that made it is broken"
             )
     return weights
+
+
+def weights_files(folder: Path) -> list[Path]:
+    """`model.safetensors`, as transformers prefers it; without it the files that its index names."""
+    if (folder / WEIGHTS).exists() or not (folder / INDEX).exists():
+        return [folder / WEIGHTS]
+    names = read_json(folder / INDEX, entries={"weight_map": dict}).get("weight_map", {}).values()
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{folder / INDEX} names no files of weights; copy or download it again")
+    return sorted({folder / name for name in names})
 
 
 def save_tensors(tensors: dict[str, Tensor], path: Path, half: bool):

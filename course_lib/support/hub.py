@@ -94,8 +94,14 @@ def verify_weights(repository: str, file: Path, again: Path):
 
 
 def pickled_only(where: str, files: list[str]) -> str:
-    """What is said of weights that are refused."""
+    """What is said of weights that are refused. The advice serves every kind of model, and of module."""
+    files = sorted(files)
+    weights = [file for file in files if "model" in Path(file).name] or files
+    folder = Path(weights[0]).parent
+    those = [file for file in weights if Path(file).parent == folder]
     return (
-        f"{where} has pickled weights only ({', '.join(sorted(files))}), which can run code when read. Convert them "
-        "where you trust them: AutoModel.from_pretrained(folder).save_pretrained(new_folder, safe_serialization=True)"
+        f"{where} has pickled weights only ({', '.join(files)}), which can run code when read. If you trust them, "
+        f"write there: safetensors.torch.save_file({{name: t.clone() for file in {those} for name, t in "
+        "torch.load(file, map_location='cpu', weights_only=True).items()}, "
+        f"{(folder / 'model.safetensors').as_posix()!r}, metadata={{'format': 'pt'}})"
     )

@@ -1,6 +1,7 @@
 """Files that cannot be read: which, and what to do about it, said alike whichever library did not understand them."""
 
 import gzip
+import math
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,15 +32,17 @@ def reading(file: Path, what: str, advice: str = "copy or download it again"):
 def of_kind(content: dict, kinds: Mapping[str, type], where) -> dict:
     """The content of a file, without the entries named in `kinds` that are null.
 
-    Raises ValueError that says `where` one of them is of another kind than it must be; an int is a float too.
+    Raises ValueError that says `where` one of them is of another kind than it must be. An int is a float too; NaN and
+    infinities, which Python's JSON knows, are none.
     """
     kept = {name: value for name, value in content.items() if name not in kinds or value is not None}
     for name in kinds.keys() & kept.keys():
         value, kind = kept[name], kinds[name]
-        if not isinstance(value, (int, float) if kind is float else kind) or (
-            isinstance(value, bool) and kind in (int, float)
-        ):
-            raise ValueError(f"{name} in {where} is {value!r}; expected {kind.__name__}")
+        fits = isinstance(value, (int, float) if kind is float else kind)
+        if isinstance(value, bool) and kind is not bool or kind is float and fits and not math.isfinite(value):
+            fits = False
+        if not fits:
+            raise ValueError(f"{name} in {where} is {value!r}; expected {getattr(kind, '__name__', kind)}")
     return kept
 
 

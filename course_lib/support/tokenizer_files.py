@@ -16,6 +16,7 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from course_lib.support.folders import read_json, write_json
 from course_lib.support.model_files import SENTENCE_CONFIGS, TOKENIZER_FILES, VOCABULARIES
+from course_lib.support.reading import is_error, reading
 
 AS_WRITTEN = ("PreTrainedTokenizerFast", "TokenizersBackend")  # classes that read tokenizer.json, and nothing else
 UNREAD = (
@@ -52,7 +53,9 @@ def read_tokenizer(folder: Path) -> Tokenizer:
 
     try:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False).backend_tokenizer
-    except Exception as error:
+    except BaseException as error:
+        if not is_error(error):
+            raise
         if tokenizer and kind is None:  # the class was only guessed
             return tokenizer
         raise ValueError(
@@ -64,15 +67,14 @@ def read_tokenizer_json(file: Path) -> Tokenizer:
     """The tokenizer that a `tokenizer.json` describes."""
     if not file.exists():
         raise FileNotFoundError(f"{file} is missing: {file.parent} has no tokenizer")
-    try:
+    with reading(file, "a tokenizer"):
         return Tokenizer.from_file(str(file))
-    except Exception as error:  # tokenizers raises a bare Exception
-        raise ValueError(f"{file} cannot be read ({error}); copy or download it again") from error
 
 
 def read_token_settings(folder: Path) -> dict:
     """What `tokenizer_config.json` says, with what older files say of special and added tokens where it does not."""
-    settings = read_json(folder / "tokenizer_config.json", default={})
+    kinds = {"model_max_length": int | float, "tokenizer_class": str}
+    settings = read_json(folder / "tokenizer_config.json", default={}, entries=kinds)
     if "added_tokens_decoder" in settings:
         return settings
     added = read_json(folder / "added_tokens.json", default={})
@@ -146,7 +148,9 @@ def read_sentence_config(folder: Path) -> dict:
 
     Raises ValueError for settings that change a text's tokens and are not followed here.
     """
-    config = next(filter(None, (read_json(folder / name, default={}) for name in SENTENCE_CONFIGS)), {})
+    kinds = {"max_seq_length": int, "do_lower_case": bool}
+    found = (read_json(folder / name, default={}, entries=kinds) for name in SENTENCE_CONFIGS)
+    config = next(filter(None, found), {})
     if unread := [name for name in UNREAD if config.get(name)]:
         raise ValueError(
             f"the settings of sentence-transformers in {folder} have {unread[0]}: {config[unread[0]]}, which is not "
@@ -165,10 +169,14 @@ def read_tokenizer_settings(folder: Path, sentence_config: bool = True) -> dict:
     """
     config = read_sentence_config(folder) if sentence_config else {}
     limit = config.get("max_seq_length") or read_token_settings(folder).get("model_max_length")
+    if limit and limit < 3:
+        raise ValueError(
+            f"max_seq_length is {limit} in {folder}; a text needs 3 tokens at least, [CLS] and [SEP] among them"
+        )
     tokenizer = read_tokenizer(folder)
     return {
         "tokenizer": lower_casing(tokenizer) if config.get("do_lower_case") else tokenizer,
-        "max_seq_length": limit if limit and limit < 1e9 else None,  # transformers writes 1e30 for no limit
+        "max_seq_length": int(limit) if limit and limit < 1e9 else None,  # transformers writes 1e30 for no limit
         "tokenizer_files": {f: (folder / f).read_bytes() for f in TOKENIZER_FILES if (folder / f).exists()},
     }
 

@@ -17,6 +17,9 @@ from torch import Tensor, nn
 
 from course_lib.support.distributed import processes, random_states, set_random_state
 from course_lib.support.files import atomic_file
+from course_lib.support.reading import of_kind, reading
+
+REMOVE = "remove it to start anew"
 
 _log = logging.getLogger(__name__)
 
@@ -58,13 +61,14 @@ def load_checkpoint(path: Path | None, model: nn.Module, optimizer: torch.optim.
     """
     if not path or not path.exists():
         return {"step": 0, "history": [], "losses": [], "seconds": 0.0, "highest": None}
-    try:
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a file for the checkpoint")
+    with reading(path, "a checkpoint", REMOVE):
         with safe_open(path, framework="pt") as file:
             state = json.loads(file.metadata()["state"])
             # copies: a mapped file cannot be replaced on Windows
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
-        raise ValueError(f"{path} is not a whole checkpoint ({error}); remove it to start anew") from error
+        state = of_run(state)
     here, there = dict(settings), dict(state["settings"])
     content, content_there = here.pop("content", None), there.pop("content", None)
     changed = {name: (there.get(name), here.get(name)) for name in here | there if there.get(name) != here.get(name)}
@@ -80,15 +84,42 @@ def load_checkpoint(path: Path | None, model: nn.Module, optimizer: torch.optim.
     weights = {name[6:]: t for name, t in tensors.items() if name.startswith("model.")}
     if {name: t.shape for name, t in weights.items()} != {name: t.shape for name, t in model.state_dict().items()}:
         raise ValueError(f"{path} was made by another model: names or shapes of its weights differ; use another file")
+    with reading(path, "a checkpoint", REMOVE):
+        moments = read_moments(tensors, optimizer)
+        set_random_state(tensors)
     model.load_state_dict(weights)
+    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+    return state
+
+
+KINDS = {"step": int, "settings": dict, "history": list, "seconds": float, "losses": list, "highest": float}
+
+
+def of_run(state: dict) -> dict:
+    """The `state` of a run, in which losses and highest score may be missing. ValueError where it is something else."""
+    found = {"losses": [], "highest": None} | of_kind(state, KINDS, "it")
+    if missing := KINDS.keys() - found.keys():
+        raise ValueError(f"it has no {', '.join(sorted(missing))}")
+    for name, kind in {"history": dict, "losses": float}.items():
+        of_kind(dict(enumerate(found[name])), dict.fromkeys(range(len(found[name])), kind), name)
+    return found
+
+
+def read_moments(tensors: dict[str, Tensor], optimizer) -> dict[int, dict[str, Tensor]]:
+    """The optimiser's state of each parameter, by its number. ValueError where it is not what AdamW keeps."""
     moments: dict[int, dict[str, Tensor]] = {}
     for name, t in tensors.items():
         if name.startswith("optimizer."):
             _, i, key = name.split(".", 2)
             moments.setdefault(int(i), {})[key] = t
-    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
-    set_random_state(tensors)
-    return state
+    if not isinstance(optimizer, torch.optim.AdamW):
+        return moments
+    parameters = dict(enumerate(p for group in optimizer.param_groups for p in group["params"]))
+    for i, found in moments.items():
+        shape = parameters[i].shape if i in parameters else None
+        if {key: t.shape for key, t in found.items()} != {"step": (), "exp_avg": shape, "exp_avg_sq": shape}:
+            raise ValueError(f"it has {sorted(found)} of parameter {i}, which do not fit it")
+    return moments
 
 
 def failed_batch(checkpoint: Path | None, what: str, name: str, data: Sequence, batch: list[int]) -> FloatingPointError:

@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+from course_lib.support.reading import numbered_lines, reading
 from recipes.shared.made import made
 
 
@@ -20,10 +21,17 @@ class Measured(dict):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
         self.path = path
-        lines = path.read_bytes().splitlines(keepends=True)
-        if lines and not lines[-1].endswith(b"\n"):  # a process was killed while it wrote it
-            os.truncate(path, path.stat().st_size - len(lines.pop()))
-        super().__init__((tuple(key), found) for key, found in map(json.loads, lines))
+        with reading(path, "measurements"):
+            content = path.read_bytes()
+        if not content.endswith(b"\n"):  # a process was killed while it wrote the last line
+            os.truncate(path, content.rfind(b"\n") + 1)
+        super().__init__()
+        for number, line in numbered_lines(path):
+            try:
+                key, found = json.loads(line)
+                self[tuple(key)] = found
+            except (ValueError, TypeError, RecursionError) as error:
+                raise ValueError(f"{path}, line {number}: not a measurement ({error}); take the line out") from error
 
     def add(self, key: tuple, found):
         self[key] = found

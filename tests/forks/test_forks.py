@@ -1,4 +1,4 @@
-"""The library's tests that train in forked processes, kill them or launch them: each file in a fresh process.
+"""The library's tests that work in forked processes, kill them or launch them: each file in a fresh process.
 
 A child of a process whose pool of threads has worked has the pool's locks and not its threads: it may wait for them
 forever. `make check` leaves these tests to `make test`: they take half a minute.
@@ -16,7 +16,12 @@ FILES = [file for file in TESTS if "\npytestmark = trains_in_forks\n" in file.re
 
 
 def test_the_files_are_found():
-    assert [file.name for file in FILES] == ["test_distributed.py", "test_saving_killed.py", "test_training_killed.py"]
+    assert [file.name for file in FILES] == [
+        "test_damage.py",
+        "test_distributed.py",
+        "test_saving_killed.py",
+        "test_training_killed.py",
+    ]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone forks reliably")

@@ -324,6 +324,16 @@ def test_masked_language_model_folder(tiny, tmp_path):
     assert_both_ways(tmp_path / "mlm", tmp_path)
 
 
+def test_a_padding_token_that_is_none(tmp_path, minilm_folder):
+    """Some models name -1. It is masked: any token serves."""
+    folder = other_folder("DistilBert", tmp_path / "plain", minilm_folder)
+    expected = load(folder).encode(TEXTS)
+    config = json.loads((folder / "config.json").read_text())
+    for none in (-1, None):
+        (folder / "config.json").write_text(json.dumps(config | {"pad_token_id": none}))
+        assert_equal(load(folder).encode(TEXTS), expected)
+
+
 @pytest.mark.parametrize("kind", ["MPNet", "Roberta", "DistilBert"])
 def test_other_architectures(kind, tmp_path, minilm_folder):
     folder = other_folder(kind, tmp_path / "plain", minilm_folder)

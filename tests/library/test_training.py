@@ -592,5 +592,37 @@ def test_damaged_checkpoints_are_an_error(damage, tmp_path):
         file.write_bytes(
             {"cut": content[:-10], "empty": b"", "text": b"something else entirely, and long enough"}[damage]
         )
-    with pytest.raises(ValueError, match="c is not a whole checkpoint .*; remove it to start anew"):
+    with pytest.raises(ValueError, match="c cannot be read as a checkpoint .*; remove it to start anew"):
         fit(*toy(), checkpoint=file)
+
+
+CHANGES = {
+    "no moments": {"optimizer.0.exp_avg": None},
+    "moments of another shape": {"optimizer.0.exp_avg": torch.zeros(3)},
+    "moments of a parameter that is not there": {"optimizer.9.step": torch.tensor(1.0)},
+    "a name of something else": {"optimizer.x": torch.zeros(3)},
+    "no random state": {"random.cpu": None},
+    "a random state that is none": {"random.cpu": torch.zeros(5, dtype=torch.uint8)},
+}
+STATES = {"step": "3", "history": {}, "losses": ["1"], "seconds": None, "settings": [], "highest": "x"}
+
+
+@pytest.mark.parametrize("what", [*CHANGES, *STATES])
+def test_checkpoints_with_parts_damaged_are_an_error_and_change_nothing(what, tmp_path):
+    file = tmp_path / "c"
+    fit(*toy(), checkpoint=file)
+    with safe_open(file, framework="pt") as opened:
+        state, tensors = json.loads(opened.metadata()["state"]), load_file(file)
+    tensors = {name: t for name, t in (tensors | CHANGES.get(what, {})).items() if t is not None}
+    state |= {what: STATES[what]} if what in STATES else {}
+    save_file(tensors, file, metadata={"state": json.dumps(state)})
+    model, loss, examples = toy()
+    before = model.weight.clone()
+    with pytest.raises(ValueError, match="c cannot be read as a checkpoint .*; remove it to start anew"):
+        fit(model, loss, examples, checkpoint=file)
+    assert torch.equal(model.weight, before)
+
+
+def test_a_folder_in_place_of_a_checkpoint(tmp_path):
+    with pytest.raises(ValueError, match="is a folder; name a file for the checkpoint"):
+        fit(*toy(), checkpoint=tmp_path)

@@ -297,6 +297,13 @@ def test_folders_that_are_refused(folder, tmp_path):
         load(tmp_path / "nan")
 
 
+def test_entries_that_are_null_count_as_not_there(folder, scorer, tmp_path):
+    other = shutil.copytree(folder, tmp_path / "other")
+    null = dict.fromkeys(("architectures", "sentence_transformers", "sbert_ce_default_activation_function", "id2label"))
+    write_json(other / "config.json", read_json(other / "config.json") | null)
+    np.testing.assert_array_equal(load(other).predict(PAIRS), scorer.predict(PAIRS))
+
+
 def test_one_token_type_is_refused():
     model = BertForSequenceClassification(BertConfig(50, 16, 1, 2, 32, type_vocab_size=1), 1)
     with pytest.raises(ValueError, match="one token type"):

@@ -1,5 +1,6 @@
 """Pictures show what their captions say; the split keeps kinds apart; the image encoder, its loss, what is saved."""
 
+import copy
 import json
 from itertools import combinations
 
@@ -259,6 +260,13 @@ def test_encode_leaves_the_mode_as_it_was(encoder, pictures):
         assert encoder.training is mode and encoder.layer[0].training is mode
 
 
+def test_vectors_that_are_not_finite_name_the_picture(encoder, pictures):
+    broken = copy.deepcopy(encoder)
+    broken.projection.bias.data[0] = torch.inf
+    with pytest.raises(ValueError, match="NaN or infinite numbers for picture 0: its weights are damaged"):
+        broken.encode(pictures)
+
+
 def test_layers_are_transformers_encoder_layers(encoder, pictures):
     """Between stem and projection it is transformers' BertEncoder on the same weights."""
     from transformers import BertConfig
@@ -416,7 +424,10 @@ def test_damaged_folders_are_refused(towers, tmp_path):
     towers.save(tmp_path / "towers")
     config = tmp_path / "towers" / "image" / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"width": 64}))
-    with pytest.raises(ValueError, match="do not make an image encoder"):
+    with pytest.raises(ValueError, match="towers/image do not fit its config.json: missing"):
+        TextImageEncoder.load(tmp_path / "towers")
+    (tmp_path / "towers" / "config.json").write_text('{"text": 3, "image": "image"}')
+    with pytest.raises(ValueError, match="text in .*config.json is 3; expected str"):
         TextImageEncoder.load(tmp_path / "towers")
     (tmp_path / "towers" / "config.json").write_text("{}")
     with pytest.raises(ValueError, match="expected text and image"):

@@ -33,6 +33,10 @@ def model(saved, tmp_path):
     return pathlib.Path(shutil.copytree(saved, tmp_path / "model"))
 
 
+def change(file, **settings):
+    file.write_text(json.dumps(read_json(file, default={}) | settings))
+
+
 def load(folder):
     return SentenceEncoder.load(folder, device="cpu", dtype="float32")
 
@@ -122,7 +126,9 @@ def test_missing_files_are_named(file, model):
 def test_pickled_weights_are_refused_and_never_read(file, folder, model):
     (model / folder / "model.safetensors").unlink()
     (model / folder / file).write_bytes(b"cos\nsystem\n(S'touch unpickled'\ntR.")
-    with pytest.raises(ValueError, match=rf"has pickled weights only \({file}\).*safe_serialization=True"):
+    with pytest.raises(
+        ValueError, match=rf"has pickled weights only \({file}\).*write there: safetensors.torch.save_file"
+    ):
         load(model)
     assert not os.path.exists("unpickled")
 
@@ -132,13 +138,37 @@ def test_pickled_weights_beside_safetensors_do_no_harm(model):
     load(model)
 
 
+def test_the_advice_on_pickled_weights_converts_every_module(model, monkeypatch):
+    expected = load(model).encode("a cat")
+    for folder in (model, model / "2_Dense"):
+        torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+        (folder / "model.safetensors").unlink()
+        with pytest.raises(ValueError) as caught:
+            load(model)
+        monkeypatch.chdir(folder)
+        exec("import safetensors.torch, torch\n" + str(caught.value).split("write there: ")[1])
+    np.testing.assert_array_equal(load(model).encode("a cat"), expected)
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 90000000\n"
+
+
+@pytest.mark.parametrize(
+    "file", ["model.safetensors", "2_Dense/model.safetensors", "config.json", "modules.json", "tokenizer.json"]
+)
+def test_pointers_of_git_lfs(file, model):
+    (model / file).write_text(POINTER)
+    with pytest.raises(ValueError, match=rf"{file} is a pointer of Git LFS, not the file itself; run `git lfs pull`"):
+        load(model)
+
+
 @pytest.mark.parametrize("keep", [0, 4, 100, 5000, -1])
 @pytest.mark.parametrize("file", ["model.safetensors", "2_Dense/model.safetensors"])
 def test_truncated_safetensors(file, keep, model):
     content = (model / file).read_bytes()
     (model / file).write_bytes(content[:keep][: len(content) - 1])
     with pytest.raises(
-        ValueError, match=r"model.safetensors is damaged or cut short \(.*\); copy or download it again"
+        ValueError, match=r"model.safetensors cannot be read as safetensors \(.*\); copy or download it again"
     ):
         load(model)
 
@@ -167,7 +197,7 @@ def test_missing_tensors_and_wrong_shapes(model):
         load(model)
     save_file(weights, model / "model.safetensors")
     save_file({"linear.weight": torch.zeros(8, 31)}, model / "2_Dense/model.safetensors")
-    with pytest.raises(ValueError, match=r"2_Dense do not fit its config.json: found .*\(8, 31\)"):
+    with pytest.raises(ValueError, match=r"2_Dense do not fit its config.json: .*\(8, 31\), expected \(8, 32\)"):
         load(model)
 
 
@@ -241,6 +271,101 @@ def test_weights_in_several_files(model):
     (model / "b.safetensors").unlink()
     with pytest.raises(FileNotFoundError, match="b.safetensors is missing"):
         load(model)
+
+
+def test_weights_in_one_file_go_before_an_index_that_was_left_behind(model):
+    """transformers prefers it, and leaves the index where it was."""
+    expected = load(model).encode("a cat")
+    stale = {"weight_map": {"encoder.layer.0.output.dense.bias": "model-00001-of-00002.safetensors"}}
+    (model / "model.safetensors.index.json").write_text(json.dumps(stale))
+    save_file({"encoder.layer.0.output.dense.bias": torch.zeros(32)}, model / "model-00001-of-00002.safetensors")
+    np.testing.assert_array_equal(load(model).encode("a cat"), expected)
+
+
+@pytest.mark.parametrize("content", [{}, {"weight_map": {}}, {"weight_map": {"a": 3}}, {"weight_map": None}])
+def test_an_index_that_names_no_files(content, model):
+    (model / "model.safetensors").unlink()
+    (model / "model.safetensors.index.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="index.json names no files of weights"):
+        load(model)
+
+
+# ---- settings of another kind than they must be
+
+WRONG = {
+    "config.json": {"hidden_size": "32", "vocab_size": -1, "layer_norm_eps": float("nan"), "num_attention_heads": -4},
+    "1_Pooling/config.json": {"word_embedding_dimension": "32", "pooling_mode": [3], "include_prompt": "no"},
+    "2_Dense/config.json": {"in_features": [32], "activation_function": 3, "bias": "yes"},
+    "sentence_bert_config.json": {"max_seq_length": "128", "do_lower_case": "no"},
+    "tokenizer_config.json": {"model_max_length": "512"},
+    "config_sentence_transformers.json": {"prompts": ["query"], "similarity_fn_name": 3, "truncate_dim": "8"},
+}
+
+
+@pytest.mark.parametrize("file, name", [(file, name) for file, names in WRONG.items() for name in names])
+def test_values_of_another_kind_are_named(file, name, model):
+    for other in ("max_seq_length",) if name == "model_max_length" else ():
+        change(model / "sentence_bert_config.json", **{other: None})
+    change(model / file, **{name: WRONG[file][name]})
+    with pytest.raises(ValueError) as caught:
+        load(model)
+    assert str(model) in str(caught.value) and f"{name} " in str(caught.value)
+
+
+@pytest.mark.parametrize("file", WRONG)
+def test_null_counts_as_not_said(file, model):
+    expected = load(model).encode("a cat")
+    change(model / file, **dict.fromkeys([n for n in WRONG[file] if n not in read_json(model / file, default={})]))
+    np.testing.assert_array_equal(load(model).encode("a cat"), expected)
+
+
+@pytest.mark.parametrize(
+    "file, changes",
+    [
+        ("config.json", {"hidden_size": 4 * 10**8}),
+        ("config.json", {"vocab_size": 10**12}),
+        ("config.json", {"num_hidden_layers": 10**9}),
+        ("2_Dense/config.json", {"in_features": 10**11}),
+    ],
+)
+def test_sizes_beyond_all_memory_are_compared_with_the_weights_first(file, changes, model):
+    change(model / file, **changes)
+    with pytest.raises(
+        ValueError, match=r"do not fit its config.json: .*expected \(|has 1000000000 layers, and there are"
+    ):
+        load(model)
+
+
+@pytest.mark.parametrize(
+    "kinds, message",
+    [
+        ([], "names no modules"),
+        (["Pooling"], "has the modules Pooling; expected Transformer and Pooling, or StaticEmbedding"),
+        (["Transformer", "Normalize"], "has the modules Transformer, Normalize; expected"),
+        (["Transformer", "Pooling", "Pooling"], "has the modules Transformer, Pooling, Pooling; expected"),
+    ],
+)
+def test_modules_that_make_no_encoder(kinds, message, model):
+    places = {"Transformer": "", "Pooling": "1_Pooling", "Normalize": "3_Normalize"}
+    listed = [{"path": places[kind], "type": f"sentence_transformers.models.{kind}"} for kind in kinds]
+    (model / "modules.json").write_text(json.dumps(listed))
+    with pytest.raises(ValueError, match=message):
+        load(model)
+
+
+def test_errors_of_other_libraries_name_the_folder(model, monkeypatch):
+    monkeypatch.setattr(Pooling, "load", lambda folder: (_ for _ in ()).throw(RuntimeError("deep inside")))
+    with pytest.raises(ValueError, match=rf"the model in {model} cannot be read \(RuntimeError: deep inside\); a file"):
+        load(model)
+
+
+def test_vectors_that_are_not_finite_name_the_text(model):
+    weights = load_file(model / "2_Dense/model.safetensors")
+    save_file(weights | {"linear.weight": weights["linear.weight"].sign() * 3e38}, model / "2_Dense/model.safetensors")
+    encoder = load(model)
+    encoder[2].activation_function = torch.nn.Identity()
+    with pytest.raises(ValueError, match="NaN or infinite numbers for text 0: its weights are damaged"):
+        encoder.encode(["a cat", "a dog"])
 
 
 def test_half_precision_is_widened(tmp_path):

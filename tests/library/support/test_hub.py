@@ -166,7 +166,7 @@ def test_pickled_weights_on_the_hub_are_refused_and_not_fetched(tmp_path):
     assert message.startswith(
         f"ValueError '{NAME}' of the Hugging Face hub has pickled weights only (pytorch_model.bin)"
     )
-    assert "safe_serialization=True" in message
+    assert "safetensors.torch.save_file" in message
     assert server.files_asked() == ["config.json"]
 
 
