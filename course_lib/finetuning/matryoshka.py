@@ -38,10 +38,10 @@ class MatryoshkaLoss(nn.Module):
         if len(weights) != len(dims):
             raise ValueError(f"expected one weight for each of the {len(dims)} dims, got {len(weights)}")
         self.loss, self.dims, self.weights = loss, dims, weights
+        self.register_forward_pre_hook(_as_tensors)  # labels and a teacher's vectors may be arrays or lists
 
     def forward(self, *columns: Tensor, **options) -> Tensor:
         """What `loss` takes, in the same order. Of its tensors, those of two axes are embeddings."""
-        columns = [tensor_of(column, "a column") for column in columns]
         dim = columns[0].shape[-1]
         if max(self.dims) > dim:
             raise ValueError(
@@ -60,3 +60,7 @@ class MatryoshkaLoss(nn.Module):
         elif isinstance(self.loss, SoftmaxLoss):
             cut = [F.pad(x, (0, columns[0].shape[1] - k)) if own else x for x, own in zip(cut, embeddings)]
         return cut
+
+
+def _as_tensors(loss: nn.Module, columns: Sequence) -> tuple[Tensor, ...]:
+    return tuple(tensor_of(column, f"column {i}") for i, column in enumerate(columns))

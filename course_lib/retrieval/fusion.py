@@ -10,12 +10,29 @@ Left out on purpose: other scales than min-max, weights learnt from labelled que
 """
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import wraps
 
 from course_lib.support.rankings import checked_scores, ranked
 from course_lib.support.text_inputs import check_container
 
 
+def best_first(fuse: Callable) -> Callable:
+    """The same function of rankings in any container, and of {document: score}: it gets lists, best first."""
+
+    @wraps(fuse)
+    def fuse_lists(rankings, *arguments, **options):
+        check_container(rankings, "rankings", "a list of rankings")
+        lists = [
+            ranking if isinstance(ranking, str) else ranked(ranking, f"ranking {number}")
+            for number, ranking in enumerate(rankings)
+        ]
+        return fuse(lists, *arguments, **options)
+
+    return fuse_lists
+
+
+@best_first
 def reciprocal_rank_fusion(rankings: Sequence[Sequence[Hashable]], k: float = 60) -> dict[Hashable, float]:
     """{document: sum over the rankings that name it of 1 / (k + its rank there)}, best first.
 
@@ -28,10 +45,12 @@ def reciprocal_rank_fusion(rankings: Sequence[Sequence[Hashable]], k: float = 60
     """
     if not k >= 0:
         raise ValueError(f"k is {k}; expected at least 0")
-    check_container(rankings, "rankings", "a list of rankings")
     fused: dict[Hashable, float] = {}
     for number, ranking in enumerate(rankings):
-        for rank, document in enumerate(ranked(ranking, f"ranking {number}"), 1):
+        if isinstance(ranking, str) or len(set(ranking)) < len(ranking):
+            twice = f"ranking {number} is a string or names a document twice: {list(ranking)[:5]}..."
+            raise ValueError(f"{twice}; expected documents, each once")
+        for rank, document in enumerate(ranking, 1):
             fused[document] = fused.get(document, 0.0) + 1 / (k + rank)
     return _best_first(fused)
 

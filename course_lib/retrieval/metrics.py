@@ -111,6 +111,8 @@ def ranking_metrics(
     rows = []
     for query, ranking in rankings.items():
         ranking = ranked(ranking, f"the ranking of query {query!r}")
+        if len(set(ranking)) < len(ranking):
+            raise ValueError(f"the ranking of query {query!r} names a document twice")
         grades = graded(relevant.get(query, ()), f"relevant[{query!r}]")
         best = np.array(sorted((g for g in grades.values() if g > 0), reverse=True), dtype=float)  # (relevant ones,)
         if len(best):

@@ -18,7 +18,7 @@ from course_lib.support.text_inputs import shown, table_columns
 
 
 def ranked(ranking, name: str) -> list[Hashable]:
-    """The documents, best first. TypeError for what is no ranking, ValueError for a document twice or a NaN score."""
+    """The documents, best first. TypeError for what is no ranking, ValueError for NaN and infinite scores."""
     if isinstance(ranking, Mapping):
         if all(score is None for score in ranking.values()):
             return list(ranking)
@@ -26,11 +26,7 @@ def ranked(ranking, name: str) -> list[Hashable]:
         return sorted(scores, key=lambda document: -scores[document])  # stable
     if isinstance(ranking, (set, frozenset)):
         raise TypeError(f"{name} is a set, which has no order; expected documents, best first, or {{document: score}}")
-    documents = _ids(ranking, name, "documents, best first, or {document: score}")
-    if len(set(documents)) < len(documents):
-        twice = next(document for document in documents if documents.count(document) > 1)
-        raise ValueError(f"{name} names a document twice, {twice!r}; expected documents, each once")
-    return documents
+    return _ids(ranking, name, "documents, best first, or {document: score}")
 
 
 def graded(relevant, name: str) -> dict[Hashable, float]:

@@ -57,7 +57,7 @@ def count():
         print(f"\n{seen['texts']:,} texts encoded, {seen['pieces']:,} pieces cut")
 
 
-@given(batch=st.lists(texts, min_size=1, max_size=50 if CAMPAIGN else 8))
+@given(batch=st.lists(texts, min_size=10 if CAMPAIGN else 1, max_size=30 if CAMPAIGN else 8))
 @few
 def test_encode_is_what_sentence_transformers_gives(batch, encoder, peer):
     found = encoder.encode(batch, show_progress_bar=False)
