@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from course_lib.support.distributed import processes, random_states, set_random_state
-from course_lib.support.files import atomic_file
+from course_lib.support.files import atomic_file, clear
 
 
 def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict):
@@ -52,6 +52,8 @@ def load_checkpoint(path: Path | None, model: nn.Module, optimizer: torch.optim.
     Without a file nothing changes, and the state is that of a run that begins. Raises ValueError, and changes nothing,
     where the file is damaged, or its model or settings are others.
     """
+    if path:
+        clear(path)  # of a run that was killed; one that had come to its end would write no more
     if not path or not path.exists():
         return {"step": 0, "history": [], "losses": [], "seconds": 0.0, "highest": None}
     try:
