@@ -20,8 +20,7 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     made. A link stays: the file that it names is the target.
     """
     path = Path(os.path.realpath(path))
-    folder = path.with_name(path.name + ".unfinished")
-    folder.unlink(missing_ok=True) if folder.is_file() else shutil.rmtree(folder, ignore_errors=True)
+    folder = clear(path)
     folder.mkdir(parents=True)
     unfinished = folder / path.name
     try:
@@ -30,4 +29,14 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         os.replace(unfinished, path)
     finally:
+        clear(path)
+
+
+def clear(path: Path) -> Path:
+    """Remove what `atomic_file` has begun for this target, in this process or in one that was killed; its folder."""
+    folder = path.with_name(path.name + ".unfinished")
+    if folder.is_file():  # as older versions of this file left it
+        folder.unlink()
+    else:
         shutil.rmtree(folder, ignore_errors=True)
+    return folder

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from course_lib.support.distributed import processes, random_states, set_random_state
-from course_lib.support.files import atomic_file
+from course_lib.support.files import atomic_file, clear
 from course_lib.support.reading import of_kind, reading
 
 REMOVE = "remove it to start anew"
@@ -59,6 +59,8 @@ def load_checkpoint(path: Path | None, model: nn.Module, optimizer: torch.optim.
     where the file is damaged, or its model, settings or examples are others. settings["content"]: fingerprints of the
     examples. A file that was written before there were any is taken as it is, with a warning; the next one has them.
     """
+    if path:
+        clear(path)  # of a run that was killed; one that had come to its end would write no more
     if not path or not path.exists():
         return {"step": 0, "history": [], "losses": [], "seconds": 0.0, "highest": None}
     if path.is_dir():

@@ -160,6 +160,8 @@ def assert_ends_like(unbroken: Path, folder: Path):
 
 def test_a_run_with_checkpoints_is_the_run_without(unbroken, tmp_path):
     assert_ends_like(unbroken, tmp_path)
+    (tmp_path / "checkpoint.unfinished").mkdir()  # killed right after it put the last one in its place
+    assert_ends_like(unbroken, tmp_path)
 
 
 # Twenty processes are killed below: 9 at a batch, 5 while they write a checkpoint, 1 while it writes the best weights,

@@ -44,11 +44,18 @@ def lasting(path):
         return None
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".ipynb":
-        return [(cell.source, cell.get("outputs"), cell.get("execution_count")) for cell in read_notebook(path).cells]
+        return [(cell.source, shown(cell), cell.get("execution_count")) for cell in read_notebook(path).cells]
     if path.suffix == ".html":
         assert text.rstrip().endswith("</html>"), f"{path.name} is half a page"
-        return re.sub(r"<td>\d+\.\d</td>", "", text)
+        return re.sub(r"<td>\d+\.\d</td>|<[^>]*>|\s", "", text)
     return text
+
+
+def shown(cell):
+    """What a cell printed, in one piece, and the other outputs: a kernel may send "step" and " 6" on their own."""
+    outputs = cell.get("outputs", [])
+    printed = "".join(output.text for output in outputs if output.output_type == "stream")
+    return printed, [output for output in outputs if output.output_type != "stream"]
 
 
 def done_of(course):
