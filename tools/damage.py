@@ -259,7 +259,7 @@ def in_a_process(function: Callable) -> tuple[str, str]:
     sys.stdout.flush()
     if not (child := os.fork()):
         os.close(read)
-        used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * os.sysconf("SC_PAGE_SIZE")
         resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
         try:
             os.write(write, json.dumps(function()).encode())

@@ -325,7 +325,7 @@ def results(folder: Path) -> Sample:
     """A table of data/results."""
     (folder / "data" / "results").mkdir(parents=True)
     rows = "".join(f"course/m{i},{i},0.{i}\n" for i in range(9))
-    (folder / "data" / "results" / "06.csv").write_text("model,n,value\n" + rows)
+    (folder / "data" / "results" / "06.csv").write_text("model,n,value\n" + rows, encoding="utf-8")
 
     def load(folder: Path) -> str:
         data.COURSE_HOME = folder

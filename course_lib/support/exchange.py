@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,23 +21,25 @@ UNDER_WAY = ".exchange"  # in the folder: new/, old/, and old.json, the names of
 HEADS = ("config.json", "modules.json")  # out first, in last
 
 
-def exchange(folder: Path, work: Path, old: Iterable[str]):
-    """Move the files below `work`/new to their places in the folder, and those of its files that `old` names out of it.
+def exchange(folder: Path, work: Path, old: Callable[[Path], Iterable[str]]):
+    """Move the files below `work`/new to their places in the folder, and those of its files that are old out of it.
 
-    work: a folder in `folder`; it is gone afterwards. On an OSError (a file is in use, say) all is as it was.
+    work: a folder in `folder`; it is gone afterwards. old: from the folder with the new files to the names of the old
+    ones. On an OSError (a file is in use, say) all is as it was.
     """
-    new, old = file_names(work / "new"), sorted(old, key=turn)
-    for name in old:
-        (work / "old" / name).parent.mkdir(parents=True, exist_ok=True)
-    (work / "old.json").write_text(json.dumps(old), encoding="utf-8")
+    new = file_names(work / "new")
     under_way = folder / UNDER_WAY
     while work.exists():
         settle(folder)
+        names = plan(work, old(work / "new"))
         try:
             os.rename(work, under_way)
         except OSError:
             if not under_way.exists():  # else another process was faster: its turn first
                 raise
+    if names != set(now := old(under_way / "new")):  # another process has come and gone between the look and the rename
+        plan(under_way, now, "now.json")
+        os.replace(under_way / "now.json", under_way / "old.json")
     try:
         finish(under_way)
     except OSError:
@@ -50,6 +52,14 @@ def exchange(folder: Path, work: Path, old: Iterable[str]):
                 move(under_way / "old" / name, folder / name)
             os.rename(under_way, work)
             raise
+
+
+def plan(work: Path, old: Iterable[str], file: str = "old.json") -> set[str]:
+    """Write down which files go, and make room for them; their names."""
+    for name in old:
+        (work / "old" / name).parent.mkdir(parents=True, exist_ok=True)
+    (work / file).write_text(json.dumps(sorted(old, key=turn)), encoding="utf-8")
+    return set(old)
 
 
 def finish(under_way: Path):

@@ -177,7 +177,7 @@ def atomic_folder(folder: str | Path) -> Iterator[Path]:
         (work / "new").mkdir()
         yield work / "new"
         if there:
-            exchange(folder, work, replaced_files(folder, work / "new"))
+            exchange(folder, work, lambda new: replaced_files(folder, new))
         else:
             os.rename(work / "new", folder)
     finally:

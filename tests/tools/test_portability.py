@@ -20,6 +20,7 @@ CODE = [
     file
     for folder in ("course_lib", "tools", "recipes", "benchmarks", "notebooks")
     for file in sorted((ROOT / folder).rglob("*.py"))
+    if file.name != "damage.py"  # a campaign of the developers, on Linux: it limits the memory of forked processes
 ]
 POSIX_MODULES = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
 POSIX_NAMES = {
@@ -220,7 +221,9 @@ def test_no_file_stays_mapped(tmp_path):
     optimizer = torch.optim.AdamW(model.parameters())
     model(torch.ones(300)).sum().backward()
     optimizer.step()
-    save_checkpoint(tmp_path / "checkpoint", model, optimizer, {"settings": {}})
+    save_checkpoint(
+        tmp_path / "checkpoint", model, optimizer, {"step": 1, "settings": {}, "history": [], "seconds": 0.0}
+    )
     load_checkpoint(tmp_path / "checkpoint", model, optimizer, {})
     assert len(optimizer.state_dict()["state"]) == 2 and not mapped()
 
