@@ -22,7 +22,7 @@ from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import EmbeddingSimilarityEvaluator
 from course_lib.losses import MultipleNegativesRankingLoss, SoftmaxLoss
 from course_lib.siamese import siamese_objective
-from course_lib.support.folders import save_tensors
+from course_lib.support.folders import atomic_folder, save_tensors
 from recipes.shared.cards import model_folder, write_facts
 from recipes.shared.minilm import minilm_folder
 from recipes.shared.places import BUILD
@@ -81,10 +81,11 @@ def main():
         evaluators=[lambda m: {"stsb_dev_spearman_cosine": sts(m["encoder"])[sts.primary_metric]}],
     )
     folder = model_folder(name) if arguments.objective == "softmax" else work / "model"
-    encoder.save(folder, half=True)
-    if arguments.objective == "softmax":
-        (folder / "softmax_head").mkdir()
-        save_tensors(head.state_dict(), folder / "softmax_head" / "model.safetensors", half=True)
+    with atomic_folder(folder) as unfinished:
+        encoder.save(unfinished, half=True)
+        if arguments.objective == "softmax":
+            (unfinished / "softmax_head").mkdir()
+            save_tensors(head.state_dict(), unfinished / "softmax_head" / "model.safetensors", half=True)
     epochs_seen = [entry for entry in history if "stsb_dev_spearman_cosine" in entry]
     write_facts(
         name,

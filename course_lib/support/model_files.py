@@ -39,8 +39,8 @@ def module_places(folder: Path) -> set[str]:
     """The folders in it that `modules.json` names, if it can be read."""
     entries = _content(folder / "modules.json")
     paths = [entry.get("path") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
-    inside = [path for path in paths if isinstance(path, str) and not {"", "/", ".."} & set(Path(path).parts[:1])]
-    return {path for path in inside if ".." not in Path(path).parts and not Path(path).is_absolute()}
+    paths = [Path(path) for path in paths if isinstance(path, str)]
+    return {path.as_posix() for path in paths if not path.is_absolute() and ".." not in path.parts}
 
 
 def is_model(folder: Path) -> bool:

@@ -39,9 +39,8 @@ def of_kind(content: dict, kinds: Mapping[str, type], where) -> dict:
     for name in kinds.keys() & kept.keys():
         value, kind = kept[name], kinds[name]
         fits = isinstance(value, (int, float) if kind is float else kind)
-        if isinstance(value, bool) and kind is not bool or kind is float and fits and not math.isfinite(value):
-            fits = False
-        if not fits:
+        unfit = isinstance(value, bool) and kind is not bool  # to Python an int
+        if not fits or unfit or kind is float and isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"{name} in {where} is {value!r}; expected {getattr(kind, '__name__', kind)}")
     return kept
 

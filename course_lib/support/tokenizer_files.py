@@ -19,6 +19,7 @@ from course_lib.support.model_files import SENTENCE_CONFIGS, TOKENIZER_FILES, VO
 from course_lib.support.reading import is_error, reading
 
 AS_WRITTEN = ("PreTrainedTokenizerFast", "TokenizersBackend")  # classes that read tokenizer.json, and nothing else
+# sentence-transformers' settings that change what becomes of a text, and are not followed here
 UNREAD = (
     "processor_kwargs",
     "tokenizer_args",
