@@ -110,14 +110,13 @@ def test_a_notebook_that_hangs_or_dies_loses_only_that_exercise(course):
     results = found(
         course,
         IMPORT,
-        answer(1, "import time; time.sleep(1000)"),
-        answer(2, "while True: print('x' * 1000)"),
-        answer(3, "import os; os._exit(3)"),
-        answer(4, "return a + b"),
+        answer(1, "while True: print('x' * 1000)"),
+        answer(2, "import os; os._exit(3)"),
+        answer(3, "return a + b"),
         seconds=2.0,
     )
-    assert [state for state, _ in results.values()] == ["timed out", "timed out", "crashed", "right"], results
-    assert results["90.1"][1] == "not done after 2 s" and "the kernel ended" in results["90.3"][1]
+    assert [state for state, _ in results.values()] == ["timed out", "crashed", "right"], results
+    assert results["90.1"][1] == "not done after 2 s" and "the kernel ended" in results["90.2"][1]
 
 
 SAID = "print('{0} right: 2 of 2 cases agree.')"
@@ -139,13 +138,12 @@ FAKES = {
 
 @pytest.mark.parametrize("fake", FAKES)
 def test_a_faked_result_is_not_right(fake, course):
-    for state, detail in found(course, *FAKES[fake]).values():
-        assert state == "tampered", detail
-
-
-def test_answers_that_do_not_come_out_of_the_kernel(course):
-    ((state, detail),) = found(course, IMPORT, "import os\nos.replace = print\n" + answer(1, "return a + b")).values()
+    """And one that cannot come out of the kernel is none."""
+    results = found(course, *FAKES[fake], "import os\nos.replace = print\n" + answer(9, "return a + b"))
+    state, detail = results.pop("90.9")
     assert (state, detail) == ("crashed", "the answers were not written")
+    for state, detail in results.values():
+        assert state == "tampered", detail
 
 
 @pytest.fixture
