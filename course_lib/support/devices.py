@@ -4,6 +4,8 @@ Where a processor has instructions for bfloat16 (AMX or AVX512-BF16 on CPUs, NVI
 products run several times as fast as in float32. Where it has not, bfloat16 is emulated, and slower.
 """
 
+from functools import cache
+
 import torch
 
 
@@ -21,9 +23,18 @@ def native_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":
-        checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")  # absent in some versions of torch
-        return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
+        return has_amx() or _cpu_says("_is_avx512_bf16_supported")
     return False
+
+
+@cache
+def has_amx() -> bool:
+    """True where the processor multiplies small matrices of bfloat16 at once (Intel, since 2023)."""
+    return _cpu_says("_is_amx_tile_supported")
+
+
+def _cpu_says(check: str) -> bool:
+    return getattr(torch.cpu, check, lambda: False)()  # absent in some versions of torch
 
 
 def pick_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:

@@ -1,7 +1,8 @@
 """Scaled dot-product attention without a mask, in the form that is fastest on this device.
 
-`F.scaled_dot_product_attention` never forms the weights. On CPUs the plain lines beat it nonetheless: by half with the
-backward pass, and in bfloat16 up to 512 tokens in the forward pass alone. Both compute the same, to rounding.
+`F.scaled_dot_product_attention` never forms the weights. On CPUs the plain lines beat it nonetheless: with the backward
+pass, by far in bfloat16, and, on processors that multiply bfloat16 without AMX, in the forward pass up to 512 tokens.
+Both compute the same, to rounding.
 """
 
 import math
@@ -10,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from course_lib.support.devices import has_amx
+
 
 def fast_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float = 0.0, bias: Tensor | None = None) -> Tensor:
     """softmax(q k^T / sqrt(size) + bias) v, each (sentences, heads, length, size).
@@ -17,8 +20,8 @@ def fast_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float = 0.0, bias: 
     dropout: of the weights, while training.
     bias: (heads or 1, length, length), by distance: numbers, or -inf where a token may not look.
     """
-    plain = torch.is_grad_enabled() or (q.device.type == "cpu" and q.dtype == torch.bfloat16 and q.shape[-2] <= 512)
-    if not plain and not dropout:
+    short = q.device.type == "cpu" and q.dtype == torch.bfloat16 and q.shape[-2] <= (15 if has_amx() else 512)
+    if not dropout and not short and not torch.is_grad_enabled():
         return F.scaled_dot_product_attention(q, k, v, bias)
     scores = q / math.sqrt(q.shape[-1]) @ k.transpose(-1, -2)  # (sentences, heads, length, length)
     scores = scores if bias is None else scores + bias

@@ -7,6 +7,7 @@ times as fast as float32. `benchmarks/search.py` prints what they reach on yours
 Left out on purpose: a product with bfloat16 in and float32 out, which torch has on GPUs only.
 """
 
+from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
@@ -22,16 +23,21 @@ def dot_products(a: Tensor, b: Tensor) -> Tensor:
     if a.dtype == b.dtype == torch.int8 and a.device.type == "cpu" and exact_int8():
         return torch._int_mm(a, b.T)
     dtype = torch.promote_types(torch.promote_types(a.dtype, b.dtype), torch.float32)
-    a, b = a.to(dtype), b.to(dtype)
+    a = a.to(dtype)
+    if len(a) == 1 and len(b):
+        return torch.cat([torch.mv(part, a[0]) for part in converted(b, dtype)])[None]  # as fast as memory is read
+    b = b.to(dtype)
     if 0 < len(a) < 32 and dtype == torch.float32 and a.device.type == "cpu":
-        # a few queries: oneDNN is faster with the many vectors first, and with two columns than with one
-        return linear(b, a if len(a) > 1 else a.repeat(2, 1)).T[: len(a)].contiguous()
+        return linear(b, a).T.contiguous()  # a few queries: oneDNN is faster with the many vectors first
     return linear(a, b)
 
 
 def has_coarse_products(a: Tensor, b: Tensor) -> bool:
-    """Is `a @ b.T` fast, with sums in float32, and only its results rounded? bfloat16, where the CPU knows how."""
-    return a.dtype == b.dtype == torch.bfloat16 and a.device.type == "cpu" and native_bfloat16(a.device)
+    """Is `a @ b.T` fast, with sums in float32, and only its results rounded? bfloat16, where the CPU knows how.
+
+    For one query it is as fast to read all vectors and compute in float32.
+    """
+    return len(a) > 1 and a.dtype == b.dtype == torch.bfloat16 and a.device.type == "cpu" and native_bfloat16(a.device)
 
 
 def bits(packed: Tensor) -> Tensor:
@@ -43,8 +49,20 @@ def bits(packed: Tensor) -> Tensor:
 def lengths(vectors: Tensor) -> Tensor:
     """Euclidean, (n, dim) -> (n,): float64 for float64, else float32. Not finite for NaN and infinite values."""
     dtype = torch.promote_types(vectors.dtype, torch.float32)
-    parts = [vectors] if vectors.dtype == dtype else vectors.split(4096)  # small copies stay in the cache
-    return torch.cat([torch.linalg.vector_norm(part.to(dtype), dim=1) for part in parts])
+    return torch.cat([torch.linalg.vector_norm(part, dim=1) for part in converted(vectors, dtype)])
+
+
+def converted(vectors: Tensor, dtype: torch.dtype) -> Iterator[Tensor]:
+    """`vectors` whole where they are of `dtype`, else in parts of up to 1,024 rows.
+
+    The parts are copies in one place, which stays in the cache: each is overwritten by the next.
+    """
+    if vectors.dtype == dtype or not len(vectors):
+        yield vectors.to(dtype)
+        return
+    place = torch.empty(min(1024, len(vectors)), vectors.shape[1], dtype=dtype, device=vectors.device)
+    for part in vectors.split(len(place)):
+        yield place[: len(part)].copy_(part)
 
 
 @cache
