@@ -22,7 +22,7 @@ def fast_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float = 0.0, bias: 
     """
     short = q.device.type == "cpu" and q.dtype == torch.bfloat16 and q.shape[-2] <= (15 if has_amx() else 512)
     if not dropout and not short and not torch.is_grad_enabled():
-        return F.scaled_dot_product_attention(q, k, v, bias)
+        return F.scaled_dot_product_attention(q, k, v, None if bias is None else bias[None])  # 4 dims: its fast form
     scores = q / math.sqrt(q.shape[-1]) @ k.transpose(-1, -2)  # (sentences, heads, length, length)
     scores = scores if bias is None else scores + bias
     return F.dropout(scores.softmax(-1), dropout) @ v
