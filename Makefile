@@ -74,6 +74,7 @@ test: lint
 
 kills: $(INSTALLED)
 	COURSE_KILLS=100 COURSE_FORKS=1 $(PY) -m pytest -s -k killed_at_any_time tests/library/test_training_killed.py
+	COURSE_KILLS=100 COURSE_FORKS=1 $(PY) -m pytest -s -k random tests/library/support/test_saving_killed.py
 	COURSE_KILLS=100 $(PY) -m pytest -s tests/tools/test_run_killed.py
 
 fuzz: $(INSTALLED)
