@@ -94,7 +94,8 @@ def top_k(
     dtype = torch.promote_types(torch.promote_types(queries.dtype, corpus.dtype), torch.float32)
     cosine, dot = score_function is cos_sim, score_function is dot_score
     product = dot_products if cosine or dot else score_function
-    coarse = (cosine or dot) and has_coarse_products(queries, corpus)
+    # one query: as fast in float32
+    coarse = (cosine or dot) and len(queries) > 1 and has_coarse_products(queries, corpus)
     corpus_block = corpus_block or (16_384 if len(queries) > 128 else 32_768)
     of_blocks = zip(queries.split(query_block), query_norms.split(query_block))
     parts = [RunningBest(part, norms, k) for part, norms in of_blocks]

@@ -33,11 +33,8 @@ def dot_products(a: Tensor, b: Tensor) -> Tensor:
 
 
 def has_coarse_products(a: Tensor, b: Tensor) -> bool:
-    """Is `a @ b.T` fast, with sums in float32, and only its results rounded? bfloat16, where the CPU knows how.
-
-    For one query it is as fast to read all vectors and compute in float32.
-    """
-    return len(a) > 1 and a.dtype == b.dtype == torch.bfloat16 and a.device.type == "cpu" and native_bfloat16(a.device)
+    """Is `a @ b.T` fast, with sums in float32, and only its results rounded? bfloat16, where the CPU knows how."""
+    return a.dtype == b.dtype == torch.bfloat16 and a.device.type == "cpu" and native_bfloat16(a.device)
 
 
 def bits(packed: Tensor) -> Tensor:
@@ -53,14 +50,14 @@ def lengths(vectors: Tensor) -> Tensor:
 
 
 def converted(vectors: Tensor, dtype: torch.dtype) -> Iterator[Tensor]:
-    """`vectors` whole where they are of `dtype`, else in parts of up to 1,024 rows.
+    """`vectors` whole where they are of `dtype` or not on the CPU, else in parts of up to 1,024 rows.
 
     The parts are copies in one place, which stays in the cache: each is overwritten by the next.
     """
-    if vectors.dtype == dtype or not len(vectors):
+    if vectors.dtype == dtype or vectors.device.type != "cpu" or not len(vectors):
         yield vectors.to(dtype)
         return
-    place = torch.empty(min(1024, len(vectors)), vectors.shape[1], dtype=dtype, device=vectors.device)
+    place = torch.empty(min(1024, len(vectors)), vectors.shape[1], dtype=dtype)
     for part in vectors.split(len(place)):
         yield place[: len(part)].copy_(part)
 

@@ -16,15 +16,7 @@ from repository import ROOT
 
 def nbval(file):
     """(exit code, output) of nbval on one notebook, in a process of its own, without other plugins of pytest."""
-    options = [
-        "-p",
-        "nbval.plugin",
-        "--nbval-lax",
-        "--nbval-current-env",
-        "--nbval-cell-timeout=300",
-        "-p",
-        "no:cacheprovider",
-    ]
+    options = "-p nbval.plugin --nbval-lax --nbval-current-env --nbval-cell-timeout=300 -p no:cacheprovider".split()
     alone = ["-c", os.devnull, "--rootdir", str(file.parent)]  # without the settings and fixtures of these tests
     command = [sys.executable, "-m", "pytest", "-q", *options, *alone, str(file)]
     variables = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}

@@ -110,13 +110,14 @@ def test_a_notebook_that_hangs_or_dies_loses_only_that_exercise(course):
     results = found(
         course,
         IMPORT,
-        answer(1, "while True: print('x' * 1000)"),
-        answer(2, "import os; os._exit(3)"),
-        answer(3, "return a + b"),
+        answer(1, "import time; time.sleep(1000)"),
+        answer(2, "while True: print('x' * 1000)"),
+        answer(3, "import os; os._exit(3)"),
+        answer(4, "return a + b"),
         seconds=2.0,
     )
-    assert [state for state, _ in results.values()] == ["timed out", "crashed", "right"], results
-    assert results["90.1"][1] == "not done after 2 s" and "the kernel ended" in results["90.2"][1]
+    assert [state for state, _ in results.values()] == ["timed out", "timed out", "crashed", "right"], results
+    assert results["90.1"][1] == "not done after 2 s" and "the kernel ended" in results["90.3"][1]
 
 
 SAID = "print('{0} right: 2 of 2 cases agree.')"
