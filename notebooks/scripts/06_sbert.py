@@ -509,4 +509,4 @@ check("06.2", ranking_loss)
 # - Henderson et al. (2017), [Efficient natural language response suggestion](https://arxiv.org/abs/1705.00652): the ranking loss.
 # - Bromley et al. (1993), Signature verification using a "siamese" time delay neural network.
 #
-# **Next:** notebook 07 (to come) takes the recipe apart: which pooling, which way to join u and v?
+# **Next:** notebook 07 takes the recipe apart: which pooling, which way to join u and v?

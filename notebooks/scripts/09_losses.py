@@ -583,4 +583,4 @@ check("09.3", masked_ranking_loss)
 # - Wang and Isola (2020), [alignment and uniformity](https://arxiv.org/abs/2005.10242).
 # - Solatorio (2024), [GISTEmbed](https://arxiv.org/abs/2402.16829): a guide for in-batch negatives.
 #
-# **Next:** notebook 10 (to come) builds networks from modules.
+# **Next:** notebook 10 builds networks from modules.

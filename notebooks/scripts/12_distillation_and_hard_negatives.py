@@ -353,7 +353,7 @@ assert beaten("course/sbert-mini-nli") and not beaten("MiniLM-6") and not beaten
 
 # %% tags=["row-2.17"] alt="Bar chart of Spearman on STSb dev after each ingredient of course/sbert-mini: the mean of bert-mini 60, ranking loss on NLI 76, caption pairs 77, distillation 84, distillation on neighbours 85, and mined negatives, not shipped, 85."
 methods = {"pre-trained, then NLI": ("06", "course/sbert-mini-nli"), "own pairs, ranking loss": ("06, 09, 11", None),
-           "distillation": ("12", "course/sbert-mini"), "sparse vectors": ("14, to come", None)}
+           "distillation": ("12", "course/sbert-mini"), "sparse vectors": ("14", None)}
 scores = {method: sts(SentenceEncoder.load(name, dtype="float32"))["spearman_cosine"] for method, (_, name) in methods.items() if name}
 for method, (notebook, name) in methods.items():
     print(f"{method:24} notebook {notebook:12}", f"{name}: {scores[method]:.2f} on the bundled pairs" if name else "")
@@ -541,4 +541,4 @@ check("12.2", hardest)
 # - Moreira et al. (2024), [NV-Retriever](https://arxiv.org/abs/2407.15831): mining with a margin relative to the positive.
 # - The sources of this course: a guide with the four methods; Mixpeek's advice to distil and to mine.
 #
-# **Next:** notebook 13 (to come) puts encoders to use: search by meaning.
+# **Next:** notebook 13 puts encoders to use: search by meaning.
