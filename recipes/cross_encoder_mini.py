@@ -6,7 +6,7 @@ bert-mini never saw two texts at once, and fine-tuning alone hardly teaches it t
 through one [CLS] vector that depends on nothing yet, is too little to find out that tokens of one text should look for
 their like in the other. So there is a stage before, on pairs of captions and of NLI (their labels unused), with two
 aims: for each token, does it occur in the other text? And for the pair, the cosine that the ranking model
-(`recipes/siamese.py ranking`) gives it. Then the head learns the scores of STSb train (binary cross-entropy).
+(`recipes/siamese.py captions`) gives it. Then the head learns the scores of STSb train (binary cross-entropy).
 
 Measured for comparison, on the same STSb train: no stage before, and NLI's three classes as the stage before.
 Resumable: started again after an interruption, it goes on from the last checkpoint in build/cross-encoder-mini.
@@ -28,7 +28,7 @@ from course_lib.evaluation import spearman
 from course_lib.models.cross_encoder import CrossEncoder
 from course_lib.similarity import pairwise_cos_sim
 from course_lib.support.tokenization import tokenize_pairs
-from recipes.evaluate import NLI, RANKING, STS
+from recipes.evaluate import CAPTIONS, NLI, STS
 from recipes.shared.cards import model_folder, weights_sha256, write_cards, write_facts
 from recipes.shared.places import BUILD
 from recipes.shared.pretraining_text import LeakFilter
@@ -57,7 +57,7 @@ def look_across(scorer: CrossEncoder, pairs: list[tuple[str, str]]) -> list[dict
     """The first stage: token by token, does it occur in the other text; and the pair's cosine for a bi-encoder."""
     ids, types = tokenize_pairs(scorer.tokenizer, pairs, 128)
     count = int(np.searchsorted(np.cumsum([len(i) for i in ids]), TOKENS))
-    teacher = SentenceEncoder.load(RANKING, dtype="float32")
+    teacher = SentenceEncoder.load(CAPTIONS, dtype="float32")
     sides = ([pair[side] for pair in pairs[:count]] for side in (0, 1))
     u, v = (torch.from_numpy(teacher.encode(side, show_progress_bar=False)) for side in sides)  # (pairs, dim) each
     target = pairwise_cos_sim(u, v).clamp(0, 1)  # (pairs,)

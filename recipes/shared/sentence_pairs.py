@@ -1,6 +1,7 @@
 """The sentence pairs that the siamese models learn from. Needs COURSE_DATA; drops what the models are measured on."""
 
 import random
+from collections.abc import Sequence
 
 from course_lib.data import LABELS, NLIExample, load_nli, load_triplets
 from course_lib.datasets.captions import caption_pairs
@@ -18,26 +19,25 @@ NLI_SETS = [
     "wiki_nli/edit_premise_train",
     "wiki_nli/edit_other_train",
 ]
+NLI_2019 = NLI_SETS[:4]  # SNLI and MultiNLI, on which Sentence-BERT was trained
 CAPTION_SETS = ["captions/flickr30k", "captions/flickr8k"]
 
 
-def nli_examples(allowed: LeakFilter) -> list[NLIExample]:
-    """Labelled pairs of all NLI sets, each distinct pair once; of two labels for a pair the first counts."""
+def nli_examples(allowed: LeakFilter, names: Sequence[str] = NLI_SETS) -> list[NLIExample]:
+    """Labelled pairs of NLI sets, each distinct pair once; of two labels for a pair the first counts."""
     found = {}
-    for name in NLI_SETS:
+    for name in names:
         for example in load_nli(name):
             if allowed(example.premise) and allowed(example.hypothesis):
                 found.setdefault((example.premise, example.hypothesis), example)
     return list(found.values())
 
 
-def nli_triplets(allowed: LeakFilter) -> list[tuple[str, ...]]:
+def nli_triplets(allowed: LeakFilter, names: Sequence[str] = NLI_SETS) -> list[tuple[str, ...]]:
     """(premise, entailed, contradicted), and (premise, entailed) where a premise has no contradicted hypothesis."""
-    triplets = [t for name in NLI_SETS for t in load_triplets(name)]
+    triplets = [t for name in names for t in load_triplets(name)]
     covered = {(anchor, positive) for anchor, positive, _ in triplets}
-    entailed = [
-        (e.premise, e.hypothesis) for name in NLI_SETS for e in load_nli(name) if e.label == LABELS["entailment"]
-    ]
+    entailed = [(e.premise, e.hypothesis) for name in names for e in load_nli(name) if e.label == LABELS["entailment"]]
     examples = triplets + [pair for pair in dict.fromkeys(entailed) if pair not in covered]
     return [texts for texts in dict.fromkeys(examples) if all(allowed(t) for t in texts)]
 

@@ -23,7 +23,7 @@ CORE = {
     "training",
     "transformer",
 }
-BESIDE = {"__init__", "diagrams", "drawing", "exercises", "inference", "plotting"}
+BESIDE = {"__init__", "diagrams", "drawing", "exercises", "inference", "plotting", "side_by_side"}
 CONTRACTS = {
     contract["name"]: contract
     for contract in tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]

@@ -1,0 +1,145 @@
+"""What do the objectives of recipes/siamese.py do to bert-mini? Three seeds each, into data/results/06.csv.
+
+    COURSE_DATA=... python recipes/objectives.py                  # all that the table does not hold yet
+    COURSE_DATA=... python recipes/objectives.py --minutes 12     # begins nothing after that; call it again to go on
+
+    experiment  pairs
+    before      none: bert-mini as it is
+    nli         SNLI and MultiNLI, as in recipes/siamese.py
+    live        course/nli, one pass: what notebook 06 repeats
+
+    setting                    objective
+    softmax, untrained head    head and encoder learn together from the first step
+    softmax                    the head is fitted first
+    ranking                    multiple negatives ranking on the triplets of the same pairs
+    softmax, shuffled labels   as softmax, on labels that mean nothing: what is gained without learning anything
+
+A seed draws the pairs and their order and the head's first weights. Measured: Spearman x 100 on two STS sets; the share
+of the 200 sentences of course/pairs whose rewording is the nearest of all 200 ("found"); NLI accuracy on a development
+set of which nothing was trained on.
+"""
+
+import random
+import time
+from collections.abc import Container, Iterator
+from dataclasses import replace
+from functools import cache
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from course_lib.data import load_nli, load_sts, load_triplets
+from course_lib.encoder import SentenceEncoder
+from course_lib.evaluation import EmbeddingSimilarityEvaluator, LabelAccuracyEvaluator
+from course_lib.losses import MultipleNegativesRankingLoss, SoftmaxLoss
+from course_lib.siamese import siamese_objective
+from course_lib.side_by_side import found_share
+from course_lib.support.folders import resolve
+from course_lib.training import train
+from recipes.shared.cards import weights_sha256
+from recipes.shared.pretraining_text import LeakFilter
+from recipes.shared.results import data_sha256, row
+from recipes.shared.sentence_pairs import NLI_2019
+from recipes.shared.units import record_units, rows_of_units
+from recipes.siamese import BATCH, OBJECTIVES, examples_of, fit_head
+
+COMMAND, FILE, START = "python recipes/objectives.py", "06.csv", "course/bert-mini"
+SETTINGS = ("softmax, untrained head", "softmax", "ranking", "softmax, shuffled labels")
+SEEDS = (0, 1, 2)
+STS, PAIRS, NLI_DEV = ("stsbenchmark/dev", "course/sts"), "course/pairs", "snli/dev"
+LIVE = dict(batch_size=32)  # what notebook 06 does with a few hundred pairs
+
+
+class Training(NamedTuple):
+    experiment: str
+    setting: str = ""
+    seed: int | str = ""
+
+    @property
+    def model(self) -> str:
+        return START
+
+
+def trainings() -> list[Training]:
+    return [Training("before")] + [
+        Training(experiment, setting, seed) for experiment in ("live", "nli") for setting in SETTINGS for seed in SEEDS
+    ]
+
+
+@cache
+def pairs_of(experiment: str, objective: str) -> list:
+    if experiment == "live":
+        return load_triplets("course/nli") if objective == "ranking" else load_nli("course/nli")
+    return examples_of(objective, LeakFilter())
+
+
+def train_one(unit: Training) -> tuple[SentenceEncoder, nn.Module | None, int]:
+    """The encoder, its head, the number of examples."""
+    encoder = SentenceEncoder.load(START, device="cpu")
+    if unit.experiment == "before":
+        return encoder, None, 0
+    encoder.max_seq_length = 128
+    objective = unit.setting.split(",")[0]
+    settings = OBJECTIVES[objective]
+    examples = pairs_of(unit.experiment, objective)
+    if unit.experiment == "nli":
+        examples = random.Random(unit.seed).sample(examples, round(settings.share * len(examples)))
+    if "shuffled" in unit.setting:
+        labels = random.Random(unit.seed).sample([e.label for e in examples], len(examples))
+        examples = [replace(example, label=label) for example, label in zip(examples, labels)]
+    torch.manual_seed(unit.seed)
+    head = SoftmaxLoss(encoder.get_embedding_dimension()) if objective == "softmax" else MultipleNegativesRankingLoss()
+    if objective == "softmax" and "untrained" not in unit.setting:
+        fit_head(head, encoder, examples, unit.seed)
+    train(
+        nn.ModuleDict({"encoder": encoder, "head": head}),
+        siamese_objective(encoder, head),
+        examples,
+        batch_size=BATCH if unit.experiment == "nli" else LIVE["batch_size"],
+        learning_rate=settings.learning_rate,
+        seed=unit.seed,
+        show_progress_bar=False,
+    )
+    return encoder, head, len(examples)
+
+
+def measure(unit: Training) -> list[dict]:
+    """Train one unit, and the rows that it gives."""
+    begun = time.perf_counter()
+    encoder, head, n = train_one(unit)
+    seconds = time.perf_counter() - begun
+    scores = {
+        name: ("spearman", EmbeddingSimilarityEvaluator(load_sts(name))(encoder)["spearman_cosine"]) for name in STS
+    }
+    scores[PAIRS] = "found", 100 * found_share(encoder, PAIRS)
+    if isinstance(head, SoftmaxLoss):
+        scores[NLI_DEV] = "accuracy", LabelAccuracyEvaluator(load_nli(NLI_DEV), head)(encoder)["accuracy"]
+    files = {"before": (), "live": ("course/nli",), "nli": NLI_2019}[unit.experiment]
+    sha = weights_sha256(resolve(START))
+    return [
+        row(
+            unit.experiment,
+            START,
+            data,
+            metric,
+            value,
+            COMMAND,
+            seconds,
+            n=n,
+            seed=unit.seed,
+            setting=unit.setting,
+            data_sha256=data_sha256(*files, data),
+            model_sha256=sha,
+        )
+        for data, (metric, value) in scores.items()
+    ]
+
+
+def run_all(done: Container[tuple] = (), minutes: float = float("inf")) -> Iterator[list[dict]]:
+    """The rows of each unit that is not in `done` (see rows_of_units)."""
+    return rows_of_units(trainings(), measure, done, minutes)
+
+
+if __name__ == "__main__":
+    record_units(__doc__, FILE, run_all)
