@@ -5,12 +5,14 @@
 
     experiment  pairs
     before      none: bert-mini as it is
-    nli         SNLI and MultiNLI, as in recipes/siamese.py
+    nli         SNLI, as in recipes/siamese.py
     live        course/nli, one pass: what notebook 06 repeats
 
     setting                    objective
     softmax, untrained head    head and encoder learn together from the first step
     softmax                    the head is fitted first
+    softmax, MultiNLI          the same on as many pairs of MultiNLI
+    softmax, both              the same on as many pairs of both sets, as Sentence-BERT
     ranking                    multiple negatives ranking on the triplets of the same pairs
     softmax, shuffled labels   as softmax, on labels that mean nothing: what is gained without learning anything
 
@@ -40,15 +42,17 @@ from course_lib.training import train
 from recipes.shared.cards import weights_sha256
 from recipes.shared.pretraining_text import LeakFilter
 from recipes.shared.results import data_sha256, row
-from recipes.shared.sentence_pairs import NLI_2019
+from recipes.shared.sentence_pairs import MULTINLI, SNLI, nli_examples
 from recipes.shared.units import record_units, rows_of_units
 from recipes.siamese import BATCH, OBJECTIVES, examples_of, fit_head
 
 COMMAND, FILE, START = "python recipes/objectives.py", "06.csv", "course/bert-mini"
-SETTINGS = ("softmax, untrained head", "softmax", "ranking", "softmax, shuffled labels")
+LIVE = ("softmax, untrained head", "softmax", "ranking", "softmax, shuffled labels")
+OTHER_PAIRS = {"softmax, MultiNLI": MULTINLI, "softmax, both": SNLI + MULTINLI}
+SETTINGS = {"live": LIVE, "nli": (*LIVE, *OTHER_PAIRS)}
 SEEDS = (0, 1, 2)
 STS, PAIRS, NLI_DEV = ("stsbenchmark/dev", "course/sts"), "course/pairs", "snli/dev"
-LIVE = dict(batch_size=32)  # what notebook 06 does with a few hundred pairs
+BATCHES = {"live": 32, "nli": BATCH}
 
 
 class Training(NamedTuple):
@@ -63,15 +67,20 @@ class Training(NamedTuple):
 
 def trainings() -> list[Training]:
     return [Training("before")] + [
-        Training(experiment, setting, seed) for experiment in ("live", "nli") for setting in SETTINGS for seed in SEEDS
+        Training(experiment, setting, seed)
+        for experiment, settings in SETTINGS.items()
+        for setting in settings
+        for seed in SEEDS
     ]
 
 
 @cache
-def pairs_of(experiment: str, objective: str) -> list:
+def all_examples(experiment: str, setting: str) -> list:
     if experiment == "live":
-        return load_triplets("course/nli") if objective == "ranking" else load_nli("course/nli")
-    return examples_of(objective, LeakFilter())
+        return load_triplets("course/nli") if setting == "ranking" else load_nli("course/nli")
+    if setting in OTHER_PAIRS:
+        return nli_examples(LeakFilter(), OTHER_PAIRS[setting])
+    return examples_of(setting.split(",")[0], LeakFilter())
 
 
 def train_one(unit: Training) -> tuple[SentenceEncoder, nn.Module | None, int]:
@@ -81,10 +90,10 @@ def train_one(unit: Training) -> tuple[SentenceEncoder, nn.Module | None, int]:
         return encoder, None, 0
     encoder.max_seq_length = 128
     objective = unit.setting.split(",")[0]
-    settings = OBJECTIVES[objective]
-    examples = pairs_of(unit.experiment, objective)
+    settings, examples = OBJECTIVES[objective], all_examples(unit.experiment, unit.setting)
     if unit.experiment == "nli":
-        examples = random.Random(unit.seed).sample(examples, round(settings.share * len(examples)))
+        count = round(settings.share * len(all_examples("nli", objective)))
+        examples = random.Random(unit.seed).sample(examples, min(count, len(examples)))
     if "shuffled" in unit.setting:
         labels = random.Random(unit.seed).sample([e.label for e in examples], len(examples))
         examples = [replace(example, label=label) for example, label in zip(examples, labels)]
@@ -96,7 +105,7 @@ def train_one(unit: Training) -> tuple[SentenceEncoder, nn.Module | None, int]:
         nn.ModuleDict({"encoder": encoder, "head": head}),
         siamese_objective(encoder, head),
         examples,
-        batch_size=BATCH if unit.experiment == "nli" else LIVE["batch_size"],
+        batch_size=BATCHES[unit.experiment],
         learning_rate=settings.learning_rate,
         seed=unit.seed,
         show_progress_bar=False,
@@ -115,7 +124,7 @@ def measure(unit: Training) -> list[dict]:
     scores[PAIRS] = "found", 100 * found_share(encoder, PAIRS)
     if isinstance(head, SoftmaxLoss):
         scores[NLI_DEV] = "accuracy", LabelAccuracyEvaluator(load_nli(NLI_DEV), head)(encoder)["accuracy"]
-    files = {"before": (), "live": ("course/nli",), "nli": NLI_2019}[unit.experiment]
+    files = {"before": (), "live": ["course/nli"], "nli": OTHER_PAIRS.get(unit.setting, SNLI)}[unit.experiment]
     sha = weights_sha256(resolve(START))
     return [
         row(

@@ -4,7 +4,7 @@ NLI_DATA = (
     "SNLI (train, test; CC BY-SA 4.0), MultiNLI (train, dev_mismatched; mostly OANC), counterfactually revised SNLI "
     "(Apache-2.0, CC BY-SA 4.0), Wikipedia NLI (CC BY-SA 3.0)"
 )
-NLI_2019 = "SNLI (train, test; CC BY-SA 4.0) and MultiNLI (train, dev_mismatched; mostly OANC)"
+SNLI = "SNLI (train, test; CC BY-SA 4.0)"
 WIKIPEDIA = "articles of the English Wikipedia of 2015 (CC BY-SA 3.0)"
 CAPTIONS = "Flickr30k and Flickr8k captions (research use)"
 PROTOCOL = (
@@ -39,7 +39,7 @@ TEXTS = {
         what="bert-mini as a siamese network with mean pooling, trained to label sentence pairs as entailment, "
         "neutral or contradiction by softmax over (u, v, |u - v|) (Reimers and Gurevych 2019), after its head had been "
         "fitted alone (Kumar et al. 2022). `softmax_head/` holds the classifier, which encoding does not need.",
-        data=f"Labelled pairs of {NLI_2019}; and what bert-mini, which it starts from, learnt from: {WIKIPEDIA}.",
+        data=f"Labelled pairs of {SNLI}; and what bert-mini, which it starts from, learnt from: {WIKIPEDIA}.",
         command="python recipes/siamese.py softmax",
         bad="Search and similarity in earnest: `course/sbert-mini` is the better encoder of the same size. English "
         "only; short sentences.",
@@ -48,7 +48,7 @@ TEXTS = {
         title="bert-mini, fine-tuned by the ranking loss",
         what="The same sentences as `course/sbert-mini-nli`, another objective: multiple negatives ranking (Henderson "
         "et al. 2017; cosine, scale 20). Each premise picks the hypothesis it entails out of all of its batch.",
-        data=f"Premises with what they entail and what contradicts them, of {NLI_2019}; and what bert-mini, which it "
+        data=f"Premises with what they entail and what contradicts them, of {SNLI}; and what bert-mini, which it "
         f"starts from, learnt from: {WIKIPEDIA}.",
         command="python recipes/siamese.py ranking",
         bad="Long texts, search in earnest: `course/sbert-mini` is the better encoder of the same size. English only.",

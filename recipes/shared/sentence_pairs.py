@@ -19,7 +19,7 @@ NLI_SETS = [
     "wiki_nli/edit_premise_train",
     "wiki_nli/edit_other_train",
 ]
-NLI_2019 = NLI_SETS[:4]  # SNLI and MultiNLI, on which Sentence-BERT was trained
+SNLI, MULTINLI = NLI_SETS[:2], NLI_SETS[2:4]  # Sentence-BERT was trained on both
 CAPTION_SETS = ["captions/flickr30k", "captions/flickr8k"]
 
 
