@@ -9,9 +9,9 @@
 
 A head that knows nothing asks the encoder for nonsense, and at a rate that teaches something the encoder pays for it.
 So the softmax head is fitted first, on the vectors as they are; then both learn together: linear probing, then
-fine-tuning (Kumar et al. 2022, arXiv 2202.10054). Which pairs, how many and which rate was chosen on STSb dev, which stops
-rising long before the NLI accuracy does. MultiNLI is left out: this small model hardly learns to label its pairs, and
-trying makes it worse at everything else. recipes/objectives.py compares, with three seeds each.
+fine-tuning (Kumar et al. 2022, arXiv 2202.10054). Which pairs, how many and which rate was chosen on STSb dev, which
+stops rising long before the NLI accuracy does. MultiNLI is left out: this small model hardly learns to label its pairs,
+and trying makes it worse at everything else. recipes/objectives.py compares, with three seeds each.
 
 Resumable: started again after an interruption, it goes on from its last checkpoint in build/siamese.
 """
