@@ -5,7 +5,7 @@
 
     experiment  pairs
     before      none: bert-mini as it is
-    nli         SNLI, as in recipes/siamese.py
+    nli         those of recipes/siamese.py: SNLI for softmax, SNLI and MultiNLI for ranking
     live        course/nli, one pass: what notebook 06 repeats
 
     setting                    objective
@@ -13,7 +13,8 @@
     softmax                    the head is fitted first
     softmax, MultiNLI          the same on as many pairs of MultiNLI
     softmax, both              the same on as many pairs of both sets, as Sentence-BERT
-    ranking                    multiple negatives ranking on the triplets of the same pairs
+    ranking                    multiple negatives ranking
+    ranking, SNLI              the same on SNLI alone
     softmax, shuffled labels   as softmax, on labels that mean nothing: what is gained without learning anything
 
 A seed draws the pairs and their order and the head's first weights. Measured: Spearman x 100 on two STS sets; the share
@@ -42,14 +43,14 @@ from course_lib.training import train
 from recipes.shared.cards import weights_sha256
 from recipes.shared.pretraining_text import LeakFilter
 from recipes.shared.results import data_sha256, row
-from recipes.shared.sentence_pairs import MULTINLI, SNLI, nli_examples
+from recipes.shared.sentence_pairs import MULTINLI, SNLI, nli_examples, nli_triplets
 from recipes.shared.units import record_units, rows_of_units
-from recipes.siamese import BATCH, OBJECTIVES, examples_of, fit_head
+from recipes.siamese import BATCH, NLI_OF, OBJECTIVES, fit_head
 
 COMMAND, FILE, START = "python recipes/objectives.py", "06.csv", "course/bert-mini"
 LIVE = ("softmax, untrained head", "softmax", "ranking", "softmax, shuffled labels")
-OTHER_PAIRS = {"softmax, MultiNLI": MULTINLI, "softmax, both": SNLI + MULTINLI}
-SETTINGS = {"live": LIVE, "nli": (*LIVE, *OTHER_PAIRS)}
+OTHER_SETS = {"softmax, MultiNLI": MULTINLI, "softmax, both": SNLI + MULTINLI, "ranking, SNLI": SNLI}
+SETTINGS = {"live": LIVE, "nli": (*LIVE, *OTHER_SETS)}
 SEEDS = (0, 1, 2)
 STS, PAIRS, NLI_DEV = ("stsbenchmark/dev", "course/sts"), "course/pairs", "snli/dev"
 BATCHES = {"live": 32, "nli": BATCH}
@@ -74,13 +75,19 @@ def trainings() -> list[Training]:
     ]
 
 
+def names_of(experiment: str, setting: str) -> list[str]:
+    """The NLI sets that are learnt from."""
+    if experiment == "before":
+        return []
+    return ["course/nli"] if experiment == "live" else OTHER_SETS.get(setting, NLI_OF[setting.split(",")[0]])
+
+
 @cache
 def all_examples(experiment: str, setting: str) -> list:
     if experiment == "live":
         return load_triplets("course/nli") if setting == "ranking" else load_nli("course/nli")
-    if setting in OTHER_PAIRS:
-        return nli_examples(LeakFilter(), OTHER_PAIRS[setting])
-    return examples_of(setting.split(",")[0], LeakFilter())
+    load = nli_triplets if setting.startswith("ranking") else nli_examples
+    return load(LeakFilter(), names_of(experiment, setting))
 
 
 def train_one(unit: Training) -> tuple[SentenceEncoder, nn.Module | None, int]:
@@ -124,7 +131,7 @@ def measure(unit: Training) -> list[dict]:
     scores[PAIRS] = "found", 100 * found_share(encoder, PAIRS)
     if isinstance(head, SoftmaxLoss):
         scores[NLI_DEV] = "accuracy", LabelAccuracyEvaluator(load_nli(NLI_DEV), head)(encoder)["accuracy"]
-    files = {"before": (), "live": ["course/nli"], "nli": OTHER_PAIRS.get(unit.setting, SNLI)}[unit.experiment]
+    files = names_of(unit.experiment, unit.setting)
     sha = weights_sha256(resolve(START))
     return [
         row(

@@ -3,15 +3,16 @@
     COURSE_DATA=... python recipes/siamese.py OBJECTIVE
 
     softmax     course/sbert-mini-nli: softmax over (u, v, |u - v|) on SNLI
-    ranking     course/sbert-mini-ranking: multiple negatives ranking on the same pairs, nothing else
+    ranking     course/sbert-mini-ranking: multiple negatives ranking on SNLI and MultiNLI, nothing else
     captions    the same on all NLI sets and on captions: what distillation.py starts from
     mined       ranking with mined negatives, from course/sbert-mini: a trial that does not ship
 
 A head that knows nothing asks the encoder for nonsense, and at a rate that teaches something the encoder pays for it.
 So the softmax head is fitted first, on the vectors as they are; then both learn together: linear probing, then
 fine-tuning (Kumar et al. 2022, arXiv 2202.10054). Which pairs, how many and which rate was chosen on STSb dev, which
-stops rising long before the NLI accuracy does. MultiNLI is left out: this small model hardly learns to label its pairs,
-and trying makes it worse at everything else. recipes/objectives.py compares, with three seeds each.
+stops rising long before the NLI accuracy does. Softmax does without MultiNLI: this small model hardly learns to label
+its pairs, and trying makes it worse at everything else; the ranking loss gains from them. recipes/objectives.py
+compares, with three seeds each.
 
 Resumable: started again after an interruption, it goes on from its last checkpoint in build/siamese.
 """
@@ -37,7 +38,7 @@ from recipes.shared.cards import model_folder, write_facts
 from recipes.shared.minilm import minilm_folder
 from recipes.shared.places import BUILD
 from recipes.shared.pretraining_text import LeakFilter
-from recipes.shared.sentence_pairs import SNLI, all_caption_pairs, mined_triplets, nli_examples, nli_triplets
+from recipes.shared.sentence_pairs import MULTINLI, SNLI, all_caption_pairs, mined_triplets, nli_examples, nli_triplets
 from recipes.shared.training import train_in
 
 WORK = BUILD / "siamese"
@@ -57,6 +58,7 @@ OBJECTIVES = {
     "captions": Settings("sbert-mini-captions", 3e-4),
     "mined": Settings("sbert-mini-mined", 5e-5, begin="course/sbert-mini"),
 }
+NLI_OF = {"softmax": SNLI, "ranking": SNLI + MULTINLI}
 BATCH = 64
 HEAD_RATE = 3e-3  # of the head alone
 
@@ -64,9 +66,9 @@ HEAD_RATE = 3e-3  # of the head alone
 def examples_of(objective: str, allowed: LeakFilter) -> list:
     """NLIExamples for "softmax"; tuples (anchor, positive) or (anchor, positive, negative) for all others."""
     if objective == "softmax":
-        return nli_examples(allowed, SNLI)
+        return nli_examples(allowed, NLI_OF[objective])
     if objective == "ranking":
-        return nli_triplets(allowed, SNLI)
+        return nli_triplets(allowed, NLI_OF[objective])
     examples = nli_triplets(allowed) + all_caption_pairs(allowed)
     return mined_triplets(examples, SentenceEncoder.load(minilm_folder())) if objective == "mined" else examples
 

@@ -5,6 +5,7 @@ NLI_DATA = (
     "(Apache-2.0, CC BY-SA 4.0), Wikipedia NLI (CC BY-SA 3.0)"
 )
 SNLI = "SNLI (train, test; CC BY-SA 4.0)"
+MULTINLI = "MultiNLI (train, dev_mismatched; mostly OANC)"
 WIKIPEDIA = "articles of the English Wikipedia of 2015 (CC BY-SA 3.0)"
 CAPTIONS = "Flickr30k and Flickr8k captions (research use)"
 PROTOCOL = (
@@ -46,10 +47,10 @@ TEXTS = {
     ),
     "sbert-mini-ranking": dict(
         title="bert-mini, fine-tuned by the ranking loss",
-        what="The same sentences as `course/sbert-mini-nli`, another objective: multiple negatives ranking (Henderson "
+        what="NLI alone, as for `course/sbert-mini-nli`, and another objective: multiple negatives ranking (Henderson "
         "et al. 2017; cosine, scale 20). Each premise picks the hypothesis it entails out of all of its batch.",
-        data=f"Premises with what they entail and what contradicts them, of {SNLI}; and what bert-mini, which it "
-        f"starts from, learnt from: {WIKIPEDIA}.",
+        data=f"Premises with what they entail and what contradicts them, of {SNLI} and {MULTINLI}; and what "
+        f"bert-mini, which it starts from, learnt from: {WIKIPEDIA}.",
         command="python recipes/siamese.py ranking",
         bad="Long texts, search in earnest: `course/sbert-mini` is the better encoder of the same size. English only.",
     ),
