@@ -56,9 +56,12 @@ def join(ax: Axes, y: float, text: str) -> float:
     return y + 1.15
 
 
-def stripes(ax: Axes, left: float, right: float, y: float, values: Tensor, name: str):
-    """A vector as a row of coloured stripes, blue below zero, red above, with its name under it."""
-    limit = max(values.abs().max().item(), 1e-9)
+def stripes(ax: Axes, left: float, right: float, y: float, values: Tensor, name: str, limit: float | None = None):
+    """A vector as a row of coloured stripes, blue below zero, red above, with its name under it.
+
+    limit: the number with the full colour; without it, the vector's largest.
+    """
+    limit = max(values.abs().max().item(), 1e-9) if limit is None else limit
     ax.imshow(
         values[None].numpy(),
         cmap="RdBu_r",

@@ -81,6 +81,21 @@ def alignment_hits(weights: Tensor, links: Sequence[tuple[int, int]]) -> list[bo
     return [(strongest[target], target) in set(links) for target in sorted({target for _, target in links})]
 
 
+def position_only(weights: Tensor, scaled: bool = True) -> Tensor:
+    """The baseline for `alignment_hits`: weights of the same shape, (target words + 1, source words + 1), that know the
+    numbers of words and nothing else.
+
+    scaled: on the diagonal from the first words to the last; otherwise target word i looks at source word i, and at the
+    last one where the source has fewer. The row of [EOS] looks at [EOS].
+    """
+    targets, sources = (n - 1 for n in weights.shape)
+    places = torch.arange(targets, device=weights.device)  # (target words,)
+    if scaled:
+        places = torch.round(places * (sources - 1) / max(1, targets - 1)).long()
+    places = torch.cat([places.clamp(max=sources - 1), places.new_tensor([sources])])  # (target words + 1,)
+    return torch.nn.functional.one_hot(places, sources + 1).to(weights.dtype)
+
+
 def entropy(weights: Tensor) -> Tensor:
     """Shannon entropy of each row, in bits: (..., source) -> (...). 0 where one word has all the weight, log2(n) where
     n words share it evenly; a weight of 0 adds 0."""

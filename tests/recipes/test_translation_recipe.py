@@ -9,7 +9,18 @@ from sacrebleu.metrics import BLEU
 import recipes.shared.results
 from course_lib.support.texts import only_words
 from recipes import translation
-from recipes.translation import BUDGETS, FILES, bleu, length_bucket, load, new_translator, rows_of, run, tables
+from recipes.translation import (
+    BUDGETS,
+    FILES,
+    bleu,
+    length_bucket,
+    load,
+    new_translator,
+    recorded_results,
+    rows_of,
+    run,
+    tables,
+)
 
 SMALL = BUDGETS["live"]._replace(max_words=5, epochs=1, embedding_size=8, hidden_size=8, d_model=8)
 
@@ -108,3 +119,19 @@ def test_tables_keep_the_rows_of_others(tmp_path, monkeypatch):
         assert [(r["model"], r["value"]) for r in rows if r["experiment"] == "translation"] == [(kind, "51.2346")]
     assert [(r["value"], r["n"]) for r in rows if r["experiment"] == "other"] == [("1", "7")]
     assert rows_of(found | {"model": "gru"})[0]["command"] == "python -m recipes.translation run live gru 0"
+
+
+def test_recorded_results_are_of_the_models_asked_for_and_can_be_made_again(monkeypatch):
+    recorded = recorded_results(["gru", "gru-attention"])
+    assert set(recorded.model) == {"gru", "gru-attention"} and set(recorded.budget) == {"live", "long", "tatoeba"}
+    assert not {"lstm", "transformer"} & set(recorded_results(["gru"]).model)
+
+    def again(budget, kind, seed):
+        return dict(
+            budget=budget, model=kind, seed=seed, data="d", seconds=1, data_sha256="", measured=[("m", "all", 7)]
+        )
+
+    monkeypatch.setattr(translation, "run", again)
+    made = recorded_results(["gru"], full=True)
+    assert set(made[made.budget != "tatoeba"].value) == {7.0} and len(made[made.budget == "long"]) == 3
+    assert made[made.budget == "tatoeba"].equals(recorded_results(["gru"]).query("budget == 'tatoeba'"))
