@@ -211,10 +211,10 @@ assert torch.allclose(scores, theirs, atol=1e-5) and torch.allclose(state, after
 attention_step([*words(sentence), "[EOS]"], before.keys[0], alpha[0], spanish.decode(first), before.hidden[0], context[0], state[0],
                {spanish.tokens[i]: scores[0].softmax(0)[i].item() for i in scores[0].topk(4).indices}, title="One step looks at a noun, and writes it")
 plt.show()
-assert not bundled or words(sentence)[alpha.argmax()] == "women"
+assert not bundled or alpha[0, words(sentence).index("women")] > 0.5
 
 # %% [markdown]
-# Read it from above. The old state is compared with all encoder states. Nearly all the weight goes to "women", past the adjective before it, so the stripes of the context (12 of its numbers) look almost like those below "women". Old state, context and previous word make the new state, and the output gives "mujeres" the highest probability. In the next step the new state asks, and everything is weighed anew.
+# The old state is compared with all encoder states. Most of the weight goes to "women", past the adjective before it, so the stripes of the context (12 of its numbers) look almost like those below "women". Old state, context and previous word make the new state, and the output gives "mujeres" the highest probability. In the next step the new state asks, and everything is weighed anew.
 #
 # ## Does it help where it hurts?
 #
@@ -302,11 +302,10 @@ assert not bundled or len(chosen) == 2
 #
 # The share means nothing alone, because most words keep about their place. Three methods compete that do not know the words: the same position; the diagonal, scaled by both lengths; and your model's weights for _another_ test sentence of the same lengths. **Predict** who wins over all linked words, and who over those for which the diagonal is wrong.
 
-# %% tags=["row-1.11"] alt="Three panels of horizontal bars, linked words found in percent. All linked words: the scaled diagonal has the longest bar, attention comes second. Only the words off the diagonal: attention has by far the longest bar, another sentence's weights about half of it, the diagonal none. Long run, all linked words: attention, with three marks close together for its seeds, far ahead of diagonal and same position."
+# %% tags=["row-1.11"] alt="Three panels of horizontal bars, linked words found in percent. All linked words: the scaled diagonal has the longest bar, attention comes second, with marks for its seeds on both sides of the diagonal's length. Only the words off the diagonal: attention has by far the longest bar, another sentence's weights about half of it, the diagonal none. Long run, all linked words: attention, with three marks close together for its seeds, far ahead of diagonal and same position."
 from course_lib.translation.scores import alignment_hits, attention_weights, position_only
 def found_by(all_weights, pairs):                                       # (linked words,): is the largest weight on a link?
     return torch.tensor([hit for weights, links in zip(all_weights, pairs.links) for hit in alignment_hits(weights, links)], dtype=torch.bool)
-
 def rulers(pairs):
     shapes = [torch.zeros(len(words(target)) + 1, len(words(source)) + 1) for source, target in pairs.test]
     return {name: found_by([position_only(shape, scaled) for shape in shapes], pairs) for name, scaled in (("same position", False), ("scaled diagonal", True))}
@@ -316,21 +315,22 @@ alike = {weights.shape: [k for k, other in enumerate(all_weights) if other.shape
 another = {k: same[n - 1] for same in alike.values() for n, k in enumerate(same)}       # the one before, of the same shape
 hits = rulers(pairs) | {"another sentence's weights": found_by([all_weights[another[k]] for k in range(len(all_weights))], pairs),
                         "attention": found_by(all_weights, pairs)}
-off = ~hits["scaled diagonal"]
-long_run = seeds("long", "with attention", "all", "alignment")          # (3 seeds,)
+short_run, long_run = (seeds(budget, "with attention", "all", "alignment") for budget in ("live", "long"))    # (5 seeds,), (3 seeds,)
 long_rulers = {name: 100 * hit.float().mean().item() for name, hit in rulers(load(BUDGETS["long"])).items()}
-shares, shares_off = ({name: 100 * hit[which].float().mean().item() for name, hit in hits.items()} for which in (slice(None), off))
-for ax, values, title in zip(plt.subplots(1, 3, figsize=(11, 2.6), layout="constrained", sharey=True)[1], (shares, shares_off, long_rulers | {"attention": long_run.mean().item()}),
-                             ("All linked words: a ruler wins", "Off the diagonal: attention wins", "Long run (| seeds): attention wins")):
-    ax.bar_label(ax.barh(list(values), list(values.values()), color=[PALETTE[name == "attention"] for name in values]), fmt="%.0f", padding=3)
+shares, shares_off = ({name: 100 * hit[which].float().mean().item() for name, hit in hits.items()} for which in (slice(None), ~hits["scaled diagonal"]))
+for ax, values, marks, title in zip(plt.subplots(1, 3, figsize=(11, 2.6), layout="constrained", sharey=True)[1], (shares, shares_off, long_rulers | {"attention": long_run.mean().item()}),
+                                    (short_run, [], long_run), ("All linked words", "Off the diagonal: attention wins", "Long run, recorded: attention wins")):
+    ax.barh(list(values), list(values.values()), color=[PALETTE[name == "attention"] for name in values])
+    for name, value in values.items():
+        ax.text(98, name, f"{value:.0f}", ha="right", va="center")
+    ax.plot(marks, ["attention"] * len(marks), "k|", markersize=14)         # recorded seeds
     ax.set(xlim=(0, 100), xlabel="largest weight on a linked word, %", title=title)
-ax.plot(long_run, ["attention"] * len(long_run), "k|", markersize=14)      # the three seeds
 plt.show()
 assert not bundled or shares_off["attention"] > shares_off["another sentence's weights"] + 15
-assert long_run.min() > long_rulers["scaled diagonal"] + 20
+assert long_run.min() > long_rulers["scaled diagonal"] + 20 and (not bundled or short_run.min() < shares["scaled diagonal"] < short_run.max())
 
 # %% [markdown]
-# Over all linked words, attention after a short training loses to a ruler: the diagonal finds more. Off the diagonal it is different. The weights of another sentence find there what position can tell; attention finds far more, so its weights follow the _words_. In the long run attention also wins over all words. Nobody told the model about links; it was trained on the next word only.
+# Over all linked words, attention after a short training is no better than a ruler: its recorded seeds (black marks) lie on both sides of the diagonal. Off the diagonal it is different. The weights of another sentence find there what position can tell; attention finds far more, so its weights follow the _words_. In the long run it also wins over all words. Nobody told the model about links.
 #
 # ## Which way does it miss, and how narrow is the look?
 #
@@ -438,7 +438,7 @@ if bundled:
     assert on[0] - on[1] > 2 * (off_link[0] - off_link[1])
 
 # %% [markdown]
-# Look at the rows of "other words". Off the link most words are right, fewer than on it but more than without attention. So the information came through, only not by the strongest weight. The third column agrees: on the link, removing the strongest word spoils many words; off it, the loss is small.
+# Look at the rows of "other words". Off the link most words are right, fewer than on it but more than without attention. So the information often came through in another way. The third column agrees: on the link, removing the strongest word spoils many words; off it, the loss is small.
 #
 # A weight tells how much of a _state_ went into the context. It does not tell which word that state is about (it has read everything before it), nor that the output depends on it. Two papers below argue about this. To know what matters, change it and measure.
 #
@@ -555,7 +555,7 @@ check("02.3", alignment_share)
 # - Attention compares the decoder's old state with every encoder state, and makes a new context in every step.
 # - It adds two matrices and a vector. With them the model translates sentences that are out of reach for a single vector.
 # - Its weights are positive, sum to 1, and are 0 on padding, if the mask comes before the softmax.
-# - The strongest weight follows words that leave the diagonal. Over all words a diagonal beats a short training, so always measure one.
+# - The strongest weight follows words that leave the diagonal. Over all words a diagonal does as well as a short training, so always measure one.
 # - Weights show where a model looks, not why it writes what it writes: interfere, and compare with a model without attention.
 #
 # ## References

@@ -17,6 +17,14 @@ def without_tanh(queries, keys, W, U, v):
     return ((queries @ W.T).unsqueeze(2) + (keys @ U.T).unsqueeze(1)) @ v
 
 
+def subtracted(queries, keys, W, U, v):
+    return torch.tanh((queries @ W.T).unsqueeze(2) - (keys @ U.T).unsqueeze(1)) @ v
+
+
+def without_v(queries, keys, W, U, v):
+    return torch.tanh((queries @ W.T).unsqueeze(2) + (keys @ U.T).unsqueeze(1)).sum(-1)
+
+
 def tanh_of_each(queries, keys, W, U, v):
     return (torch.tanh(queries @ W.T).unsqueeze(2) + torch.tanh(keys @ U.T).unsqueeze(1)) @ v
 
@@ -85,8 +93,16 @@ def zeroed_energies(energies, mask):
     return (energies * mask).softmax(1)
 
 
+def zeroed_and_masked_afterwards(energies, mask):
+    return (energies * mask).softmax(1) * mask
+
+
 def words_masked(energies, mask):
     return energies.masked_fill(mask == 1, -torch.inf).softmax(1)
+
+
+def words_masked_and_mended(energies, mask):
+    return words_masked(energies, mask).nan_to_num(0.0)
 
 
 def overflowing(energies, mask):
@@ -197,6 +213,8 @@ EXERCISES = {
         wrong=[
             (without_tanh, "Query and key are added, but nothing bends the sum: where is the tanh?"),
             (tanh_of_each, "You bend query and key each by itself. First comes the sum, then one tanh of it."),
+            (subtracted, "You subtract the key from the query. Additive attention adds them."),
+            (without_v, "You add up the components of the tanh alike. How much each counts, v says."),
             (tanh_at_the_end, "Your tanh is around the energy. It belongs around the sum, before v."),
             (keys_only, "Your energies do not depend on the query. Then every step would look at the same words."),
             (products, "You multiply query and key. Additive attention adds them; products come in notebook 03."),
@@ -208,8 +226,8 @@ EXERCISES = {
             (first_step_only, "You have the energies of the first step. Every step of a sentence has a query."),
             (
                 shapes_that_do_not_fit,
-                "torch cannot add queries (batch, target, a) and keys (batch, source, a): every step has to meet "
-                "every word. Where could each of the two get an axis of size 1?",
+                "torch cannot line the shapes up. W is (a, q) and U is (a, k): which way round do they meet queries "
+                "and keys? And every step has to meet every word: where could each of the two get an axis of size 1?",
             ),
         ],
     ),
@@ -219,7 +237,10 @@ EXERCISES = {
             "padding on the right": (torch.tensor([[1.0, 2.0, 0.5], [0.3, -1.0, 4.0]]), _real),
             "large energies": (torch.tensor([[100.0, 99.0, 300.0]]), _real[1:]),
             "very negative energies": (torch.tensor([[-10000.0, -10001.0, 3.0]]), _real[1:]),
-            "a row of padding": (torch.tensor([[1.0, 2.0, 0.5], [0.3, 0.2, 0.1]]), _real & torch.tensor([[1], [0]])),
+            "a row of padding": (
+                torch.tensor([[1.0, 2.0, 0.5], [0.3, 0.2, 0.1]]),
+                _real & torch.tensor([[True], [False]]),
+            ),
         },
         solution=attention_from_energies,
         wrong=[
@@ -248,7 +269,16 @@ EXERCISES = {
                 "below the fraction.",
             ),
             (zeroed_energies, "An energy of 0 is still an energy: exp(0) is 1. Which energy has the exponential 0?"),
+            (
+                zeroed_and_masked_afterwards,
+                "Two half measures: an energy of 0 takes part in the sum below the fraction, and multiplying "
+                "afterwards does not mend that sum.",
+            ),
             (words_masked, "You leave out the words and keep the padding. True means a real word."),
+            (
+                words_masked_and_mended,
+                "You leave out the words and keep the padding: a row full of words became 0. True means a word.",
+            ),
             (
                 overflowing,
                 "Right for small energies; for large ones exp overflows. torch's softmax subtracts the largest "
