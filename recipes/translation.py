@@ -57,7 +57,7 @@ RUNS = {  # (model, seed)
     "long": [
         *((model, seed) for seed in range(3) for model in THREE),
         ("lstm", 0),
-        *(("lstm-attention", seed) for seed in range(2)),
+        *(("lstm-attention", seed) for seed in range(3)),
     ],
     "tatoeba": [(model, 0) for model in THREE],
 }

@@ -132,7 +132,7 @@ assert divided < 0.3 and plain > 0.9
 # Attention moves information between tokens. A layer has three more parts:
 #
 # - A *feed-forward network* works on each token by itself. It is two linear maps with a curved function between them (GELU: nearly 0 below zero, nearly $x$ above).
-# - A *residual connection* around each of the two adds the input to the output.
+# - A *residual connection* around attention, and another around the feed-forward network, adds its input to its output.
 # - A *layer norm* after each sum brings a token's vector to mean 0 and standard deviation 1, then applies a learned scale and shift.
 #
 # All parts have their names in `transformers`, so that its checkpoints fit.
@@ -269,7 +269,7 @@ for s in range(3):
             for part in parts:
                 y = part(states[case]) + residual * states[case]
                 states[case] = F.layer_norm(y, (768,)) if norm else y
-            unit = F.normalize(states[case][0], dim=1)       # (16, 768); all cosines add up to the square of its sum
+            unit = F.normalize(states[case][0], dim=1)           # (16, 768); all cosines add up to the square of its sum
             size[s, case, depth], alike[s, case, depth] = y.std(), (unit.sum(0).square().sum() - 16) / (16 * 15)
 assert (size[:, 1].diff() > 0).all() and (size[:, 1, -1] > 2).all() and (size[:, 0] - 1).abs().max() < 0.3
 assert (alike[:, 2, 0] > 0.8).all() and (alike[:, 0, 0] < 0.1).all() and (alike[:, 0, -1] < 0.5).all()
@@ -281,7 +281,7 @@ axes[1].set(xlabel="layer", ylabel="mean cosine of two tokens", ylim=(-0.03, 1.0
 plt.show()
 
 # %% [markdown]
-# Without norms each layer adds to what is there, and the vectors grow; with them every layer gets an input of size 1. Without residuals a fresh attention layer hands every token nearly the same average, and the tokens become alike at once. With residuals they do so slowly. This is the start of training; what training could repair, it does not say.
+# Without norms each layer adds to what is there, and the vectors grow; with them every layer gets an input of size 1. Without residuals a fresh attention layer hands every token nearly the same average, and the tokens become alike at once. With residuals they do so slowly. What training could repair, this does not say.
 #
 # ## Attention and feed-forward: a trained network
 #
@@ -315,11 +315,11 @@ found["most frequent word"] = truth.mode().values.expand_as(truth)
 right = {name: (guess == truth).float().mean().item() for name, guess in found.items()}
 print(f"{len(truth)} hidden words, guessed right:", ", ".join(f"{name} {share:.0%}" for name, share in right.items()))
 assert all(found["without attention"][place == p].unique().numel() == 1 for p in place)     # one guess for each place
-assert right["without attention"] < right["most frequent word"] + 0.03 < right["all parts"]
+assert right["without attention"] <= right["most frequent word"] < right["all parts"] - 0.03
 assert right["without feed-forward"] < right["all parts"] - 0.02
 
 # %% [markdown]
-# Without attention a hidden word's vector knows its place and nothing else: the guess is the same in every sentence, and no better than the most frequent word. Without the feed-forward networks fewer words are guessed right. This shows what the trained model relies on. A model trained without a part might find another way.
+# Without attention a hidden word's vector knows its place and nothing else: the guess is the same in every sentence, and no better than the most frequent word. Without the feed-forward networks fewer words are guessed right. This shows what this model relies on; one trained without a part might find another way.
 #
 # ## Where is the word order?
 #
@@ -467,7 +467,7 @@ for name, net in (("this model", encoder), ("random weights", Encoder(config))):
     assert abs(cosines[0] - 1) < 1e-5 and (max(cosines[1:]) < 0.98) == (net is encoder)
 
 # %% [markdown]
-# `SentenceEncoder.encode`, in the first assert, does the same three steps. Before the first layer a word at one place has one vector, from then on one for this sentence. Random weights hardly move it. Whether the difference is one of sense, notebook 05 counts.
+# `SentenceEncoder.encode`, in the first assert, does the same three steps. Before the first layer a word at one place has one vector, from then on one for this sentence. Random weights hardly move it. Whether the difference is one of sense is counted in notebook 05.
 #
 # ## The other half: a decoder
 #
@@ -497,11 +497,11 @@ print("cross-attention: weights", tuple(look.shape), "result", tuple(read.shape)
 #
 # **Question.** Does the transformer translate better than an RNN?
 #
-# `course_lib.translation.translators` has a translator made of torch's `nn.Transformer` beside the RNNs of notebooks 01 and 02. All were trained on the same pairs for as many steps; the transformer has a learning rate of its own. The results are **recorded** by `recipes/translation.py` and, on the right, by `recipes/transformer_data.py`, which `full = True` runs again.
+# `course_lib.translation.translators` has a translator made of torch's `nn.Transformer` beside the RNNs of notebooks 01 and 02. All were trained on the same pairs for as many steps; the transformer has its own learning rate. A translation counts if every word is right. The results are **recorded** by `recipes/translation.py` and, on the right, by `recipes/transformer_data.py`, which `full = True` runs again.
 #
 # On the right the number of _different_ pairs grows while the number of steps stays, with sentences of at most ten words. **Predict** who needs more pairs.
 
-# %% tags=["row-1.13", "row-1.14"] alt="Two line charts of the share of sentences translated exactly, mean and range of the seeds. Left, by length: the transformer is highest at every length, the LSTM with attention is close below, the GRU with attention falls faster, the GRU without attention is near zero from ten words on. Right, by number of different training pairs, on a logarithmic axis: both the transformer and the GRU with attention rise steeply, the transformer is above at each number."
+# %% tags=["row-1.13", "row-1.14"] alt="Two line charts of the share of sentences translated exactly, mean and range of the seeds. Left, by length: the transformer and the LSTM with attention are highest and close together, and meet at the longest sentences; the GRU with attention falls faster, the GRU without attention is near zero from ten words on. Right, by number of different training pairs, on a logarithmic axis: both the transformer and the GRU with attention rise steeply, the transformer is above at each number."
 import pandas as pd
 from course_lib.data import load_results
 translators = pd.concat(map(load_results, ("01", "02", "03"))).query("budget == 'long'")
@@ -521,17 +521,17 @@ for ax, rows, x in zip(axes, (by_length, by_pairs), ("words", "pairs")):
         print(f"{x}, {names[kind]:<21}", "  ".join(f"{place}: {value:.0f} %" for place, value in found[kind].items()))
     ax.set_xscale("linear" if x == "words" else "log"), ax.set_xticks(at, at), ax.minorticks_off()
     assert (found["transformer"] > found["gru-attention"] + 5).all()
-    assert x == "pairs" or ((found["lstm-attention"] - found["gru-attention"] > 5) & (found["transformer"] - found["lstm-attention"] < 12)).all()
+    assert x == "pairs" or ((found["lstm-attention"] > found["gru-attention"]) & (found["lstm-attention"] > found["transformer"] - 8)).all()
 axes[0].set(xlabel="words of the English sentence", ylabel="translated exactly, %", ylim=(0, 102), title="An LSTM with attention comes close")
 axes[1].set(xlabel="different training pairs (LSTM not measured)", title="More different pairs help both")
-axes[0].legend(loc=(0.27, 0.05), fontsize=8)
+axes[0].legend(loc=(0.4, 0.06), fontsize=8)
 plt.show()
 print("parameters:", {names[kind]: int(count) for kind, count in translators[translators.metric == "parameters"].groupby("model").value.first().items() if kind in names})
 
 # %% [markdown]
-# The transformer is ahead of the GRU with attention at every length and at every number of pairs. The LSTM with attention, which has more parameters, comes close to the transformer. So it matters which RNN the transformer is compared with. This corpus is small and regular; the paper of 2017 measured real translation.
+# The transformer is ahead of the GRU with attention at every length and at every number of pairs. The LSTM with attention, which has more parameters than either, comes close to the transformer. So it matters which RNN the transformer is compared with. This corpus is small and regular.
 #
-# With few pairs both translate few sentences, and the transformer does not need more pairs than the GRU. BERT's argument for its encoder is another one: earlier language models read from left to right only; an encoder sees both sides of a word.
+# With few pairs both translate few sentences, and the transformer does not need more pairs than the GRU. BERT's paper gives another reason for its encoder: earlier language models read from left to right only, and an encoder sees both sides of a word.
 #
 # ### What can be computed at once?
 #
@@ -564,11 +564,11 @@ assert calls["transformer", "training"] == [96] and calls["transformer", "writin
 assert calls["GRU", "training"] == calls["GRU", "writing"] == [1] * 96
 
 # %% [markdown]
-# The GRU's decoder works word by word in both jobs. The transformer's takes all 96 words in one call when they are known. When it writes, this one computes the whole beginning again for each word. (Real systems keep its keys and values.) The words a second are those of the processor that ran this notebook. That training needs one call for a whole sentence is why the RNN was dropped.
+# The GRU's decoder works word by word in both jobs. The transformer's takes all 96 words in one call when they are known. When it writes, this one computes the whole beginning again for each word. (Real systems keep the keys and values of what is written.) The words a second are those of the processor that ran this. That training needs one call for a whole sentence is why the RNN was dropped.
 #
 # ## With full-size models
 #
-# Set `model = "google-bert/bert-base-uncased"`, the BERT of the paper (a download of 440 MB). Expect the same agreement with `transformers`. Other architectures (RoBERTa, MPNet) are refused with a message.
+# Set `model = "google-bert/bert-base-uncased"`, the BERT of the paper (a download of 440 MB). Expect the same agreement. Other architectures (RoBERTa, MPNet) are refused with a message.
 #
 # ## Exercises
 #
@@ -596,7 +596,6 @@ def head_parts(x, weight):
 check("03.2", head_parts)
 
 # %% [markdown]
-# %% [markdown]
 # ## Questions
 #
 # **1.** Why does the order of the words not reach an encoder without positions, although every token attends to every other?
@@ -615,7 +614,7 @@ check("03.2", head_parts)
 #
 # - Self-attention compares each token's query with all keys and averages the values. Heads do it side by side.
 # - Attention does not know the order; positions are added to the input.
-# - In a fresh network norms keep the size of the vectors, and residuals keep the tokens apart.
+# - In a fresh network norms keep the size of the vectors, and residuals keep the tokens apart for longer.
 # - With trained weights your encoder equals `transformers`, and the packed model of the course.
 # - Attention brings in the sentence; the feed-forward network, most of a layer's weights, works on each token alone.
 # - Padding costs work, and without the mask it costs correctness.
