@@ -57,7 +57,11 @@ FILES = {
 THREE = "gru-attention", "gru", "transformer"
 RUNS = {  # (model, seed)
     "live": [(model, seed) for seed in range(5) for model in THREE],
-    "long": [*((model, seed) for seed in range(3) for model in THREE), ("lstm", 0), ("lstm-attention", 0)],
+    "long": [
+        *((model, seed) for seed in range(3) for model in THREE),
+        ("lstm", 0),
+        *(("lstm-attention", seed) for seed in range(3)),
+    ],
     "tatoeba": [(model, 0) for model in THREE],
 }
 

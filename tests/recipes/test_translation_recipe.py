@@ -9,9 +9,11 @@ from sacrebleu.metrics import BLEU
 import recipes.shared.results
 from course_lib.support.texts import only_words
 from recipes import translation
+from recipes.shared.results import data_sha256, read_rows
 from recipes.translation import (
     BUDGETS,
     FILES,
+    RUNS,
     bleu,
     length_bucket,
     load,
@@ -94,6 +96,17 @@ def test_a_run_is_kept_and_redone_when_its_budget_changes(tmp_path, monkeypatch)
     assert run("live", "gru-attention", 0, tmp_path)["seconds"] == -1.0  # read, not made again
     monkeypatch.setitem(BUDGETS, "live", SMALL._replace(batch_size=64))
     assert run("live", "gru-attention", 0, tmp_path)["seconds"] >= 0
+
+
+def test_what_is_recorded_belongs_to_the_corpus_and_to_the_runs():
+    rows = [row for file in sorted(set(FILES.values())) for row in read_rows(file)]
+    for budget in ("live", "long"):
+        measured = {
+            (r["model"], int(r["seed"])) for r in rows if r["budget"] == budget and r["metric"] == "exact_match"
+        }
+        assert measured == set(RUNS[budget])
+    corpora = {r["data_sha256"] for r in [*rows, *read_rows("03_data.csv")] if r["data"] == "course/en_es"}
+    assert corpora == {data_sha256("course/en_es")}, "the corpus has changed since it was measured"
 
 
 def test_tables_keep_the_rows_of_others(tmp_path, monkeypatch):
