@@ -17,9 +17,11 @@ doing other things. `signature` says how sacrebleu counted.
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
+import pandas as pd
 import torch
 from torch import nn
 
@@ -153,6 +155,12 @@ def rows_of(found: dict) -> list[dict]:
         measured = dict(metric=metric, length=length, value=f"{value:.6g}")
         rows.append(before | measured | after | {"signature": signature.get(metric, "")})
     return rows
+
+
+def again(kind: str, budgets: Sequence[str], work: Path = WORK) -> pd.DataFrame:
+    """Train `kind` with every seed of these budgets; what was measured, as `load_results` reads it from the tables."""
+    runs = [(budget, model, seed) for budget in budgets for model, seed in RUNS[budget] if model == kind]
+    return pd.DataFrame([row for one in runs for row in rows_of(run(*one, work))]).astype({"value": float})
 
 
 def tables(work: Path = WORK):

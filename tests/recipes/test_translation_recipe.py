@@ -7,9 +7,10 @@ import pytest
 from sacrebleu.metrics import BLEU
 
 import recipes.shared.results
+from course_lib.data import load_results
 from course_lib.support.texts import only_words
 from recipes import translation
-from recipes.translation import BUDGETS, FILES, bleu, length_bucket, load, new_translator, rows_of, run, tables
+from recipes.translation import BUDGETS, FILES, again, bleu, length_bucket, load, new_translator, rows_of, run, tables
 
 SMALL = BUDGETS["live"]._replace(max_words=5, epochs=1, embedding_size=8, hidden_size=8, d_model=8)
 
@@ -83,6 +84,15 @@ def test_a_run_is_kept_and_redone_when_its_budget_changes(tmp_path, monkeypatch)
     assert run("live", "gru-attention", 0, tmp_path)["seconds"] == -1.0  # read, not made again
     monkeypatch.setitem(BUDGETS, "live", SMALL._replace(batch_size=64))
     assert run("live", "gru-attention", 0, tmp_path)["seconds"] >= 0
+
+
+def test_what_is_trained_again_looks_like_the_table(tmp_path, monkeypatch):
+    monkeypatch.setitem(BUDGETS, "live", SMALL)
+    monkeypatch.setitem(translation.RUNS, "live", [("gru", 3), ("gru", 4), ("lstm", 3)])
+    found = again("gru", ["live"], tmp_path)
+    assert set(found.columns) <= set(load_results("01").columns) and found.value.dtype == float
+    assert set(zip(found.budget, found.model, found.seed)) == {("live", "gru", 3), ("live", "gru", 4)}
+    assert {"all", "03-05"} <= set(found.query("metric == 'exact_match'").length)
 
 
 def test_tables_keep_the_rows_of_others(tmp_path, monkeypatch):
