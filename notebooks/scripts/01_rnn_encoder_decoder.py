@@ -39,7 +39,7 @@ if importlib.util.find_spec("course_lib") is None:
     sys.path.insert(0, str(course))
 
 # %% [markdown]
-# These settings may be changed. The translators below read English sentences of at most `max_words` words. `full = True` repeats a recorded training.
+# The translators below read English sentences of at most `max_words` words. `full = True` repeats a recorded training.
 
 # %% tags=["parameters"]
 seed = 0
@@ -71,8 +71,8 @@ import matplotlib.pyplot as plt
 import torch
 from torch import nn
 
-from course_lib.plotting import curve
 from course_lib.datasets.translations import glosses, load_translations, split_of
+from course_lib.plotting import curve
 from course_lib.translation.vocabulary import BOS, EOS, PAD, Vocabulary, words
 
 torch.set_num_threads(1)                                                         # the matrices are small
@@ -187,6 +187,7 @@ def step(net, previous, s, c):
     s = net.decoder(torch.cat([y, c], dim=1), s)                                 # (batch, hidden)
     features = torch.tanh(net.readout(torch.cat([s, c, y], dim=1)))              # (batch, embedding)
     return net.output(features), s                                               # (batch, vocabulary)
+print("logits of a step:", tuple(step(parts, torch.tensor([BOS]), *torch.zeros(2, 1, hidden_size))[0].shape))
 
 # %% [markdown]
 # To write a sentence, the decoder is told `[BOS]` first. The word with the highest score is written, and told to the decoder in the next step. This is *greedy decoding*. It ends when the decoder writes `[EOS]`, however many words the source had.
@@ -276,7 +277,7 @@ assert torch.allclose(together, (first * counts[0] + second * counts[1]) / count
 def hits(model, pairs):
     """For each pair, told the right previous words: has each right next word the highest score? True or False, (words + 1,)."""
     target, real = target_batch(model, [t for _, t in pairs])                    # (pairs, longest + 2) each
-    logits, *_ = model(*source_batch(model, [s for s, _ in pairs]), target[:, :-1])
+    logits, _ = model(*source_batch(model, [s for s, _ in pairs]), target[:, :-1])
     right = logits.argmax(-1) == target[:, 1:]                                   # (pairs, longest + 1)
     return [row[keep].float() for row, keep in zip(right, real[:, 1:])]
 
@@ -301,12 +302,13 @@ def trained(seed, attention=False):
     model = RNNTranslator(english, spanish, embedding_size, hidden_size, attention=attention, dropout=0.0)
     history = train(model, lambda batch: translation_loss(model, batch), pairs, batch_size=batch_size, epochs=epochs, seed=seed,
                     learning_rate=learning_rate, length=pair_length, autocast=False, show_progress_bar=False)
-    print(f"seed {seed}: " + ", ".join(f"loss {entry['loss']:.2f}" for entry in history))
+    print(f"seed {seed}: loss {history[0]['loss']:.2f} at first, {history[-1]['loss']:.2f} at last")
     return model
 
 models = [trained(s) for s in (seed, seed + 1, seed + 2)]
 translator = models[0]
-as_given = (data, max_words, epochs, hidden_size) == ("course/en_es", 10, 2, 128)        # what the asserts speak of
+given = data, max_words, max_pairs, embedding_size, hidden_size, batch_size, learning_rate, epochs
+as_given = given == ("course/en_es", 10, 20_000, 64, 128, 32, 1.2e-2, 2)         # what the asserts below speak of
 short, long = ([p for p in test if low <= len(words(p[0])) <= high] for low, high in ((0, 5), (9, max_words)))
 for name, chosen in ("at most 5 words", short), ("at least 9 words", long):
     shares = [100 * sum(exact_match(model, chosen)) / max(1, len(chosen)) for model in models]
@@ -436,13 +438,13 @@ right.set(ylabel="exact match in %", ylim=(-2, 102), xlabel="words of the Englis
 plt.show()
 
 # %% [markdown]
-# Both are to blame. Left: the translator that sees all states loses with length, too, and that part is not the vector's fault. But the one with a single vector loses more, and the difference grows with length. This difference is the bottleneck's. Right: the longer training is better at every length, and does not end the fall. From 15 words on, hardly a sentence is translated without a mistake.
+# Too little training and the vector are both to blame. Left: the translator that sees all states loses with length, too, and that part is not the vector's fault. But the one with a single vector loses more, and the difference grows with length. This difference is the bottleneck's. Right: the longer training is better at every length, and does not end the fall. From 15 words on, hardly a sentence is translated without a mistake.
 #
 # ## What the vector keeps
 #
 # **Question.** Which words does the context vector still know?
 #
-# Change one word and see how far the context vector moves: a word that left no trace can be changed without effect. The cell swaps the word at each place for one that stands there in another sentence, and divides the distance that the vector moves by its length.
+# Change one word and see how far the context vector moves: a word that left no trace can be changed without effect. The cell swaps the word at each place for one that stands there in another sentence, and divides the distance that the vector moves by the vector's norm.
 #
 # **Predict:** does a word of a long sentence move the vector as far as one of a short sentence? And which moves it least: the first word, which was read longest ago, one in the middle, or the last?
 
@@ -526,7 +528,7 @@ assert sum(a == b for a, b in zip(at_once, one_by_one)) >= len(every) - 1
 # %% [markdown]
 # ## With full-size data
 #
-# `data = "tatoeba"` reads about 119,000 sentence pairs that people wrote, if `COURSE_DATA` names a folder that has them (see the README in `data`). Set `max_words = 15`, `hidden_size = 256` and `max_pairs = 100_000`, and wait some minutes. There a sentence has many right translations, so exact match is too strict.
+# `data = "tatoeba"` reads about 119,000 sentence pairs that people wrote, if `COURSE_DATA` names a folder that has them. Set `max_words = 15`, `hidden_size = 256` and `max_pairs = 100_000`, and wait some minutes. There a sentence has many right translations, so exact match is too strict.
 #
 # ## Exercises
 #
@@ -561,7 +563,7 @@ check("01.2", lstm_step)
 
 # %% tags=["exercise", "nbval-check-output"]
 def translation_cross_entropy(logits, targets):
-    """(batch, words, vocabulary), (batch, words) -> a scalar tensor."""
+    """(batch, words, vocabulary), (batch, words) -> a scalar tensor. logits[i, t] are those for the word targets[i, t]."""
     ...
 
 check("01.3", translation_cross_entropy)
