@@ -255,7 +255,7 @@ print(f"mean {loss:.2f}; an even guess among {len(spanish)} tokens: {math.log(le
 # %% [markdown]
 # The mean is close to that of an even guess, the logarithm of the number of tokens.
 #
-# Several sentences are computed together, as one rectangle of numbers, and short ones are filled up with `[PAD]`. That is all `[PAD]` is for: it belongs to no sentence, and must not count. **Predict:** how many of the numbers below count in the loss?
+# Several sentences are computed together, as one rectangle of numbers, and short ones are filled up with `[PAD]`. Batches are all that this *padding* is for: it belongs to no sentence, and must not count. **Predict:** how many of the numbers below count in the loss?
 
 # %% tags=["row-1.6", "nbval-check-output"]
 from course_lib.translation.pairs import pad
