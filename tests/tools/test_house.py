@@ -23,7 +23,8 @@ CORE = {
     "training",
     "transformer",
 }
-BESIDE = {"__init__", "diagrams", "drawing", "exercises", "inference", "plotting", "step_diagram"}
+BESIDE = {"__init__", "diagrams", "drawing", "exercises", "inference", "plotting", "step_diagram", "unrolled"}
+PICTURES = {"diagrams", "drawing", "exercises", "plotting", "step_diagram", "unrolled"}
 CONTRACTS = {
     contract["name"]: contract
     for contract in tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
@@ -59,8 +60,7 @@ def test_nothing_is_formatted_by_hand():
 
 
 def test_contracts_name_every_file_of_the_core_and_every_room():
-    drawn = {"diagrams", "drawing", "exercises", "plotting", "step_diagram"}
-    core = {f"course_lib.{name}" for name in {*CORE, *BESIDE} - drawn - {"__init__"}}
+    core = {f"course_lib.{name}" for name in {*CORE, *BESIDE} - {"__init__"} - PICTURES}
     rooms = {f"course_lib.{file.parent.name}" for file in PACKAGE.glob("*/__init__.py")} - {"course_lib.support"}
     contract = CONTRACTS["The core needs no room"]
     assert set(contract["source_modules"]) == core and set(contract["forbidden_modules"]) == rooms
