@@ -1,6 +1,6 @@
 """One step of a decoder with attention as a picture: from the states that are looked at to the word that is written.
 
-    attention_step(words, keys, weights, "las", query, context, state, {"mujeres": 0.98, "chicas": 0.01})
+    attention_step(words, keys, energies, weights, "las", query, context, state, {"mujeres": 0.98, "chicas": 0.01})
     plt.show()
 
 Nothing in it is typed in by hand: the stripes and numbers are those of the tensors of one step.
@@ -18,11 +18,13 @@ from course_lib.drawing import HEAD, NETWORK, NORMAL, SMALL, TEXT, WIDTH, arrow,
 
 SHOWN = 12  # numbers of a vector that are drawn
 LINK = "#2b6ca3"  # from a state into the context
+WIRE = "#444444"
 
 
 def attention_step(
     source: Sequence[str],
     keys: Tensor,
+    energies: Tensor,
     weights: Tensor,
     previous: str,
     query: Tensor,
@@ -34,55 +36,78 @@ def attention_step(
 ) -> Axes:
     """The encoder above, the decoder below, as they follow each other in time.
 
-    source: the words that are read, with keys (words, hidden) and weights (words,). previous: the word before; query
-    (hidden,) the state then, context (hidden,) and state (hidden,) those of this step. written: the likeliest words and
-    their probabilities. Of each vector the first 12 numbers are drawn, all on one scale, -1 to 1. Raises ValueError
-    where words, keys and weights are not equally many.
+    source: the words that are read, with keys (words, hidden), energies and weights (words,). previous: the one before;
+    query (hidden,) the state then, context (hidden,) and state (hidden,) those of this step. written: the likeliest
+    words and their probabilities. Of each vector the first 12 numbers are drawn, all on one scale, -1 to 1. Raises
+    ValueError where words, keys, energies and weights are not equally many.
     """
-    if not len(source) == len(keys) == len(weights):
-        raise ValueError(f"{len(source)} words, {len(keys)} keys and {len(weights)} weights; expected one of each")
+    if not len(source) == len(keys) == len(energies) == len(weights):
+        counts = f"{len(source)} words, {len(keys)} keys, {len(energies)} energies and {len(weights)} weights"
+        raise ValueError(f"{counts}; expected one of each")
     if ax is None:
-        _, ax = plt.subplots(figsize=(9, 6), layout="constrained")
-    width, strongest = (WIDTH - 1.6) / len(source), weights.argmax().item()
-    for i, (word, key, weight) in enumerate(zip(source, keys, weights.tolist())):
-        x = 1.6 + width * (i + 0.5)
-        box(ax, x, 0.4, 0.86 * width, 0.5, word, TEXT)
-        _vector(ax, x - 0.43 * width, x + 0.43 * width, 1.0, key)
-        if weight >= 0.005:
-            ax.plot([x, 5], [1.2, 3.02], color=LINK, linewidth=0.6 + 9 * weight, solid_capstyle="butt", zorder=1)
-        ink = {"weight": "bold"} if i == strongest else {}
-        plate = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-        ax.text(x, 1.6, f"{weight:.2f}", ha="center", va="center", fontsize=NORMAL, bbox=plate, **ink)
-    for y, name in ((0.4, "source"), (1.0, "encoder's\nstates $h_j$"), (1.6, r"weights $\alpha_j$")):
-        ax.text(0.1, y, name, ha="left", va="center", fontsize=SMALL)
-    bend = {"arrowstyle": "-|>", "color": "#444444", "linestyle": ":", "connectionstyle": "arc3,rad=-0.25"}
-    ax.annotate("", (1.75, 1.75), (1.0, 2.95), arrowprops=bend)
-    ax.text(1.75, 2.45, "the query is compared\nwith each state", ha="left", va="center", fontsize=SMALL)
-
+        _, ax = plt.subplots(figsize=(9, 6.6), layout="constrained")
+    _look(ax, source, keys, energies, weights)
     for left, vector, name in (
         (0.2, query, "old state $s$: the query"),
         (3.7, context, "context $c$: the states, weighed"),
     ):
-        _vector(ax, left, left + 2.6, 3.2, vector)
-        ax.text(left + 1.3, 3.53, name, ha="center", va="center", fontsize=SMALL)
-    box(ax, 8.5, 3.25, 2.6, 0.6, f"previous word $y$: {previous}", TEXT)
-    for x, label in ((1.5, ""), (5.0, "$c$"), (8.5, "$y$")):
-        arrow(ax, x, 3.7 if x < 8 else 3.55, 4.2, label)
-    box(ax, WIDTH / 2, 4.5, 9.6, 0.6, "GRU cell: the next state", NETWORK)
-    arrow(ax, 1.5, 4.8, 5.2)
-    _vector(ax, 0.2, 2.8, 5.4, state)
-    ax.text(2.95, 5.4, "new state $s'$", ha="left", va="center", fontsize=SMALL)
-    for x, start, label in ((1.5, 5.6, ""), (5.0, 5.2, "$c$ again"), (8.5, 5.2, "$y$ again")):
-        arrow(ax, x, start, 6.05, label)
-    box(ax, WIDTH / 2, 6.35, 9.6, 0.6, "tanh layer and output layer: a score for each word, then a softmax", HEAD)
+        _vector(ax, left, left + 2.6, 3.7, vector)
+        ax.text(left + 1.3, 4.03, name, ha="center", va="center", fontsize=SMALL)
+    box(ax, 8.5, 3.75, 2.6, 0.6, f"previous word $y$: {previous}", TEXT)
+    arrow(ax, 1.5, 4.2, 4.7)
+    box(ax, 2.2, 5.0, 4.0, 0.6, "GRU cell: the next state", NETWORK)
+    for x, top, y, name in ((5.0, 4.2, 5.12, "$c$"), (8.5, 4.05, 4.88, "$y$")):  # into the cell, and on
+        ax.plot([x], [y], "o", color=WIRE, markersize=4)
+        ax.annotate("", (4.2, y), (x, y), arrowprops={"arrowstyle": "-|>", "color": WIRE, "shrinkA": 0, "shrinkB": 0})
+        arrow(ax, x, top, 6.45)
+        ax.text(x + 0.12, 5.9, name, ha="left", va="center", fontsize=SMALL)
+    arrow(ax, 1.5, 5.3, 5.65)
+    _vector(ax, 0.2, 2.8, 5.85, state)
+    ax.text(2.95, 5.85, "new state $s'$", ha="left", va="center", fontsize=SMALL)
+    arrow(ax, 1.5, 6.05, 6.45)
+    box(
+        ax,
+        WIDTH / 2,
+        6.75,
+        9.6,
+        0.6,
+        "readout: a tanh layer, then the output layer: a score for each word; softmax",
+        HEAD,
+    )
     for i, (word, probability) in enumerate(written.items()):
         x = 0.2 + 9.6 * (i + 0.5) / len(written)
-        arrow(ax, x, 6.65, 7.0)
-        box(ax, x, 7.3, 9.0 / len(written), 0.55, f"{word}  {probability:.2f}", TEXT)
-    ax.set(xlim=(0, WIDTH), ylim=(7.7, 0))
+        arrow(ax, x, 7.05, 7.4)
+        box(ax, x, 7.7, 9.0 / len(written), 0.55, f"{word}  {probability:.2f}", TEXT)
+    ax.set(xlim=(0, WIDTH), ylim=(8.1, 0))
     ax.axis("off")
     ax.set_title(title, fontsize="medium")
     return ax
+
+
+def _look(ax: Axes, source: Sequence[str], keys: Tensor, energies: Tensor, weights: Tensor):
+    """Words, states, energies and weights, a column each; a rail from the query to all; lines into the context."""
+    width, strongest = (WIDTH - 1.9) / len(source), weights.argmax().item()
+    middle = [1.9 + width * (i + 0.5) for i in range(len(source))]
+    ax.plot([1.75, 1.75, middle[-1]], [3.5, 1.4, 1.4], color=WIRE, linestyle=":", linewidth=1.3, zorder=1)
+    for i, (x, word, key) in enumerate(zip(middle, source, keys)):
+        box(ax, x, 0.4, 0.86 * width, 0.5, word, TEXT)
+        _vector(ax, x - 0.43 * width, x + 0.43 * width, 1.0, key)
+        arrow(ax, x, 1.2, 1.7)
+        bold = {"weight": "bold"} if i == strongest else {}
+        for y, value in ((1.85, energies[i].item()), (2.35, weights[i].item())):
+            ax.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=NORMAL, **bold)
+        if weights[i] >= 0.005:
+            thick = 0.6 + 9 * weights[i].item()
+            ax.plot([x, 5], [2.52, 3.52], color=LINK, linewidth=thick, solid_capstyle="butt", zorder=1)
+    rows = (
+        (0.4, "source"),
+        (1.0, "states $h_j$"),
+        (1.85, "energies $e_j$"),
+        (2.35, "softmax:\nweights $\\alpha_j$"),
+    )
+    for y, name in rows:
+        ax.text(0.1, y, name, ha="left", va="center", fontsize=SMALL)
+    ax.text(1.87, 2.95, "the query meets\nevery state", ha="left", va="center", fontsize=SMALL)
 
 
 def _vector(ax: Axes, left: float, right: float, y: float, values: Tensor):

@@ -57,6 +57,10 @@ def shapes_that_do_not_fit(queries, keys, W, U, v):
     return torch.tanh(queries @ W.T + keys @ U.T) @ v
 
 
+def matrices_exchanged(queries, keys, W, U, v):
+    return torch.tanh((queries @ U.T).unsqueeze(2) + (keys @ W.T).unsqueeze(1)) @ v
+
+
 # ---- 02.2
 
 
@@ -119,6 +123,34 @@ def over_the_batch(energies, mask):
     return energies.masked_fill(mask == 0, -torch.inf).softmax(0)
 
 
+def over_the_batch_and_mended(energies, mask):
+    return over_the_batch(energies, mask).masked_fill(mask == 0, 0.0)
+
+
+def exponentials_of_words_only(energies, mask):
+    exponentials = energies.exp().masked_fill(mask == 0, 0.0)
+    return exponentials / exponentials.sum(1, keepdim=True)
+
+
+def overflowing_and_clamped(energies, mask):
+    exponentials = energies.exp() * mask
+    return exponentials / exponentials.sum(1, keepdim=True).clamp(min=1e-30)
+
+
+def overflow_hidden(energies, mask):
+    return exponentials_of_words_only(energies, mask).nan_to_num(0.0)
+
+
+def scaled_by_padding(energies, mask):
+    weights = energies.softmax(1) * mask
+    return weights / weights.sum(1, keepdim=True)
+
+
+def scaled_by_padding_and_clamped(energies, mask):
+    weights = energies.softmax(1) * mask
+    return weights / weights.sum(1, keepdim=True).clamp(min=1e-30)
+
+
 # ---- 02.3
 
 
@@ -177,6 +209,31 @@ def weight_on_links(weights, links):
     return sum(weights[target, source].item() for source, target in links) / len(targets)
 
 
+def words_turned_all_count(weights, links):
+    return sum((target, source) in links for target, source in enumerate(weights.argmax(1).tolist())) / len(weights)
+
+
+def pairs_turned_in_range(weights, links):
+    links = [(target, source) for target, source in links if target < weights.shape[0]]
+    return pairs_turned(weights, links)
+
+
+def any_linked_source(weights, links):
+    strongest, sources = weights.argmax(1).tolist(), {source for source, _ in links}
+    targets = {target for _, target in links}
+    return sum(strongest[target] in sources for target in targets) / len(targets)
+
+
+def more_than_half(weights, links):
+    targets = {target for _, target in links}
+    return sum(any(weights[t, s] > 0.5 for s, target in links if target == t) for t in targets) / len(targets)
+
+
+def two_links_count_twice(weights, links):
+    strongest = weights.argmax(1).tolist()
+    return sum((strongest[target], target) in links for _, target in links) / len(links)
+
+
 _generator = torch.Generator().manual_seed(0)
 
 
@@ -225,6 +282,10 @@ EXERCISES = {
             (source_first, "The numbers are right, but turned: a row for each step, a column for each source word."),
             (first_step_only, "You have the energies of the first step. Every step of a sentence has a query."),
             (
+                matrices_exchanged,
+                "W and U have changed places: W belongs to the query, U to the key.",
+            ),
+            (
                 shapes_that_do_not_fit,
                 "torch cannot line the shapes up. W is (a, q) and U is (a, k): which way round do they meet queries "
                 "and keys? And every step has to meet every word: where could each of the two get an axis of size 1?",
@@ -236,6 +297,7 @@ EXERCISES = {
         cases={
             "padding on the right": (torch.tensor([[1.0, 2.0, 0.5], [0.3, -1.0, 4.0]]), _real),
             "large energies": (torch.tensor([[100.0, 99.0, 300.0]]), _real[1:]),
+            "large energies of padding": (torch.tensor([[-20.0, -21.0, 85.0]]), _real[1:]),
             "very negative energies": (torch.tensor([[-10000.0, -10001.0, 3.0]]), _real[1:]),
             "a row of padding": (
                 torch.tensor([[1.0, 2.0, 0.5], [0.3, 0.2, 0.1]]),
@@ -290,6 +352,35 @@ EXERCISES = {
                 "torch's softmax subtracts the largest energy first.",
             ),
             (
+                exponentials_of_words_only,
+                "Right for small energies. A large one makes exp infinite, a very negative one 0, and you divide "
+                "infinity by infinity or 0 by 0. torch's softmax subtracts the largest energy first.",
+            ),
+            (
+                overflowing_and_clamped,
+                "Rows without words are right, but exp overflows for large energies. A clamp below the fraction cannot "
+                "mend that; torch's softmax subtracts the largest energy first.",
+            ),
+            (
+                overflow_hidden,
+                "Your nan_to_num also hides an overflow: with large energies a row of words became 0. torch's softmax "
+                "subtracts the largest energy first.",
+            ),
+            (
+                scaled_by_padding,
+                "Padding still sets the scale: where its energy is by far the largest, the exponentials of all words "
+                "round to 0 before you divide. And a row without words divides 0 by 0.",
+            ),
+            (
+                scaled_by_padding_and_clamped,
+                "Padding still sets the scale: where its energy is by far the largest, the exponentials of all words "
+                "round to 0, and so do your weights.",
+            ),
+            (
+                over_the_batch_and_mended,
+                "Along which dimension do you take the softmax? The weights of one sentence have to add up to 1.",
+            ),
+            (
                 over_the_batch,
                 "Your weights add up to 1 over the sentences of the batch. They have to, over the words of a sentence.",
             ),
@@ -298,7 +389,7 @@ EXERCISES = {
     "02.3": Exercise(
         title="The share of linked target words whose largest weight is on a linked word",
         cases={
-            "a word that looks elsewhere": (_square, [(0, 0), (1, 2), (2, 1)]),
+            "a word that looks elsewhere": (_square, [(0, 0), (2, 1), (0, 2)]),
             "more source words than target words": (_weights, [(0, 0), (1, 2), (2, 1), (3, 3)]),
             "a word without a link": (_weights, [(0, 0), (4, 3)]),
             "two links, the look at the first": (_weights, [(0, 0), (2, 1), (3, 1), (1, 2)]),
@@ -323,6 +414,20 @@ EXERCISES = {
                 "Your argmax runs over the target words. The weights of one target word lie in a row.",
             ),
             (pairs_turned, "A link is (source, target). You read it the other way round."),
+            (
+                words_turned_all_count,
+                "A link is (source, target), and you read it as (target, source). You also count words without a link.",
+            ),
+            (
+                pairs_turned_in_range,
+                "You read a link as (target, source), and leave out those that do not fit. It is (source, target).",
+            ),
+            (
+                any_linked_source,
+                "The largest weight has to be on a source word linked with this target word; you let any other do.",
+            ),
+            (more_than_half, "The largest weight may be less than one half. Where it lies is all that counts."),
+            (two_links_count_twice, "A target word with two links counts twice in your share; it is one word."),
             (number_of_hits, "You count the words that look right. A share is this count divided by another."),
             (percent, "That is in percent. Asked for is a number from 0 to 1."),
             (

@@ -10,17 +10,18 @@ import pytest
 import torch
 
 from course_lib.drawing import stripes
-from course_lib.step_diagram import SHOWN, attention_step
+from course_lib.step_diagram import LINK, SHOWN, attention_step
 
 WORDS = ["the", "red", "car", "[EOS]"]
 WEIGHTS = torch.tensor([0.02, 0.07, 0.907, 0.003])
+ENERGIES = torch.tensor([-1.25, 0.5, 2.5, -3.75])
 WRITTEN = {"coche": 0.98, "carro": 0.015, "gato": 0.005}
 
 
-def draw(words=WORDS, weights=WEIGHTS):
+def draw(words=WORDS, energies=ENERGIES, weights=WEIGHTS):
     torch.manual_seed(0)
     keys, query, context, state = (torch.randn(*shape).tanh() for shape in ((len(words), 20), (20,), (20,), (20,)))
-    ax = attention_step(words, keys, weights, "el", query, context, state, WRITTEN, title="What it shows")
+    ax = attention_step(words, keys, energies, weights, "el", query, context, state, WRITTEN, title="What it shows")
     return ax, [*keys, query, context, state]
 
 
@@ -29,13 +30,14 @@ def test_words_weights_and_probabilities_are_those_of_the_step():
     shown = [text.get_text() for text in ax.texts]
     assert [text for text in shown if text in WORDS] == WORDS
     assert [text for text in shown if text in ("0.02", "0.07", "0.91", "0.00")] == ["0.02", "0.07", "0.91", "0.00"]
-    assert [text.get_text() for text in ax.texts if text.get_weight() == "bold"] == ["0.91"]
+    assert [text.get_text() for text in ax.texts if text.get_weight() == "bold"] == ["2.50", "0.91"]
+    assert {"-1.25", "2.50", "-3.75"} <= set(shown)
     assert {f"{word}  {probability:.2f}" for word, probability in WRITTEN.items()} <= set(shown)
     assert any(text.endswith(": el") for text in shown) and ax.get_title() == "What it shows"
 
 
 def test_a_line_is_as_thick_as_its_weight_and_a_weight_near_0_has_none():
-    lines = draw()[0].lines
+    lines = [line for line in draw()[0].lines if line.get_color() == LINK]
     assert len(lines) == 3
     assert [line.get_linewidth() for line in lines] == sorted(line.get_linewidth() for line in lines)
 
@@ -56,7 +58,7 @@ def test_no_text_overlaps_or_is_cut():
 
 
 def test_words_and_weights_must_be_equally_many():
-    with pytest.raises(ValueError, match="4 words, 4 keys and 3 weights"):
+    with pytest.raises(ValueError, match="4 words, 4 keys, 4 energies and 3 weights"):
         draw(weights=WEIGHTS[:3])
 
 

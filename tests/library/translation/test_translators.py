@@ -21,7 +21,9 @@ from course_lib.translation.scores import (
     exact_match,
     length_thirds,
     mean_by,
+    partners,
     position_only,
+    position_shares,
 )
 from course_lib.translation.translators import RNNTranslator, TransformerTranslator, sinusoids
 from course_lib.translation.vocabulary import BOS, EOS, PAD, SPECIAL, UNK, Vocabulary, words
@@ -351,6 +353,17 @@ def test_position_only_knows_the_lengths_alone(shape, scaled, places):
 def test_the_diagonal_finds_what_keeps_its_place_and_misses_a_swap():
     links = [(0, 0), (1, 2), (2, 1), (3, 3)]
     assert alignment_hits(position_only(torch.zeros(5, 5)), links) == [True, False, False, True]
+
+
+def test_shares_of_the_rulers_are_counted_over_all_linked_words():
+    pairs = [("the red car sleeps", "el coche rojo duerme"), ("the car", "hay el coche rojo")]
+    links = [[(0, 0), (1, 2), (2, 1), (3, 3)], [(0, 1), (1, 2)]]
+    assert position_shares(pairs, links) == {"same position": 100 * 3 / 6, "scaled diagonal": 100 * 4 / 6}
+
+
+def test_partners_have_the_same_shape_and_are_others():
+    shapes = [(3, 4), (4, 3), (3, 4), (5, 5), (3, 4), (4, 3)]
+    assert partners([torch.zeros(shape) for shape in shapes]) == {0: 4, 2: 0, 4: 2, 1: 5, 5: 1}
 
 
 def test_entropy_is_in_bits():
