@@ -160,7 +160,7 @@ assert extra == 2 * hidden_size**2 + hidden_size and all(attending[name].shape =
 # %% [markdown]
 # They are $v$, $U$ and $W$. Now train both models, on the same pairs in the same order.
 #
-# The pairs come from a grammar written for this course, so there is one right answer; a translation is right if every word is. The second number is the share of its words that appear anywhere in the translation. **Predict** both for both models. Below stand the first test sentences of 4, 6, 8 and 10 words; a full stop counts as one.
+# The pairs come from a grammar written for this course, so there is one right answer; a translation is right if every word is. The second number is the share of the answer's words that appear anywhere. **Predict** both for both models. Below stand the first test sentences of 4, 6, 8 and 10 words; a full stop counts as one.
 
 # %% tags=["row-1.8"]
 from collections import Counter
@@ -300,7 +300,7 @@ for name in kinds:
 #
 # The gap is large in each third. (Its interval covers other seeds, not other corpora.) It is smallest in the longest third only because the model without attention has reached zero.
 #
-# One wrong word spoils a sentence, so both curves would fall even if long sentences were no harder. The second table takes this out: with attention, a word is as often right among ten as among four; without it, less often. The number of parameters is not the reason: an LSTM without attention (one seed) has more, and does no better than the GRU without. All this holds for a vector of 128 numbers; a larger one may hold more.
+# One wrong word spoils a sentence, so both curves would fall even if long sentences were no harder. The second table takes this out: with attention, a word is as often right among ten as among four; without it, less often. The number of parameters is not the reason: an LSTM without attention (one seed) has more, and does hardly better than the GRU without. All this holds for a vector of 128 numbers; a larger one may hold more.
 #
 # ## Where does it look?
 #
@@ -493,7 +493,7 @@ if as_given:
     assert article[0] - article[1] > article[0] - article[2] + 15
 
 # %% [markdown]
-# Read the row of other words, off the link. The strongest word has more than twice the weight of the linked ones. Yet removing it costs little, and removing the linked ones costs more: _the smaller weight mattered more_. With articles it is the other way round: without the strongest word many are wrong, and without "the" hardly one.
+# Read the row of other words, off the link. The strongest word has more than twice the weight of the linked ones. Yet removing it costs little, and removing the linked ones costs more: _the smaller weight mattered more_. With articles it is the other way round: without the strongest word many are wrong, without "the" far fewer.
 #
 # A weight tells how much of a _state_ went into the context. It does not tell which word that state is about, for it has read all words before; nor how much the output depends on it. Two papers below argue about this.
 #
