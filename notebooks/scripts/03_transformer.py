@@ -255,7 +255,7 @@ ids, mask = padded([sentence, *sentences])
 print(" ".join(tokenizer.convert_ids_to_tokens(ids[0, mask[0] == 1])))
 print(f"{len(ids)} texts: {mask.sum():,} real tokens, {(mask == 0).sum():,} [PAD]")
 ours, theirs = encoder(ids, mask), reference(ids, attention_mask=mask).last_hidden_state     # (81, tokens, hidden)
-assert torch.allclose(ours[mask == 1], theirs[mask == 1], atol=1e-5)
+assert torch.allclose(ours[mask == 1], theirs[mask == 1], atol=1e-4)
 
 # %% [markdown]
 # All numbers of all real tokens agree, up to rounding. `##er` continues the piece before it.

@@ -110,6 +110,11 @@ def future_only_without_itself(query, key, mask):
     ).nan_to_num()
 
 
+def future_only_without_itself_left(query, key, mask):
+    n = mask.shape[1]
+    return softmax_of(scores(query, key), torch.ones(n, n, dtype=torch.bool).triu(1) & (mask == 1)[:, None])
+
+
 def one_further(query, key, mask):
     n = mask.shape[1]
     return softmax_of(scores(query, key), torch.ones(n, n, dtype=torch.bool).tril(1) & (mask == 1)[:, None])
@@ -117,6 +122,10 @@ def one_further(query, key, mask):
 
 def one_further_rows_cleared(query, key, mask):
     return one_further(query, key, mask).nan_to_num() * mask[:, :, None]
+
+
+def one_further_without_nan(query, key, mask):
+    return one_further(query, key, mask).nan_to_num()
 
 
 def first_mask_for_all(query, key, mask):
@@ -341,6 +350,14 @@ EXERCISES = {
             ),
             (one_further, "Each token also sees the one after it. And the rows of [PAD] are to be 0."),
             (one_further_rows_cleared, "Each token also sees the one after it: look at the diagonal of your triangle."),
+            (
+                one_further_without_nan,
+                "Each token also sees the one after it, so even a [PAD] finds a real one: look at your diagonal.",
+            ),
+            (
+                future_only_without_itself_left,
+                "Your triangle shows the future and hides the rest. Its last row has nothing to look at, hence NaN.",
+            ),
             (first_mask_for_all, "The mask of the first text is used for all. Each text has its own row."),
             (
                 scaled_by_the_tokens,
