@@ -61,8 +61,28 @@ def zero_scores(query, key, mask):
     return (scores(query, key) * allowed).softmax(2)
 
 
+def zero_scores_rows_cleared(query, key, mask):
+    return zero_scores(query, key, mask) * mask[:, :, None]
+
+
 def masked_after_the_softmax(query, key, mask):
     return nothing_masked(query, key, mask) * (causal(mask) & (mask == 1)[:, None])
+
+
+def future_taken_after_the_softmax(query, key, mask):
+    return nothing_masked(query, key, mask) * causal(mask)
+
+
+def padding_taken_after_the_softmax(query, key, mask):
+    return nothing_masked(query, key, mask) * (mask == 1)[:, None]
+
+
+def padding_hidden_future_taken_after(query, key, mask):
+    return only_padding(query, key, mask) * causal(mask)
+
+
+def future_hidden_padding_taken_after(query, key, mask):
+    return only_causal(query, key, mask) * (mask == 1)[:, None]
 
 
 def normalised_again(query, key, mask):
@@ -77,6 +97,53 @@ def normalised_again_without_nan(query, key, mask):
 def future_only(query, key, mask):
     allowed = causal(mask).transpose(1, 2) & (mask == 1)[:, None]
     return softmax_of(scores(query, key), allowed).nan_to_num() * mask[:, :, None]
+
+
+def future_only_rows_left(query, key, mask):
+    return softmax_of(scores(query, key), causal(mask).transpose(1, 2) & (mask == 1)[:, None])
+
+
+def future_only_without_itself(query, key, mask):
+    n = mask.shape[1]
+    return softmax_of(
+        scores(query, key), torch.ones(n, n, dtype=torch.bool).triu(1) & (mask == 1)[:, None]
+    ).nan_to_num()
+
+
+def future_only_without_itself_left(query, key, mask):
+    n = mask.shape[1]
+    return softmax_of(scores(query, key), torch.ones(n, n, dtype=torch.bool).triu(1) & (mask == 1)[:, None])
+
+
+def one_further(query, key, mask):
+    n = mask.shape[1]
+    return softmax_of(scores(query, key), torch.ones(n, n, dtype=torch.bool).tril(1) & (mask == 1)[:, None])
+
+
+def one_further_rows_cleared(query, key, mask):
+    return one_further(query, key, mask).nan_to_num() * mask[:, :, None]
+
+
+def one_further_without_nan(query, key, mask):
+    return one_further(query, key, mask).nan_to_num()
+
+
+def first_mask_for_all(query, key, mask):
+    return decoder_weights(query, key, mask[:1].expand_as(mask))
+
+
+def scaled_by_the_tokens(query, key, mask):
+    return decoder_weights(query * math.sqrt(query.shape[2] / query.shape[1]), key, mask)
+
+
+def minus_thirty(query, key, mask):
+    allowed = causal(mask) & (mask == 1)[:, None]
+    return scores(query, key).masked_fill(~allowed, -30.0).softmax(2) * mask[:, :, None]
+
+
+def minus_thirty_rows_left(query, key, mask):
+    allowed = causal(mask) & (mask == 1)[:, None]
+    return scores(query, key).masked_fill(~allowed, -30.0).softmax(2)
 
 
 def without_itself(query, key, mask):
@@ -137,6 +204,18 @@ def layer_output(x, weight):
     return head_parts(x, weight).sum(1)
 
 
+def equal_shares(x, weight):
+    return layer_output(x, weight)[:, None].expand(-1, x.shape[1], -1, -1) / x.shape[1]
+
+
+def whole_output_for_each(x, weight):
+    return layer_output(x, weight)[:, None].expand(-1, x.shape[1], -1, -1)
+
+
+def parts_in_reverse(x, weight):
+    return head_parts(x, weight).flip(1)
+
+
 def averaged(x, weight):
     return head_parts(x, weight) / x.shape[1]
 
@@ -188,6 +267,7 @@ EXERCISES = {
         cases={
             "nothing padded": (QUERY, KEY, ALL),
             "padding on the left": (QUERY, KEY, LEFT),
+            "scores far below zero": (QUERY.abs(), -99 * KEY.abs() - 99, LEFT),
             "a [PAD] with a huge score": (QUERY.abs()[:1], HUGE[None], torch.tensor([[0, 1, 1, 1]])),
         },
         solution=decoder_weights,
@@ -220,6 +300,36 @@ EXERCISES = {
                 "1: the masks come too late.",
             ),
             (
+                zero_scores_rows_cleared,
+                "The rows of [PAD] are right. In the others a hidden score of 0 still counts: exp(0) is 1.",
+            ),
+            (
+                future_taken_after_the_softmax,
+                "You take the future away after the softmax, so rows no longer sum to 1. And [PAD] is still looked at.",
+            ),
+            (
+                padding_taken_after_the_softmax,
+                "You take [PAD] away after the softmax, so rows no longer sum to 1. And the future is still looked at.",
+            ),
+            (
+                padding_hidden_future_taken_after,
+                "[PAD] is hidden in time. The future is taken away after the softmax, so the rows no longer sum to 1.",
+            ),
+            (
+                future_hidden_padding_taken_after,
+                "The future is hidden in time. [PAD] is taken away after the softmax, so the rows no longer sum to 1.",
+            ),
+            (
+                minus_thirty,
+                "Your number for hidden scores is not small enough: where real scores are smaller, tokens look at what "
+                "is hidden.",
+            ),
+            (
+                minus_thirty_rows_left,
+                "Your number for hidden scores is not small enough where real scores are smaller. And the rows of "
+                "[PAD] are not 0.",
+            ),
+            (
                 normalised_again,
                 "You mask after the softmax and divide by what is left. Where nothing is left, or where a [PAD] had a "
                 "huge score and took everything, that is zero by zero.",
@@ -230,6 +340,29 @@ EXERCISES = {
                 "score, a real token then looks at nothing.",
             ),
             (future_only, "The mask is the wrong way round: your tokens look at what comes after them."),
+            (
+                future_only_rows_left,
+                "The mask is the wrong way round, your tokens look at what comes after them; rows of [PAD] are not 0.",
+            ),
+            (
+                future_only_without_itself,
+                "Your triangle hides the past and the token itself, and shows the future: it is the one to be hidden.",
+            ),
+            (one_further, "Each token also sees the one after it. And the rows of [PAD] are to be 0."),
+            (one_further_rows_cleared, "Each token also sees the one after it: look at the diagonal of your triangle."),
+            (
+                one_further_without_nan,
+                "Each token also sees the one after it, so even a [PAD] finds a real one: look at your diagonal.",
+            ),
+            (
+                future_only_without_itself_left,
+                "Your triangle shows the future and hides the rest. Its last row has nothing to look at, hence NaN.",
+            ),
+            (first_mask_for_all, "The mask of the first text is used for all. Each text has its own row."),
+            (
+                scaled_by_the_tokens,
+                "You divide by the root of the number of tokens. It is a query's number of components that counts.",
+            ),
             (without_itself, "A token may look at itself too. And a row with nothing to look at is to be 0, not NaN."),
             (without_itself_rows_cleared, "A token may look at itself too, not only at those before it."),
             (not_scaled, "You did not divide by the root of the number of components."),
@@ -260,6 +393,12 @@ EXERCISES = {
         wrong=[
             (layer_output, "This is their sum, the layer's output. The parts of the heads are wanted, before it."),
             (averaged, "Your parts add up to the layer's output divided by the number of heads."),
+            (equal_shares, "You give every head an equal share of the layer's output. What did each add itself?"),
+            (
+                whole_output_for_each,
+                "Each of your parts is the whole output: one head's part comes from that head alone.",
+            ),
+            (parts_in_reverse, "The parts are right, but the heads stand in reverse order."),
             (heads_after_tokens, "The parts are right, but heads and tokens stand in the wrong order."),
             (
                 rows_of_the_matrix,

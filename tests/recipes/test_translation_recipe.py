@@ -8,7 +8,7 @@ from sacrebleu.metrics import BLEU
 
 import recipes.shared.results
 from course_lib.support.texts import only_words
-from recipes import translation
+from recipes import transformer_data, translation
 from recipes.shared.results import data_sha256, read_rows
 from recipes.translation import (
     BUDGETS,
@@ -148,3 +148,12 @@ def test_recorded_results_are_of_the_models_asked_for_and_can_be_made_again(monk
     made = recorded_results(["gru"], full=True)
     assert set(made[made.budget != "tatoeba"].value) == {7.0} and len(made[made.budget == "long"]) == 3
     assert made[made.budget == "tatoeba"].equals(recorded_results(["gru"]).query("budget == 'tatoeba'"))
+
+
+def test_results_by_number_of_pairs_are_read_or_made_again(monkeypatch):
+    read = transformer_data.recorded_results()
+    assert set(read.pairs) == {512, 2048, 4096} and set(read.model) == {"gru-attention", "transformer"}
+    row = {"model": "transformer", "pairs": "512", "seed": "7", "value": "12.5"}
+    monkeypatch.setattr(transformer_data, "train_all", lambda: iter([row]))
+    made = transformer_data.recorded_results(full=True)
+    assert made[["pairs", "seed", "value"]].values.tolist() == [[512, 7, 12.5]]

@@ -23,8 +23,18 @@ CORE = {
     "training",
     "transformer",
 }
-BESIDE = {"__init__", "diagrams", "drawing", "exercises", "inference", "plotting", "step_diagram", "unrolled"}
-PICTURES = {"diagrams", "drawing", "exercises", "plotting", "step_diagram", "unrolled"}
+BESIDE = {
+    "__init__",
+    "diagrams",
+    "drawing",
+    "exercises",
+    "inference",
+    "layer_diagram",
+    "plotting",
+    "step_diagram",
+    "unrolled",
+}
+PICTURES = {"diagrams", "drawing", "exercises", "layer_diagram", "plotting", "step_diagram", "unrolled"}
 CONTRACTS = {
     contract["name"]: contract
     for contract in tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
