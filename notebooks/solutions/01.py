@@ -71,6 +71,32 @@ def eos_kept(step, state, n, bos, eos, most):
     return [row[: len(until(row, eos)) + 1] for row in decoded(step, state, n, bos, eos, most)]
 
 
+def eos_repeated(step, state, n, bos, eos, most):
+    rows = eos_kept(step, state, n, bos, eos, most)
+    longest = max(map(len, rows))
+    return [row + [eos] * (longest - len(row)) for row in rows]
+
+
+def eos_to_the_end(step, state, n, bos, eos, most):
+    rows = eos_kept(step, state, n, bos, eos, most)
+    return [row + [eos] * (most - len(row)) for row in rows]
+
+
+def eos_kept_and_one_too_many(step, state, n, bos, eos, most):
+    return eos_kept(step, state, n, bos, eos, most + 1)
+
+
+def eos_kept_and_fixed(step, state, n, bos, eos, most):
+    return eos_kept(step, state, n, 1, 2, most)
+
+
+def one_list_for_all(step, state, n, bos, eos, most):
+    rows, shared = greedy(step, state, n, bos, eos, most), []
+    for i in range(max(map(len, rows))):
+        shared += [row[i] for row in rows if i < len(row)]
+    return [shared] * n
+
+
 def bos_kept(step, state, n, bos, eos, most):
     return [[bos, *row] for row in greedy(step, state, n, bos, eos, most)]
 
@@ -156,6 +182,24 @@ def one_gate_for_both(x, h, c, W, U, b):
     return torch.sigmoid(o) * torch.tanh(c), c
 
 
+def other_gate_for_both(x, h, c, W, U, b):
+    _, f, g, o = (W @ x + U @ h + b).chunk(4)
+    c = torch.sigmoid(f) * c + (1 - torch.sigmoid(f)) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(c), c
+
+
+def only_h(x, h, c, W, U, b):
+    return lstm_step(x, h, c, W, U, b)[0]
+
+
+def only_c(x, h, c, W, U, b):
+    return lstm_step(x, h, c, W, U, b)[1]
+
+
+def stacked(x, h, c, W, U, b):
+    return torch.stack(lstm_step(x, h, c, W, U, b))
+
+
 def gates_from_cell(x, h, c, W, U, b):
     return lstm_step(x, c, c, W, U, b)
 
@@ -214,6 +258,24 @@ def sign_forgotten(logits, targets):
 
 def shifted_again(logits, targets):
     return translation_cross_entropy(logits[:, :-1], targets[:, 1:])
+
+
+def reshaped(logits, targets):
+    return F.cross_entropy(logits.reshape(len(logits), logits.shape[2], -1), targets, ignore_index=0)
+
+
+def pad_never_scored(logits, targets):
+    logits = logits.clone()
+    logits[..., 0] = -torch.inf
+    return translation_cross_entropy(logits, targets)
+
+
+def zeros_at_pad(logits, targets):
+    return padding_counted(logits * (targets != 0).unsqueeze(-1), targets)
+
+
+def loss_of_each_word(logits, targets):
+    return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=0, reduction="none").view_as(targets)
 
 
 def per_sentence(logits, targets):
@@ -292,6 +354,17 @@ EXERCISES = {
                 "Your [BOS] and [EOS] have fixed numbers. Take those that your function is given.",
             ),
             (eos_kept, "The [EOS] is still in your lists. Wanted are the ids before it."),
+            (eos_repeated, "Your shorter lists are filled up with [EOS]. Wanted are the ids before the first one."),
+            (eos_to_the_end, "You fill each list up with [EOS], to `most` ids. Wanted are those before the first one."),
+            (
+                eos_kept_and_one_too_many,
+                "[EOS] is still in your lists, and a sentence without one gets more than `most` ids.",
+            ),
+            (eos_kept_and_fixed, "[EOS] is still in your lists, and its number is fixed. Take the one that is given."),
+            (
+                one_list_for_all,
+                "All sentences share one list. `[[]] * n` holds the same list n times: make n of them.",
+            ),
             (bos_kept, "The [BOS] is in your lists. It is told to the decoder, and not written by it."),
             (always_bos, "You tell the decoder [BOS] in every step. What is it told after the first?"),
             (old_state, "You give every step the first state. Each step returns a new one."),
@@ -317,7 +390,7 @@ EXERCISES = {
         },
         solution=lstm_step,
         wrong=[
-            (without_bias, "You leave the bias out. It is the last argument."),
+            (without_bias, "Something that is added to W x + U h is missing."),
             (
                 without_old_state,
                 "Right for the first word, whose old state is zero. What of h goes into the gates later?",
@@ -334,10 +407,17 @@ EXERCISES = {
             ),
             (gates_not_squashed, "Your gates are not between 0 and 1. What does the formula do with i, f and o?"),
             (one_gate_for_both, "You use i for both. An LSTM has a gate of its own, f, for what stays of the old c."),
+            (
+                other_gate_for_both,
+                "You use f for both. An LSTM has a gate of its own, i, for what comes in of the proposal.",
+            ),
+            (only_h, "You return h' alone. The next step needs both states: return a pair."),
+            (only_c, "You return c' alone. The next step needs both states: return a pair."),
+            (stacked, "Right numbers, but in one tensor. Return a pair of tensors."),
             (gates_from_cell, "The old c goes into your gates. Which of the two states does U multiply?"),
             (cell_not_squashed, "Your h' shows c' as it is. What keeps an LSTM's h between -1 and 1?"),
             (old_cell_shown, "Your h' is made from the old c. Which c does the new h show?"),
-            (wrong_way_round, "The two states come back in the wrong order: first h', then c'."),
+            (wrong_way_round, "Both states are right, but they come back in another order than the docstring's."),
         ],
     ),
     "01.3": Exercise(
@@ -363,6 +443,18 @@ EXERCISES = {
             (softmax_forgotten, "You average the logits of the right words. What makes probabilities of logits?"),
             (sign_forgotten, "Right but for the sign: a loss falls when the right words get more likely."),
             (shifted_again, "You shift the targets. Here logits[i, t] already belongs to targets[i, t]."),
+            (
+                reshaped,
+                "cross_entropy wants the words of the vocabulary in dimension 1. A reshape to that shape mixes numbers "
+                "that do not belong together: which operation swaps two dimensions?",
+            ),
+            (
+                pad_never_scored,
+                "You take [PAD] out of the softmax. It may stay a word that can be scored; leave out the places "
+                "whose target it is.",
+            ),
+            (zeros_at_pad, "You set the logits at [PAD] to zero, and still count these places. Leave them out."),
+            (loss_of_each_word, "You return a loss for each word. Wanted is one number, their mean."),
             (per_sentence, "You divide by the number of sentences. The mean is over words."),
             (summed, "You add up the losses where their mean is wanted."),
         ],
