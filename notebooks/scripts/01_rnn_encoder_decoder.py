@@ -452,7 +452,7 @@ assert abs(slow["03-05"].mean() - quick["03-05"].mean()) < 5 and slow["06-08"].m
 #
 # **Question.** Which words does the context vector still know?
 #
-# Try to read them back. For each place in the sentence, a *probe* gets the context vector and names the word that stood there. It is linear: each English word has a weighted sum of the vector's numbers, and the highest sum wins. Least squares finds the weights on training sentences. The probe is tested on sentences that neither it nor the translator has seen.
+# Try to read them back. For each place in the sentence, a *linear probe* gets the context vector and names the word that stood there: each English word has a weighted sum of the vector's numbers, and the highest sum wins. Least squares finds the weights on training sentences. The probe is tested on sentences that neither it nor the translator has seen.
 #
 # There are two baselines: the commonest word of that place, and an untrained encoder.
 #
