@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from torch import nn
 
-from course_lib.drawing import HEAD, NETWORK, PLAIN, SMALL, TEXT, WIDTH, arrow, box
+from course_lib.drawing import HEAD, NETWORK, PLAIN, SMALL, TEXT, WIDTH, arrow, box, pointer
 
 THREE, MIDDLE = (2.0, 5.0, 8.0), 5.0  # centres of query, key and value, and of everything else
 SKIP = "#b35900"  # the way around a part
@@ -56,7 +56,7 @@ def _add_and_norm(ax: Axes, start: float, y: float, above: float):
     box(ax, MIDDLE, y, 7.6, 0.6, "add what went in, then layer norm", PLAIN)
     left = 0.2
     ax.plot([MIDDLE - 3.8 if start < 1 else MIDDLE, left, left], [start, start, y], color=SKIP, linewidth=1.6)
-    ax.annotate("", (MIDDLE - 3.8, y), (left, y), arrowprops={"arrowstyle": "-|>", "color": SKIP, "linewidth": 1.6})
+    pointer(ax, (left, y), (MIDDLE - 3.8, y), color=SKIP, linewidth=1.6, shrinkA=2, shrinkB=2)
     where = (left + 0.13, (start + y) / 2)
     ax.text(*where, "residual", ha="left", va="center", rotation=90, fontsize=SMALL, color=SKIP)
 

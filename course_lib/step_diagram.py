@@ -14,11 +14,10 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from course_lib.drawing import HEAD, NETWORK, NORMAL, SMALL, TEXT, WIDTH, arrow, box, stripes
+from course_lib.drawing import EDGE, HEAD, NETWORK, NORMAL, SMALL, TEXT, WIDTH, arrow, box, pointer, stripes
 
 SHOWN = 12  # numbers of a vector that are drawn
 LINK = "#2b6ca3"  # from a state into the context
-WIRE = "#444444"
 
 
 def attention_step(
@@ -57,23 +56,16 @@ def attention_step(
     arrow(ax, 1.5, 4.2, 4.7)
     box(ax, 2.2, 5.0, 4.0, 0.6, "GRU cell: the next state", NETWORK)
     for x, top, y, name in ((5.0, 4.2, 5.12, "$c$"), (8.5, 4.05, 4.88, "$y$")):  # into the cell, and on
-        ax.plot([x], [y], "o", color=WIRE, markersize=4)
-        ax.annotate("", (4.2, y), (x, y), arrowprops={"arrowstyle": "-|>", "color": WIRE, "shrinkA": 0, "shrinkB": 0})
+        ax.plot([x], [y], "o", color=EDGE, markersize=4)
+        pointer(ax, (x, y), (4.2, y))
         arrow(ax, x, top, 6.45)
         ax.text(x + 0.12, 5.9, name, ha="left", va="center", fontsize=SMALL)
     arrow(ax, 1.5, 5.3, 5.65)
     _vector(ax, 0.2, 2.8, 5.85, state)
     ax.text(2.95, 5.85, "new state $s'$", ha="left", va="center", fontsize=SMALL)
     arrow(ax, 1.5, 6.05, 6.45)
-    box(
-        ax,
-        WIDTH / 2,
-        6.75,
-        9.6,
-        0.6,
-        "readout: a tanh layer, then the output layer: a score for each word; softmax",
-        HEAD,
-    )
+    text = "readout: a tanh layer, then the output layer: a score for each word; softmax"
+    box(ax, WIDTH / 2, 6.75, 9.6, 0.6, text, HEAD)
     for i, (word, probability) in enumerate(written.items()):
         x = 0.2 + 9.6 * (i + 0.5) / len(written)
         arrow(ax, x, 7.05, 7.4)
@@ -88,7 +80,7 @@ def _look(ax: Axes, source: Sequence[str], keys: Tensor, energies: Tensor, weigh
     """Words, states, energies and weights, a column each; a rail from the query to all; lines into the context."""
     width, strongest = (WIDTH - 1.9) / len(source), weights.argmax().item()
     middle = [1.9 + width * (i + 0.5) for i in range(len(source))]
-    ax.plot([1.75, 1.75, middle[-1]], [3.5, 1.4, 1.4], color=WIRE, linestyle=":", linewidth=1.3, zorder=1)
+    ax.plot([1.75, 1.75, middle[-1]], [3.5, 1.4, 1.4], color=EDGE, linestyle=":", linewidth=1.3, zorder=1)
     for i, (x, word, key) in enumerate(zip(middle, source, keys)):
         box(ax, x, 0.4, 0.86 * width, 0.5, word, TEXT)
         _vector(ax, x - 0.43 * width, x + 0.43 * width, 1.0, key)

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from torch import Tensor
 
-from course_lib.drawing import HEAD, NETWORK, NORMAL, SMALL, TEXT, WIDTH, arrow, box, stripes
+from course_lib.drawing import EDGE, HEAD, NETWORK, NORMAL, SMALL, TEXT, WIDTH, arrow, box, pointer, stripes
 from course_lib.plotting import PALETTE
 
 SHOWN = 16  # of every state this many numbers are drawn
@@ -42,16 +42,13 @@ def unrolled(
         _, ax = plt.subplots(figsize=(9, 5.4), layout="constrained")
     column = WIDTH / max(len(source), len(written))
     width = 0.74 * column
-    link = {"arrowstyle": "-|>", "color": "#444444", "shrinkA": 0, "shrinkB": 0}
-    fed = link | {"color": PALETTE[0], "linestyle": "--"}
-    shared = link | {"color": PALETTE[3]}
     for i, (word, state) in enumerate(zip(source, encoder_states)):
         x = column * i + width / 2
         box(ax, x, READ, width, 0.5, word, NETWORK, SMALL)
         arrow(ax, x, READ + 0.25, READ + 0.68)
         stripes(ax, x - width / 2, x + width / 2, READ + 0.85, state[:SHOWN], "")
         if i:
-            ax.annotate("", (x - width / 2, READ + 0.85), (x + width / 2 - column, READ + 0.85), arrowprops=link)
+            pointer(ax, (x + width / 2 - column, READ + 0.85), (x - width / 2, READ + 0.85))
     ax.text(0, READ + 1.3, f"encoder: a state after each word (the first {SHOWN} numbers of each)", fontsize=SMALL)
     last, line = column * (len(source) - 1) + width / 2, CONTEXT + 0.7
     arrow(ax, last, READ + 1.02, CONTEXT - 0.17)
@@ -61,26 +58,26 @@ def unrolled(
     ends = -0.15, max(last, column * (len(written) - 1) + 0.88 * width)
     ax.plot([last, last], [CONTEXT + 0.17, line], color=PALETTE[3], linewidth=1)
     ax.plot([ends[0], *ends], [STATE, line, line], color=PALETTE[3], linewidth=1)
-    ax.annotate("", (0, STATE), (ends[0], STATE), arrowprops=shared)
+    pointer(ax, (ends[0], STATE), (0, STATE), color=PALETTE[3])
     for i, (word, state) in enumerate(zip(written, decoder_states)):
         left, x = column * i, column * i + width / 2
         box(ax, left + 0.38 * width, FED, 0.76 * width, 0.5, written[i - 1] if i else "[BOS]", HEAD, SMALL)
         arrow(ax, left + 0.38 * width, FED + 0.25, STATE - 0.17)
-        ax.annotate("", (left + 0.88 * width, STATE - 0.17), (left + 0.88 * width, CONTEXT + 0.7), arrowprops=shared)
+        pointer(ax, (left + 0.88 * width, CONTEXT + 0.7), (left + 0.88 * width, STATE - 0.17), color=PALETTE[3])
         stripes(ax, left, left + width, STATE, state[:SHOWN], "")
         arrow(ax, x, STATE + 0.17, WRITTEN - 0.25)
         box(ax, x, WRITTEN, width, 0.5, word, TEXT, SMALL)
         if i:
-            ax.annotate("", (left, STATE), (left + width - column, STATE), arrowprops=link)
+            pointer(ax, (left + width - column, STATE), (left, STATE))
             gap = left - 0.13 * column
             ax.plot([left + width - column, gap, gap], [WRITTEN, WRITTEN, FED], color=PALETTE[0], linestyle="--", lw=1)
-            ax.annotate("", (left, FED), (gap, FED), arrowprops=fed)
+            pointer(ax, (gap, FED), (left, FED), color=PALETTE[0], linestyle="--")
     ax.legend(
         handles=[
-            Patch(facecolor=NETWORK, edgecolor="#444444", label="word read"),
-            Patch(facecolor=HEAD, edgecolor="#444444", label="previous word, fed to the decoder"),
-            Patch(facecolor=TEXT, edgecolor="#444444", label="word written"),
-            Line2D([], [], color="#444444", label="goes into"),
+            Patch(facecolor=NETWORK, edgecolor=EDGE, label="word read"),
+            Patch(facecolor=HEAD, edgecolor=EDGE, label="previous word, fed to the decoder"),
+            Patch(facecolor=TEXT, edgecolor=EDGE, label="word written"),
+            Line2D([], [], color=EDGE, label="goes into"),
             Line2D([], [], color=PALETTE[3], label="context: first state, and part of every step"),
             Line2D([], [], color=PALETTE[0], linestyle="--", label="written, then fed"),
         ],
