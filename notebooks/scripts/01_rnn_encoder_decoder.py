@@ -418,11 +418,11 @@ assert not as_given or (own - part).min() > 5 and (part - none).min() > 0
 # **Predict:** does the longer training close the gap between the two?
 
 # %% tags=["row-1.4", "row-1.7"] alt="Two line charts with the same axis, exact match in percent, against the number of words of the English sentence in groups of three. In both, the translator with one context vector lies below the one that sees all states, and the bands over the seeds never meet. Left, trained as above, one vector falls from about 40 to 0 within ten words, all states from about 80 to about 30. Right, after the longer training, one vector falls from below 80 to 0 at 15 words, all states from 90 to below 30 at 24 words and more."
-from recipes.translation import recorded_results
+from recipes.translation import BUDGETS, load, recorded_results
 
 recorded = recorded_results(["gru", "gru-attention"], full)                      # full: many minutes
 recorded = recorded[(recorded.metric == "exact_match") & recorded.length.str.contains("-")]
-print(f"{len(pairs):,} pairs above; {sum(split_of(p) == 'train' for p in corpus):,} in the longer training")
+print(f"{len(pairs):,} pairs above; {len(load(BUDGETS['long']).train):,} in the longer training")
 _, axes = plt.subplots(1, 2, figsize=(10, 3.6), sharey=True, layout="constrained")
 found = {}
 titles = "Trained as above: one vector falls to zero", "Trained longer: it still does, only later"
