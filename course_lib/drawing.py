@@ -9,6 +9,7 @@ from torch import Tensor
 
 WIDTH, LEFT, RIGHT = 10.0, 2.65, 7.35  # of the drawing, and the centres of its two columns
 TEXT, NETWORK, HEAD, PLAIN = "#f2f2f2", "#cfe3f5", "#fbdcb8", "white"
+EDGE = "#444444"  # of boxes and arrows
 SMALL, NORMAL = 8, 9
 
 
@@ -21,7 +22,7 @@ def box(
     text: str,
     colour: str,
     size: int = NORMAL,
-    edge: str = "#444444",
+    edge: str = EDGE,
     line: float = 0.8,
 ):
     """A box with centre (x, y), and text in it."""
@@ -42,10 +43,13 @@ def box(
 
 def arrow(ax: Axes, x: float, start: float, end: float, label: str = ""):
     """From (x, start) to (x, end), with the shape of what flows along it."""
-    ax.annotate(
-        "", (x, end), (x, start), arrowprops={"arrowstyle": "-|>", "color": "#444444", "shrinkA": 0, "shrinkB": 0}
-    )
+    pointer(ax, (x, start), (x, end))
     ax.text(x + 0.12, (start + end) / 2 - 0.03, label, ha="left", va="center", fontsize=SMALL)
+
+
+def pointer(ax: Axes, start: tuple[float, float], end: tuple[float, float], **style):
+    """An arrow in any direction, from point to point. style: matplotlib's arrowprops, where they differ."""
+    ax.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": EDGE, "shrinkA": 0, "shrinkB": 0} | style)
 
 
 def join(ax: Axes, y: float, text: str) -> float:
@@ -56,9 +60,12 @@ def join(ax: Axes, y: float, text: str) -> float:
     return y + 1.15
 
 
-def stripes(ax: Axes, left: float, right: float, y: float, values: Tensor, name: str):
-    """A vector as a row of coloured stripes, blue below zero, red above, with its name under it."""
-    limit = max(values.abs().max().item(), 1e-9)
+def stripes(ax: Axes, left: float, right: float, y: float, values: Tensor, name: str, limit: float | None = None):
+    """A vector as a row of coloured stripes, blue below zero, red above, with its name under it.
+
+    limit: the number with the full colour; without it, the vector's largest.
+    """
+    limit = max(values.abs().max().item(), 1e-9) if limit is None else limit
     ax.imshow(
         values[None].numpy(),
         cmap="RdBu_r",

@@ -160,7 +160,7 @@ def number_difference(got, expected, rtol, atol):
     if got.shape != expected.shape:
         return f"returns the shape {tuple(got.shape)} where {tuple(expected.shape)} is wanted"
     if np.isnan(got).any() and not np.isnan(expected).any():
-        return "returns NaN: is something divided by zero?"
+        return "returns NaN: is something divided by zero, or has a number overflowed?"
     if np.allclose(got, expected, rtol=rtol, atol=atol, equal_nan=True):
         return None
     if got.ndim == 0:

@@ -63,15 +63,8 @@ def heatmap(
     ax.figure.colorbar(image, ax=ax, shrink=0.8)
     if rows <= ANNOTATED and columns <= ANNOTATED:
         for (i, j), value in np.ndenumerate(values):
-            ax.text(
-                j,
-                i,
-                f"{value:.2f}".replace("-0.00", "0.00"),
-                ha="center",
-                va="center",
-                fontsize=8,
-                color=_readable(image.cmap(image.norm(value))),
-            )
+            shown, ink = f"{value:.2f}".replace("-0.00", "0.00"), _readable(image.cmap(image.norm(value)))
+            ax.text(j, i, shown, ha="center", va="center", fontsize=8, color=ink)
     names = list(labels) if labels is not None else [str(i + 1) for i in range(rows if rows <= ANNOTATED else 0)]
     below = names if rows == columns else [str(i + 1) for i in range(columns if columns <= ANNOTATED else 0)]
     if max(map(len, below), default=0) > SHORT:
@@ -140,13 +133,29 @@ def histogram(scores, title: str = "", xlabel: str = "cosine", ax: Axes | None =
     return ax
 
 
-def bars(values: Mapping[str, float], title: str = "", xlabel: str = "", ax: Axes | None = None) -> Axes:
-    """One horizontal bar a name, in the order given, from the top; each value is written at its bar's end."""
+def bars(
+    values: Mapping[str, float],
+    title: str = "",
+    xlabel: str = "",
+    ax: Axes | None = None,
+    digits: int = 2,
+    runs: Mapping[str, Sequence[float]] | None = None,
+    baseline: str | None = None,
+) -> Axes:
+    """One horizontal bar a name, in the order given, from the top; each value is written behind its bar.
+
+    runs: of some bars the single runs, as black marks. baseline: the grey bar; a dashed line goes on from its end.
+    """
     if ax is None:
         _, ax = plt.subplots(figsize=(6.5, 0.35 * len(values) + 1), layout="constrained")
-    drawn = ax.barh(range(len(values)), list(values.values()), color=PALETTE[0])
-    ax.bar_label(drawn, [f"{value:.2f}" for value in values.values()], padding=3, fontsize=8)
-    ax.set_yticks(range(len(values)), list(values))
+    colours = ["gray" if name == baseline else PALETTE[0] for name in values]
+    ax.barh(range(len(values)), list(values.values()), color=colours, tick_label=list(values))
+    if baseline:
+        ax.axvline(values[baseline], color="black", linestyle="--", linewidth=1)
+    for i, (name, value) in enumerate(values.items()):
+        marks = list((runs or {}).get(name, ()))
+        ax.plot(marks, [i] * len(marks), "k|", markersize=14)
+        ax.text(max([value, *marks]), i, f" {value:.{digits}f}", va="center", fontsize=8)
     ax.invert_yaxis()
     ax.margins(x=0.12)
     ax.set_xlabel(xlabel)
@@ -214,10 +223,8 @@ def scatter(points, groups: Sequence[str] | None = None, title: str = "", ax: Ax
     """Points (n, 2) in the plane, as from a projection; `groups`, one name a point, gives colour and shape."""
     points = _array(points)
     if points.ndim != 2 or points.shape[1] != 2 or (groups is not None and len(groups) != len(points)):
-        raise ValueError(
-            f"expected points (n, 2) and a group each, got {points.shape} and "
-            f"{None if groups is None else len(groups)} groups"
-        )
+        found = None if groups is None else len(groups)
+        raise ValueError(f"expected points (n, 2) and a group each, got {points.shape} and {found} groups")
     if ax is None:
         _, ax = plt.subplots(figsize=(5, 3.5), layout="constrained")
     groups = np.asarray([""] * len(points) if groups is None else groups)

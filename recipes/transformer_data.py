@@ -14,6 +14,9 @@ the corpus has changed since.
 
 from collections.abc import Iterator
 
+import pandas as pd
+
+from course_lib.data import load_results
 from course_lib.translation.scores import exact_match
 from recipes.shared.results import data_sha256, read_rows, write_rows
 from recipes.translators import BUDGETS, Pairs, fit, load, new_translator
@@ -57,6 +60,13 @@ def train_all(done: set = frozenset()) -> Iterator[dict]:
     for run in RUNS:
         if run not in done:
             yield learn(*run, pairs)
+
+
+def recorded_results(full: bool = False) -> pd.DataFrame:
+    """The rows of the table; full: those of a training of all models again, which takes minutes."""
+    if not full:
+        return load_results(FILE.removesuffix(".csv"))
+    return pd.DataFrame(train_all()).astype({"pairs": int, "seed": int, "value": float})
 
 
 def main():

@@ -17,12 +17,15 @@ doing other things. `signature` says how sacrebleu counted.
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
+import pandas as pd
 import torch
 from torch import nn
 
+from course_lib.data import load_results
 from course_lib.support.files import atomic_file
 from course_lib.translation.decoding import translate
 from course_lib.translation.pairs import pair_length
@@ -54,7 +57,11 @@ FILES = {
 THREE = "gru-attention", "gru", "transformer"
 RUNS = {  # (model, seed)
     "live": [(model, seed) for seed in range(5) for model in THREE],
-    "long": [*((model, seed) for seed in range(3) for model in THREE), ("lstm", 0), ("lstm-attention", 0)],
+    "long": [
+        *((model, seed) for seed in range(3) for model in THREE),
+        ("lstm", 0),
+        *(("lstm-attention", seed) for seed in range(3)),
+    ],
     "tatoeba": [(model, 0) for model in THREE],
 }
 
@@ -153,6 +160,20 @@ def rows_of(found: dict) -> list[dict]:
         measured = dict(metric=metric, length=length, value=f"{value:.6g}")
         rows.append(before | measured | after | {"signature": signature.get(metric, "")})
     return rows
+
+
+def recorded_results(kinds: Sequence[str], full: bool = False) -> pd.DataFrame:
+    """The rows of these models in the tables.
+
+    full: those on the course's corpus are trained and measured again.
+    """
+    rows = pd.concat(load_results(name.removesuffix(".csv")) for name in sorted({FILES[kind] for kind in kinds}))
+    rows = rows[rows.model.isin(kinds)]
+    if not full:
+        return rows
+    runs = [(budget, *which) for budget in ("live", "long") for which in RUNS[budget] if which[0] in kinds]
+    again = pd.DataFrame([row for one in runs for row in rows_of(run(*one))]).astype({"value": float})
+    return pd.concat([rows[rows.budget == "tatoeba"], again])
 
 
 def tables(work: Path = WORK):

@@ -7,13 +7,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
-from zlib import crc32
 
 import torch
 from torch import nn
 
-from course_lib.datasets.translations import Translation, load_translations
-from course_lib.support.texts import only_words
+from course_lib.datasets.translations import Translation, load_translations, split_of
 from course_lib.training import train
 from course_lib.translation.pairs import pair_length, translation_loss
 from course_lib.translation.translators import RNNTranslator, TransformerTranslator
@@ -73,13 +71,12 @@ def load(budget: Budget) -> Pairs:
         learnt, test = ([p for p in kept if p.split == split] for split in ("train", "test"))
         sides = ([(p.english, p.spanish) for p in part] for part in (learnt, test))
         return Pairs(*sides, [[p.spanish] for p in test], [p.alignment for p in test])
-    part = {p.english: crc32(only_words(p.english).encode()) % 100 for p in kept}  # 0: test, 1: development
     references = defaultdict(list)
     for p in kept:
-        if part[p.english] == 0:
+        if split_of(p) == "test":
             references[p.english].append(p.spanish)
     return Pairs(
-        [(p.english, p.spanish) for p in kept if part[p.english] > 1],
+        [(p.english, p.spanish) for p in kept if split_of(p) == "train"],
         [(source, right[0]) for source, right in references.items()],
         list(references.values()),
         [()] * len(references),

@@ -2,15 +2,24 @@
 
     load_translations()             course/en_es, from the grammar in recipes/corpus
     load_translations("tatoeba")    sentences that people wrote
+    split_of(pair)                  "train", "dev" or "test"
+    glosses(pairs)                  what each Spanish word means, for readers without Spanish
 
 Names, files and errors are those of support/tables.py.
 """
 
 import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from zlib import crc32
 
 from course_lib.support.tables import TRANSLATION_COLUMNS, find, read_header, read_tsv
+from course_lib.support.texts import only_words
+
+# their partners belong to whole phrases: "cerca de" is "near", "el coche de ana" is "ana's car"
+PREPOSITIONS = {"a": "to", "al": "to-the", "de": "of", "del": "of-the"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,30 @@ def load_translations(name: str | Path = "course/en_es") -> list[Translation]:
             )
         pairs.append(Translation(english, spanish, links, values.get("split", "")))
     return pairs
+
+
+def split_of(pair: Translation) -> str:
+    """The part that a pair belongs to: its own `split`, or, where the file has none, one that depends on nothing but
+    the words of the English sentence: 1% "test", 1% "dev", the rest "train". So all translations of a sentence are in
+    one part."""
+    return pair.split or {0: "test", 1: "dev"}.get(crc32(only_words(pair.english).encode()) % 100, "train")
+
+
+def glosses(pairs: Iterable[Translation]) -> dict[str, str]:
+    """Each Spanish word -> the English that it is aligned with most often, several words joined by "-".
+
+    Words that are never aligned are left out, so the dictionary is empty where nobody aligned the words.
+    """
+    counts: dict[str, Counter] = defaultdict(Counter)
+    for pair in pairs:
+        english, linked = pair.english.split(), defaultdict(list)
+        for i, j in sorted(pair.alignment):
+            linked[j].append(english[i])
+        for j, word in enumerate(pair.spanish.split()):
+            if j in linked:
+                counts[word]["-".join(linked[j])] += 1
+    found = {word: count.most_common(1)[0][0] for word, count in counts.items()}
+    return found | {word: english for word, english in PREPOSITIONS.items() if word in found}
 
 
 def _links(text: str) -> tuple[tuple[int, int], ...] | None:

@@ -81,6 +81,43 @@ def alignment_hits(weights: Tensor, links: Sequence[tuple[int, int]]) -> list[bo
     return [(strongest[target], target) in set(links) for target in sorted({target for _, target in links})]
 
 
+def position_only(weights: Tensor, scaled: bool = True) -> Tensor:
+    """The baseline for `alignment_hits`: weights of the same shape, (target words + 1, source words + 1), that know the
+    numbers of words and nothing else.
+
+    scaled: on the diagonal from the first words to the last; otherwise target word i looks at source word i, and at the
+    last one where the source has fewer. The row of [EOS] looks at [EOS].
+    """
+    targets, sources = (n - 1 for n in weights.shape)
+    places = torch.arange(targets, device=weights.device)  # (target words,)
+    if scaled:
+        places = torch.round(places * (sources - 1) / max(1, targets - 1)).long()
+    places = torch.cat([places.clamp(max=sources - 1), places.new_tensor([sources])])  # (target words + 1,)
+    return torch.nn.functional.one_hot(places, sources + 1).to(weights.dtype)
+
+
+def position_shares(pairs: Sequence[tuple[str, str]], links: Sequence[Sequence[tuple[int, int]]]) -> dict[str, float]:
+    """How many linked target words the two kinds of `position_only` find, in %: {"same position": ..., "scaled
+    diagonal": ...}. links: those of each pair. Raises ZeroDivisionError where no word is linked."""
+    shapes = [torch.zeros(len(words(target)) + 1, len(words(source)) + 1) for source, target in pairs]
+    shares = {}
+    for name, scaled in (("same position", False), ("scaled diagonal", True)):
+        hits = [hit for shape, some in zip(shapes, links) for hit in alignment_hits(position_only(shape, scaled), some)]
+        shares[name] = 100 * sum(hits) / len(hits)
+    return shares
+
+
+def partners(all_weights: Sequence[Tensor]) -> dict[int, int]:
+    """For each sentence another one whose weights have the same shape: {its number: the other's}.
+
+    Those of one shape go round: each has the one before it, the first the last. Whose shape is the only one has none.
+    """
+    groups: dict[tuple, list[int]] = {}
+    for number, weights in enumerate(all_weights):
+        groups.setdefault(tuple(weights.shape), []).append(number)
+    return {k: group[n - 1] for group in groups.values() if len(group) > 1 for n, k in enumerate(group)}
+
+
 def entropy(weights: Tensor) -> Tensor:
     """Shannon entropy of each row, in bits: (..., source) -> (...). 0 where one word has all the weight, log2(n) where
     n words share it evenly; a weight of 0 adds 0."""

@@ -9,130 +9,416 @@ from course_lib.exercises import Exercise
 # ---- 03.1
 
 
-def attention_weights(query, key, mask):
-    scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])  # (batch, tokens, tokens)
-    return scores.masked_fill(mask[:, None] == 0, -math.inf).softmax(-1)  # (batch, tokens, tokens)
+def decoder_weights(query, key, mask):
+    allowed = causal(mask) & (mask == 1)[:, None]  # (batch, tokens, tokens)
+    return softmax_of(scores(query, key), allowed).masked_fill(~allowed, 0.0)  # rows without any key: 0, not NaN
 
 
-def no_mask(query, key, mask):
-    return (query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])).softmax(-1)
+def scores(query, key):
+    return query @ key.transpose(1, 2) / math.sqrt(query.shape[2])  # (batch, tokens, tokens)
+
+
+def causal(mask):
+    n = mask.shape[1]
+    return torch.ones(n, n, dtype=torch.bool).tril().expand(len(mask), n, n)  # (batch, tokens, tokens)
+
+
+def softmax_of(scores, allowed, dim=2):
+    return scores.masked_fill(~allowed, -math.inf).softmax(dim)
+
+
+def nothing_masked(query, key, mask):
+    return scores(query, key).softmax(2)
+
+
+def only_causal(query, key, mask):
+    return softmax_of(scores(query, key), causal(mask))
+
+
+def only_causal_rows_cleared(query, key, mask):
+    return only_causal(query, key, mask) * mask[:, :, None]
+
+
+def only_padding(query, key, mask):
+    return softmax_of(scores(query, key), (mask == 1)[:, None].expand(-1, mask.shape[1], -1))
+
+
+def only_padding_rows_cleared(query, key, mask):
+    return only_padding(query, key, mask) * mask[:, :, None]
+
+
+def rows_left_nan(query, key, mask):
+    return softmax_of(scores(query, key), causal(mask) & (mask == 1)[:, None])
+
+
+def large_negative_number(query, key, mask):
+    allowed = causal(mask) & (mask == 1)[:, None]
+    return scores(query, key).masked_fill(~allowed, -1e9).softmax(2)
 
 
 def zero_scores(query, key, mask):
-    return (query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1]) * mask[:, None]).softmax(-1)
+    allowed = causal(mask) & (mask == 1)[:, None]
+    return (scores(query, key) * allowed).softmax(2)
+
+
+def zero_scores_rows_cleared(query, key, mask):
+    return zero_scores(query, key, mask) * mask[:, :, None]
 
 
 def masked_after_the_softmax(query, key, mask):
-    return no_mask(query, key, mask) * mask[:, None]
+    return nothing_masked(query, key, mask) * (causal(mask) & (mask == 1)[:, None])
+
+
+def future_taken_after_the_softmax(query, key, mask):
+    return nothing_masked(query, key, mask) * causal(mask)
+
+
+def padding_taken_after_the_softmax(query, key, mask):
+    return nothing_masked(query, key, mask) * (mask == 1)[:, None]
+
+
+def padding_hidden_future_taken_after(query, key, mask):
+    return only_padding(query, key, mask) * causal(mask)
+
+
+def future_hidden_padding_taken_after(query, key, mask):
+    return only_causal(query, key, mask) * (mask == 1)[:, None]
+
+
+def normalised_again(query, key, mask):
+    weights = masked_after_the_softmax(query, key, mask)
+    return weights / weights.sum(2, keepdim=True)
+
+
+def normalised_again_without_nan(query, key, mask):
+    return normalised_again(query, key, mask).nan_to_num()
+
+
+def future_only(query, key, mask):
+    allowed = causal(mask).transpose(1, 2) & (mask == 1)[:, None]
+    return softmax_of(scores(query, key), allowed).nan_to_num() * mask[:, :, None]
+
+
+def future_only_rows_left(query, key, mask):
+    return softmax_of(scores(query, key), causal(mask).transpose(1, 2) & (mask == 1)[:, None])
+
+
+def future_only_without_itself(query, key, mask):
+    n = mask.shape[1]
+    return softmax_of(
+        scores(query, key), torch.ones(n, n, dtype=torch.bool).triu(1) & (mask == 1)[:, None]
+    ).nan_to_num()
+
+
+def future_only_without_itself_left(query, key, mask):
+    n = mask.shape[1]
+    return softmax_of(scores(query, key), torch.ones(n, n, dtype=torch.bool).triu(1) & (mask == 1)[:, None])
+
+
+def one_further(query, key, mask):
+    n = mask.shape[1]
+    return softmax_of(scores(query, key), torch.ones(n, n, dtype=torch.bool).tril(1) & (mask == 1)[:, None])
+
+
+def one_further_rows_cleared(query, key, mask):
+    return one_further(query, key, mask).nan_to_num() * mask[:, :, None]
+
+
+def one_further_without_nan(query, key, mask):
+    return one_further(query, key, mask).nan_to_num()
+
+
+def first_mask_for_all(query, key, mask):
+    return decoder_weights(query, key, mask[:1].expand_as(mask))
+
+
+def scaled_by_the_tokens(query, key, mask):
+    return decoder_weights(query * math.sqrt(query.shape[2] / query.shape[1]), key, mask)
+
+
+def minus_thirty(query, key, mask):
+    allowed = causal(mask) & (mask == 1)[:, None]
+    return scores(query, key).masked_fill(~allowed, -30.0).softmax(2) * mask[:, :, None]
+
+
+def minus_thirty_rows_left(query, key, mask):
+    allowed = causal(mask) & (mask == 1)[:, None]
+    return scores(query, key).masked_fill(~allowed, -30.0).softmax(2)
+
+
+def without_itself(query, key, mask):
+    n = mask.shape[1]
+    allowed = torch.ones(n, n, dtype=torch.bool).tril(-1) & (mask == 1)[:, None]
+    return softmax_of(scores(query, key), allowed)
+
+
+def without_itself_rows_cleared(query, key, mask):
+    return without_itself(query, key, mask).nan_to_num()
 
 
 def not_scaled(query, key, mask):
-    return attention_weights(query * math.sqrt(query.shape[-1]), key, mask)
+    return decoder_weights(query * math.sqrt(query.shape[2]), key, mask)
 
 
 def divided_by_the_size(query, key, mask):
-    return attention_weights(query / math.sqrt(query.shape[-1]), key, mask)
+    return decoder_weights(query / math.sqrt(query.shape[2]), key, mask)
+
+
+def no_softmax(query, key, mask):
+    return scores(query, key).masked_fill(~(causal(mask) & (mask == 1)[:, None]), 0.0)
+
+
+def no_softmax_minus_infinity(query, key, mask):
+    return scores(query, key).masked_fill(~(causal(mask) & (mask == 1)[:, None]), -math.inf)
 
 
 def softmax_over_queries(query, key, mask):
-    scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
-    return scores.masked_fill(mask[:, None] == 0, -1e9).softmax(-2)
+    return softmax_of(scores(query, key), causal(mask) & (mask == 1)[:, None], dim=1)
+
+
+def softmax_over_queries_without_nan(query, key, mask):
+    return softmax_over_queries(query, key, mask).nan_to_num()
+
+
+def softmax_over_the_batch(query, key, mask):
+    return softmax_of(scores(query, key), causal(mask) & (mask == 1)[:, None], dim=0).nan_to_num()
 
 
 def queries_masked(query, key, mask):
-    scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
-    return scores.masked_fill(mask[:, :, None] == 0, -1e9).softmax(-1)
+    return softmax_of(scores(query, key), causal(mask) & (mask == 1)[:, :, None])
 
 
 def keys_and_queries_swapped(query, key, mask):
-    return attention_weights(key, query, mask)
+    return decoder_weights(key, query, mask)
 
 
 # ---- 03.2
 
 
-def merge_heads(x):
-    return x.transpose(1, 2).flatten(2)  # (batch, tokens, heads, size) -> (batch, tokens, hidden)
+def head_parts(x, weight):
+    own = weight.unflatten(1, (x.shape[1], x.shape[3]))  # (hidden, heads, size): the columns that each head meets
+    return torch.einsum("bhts,ohs->bhto", x, own)  # (batch, heads, tokens, hidden)
 
 
-def only_reshaped(x):
-    return x.reshape(x.shape[0], x.shape[2], -1)
+def layer_output(x, weight):
+    return head_parts(x, weight).sum(1)
 
 
-def sizes_outside(x):
-    return x.permute(0, 2, 3, 1).flatten(2)
+def equal_shares(x, weight):
+    return layer_output(x, weight)[:, None].expand(-1, x.shape[1], -1, -1) / x.shape[1]
 
 
-def heads_averaged(x):
-    return x.mean(1)
+def whole_output_for_each(x, weight):
+    return layer_output(x, weight)[:, None].expand(-1, x.shape[1], -1, -1)
 
 
-def heads_added(x):
-    return x.sum(1)
+def parts_in_reverse(x, weight):
+    return head_parts(x, weight).flip(1)
 
 
-def left_in_four_dimensions(x):
-    return x.transpose(1, 2)
+def averaged(x, weight):
+    return head_parts(x, weight) / x.shape[1]
 
 
-def tokens_joined(x):
-    return x.flatten(2)
+def heads_after_tokens(x, weight):
+    return head_parts(x, weight).transpose(1, 2)
+
+
+def rows_of_the_matrix(x, weight):
+    size = x.shape[3]
+    return torch.stack([x[:, h] @ weight[h * size : (h + 1) * size] for h in range(x.shape[1])], 1)
+
+
+def matrix_only_reshaped(x, weight):
+    return x @ weight.reshape(x.shape[1], x.shape[3], -1)
+
+
+def matrix_transposed(x, weight):
+    return torch.einsum("bhts,ohs->bhto", x, weight.T.unflatten(1, (x.shape[1], x.shape[3])))
+
+
+def heads_interleaved(x, weight):
+    heads = x.shape[1]
+    return torch.stack([x[:, h] @ weight[:, h::heads].T for h in range(heads)], 1)
+
+
+def one_head_for_all(x, weight):
+    return x @ weight[:, : x.shape[3]].T
+
+
+def heads_backwards(x, weight):
+    return head_parts(x.flip(1), weight).flip(1)
+
+
+def tokens_mixed(x, weight):
+    joined = x.reshape(x.shape[0], x.shape[2], -1)  # (batch, tokens, heads * size), but of mixed tokens
+    return head_parts(joined.unflatten(2, (x.shape[1], x.shape[3])).transpose(1, 2), weight)
 
 
 torch.manual_seed(0)
 QUERY, KEY = torch.randn(2, 4, 3), torch.randn(2, 4, 3)  # (2 sentences, 4 tokens, 3)
-COUNTED = torch.arange(24.0).reshape(1, 2, 3, 4)  # (1 sentence, 2 heads, 3 tokens, 4)
+ALL, LEFT = torch.ones(2, 4, dtype=torch.int64), torch.tensor([[1, 1, 1, 1], [0, 0, 1, 1]])
+HUGE = torch.tensor([[500.0], [1.0], [1.0], [-1.0]]) * torch.tensor([1.0, 0.5, 0.2])  # (4 tokens, 3)
+X, WEIGHT = torch.randn(2, 2, 3, 4), torch.randn(8, 8)  # (2 sentences, 2 heads, 3 tokens, 4), (hidden, 2 * 4)
 
 EXERCISES = {
     "03.1": Exercise(
-        title="Attention weights of a padded batch",
+        title="A decoder's attention weights, padded on the left",
         cases={
-            "nothing padded": (QUERY, KEY, torch.ones(2, 4, dtype=torch.int64)),
-            "padding on the right": (QUERY, KEY, torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0]])),
-            "padding on the left": (QUERY, KEY, torch.tensor([[0, 1, 1, 1], [0, 0, 1, 1]])),
+            "nothing padded": (QUERY, KEY, ALL),
+            "padding on the left": (QUERY, KEY, LEFT),
+            "scores far below zero": (QUERY.abs(), -99 * KEY.abs() - 99, LEFT),
+            "a [PAD] with a huge score": (QUERY.abs()[:1], HUGE[None], torch.tensor([[0, 1, 1, 1]])),
         },
-        solution=attention_weights,
+        solution=decoder_weights,
         wrong=[
-            (no_mask, "The mask is not used: the keys of [PAD] get a share of the attention."),
+            (nothing_masked, "Nothing is masked: every token looks at [PAD] and at what comes after it."),
+            (only_causal, "The future is hidden, but the keys of [PAD] still get a share of the attention."),
+            (
+                only_causal_rows_cleared,
+                "The rows of [PAD] are cleared and the future is hidden, but real tokens still look at [PAD].",
+            ),
+            (only_padding, "[PAD] is hidden, but each token still looks at the tokens after it."),
+            (
+                only_padding_rows_cleared,
+                "[PAD] is hidden and its rows are cleared, but each token still looks at the tokens after it.",
+            ),
+            (
+                rows_left_nan,
+                "Real tokens are right. The rows of [PAD] are NaN: a softmax over nothing but minus infinity divides "
+                "zero by zero.",
+            ),
+            (
+                large_negative_number,
+                "Real tokens are right. The rows of [PAD] are not 0: where every score is the same large negative "
+                "number, the softmax spreads its weight evenly.",
+            ),
             (zero_scores, "A score of 0 is not nothing: its exponential is 1. Which score has the exponential 0?"),
             (
                 masked_after_the_softmax,
-                "[PAD] gets nothing, but where something was taken away the row no longer sums to 1: the mask comes "
-                "too late.",
+                "What is hidden gets nothing, but where something was taken away a real token's row no longer sums to "
+                "1: the masks come too late.",
             ),
+            (
+                zero_scores_rows_cleared,
+                "The rows of [PAD] are right. In the others a hidden score of 0 still counts: exp(0) is 1.",
+            ),
+            (
+                future_taken_after_the_softmax,
+                "You take the future away after the softmax, so rows no longer sum to 1. And [PAD] is still looked at.",
+            ),
+            (
+                padding_taken_after_the_softmax,
+                "You take [PAD] away after the softmax, so rows no longer sum to 1. And the future is still looked at.",
+            ),
+            (
+                padding_hidden_future_taken_after,
+                "[PAD] is hidden in time. The future is taken away after the softmax, so the rows no longer sum to 1.",
+            ),
+            (
+                future_hidden_padding_taken_after,
+                "The future is hidden in time. [PAD] is taken away after the softmax, so the rows no longer sum to 1.",
+            ),
+            (
+                minus_thirty,
+                "Your number for hidden scores is not small enough: where real scores are smaller, tokens look at what "
+                "is hidden.",
+            ),
+            (
+                minus_thirty_rows_left,
+                "Your number for hidden scores is not small enough where real scores are smaller. And the rows of "
+                "[PAD] are not 0.",
+            ),
+            (
+                normalised_again,
+                "You mask after the softmax and divide by what is left. Where nothing is left, or where a [PAD] had a "
+                "huge score and took everything, that is zero by zero.",
+            ),
+            (
+                normalised_again_without_nan,
+                "You mask after the softmax, divide by what is left and repair zero by zero. Where a [PAD] had a huge "
+                "score, a real token then looks at nothing.",
+            ),
+            (future_only, "The mask is the wrong way round: your tokens look at what comes after them."),
+            (
+                future_only_rows_left,
+                "The mask is the wrong way round, your tokens look at what comes after them; rows of [PAD] are not 0.",
+            ),
+            (
+                future_only_without_itself,
+                "Your triangle hides the past and the token itself, and shows the future: it is the one to be hidden.",
+            ),
+            (one_further, "Each token also sees the one after it. And the rows of [PAD] are to be 0."),
+            (one_further_rows_cleared, "Each token also sees the one after it: look at the diagonal of your triangle."),
+            (
+                one_further_without_nan,
+                "Each token also sees the one after it, so even a [PAD] finds a real one: look at your diagonal.",
+            ),
+            (
+                future_only_without_itself_left,
+                "Your triangle shows the future and hides the rest. Its last row has nothing to look at, hence NaN.",
+            ),
+            (first_mask_for_all, "The mask of the first text is used for all. Each text has its own row."),
+            (
+                scaled_by_the_tokens,
+                "You divide by the root of the number of tokens. It is a query's number of components that counts.",
+            ),
+            (without_itself, "A token may look at itself too. And a row with nothing to look at is to be 0, not NaN."),
+            (without_itself_rows_cleared, "A token may look at itself too, not only at those before it."),
             (not_scaled, "You did not divide by the root of the number of components."),
             (divided_by_the_size, "You divide by the number of components, not by its root."),
+            (no_softmax, "These are scores, not weights: the softmax is missing."),
+            (no_softmax_minus_infinity, "These are masked scores: the softmax that makes weights of them is missing."),
             (
                 softmax_over_queries,
                 "Your columns sum to 1. Each query, that is each row, has one unit of attention to give.",
             ),
-            (queries_masked, "You mask the rows, the queries of [PAD]. It is the keys that nobody may look at."),
+            (
+                softmax_over_queries_without_nan,
+                "Your columns sum to 1, and NaN is replaced. Each query, that is each row, has one unit to give.",
+            ),
+            (softmax_over_the_batch, "Your softmax runs over the sentences of the batch, not over the keys."),
+            (queries_masked, "You mask the rows, the queries of [PAD]. It is its keys that nobody may look at."),
             (keys_and_queries_swapped, "Queries and keys have changed places: row i has to belong to query i."),
         ],
     ),
     "03.2": Exercise(
-        title="Join the heads' results, token by token",
+        title="What each head adds to a layer's output",
         cases={
-            "one sentence": (COUNTED,),
-            "two sentences, as many heads as tokens": (torch.arange(36.0).reshape(2, 3, 3, 2),),
-            "one head": (torch.arange(6.0).reshape(1, 1, 3, 2),),
+            "two sentences, two heads": (X, WEIGHT),
+            "an output wider than the heads": (X[:1], torch.cat([WEIGHT, WEIGHT[:2] + 1])),
+            "one head": (X[:, :1], WEIGHT[:, :4]),
         },
-        solution=merge_heads,
+        solution=head_parts,
         wrong=[
+            (layer_output, "This is their sum, the layer's output. The parts of the heads are wanted, before it."),
+            (averaged, "Your parts add up to the layer's output divided by the number of heads."),
+            (equal_shares, "You give every head an equal share of the layer's output. What did each add itself?"),
             (
-                only_reshaped,
-                "The shape is right, the numbers of different tokens are mixed: what has to stand beside what "
-                "before the last two dimensions can be joined?",
+                whole_output_for_each,
+                "Each of your parts is the whole output: one head's part comes from that head alone.",
+            ),
+            (parts_in_reverse, "The parts are right, but the heads stand in reverse order."),
+            (heads_after_tokens, "The parts are right, but heads and tokens stand in the wrong order."),
+            (
+                rows_of_the_matrix,
+                "You cut the matrix into rows. nn.Linear computes x @ weight.T: which numbers of the matrix does a "
+                "component of x meet?",
             ),
             (
-                sizes_outside,
-                "Each token has its own numbers, but the heads are interleaved: head 1 has to come first, whole, "
+                matrix_only_reshaped,
+                "A reshape alone cuts the matrix in the order in which it lies in memory, row by row. nn.Linear "
+                "computes x @ weight.T.",
+            ),
+            (matrix_transposed, "The matrix is the wrong way round: nn.Linear computes x @ weight.T."),
+            (
+                heads_interleaved,
+                "You give the heads every second (third, ...) column. In the joined vector head 1 comes first, whole, "
                 "then head 2.",
             ),
-            (heads_averaged, "You average the heads. Nothing is to be lost: the last dimension becomes heads * size."),
-            (heads_added, "You add the heads up. Nothing is to be lost: the last dimension becomes heads * size."),
-            (left_in_four_dimensions, "The order is right. Now join the last two dimensions into one."),
-            (tokens_joined, "You join tokens with sizes. There has to be one row for each token."),
+            (one_head_for_all, "Every head gets the columns of the first. Each has its own."),
+            (heads_backwards, "The heads meet each other's columns: head 1 has the first ones."),
+            (tokens_mixed, "Your parts mix the numbers of different tokens: look at what a reshape joins."),
         ],
     ),
 }

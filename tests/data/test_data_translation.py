@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from course_lib.datasets.translations import Translation, load_translations
+from course_lib.datasets.translations import Translation, glosses, load_translations, split_of
 from course_lib.support.folders import COURSE_HOME
 from course_lib.support.tables import find
 from course_lib.support.texts import only_words
@@ -355,3 +355,36 @@ def test_real_tatoeba(course_data):
     pairs = load_translations("tatoeba")
     assert len(pairs) == 118_964 and all(words(pair.english) and words(pair.spanish) for pair in pairs)
     assert words("¿Dónde está el Sr. O'Brien?") == ["¿", "dónde", "está", "el", "sr", ".", "o'brien", "?"]
+
+
+def test_glosses_are_the_commonest_links_and_leave_unaligned_words_out():
+    pairs = [
+        Translation("the cat", "el gato", ((0, 0), (1, 1))),
+        Translation(
+            "the cat in front of me", "el gato delante de mí", ((0, 0), (1, 1), (2, 2), (3, 2), (4, 2), (2, 3))
+        ),
+        Translation("this cat", "el felino", ((0, 0),)),
+    ]
+    assert glosses(pairs) == {"el": "the", "gato": "cat", "delante": "in-front-of", "de": "of"}
+    assert glosses([Translation("yes", "sí")]) == {}
+
+
+def test_glosses_of_the_course():
+    pairs = load_translations()
+    meaning = glosses(pairs)
+    assert meaning["mujer"] == "woman" and meaning["de"] == "of" and meaning["delante"] == "in-front-of"
+    assert {word for pair in pairs for word in words(pair.spanish)} - set(meaning) == {"¿"}
+
+
+def test_the_part_of_a_pair():
+    assert [split_of(Translation("a", "b", split=part)) for part in ("train", "dev", "test")] == [
+        "train",
+        "dev",
+        "test",
+    ]
+    found = Counter(split_of(Translation(f"Sentence {i}.", "x")) for i in range(10_000))
+    assert set(found) == {"train", "dev", "test"} and 60 < found["dev"] < 140 and 60 < found["test"] < 140
+    assert all(
+        split_of(Translation(f"Sentence {i}.", "x")) == split_of(Translation(f"SENTENCE {i} !", "y"))
+        for i in range(200)
+    )

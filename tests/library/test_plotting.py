@@ -108,9 +108,18 @@ def test_histogram_counts_each_set_as_its_share():
 def test_bars_keep_their_order_and_show_their_values():
     ax = bars({"GloVe": 58.02, "BERT": 46.35}, title="A finding", xlabel="points")
     assert [bar.get_width() for bar in ax.patches] == [58.02, 46.35]
-    assert [text.get_text() for text in ax.texts] == ["58.02", "46.35"]
+    assert [text.get_text() for text in ax.texts] == [" 58.02", " 46.35"]
     assert [text.get_text() for text in ax.get_yticklabels()] == ["GloVe", "BERT"]
     assert ax.yaxis.get_inverted() and ax.get_xlim()[0] <= 0
+
+
+def test_bars_show_runs_and_a_baseline():
+    ax = bars({"ruler": 72.4, "attention": 61.6}, digits=0, runs={"attention": [61, 76]}, baseline="ruler")
+    line, none, marks = ax.lines
+    assert line.get_xdata()[0] == 72.4 and not len(none.get_xdata()) and list(marks.get_xdata()) == [61, 76]
+    assert [(text.get_text(), text.get_position()) for text in ax.texts] == [(" 72", (72.4, 0)), (" 62", (76, 1))]
+    grey, coloured = (bar.get_facecolor() for bar in ax.patches)
+    assert len(set(grey[:3])) == 1 and len(set(coloured[:3])) > 1
 
 
 def test_curve_draws_the_mean_and_the_band_of_the_runs():

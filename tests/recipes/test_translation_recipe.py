@@ -8,8 +8,21 @@ from sacrebleu.metrics import BLEU
 
 import recipes.shared.results
 from course_lib.support.texts import only_words
-from recipes import translation
-from recipes.translation import BUDGETS, FILES, bleu, length_bucket, load, new_translator, rows_of, run, tables
+from recipes import transformer_data, translation
+from recipes.shared.results import data_sha256, read_rows
+from recipes.translation import (
+    BUDGETS,
+    FILES,
+    RUNS,
+    bleu,
+    length_bucket,
+    load,
+    new_translator,
+    recorded_results,
+    rows_of,
+    run,
+    tables,
+)
 
 SMALL = BUDGETS["live"]._replace(max_words=5, epochs=1, embedding_size=8, hidden_size=8, d_model=8)
 
@@ -85,6 +98,17 @@ def test_a_run_is_kept_and_redone_when_its_budget_changes(tmp_path, monkeypatch)
     assert run("live", "gru-attention", 0, tmp_path)["seconds"] >= 0
 
 
+def test_what_is_recorded_belongs_to_the_corpus_and_to_the_runs():
+    rows = [row for file in sorted(set(FILES.values())) for row in read_rows(file)]
+    for budget in ("live", "long"):
+        measured = {
+            (r["model"], int(r["seed"])) for r in rows if r["budget"] == budget and r["metric"] == "exact_match"
+        }
+        assert measured == set(RUNS[budget])
+    corpora = {r["data_sha256"] for r in [*rows, *read_rows("03_data.csv")] if r["data"] == "course/en_es"}
+    assert corpora == {data_sha256("course/en_es")}, "the corpus has changed since it was measured"
+
+
 def test_tables_keep_the_rows_of_others(tmp_path, monkeypatch):
     work, results = tmp_path / "work", tmp_path / "results"
     work.mkdir(), results.mkdir()
@@ -108,3 +132,28 @@ def test_tables_keep_the_rows_of_others(tmp_path, monkeypatch):
         assert [(r["model"], r["value"]) for r in rows if r["experiment"] == "translation"] == [(kind, "51.2346")]
     assert [(r["value"], r["n"]) for r in rows if r["experiment"] == "other"] == [("1", "7")]
     assert rows_of(found | {"model": "gru"})[0]["command"] == "python -m recipes.translation run live gru 0"
+
+
+def test_recorded_results_are_of_the_models_asked_for_and_can_be_made_again(monkeypatch):
+    recorded = recorded_results(["gru", "gru-attention"])
+    assert set(recorded.model) == {"gru", "gru-attention"} and set(recorded.budget) == {"live", "long", "tatoeba"}
+    assert not {"lstm", "transformer"} & set(recorded_results(["gru"]).model)
+
+    def again(budget, kind, seed):
+        return dict(
+            budget=budget, model=kind, seed=seed, data="d", seconds=1, data_sha256="", measured=[("m", "all", 7)]
+        )
+
+    monkeypatch.setattr(translation, "run", again)
+    made = recorded_results(["gru"], full=True)
+    assert set(made[made.budget != "tatoeba"].value) == {7.0} and len(made[made.budget == "long"]) == 3
+    assert made[made.budget == "tatoeba"].equals(recorded_results(["gru"]).query("budget == 'tatoeba'"))
+
+
+def test_results_by_number_of_pairs_are_read_or_made_again(monkeypatch):
+    read = transformer_data.recorded_results()
+    assert set(read.pairs) == {512, 2048, 4096} and set(read.model) == {"gru-attention", "transformer"}
+    row = {"model": "transformer", "pairs": "512", "seed": "7", "value": "12.5"}
+    monkeypatch.setattr(transformer_data, "train_all", lambda: iter([row]))
+    made = transformer_data.recorded_results(full=True)
+    assert made[["pairs", "seed", "value"]].values.tolist() == [[512, 7, 12.5]]

@@ -21,6 +21,9 @@ from course_lib.translation.scores import (
     exact_match,
     length_thirds,
     mean_by,
+    partners,
+    position_only,
+    position_shares,
 )
 from course_lib.translation.translators import RNNTranslator, TransformerTranslator, sinusoids
 from course_lib.translation.vocabulary import BOS, EOS, PAD, SPECIAL, UNK, Vocabulary, words
@@ -328,6 +331,39 @@ def test_alignment_hits_by_hand():
     assert alignment_hits(weights, [(0, 0), (1, 2), (2, 1)]) == [True, True, False]
     assert alignment_hits(weights, [(1, 2), (2, 2)]) == [True]  # linked with two words: either will do
     assert alignment_hits(weights, []) == []
+
+
+@pytest.mark.parametrize(
+    "shape, scaled, places",
+    [
+        ((4, 6), True, [0, 2, 4, 5]),  # three target words over five source words: first, middle, last; [EOS] at [EOS]
+        ((4, 6), False, [0, 1, 2, 5]),
+        ((6, 4), True, [0, 0, 1, 2, 2, 3]),  # round half to even
+        ((6, 4), False, [0, 1, 2, 2, 2, 3]),  # past the end: the last word
+        ((2, 4), True, [0, 3]),
+        ((2, 2), True, [0, 1]),
+    ],
+)
+def test_position_only_knows_the_lengths_alone(shape, scaled, places):
+    found = position_only(torch.rand(shape), scaled)
+    assert found.shape == shape and found.argmax(1).tolist() == places
+    close(found.sum(1), torch.ones(shape[0]))
+
+
+def test_the_diagonal_finds_what_keeps_its_place_and_misses_a_swap():
+    links = [(0, 0), (1, 2), (2, 1), (3, 3)]
+    assert alignment_hits(position_only(torch.zeros(5, 5)), links) == [True, False, False, True]
+
+
+def test_shares_of_the_rulers_are_counted_over_all_linked_words():
+    pairs = [("the red car sleeps", "el coche rojo duerme"), ("the car", "hay el coche rojo")]
+    links = [[(0, 0), (1, 2), (2, 1), (3, 3)], [(0, 1), (1, 2)]]
+    assert position_shares(pairs, links) == {"same position": 100 * 3 / 6, "scaled diagonal": 100 * 4 / 6}
+
+
+def test_partners_have_the_same_shape_and_are_others():
+    shapes = [(3, 4), (4, 3), (3, 4), (5, 5), (3, 4), (4, 3)]
+    assert partners([torch.zeros(shape) for shape in shapes]) == {0: 4, 2: 0, 4: 2, 1: 5, 5: 1}
 
 
 def test_entropy_is_in_bits():
