@@ -15,8 +15,8 @@ from notebook_files import available, choose, read_notebook
 from parameters import defaults
 from repository import SETUP, colab_badge
 
-CELLS = (30, 45)
-CODE_CELLS = (12, 20)
+CELLS = (30, 50)
+CODE_CELLS = (12, 24)
 CODE_LINES = 25
 WORDS = (1000, 2500)
 BYTES = 500_000

@@ -47,7 +47,7 @@ DEFECTS = {
         lambda nb: replace(nb, "## A question", "## A question\n\n" + "word " * 1500),
         "words of markdown",
     ),
-    "many cells": (lambda nb: add_cells(nb, 20), "cells, not 30 to 45"),
+    "many cells": (lambda nb: add_cells(nb, 20), "cells, not 30 to 50"),
     "few code cells": (
         lambda nb: [nb.cells.remove(cell_with(nb, "print('step'")) for _ in range(6)],
         "code cells, not 12",
