@@ -105,11 +105,11 @@ def sentence_of(paragraph: str) -> str:
     return sentences[len(sentences) // 2]
 
 
-def teacher_vectors(texts: list[str], folder: Path, work: Path) -> np.ndarray:
+def teacher_vectors(texts: list[str], folder: Path, work: Path, max_tokens: int = MAX_TOKENS) -> np.ndarray:
     """The teacher's unit vectors, float16 (texts, dim), kept in `work`: gone on with where an earlier run stopped."""
     work.mkdir(parents=True, exist_ok=True)
     teacher = SentenceEncoder.load(folder)
-    teacher.max_seq_length = MAX_TOKENS
+    teacher.max_seq_length = max_tokens
     state = {"texts": len(texts), "sha256": hashlib.sha256("\n".join(texts).encode()).hexdigest()}
     path, progress, done = work / "teacher.npy", work / "teacher.json", 0
     if progress.exists():
