@@ -39,7 +39,7 @@ if importlib.util.find_spec("course_lib") is None:
     sys.path.insert(0, str(course))
 
 # %% [markdown]
-# `model` is a small BERT that has only learnt to fill in masked words of Wikipedia. `static_model` looks each word up in a table. `trained_model` began as this BERT and was then trained to embed sentences. `full = True` measures again what is otherwise read from a file (needs `COURSE_DATA`, see the README).
+# `model` is a small BERT that has only learnt to fill in masked words of Wikipedia. `static_model` looks each word up in a table. `trained_model` began as this BERT and was then trained on pairs of sentences. `word` has two senses. `full = True` measures again what is otherwise read from a file (needs `COURSE_DATA`, see the README).
 
 # %% tags=["parameters"]
 seed = 0
@@ -76,7 +76,7 @@ assert len(token_vectors) == len(encoder.tokens(text)) and encoder.encode(text).
 #
 # ## How do many vectors become one?
 #
-# Start with numbers that you can check in your head: two sentences, of three and of two tokens, with vectors of two numbers. The second is filled up with a `[PAD]` token, and an *attention mask* says which tokens are real.
+# Start with numbers to check in your head: two sentences, of three and of two tokens, with vectors of two numbers. The second is filled up with a `[PAD]` token, and an *attention mask* says which tokens are real.
 #
 # **Predict** the average of the second sentence.
 
@@ -107,7 +107,7 @@ assert torch.equal(torch.stack(looped), pooled)
 #
 # Many scripts end in `model(**batch).last_hidden_state.mean(1)`. For a single sentence this is right. In a batch BERT returns vectors for `[PAD]` too, and `.mean(1)` counts them.
 #
-# The next cell encodes "It rains." twice, alone and in a batch with a long text. **Predict** the cosine of the two vectors, with the naive mean and with the masked one.
+# The next cell encodes "It rains." alone, and in a batch with a long text. **Predict** the cosine of the two vectors, with the naive mean and with the masked one.
 
 # %% tags=["row-1.22", "nbval-check-output"]
 import transformers
@@ -420,7 +420,7 @@ plt.show()
 #
 # **Predict**: does subtracting the mean vector make the overlap smaller?
 
-# %% tags=["row-3.4"] alt="Three panels with two overlapping histograms of cosines each, for similar and for unrelated pairs, over the same axes. Left, BERT's average: both lie above 0.4 and overlap a little. Middle, mean vector subtracted: both lie lower and are wider, and overlap as much. Right, the trained encoder: unrelated pairs low, similar pairs high, with a smaller overlap."
+# %% tags=["row-3.4"] alt="Three panels with two overlapping histograms of cosines each, for similar and for unrelated pairs, over the same axes. Left, BERT's average: both lie above 0.5 and overlap a little. Middle, mean vector subtracted: both lie lower and are wider, and overlap as much. Right, the trained encoder: unrelated pairs low, similar pairs high, with a smaller overlap."
 from course_lib.plotting import LINES, PALETTE
 
 def overlap(vectors, grade):
@@ -477,7 +477,7 @@ for name, (u, v) in {"all the same": (e[[0, 0]], e[[0, 0]]), "all at right angle
 # %% [markdown]
 # Either number alone is cheap: equal vectors have perfect alignment, unrelated ones good uniformity. You want both.
 #
-# Now three trained encoders. _softmax on NLI_ learnt to say whether one sentence follows from another, contradicts it, or neither. _ranking on NLI_ learnt to pick a sentence's partner out of many. _with a teacher_ also learnt to copy a larger encoder's vectors. Their baseline is the grey line: BERT's average, spread without training by subtracting a part of the mean vector.
+# Now three trained encoders. _softmax on NLI_ learnt to say whether one sentence follows from another, contradicts it, or neither. _ranking on NLI_, the one you have used, learnt to pick a sentence's partner out of many. _with a teacher_ also learnt to copy a larger encoder's vectors. Their baseline is the grey line: BERT's average, spread without training by subtracting a part of the mean vector.
 #
 # **Predict** on which side of the line the trained encoders lie.
 
@@ -508,7 +508,7 @@ plt.show()
 #
 # ## Is it a sentence embedding?
 #
-# **Predict** the order by similarity: the static average, BERT's `[CLS]`, maximum, mean, and mean with the mean vector subtracted.
+# **Predict** the order by similarity: static average; BERT's `[CLS]`, maximum, mean, mean with the mean vector subtracted.
 
 # %% tags=["row-1.23", "row-2.5"]
 modes = ["cls", "max", "mean"]
