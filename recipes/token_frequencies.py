@@ -19,7 +19,7 @@ from recipes.bert_mini import MASK, MASKED, VOCABULARY, make_wordpieces
 from recipes.shared.pretraining_text import articles, text_sha256
 from recipes.shared.results import record, row
 
-SEEDS, COUNTED, MEASURED = (0, 1, 2), 1000, 100  # articles to count, and to measure on
+SEEDS, COUNTED, MEASURED = (0, 1, 2), 500, 100  # articles to count, and to measure on
 BLOCK = 8192  # tokens at a time
 
 
