@@ -94,6 +94,31 @@ def types_first(a, b, cls, sep, max_length):
     return pair_input(a, b, cls, sep, max_length)[::-1]
 
 
+def one_too_short(a, b, cls, sep, max_length):
+    a, b = list(a), list(b)
+    while len(a) + len(b) + 3 >= max_length:
+        (b if len(b) > len(a) else a).pop()
+    return pair_input(a, b, cls, sep, max_length)
+
+
+def no_types_for_special_tokens(a, b, cls, sep, max_length):
+    ids, types = pair_input(a, b, cls, sep, max_length)
+    return ids, [kind for token, kind in zip(ids, types) if token not in (cls, sep)]
+
+
+def types_from_one(a, b, cls, sep, max_length):
+    ids, types = pair_input(a, b, cls, sep, max_length)
+    return ids, [kind + 1 for kind in types]
+
+
+def in_proportion(a, b, cls, sep, max_length):
+    room = max_length - 3
+    if len(a) + len(b) > room:
+        share = round(room * len(a) / (len(a) + len(b)))
+        a, b = list(a)[:share], list(b)[: room - share]
+    return pair_input(a, b, cls, sep, max_length)
+
+
 def half_each(a, b, cls, sep, max_length):
     room = (max_length - 3) // 2
     return pair_input(list(a)[:room], list(b)[:room], cls, sep, max_length)
@@ -109,6 +134,10 @@ def collection_perplexity(log_probabilities):
 
 def mean_of_the_texts(log_probabilities):
     return sum(collection_perplexity([text]) for text in log_probabilities) / len(log_probabilities)
+
+
+def sum_of_the_texts(log_probabilities):
+    return sum(collection_perplexity([text]) for text in log_probabilities)
 
 
 def texts_count_alike(log_probabilities):
@@ -194,6 +223,10 @@ EXERCISES = {
             (no_special_tokens, "The texts stand there bare. What opens the row, and what closes each text?"),
             (last_sep_belongs_to_a, "The last [SEP] closes B: which token type has it?"),
             (types_first, "Both lists are right, but the ids come first, then the token types."),
+            (one_too_short, "You cut one token too many: exactly max_length is still allowed."),
+            (no_types_for_special_tokens, "[CLS] and [SEP] have a token type, too: one list is as long as the other."),
+            (types_from_one, "The token types are counted from 0."),
+            (in_proportion, "You shorten both in proportion. Only the longer one loses a token, each time."),
             (half_each, "You give each text half of the room, even where one of them does not need it."),
         ],
     ),
@@ -211,6 +244,7 @@ EXERCISES = {
                 mean_of_the_texts,
                 "You average the perplexities of the texts. One number for all tokens together is wanted.",
             ),
+            (sum_of_the_texts, "You add up the perplexities of the texts. Put all tokens into one mean first."),
             (
                 texts_count_alike,
                 "You average within each text first, so that a text of one token counts as much as a long one.",
