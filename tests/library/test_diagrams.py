@@ -93,7 +93,7 @@ def test_cross_encoder_figure():
     untrained, trained = (
         CrossEncoder.load("course/bert-mini", num_labels=1, device="cpu", dtype="float32") for _ in range(2)
     )
-    trained.model.classifier.bias.data.fill_(3.0)
+    trained.model.classifier.bias.data.fill_(3.0)  # the heads differ, the BERT does not
     questions = ("What is gravity?", "How do aeroplanes fly?")
     ax = cross({"untrained": untrained, "trained": trained}, questions, title="two scores")
     shown = " ".join(texts(ax))
@@ -106,7 +106,7 @@ def test_cross_encoder_figure():
     assert drawn[start + 1 : start + 2 * len(pair.ids) : 2] == [str(kind) for kind in pair.type_ids]
     head = parameters(untrained.model.bert.pooler) + parameters(untrained.model.classifier)
     assert f"{parameters(untrained.model) - head:,} parameters" in shown and f"{head:,} parameters" in shown
-    assert len(ax.images) == 2 and "two scores" == ax.get_title()
+    assert len(ax.images) == 1 and "two scores" == ax.get_title()  # one vector, from which both heads start
     assert not cross({"one": trained}, questions).get_title()
 
 
@@ -121,3 +121,10 @@ def test_cross_encoder_figure_needs_single_scores():
         cross({"three": CrossEncoder.load("course/bert-mini", num_labels=3, device="cpu")}, ("a", "b"))
     with pytest.raises(ValueError, match="one or two models"):
         cross({}, ("a", "b"))
+
+
+def test_cross_encoder_figure_needs_one_bert():
+    one, other = (CrossEncoder.load("course/bert-mini", num_labels=1, device="cpu", dtype="float32") for _ in range(2))
+    other.model.bert.embeddings.word_embeddings.weight.data.mul_(0.5)
+    with pytest.raises(ValueError, match="one BERT with several heads"):
+        cross({"one": one, "other": other}, ("a", "b"))
