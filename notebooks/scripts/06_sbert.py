@@ -494,12 +494,12 @@ for ax in axes:
     ax.set_xlim(0, 92)
 plt.show()
 print(runs.round(1))
-for better, than in (("softmax", "before"), ("softmax", "softmax, untrained head"), ("ranking", "softmax")):
+for better, than in (("before", "softmax, untrained head"), ("softmax", "before"), ("ranking", "softmax")):
     if {better, than} <= set(runs.index.get_level_values("setting")):
         assert runs.loc[better, "STSb dev"].min() > runs.loc[than, "STSb dev"].max()
 
 # %% [markdown]
-# The order is that of the short runs: the fitted head beats BERT's average and the untrained head, and the ranking loss beats all three. The paper did without fitting: it had a million pairs and a rate of 2e-5.
+# With more pairs the untrained head makes BERT worse in each run, the fitted one makes it much better, and the ranking loss better still. The paper did without fitting: it had a million pairs and a rate of 2e-5.
 #
 # ### Does pooling matter?
 #
@@ -547,10 +547,10 @@ for hypothesis, p in zip(hypotheses, probabilities.tolist()):
 right = LabelAccuracyEvaluator(load_nli("course/nli"), head)(softmax_encoder)["accuracy"]
 in_snli = runs.query("setting == 'softmax'").NLI.mean()
 print(f"right: {100 * right:.0f} % of the bundled pairs; of SNLI's development set {in_snli:.0f} % (mean of three seeds); guessing 33 %")
-assert names[probabilities[1].argmax()] == "entailment" and right > 0.4
+assert names[probabilities[1].argmax()] == "entailment" and right < 0.45
 
 # %% [markdown]
-# The head calls the laptop pair an entailment, where people would say neutral. It is right on about two thirds of SNLI's pairs: far better than guessing, and wrong often enough.
+# The head calls the laptop pair an entailment, where people would say neutral. It is right on about two thirds of SNLI's pairs, photo captions like those it was trained on, and hardly better than guessing on the bundled ones. The sentence vectors gained all the same.
 #
 # ## Now from course_lib, and in sentence-transformers
 #
