@@ -174,7 +174,7 @@ assert losses["sure and wrong", "softmax first"][1] < 1e-6 < 1 < losses["sure an
 #
 # **Question.** Which parameters does this loss change?
 #
-# Go through the steps with 24 real pairs, and look at the gradient that each part receives.
+# Take the steps with 24 real pairs, and look at each part's gradient.
 #
 # **Predict:** is the gradient of the encoder's lowest layer zero?
 
@@ -254,7 +254,7 @@ if as_given:
 # %% [markdown]
 # Untrained heads push the encoder in directions that have nothing in common. A step along any of them changes what BERT knows, and teaches it nothing about the labels. Fitted heads largely agree, so what they ask for comes from the pairs. This is the argument of Kumar et al. (2022): fit the head first, then train both.
 #
-# Now train both ways: the same encoder, pairs, order and rate, but another start for the head. There are two measures, on sentences that were not trained on:
+# Now train both ways: the same encoder, pairs, order and rate, but another start for the head. Two measures use sentences that were not trained on:
 #
 # - **STS**: Spearman's correlation (x 100) of the cosines with people's scores of bundled pairs, as in notebook 05.
 # - **found**: for each of 200 sentences, is its own rewording the nearest of all 200 rewordings? The share in %; guessing finds half a percent.
@@ -455,7 +455,7 @@ assert found[1][1] > found[0][1] + 1
 #
 # **Question.** What do both losses give with more data?
 #
-# Here are four encoders: BERT's average; the 2019 recipe, with the head fitted first, on 28,000 labelled pairs of SNLI; the ranking loss on as many triplets of SNLI and MultiNLI; and `sbert-mini`, which also learned from captions and from a larger model, its _teacher_ (notebook 12).
+# Compare four encoders: BERT's average; the 2019 recipe, with the head fitted first, on 28,000 labelled pairs of SNLI; the ranking loss on as many triplets of SNLI and MultiNLI; and `sbert-mini`, which also learned from captions and from a larger model, its _teacher_ (notebook 12).
 #
 # **Predict** the order of the four in each column.
 
@@ -550,7 +550,7 @@ print(f"right: {100 * right:.0f} % of the bundled pairs; of SNLI's development s
 assert names[probabilities[1].argmax()] == "entailment" and right < 0.45
 
 # %% [markdown]
-# The head calls the laptop pair an entailment, where people would say neutral. It is right on about two thirds of SNLI's pairs, photo captions like those it was trained on, and hardly better than guessing on the bundled ones. The sentence vectors gained all the same.
+# The head calls the laptop pair an entailment, where people would say neutral. It is right on well over half of SNLI's pairs, photo captions like those it was trained on, and hardly better than guessing on the bundled ones. The sentence vectors gained all the same.
 #
 # ## Now from course_lib, and in sentence-transformers
 #
