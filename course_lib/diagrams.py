@@ -87,9 +87,9 @@ def siamese(
     traces = [trace(encoder, sentence) for sentence in sentences]
     u, v = (vector for _, vector in traces)  # (dim,), (dim,)
     frame = 1.15 * len(encoder) + 0.7
-    height = frame + (4.2 if head is None else 7.85)
+    height = frame + (5.0 if head is None else 8.65)
     if ax is None:
-        _, ax = plt.subplots(figsize=(7.2, 0.6 * height + 0.3), layout="constrained")
+        _, ax = plt.subplots(figsize=(8.4, 0.62 * height + 0.3), layout="constrained")
 
     y = 0.5
     for x, sentence in zip((LEFT, RIGHT), sentences):
@@ -113,9 +113,10 @@ def siamese(
         box(ax, WIDTH / 2, y, 9.2, 0.6, f"{describe(module)}: {parameters(module):,} parameters", NETWORK)
         below, y = y + 0.3, y + 1.15
     y += 0.2
+    limit = max(u.abs().max().item(), v.abs().max().item())
     for x, name, vector, (shapes, _) in zip((LEFT, RIGHT), "uv", (u, v), traces):
         arrow(ax, x, below, y - 0.22, shape(shapes[-1]))
-        stripes(ax, x - 2, x + 2, y, vector, name)
+        stripes(ax, x - 2, x + 2, y, vector, name, limit)
     if head is None:
         y = join(ax, y, "cosine of u and v")
         ax.text(
@@ -123,15 +124,17 @@ def siamese(
         )
         arrow(ax, WIDTH / 2, y + 0.3, y + 0.65)
     else:
-        y = classify(ax, y, u, v, head)
+        y = classify(ax, y, u, v, head, limit)
+    scale = f"-{limit:.1f} (blue) to {limit:.1f} (red): the colours of all stripes"
+    stripes(ax, LEFT - 1, RIGHT + 1, height - 0.55, torch.linspace(-limit, limit, 99), scale, limit)
     ax.set(xlim=(0, WIDTH), ylim=(height, 0))
     ax.axis("off")
     ax.set_title(title, fontsize="medium")
     return ax
 
 
-def classify(ax: Axes, y: float, u: Tensor, v: Tensor, head: SoftmaxLoss) -> float:
-    """From u and v at height y down to the probabilities of the labels."""
+def classify(ax: Axes, y: float, u: Tensor, v: Tensor, head: SoftmaxLoss, limit: float) -> float:
+    """From u and v at height y down to the probabilities of the labels. limit: as in `stripes`."""
     with torch.no_grad():
         device = head.classifier.weight.device
         features = head.features(u[None].to(device), v[None].to(device))  # (1, 3 * dim)
@@ -140,7 +143,7 @@ def classify(ax: Axes, y: float, u: Tensor, v: Tensor, head: SoftmaxLoss) -> flo
     arrow(ax, WIDTH / 2, y + 0.3, y + 0.75, shape(features[0].shape))
     y += 0.97
     for i, (name, part) in enumerate(zip(("u", "v", "|u - v|"), features[0].chunk(3))):
-        stripes(ax, 0.4 + 3.1 * i, 3.4 + 3.1 * i, y, part.cpu(), name)
+        stripes(ax, 0.4 + 3.1 * i, 3.4 + 3.1 * i, y, part.cpu(), name, limit)
     linear = head.classifier
     arrow(ax, WIDTH / 2, y + 0.5, y + 0.85)
     box(

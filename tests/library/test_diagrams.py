@@ -64,9 +64,16 @@ def test_training_figure(encoder):
     assert shown == pytest.approx(expected, abs=0.005)
 
 
+def test_all_stripes_have_the_colours_of_the_scale_below_them(encoder):
+    ax = siamese(encoder, SoftmaxLoss(8), SENTENCES)
+    largest = max(trace(encoder, sentence)[1].abs().max().item() for sentence in SENTENCES)
+    assert {image.get_clim() for image in ax.images} == {(-largest, largest)} and len(ax.images) == 6
+    assert texts(ax)[-1].startswith(f"-{largest:.1f} (blue) to {largest:.1f} (red)")
+
+
 def test_figure_of_use_has_the_cosine_and_no_head(encoder):
     found = texts(siamese(encoder, sentences=SENTENCES))
-    assert found[-1] == f"{encoder.similarity(*encoder.encode(list(SENTENCES))).item():.2f}"
+    assert found[-2] == f"{encoder.similarity(*encoder.encode(list(SENTENCES))).item():.2f}"
     assert not any("head" in text for text in found)
 
 
