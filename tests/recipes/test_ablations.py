@@ -65,7 +65,7 @@ def test_a_map_learns_from_labels_and_not_from_shuffled_ones(small_vectors):
     for labels in ("real", "shuffled"):
         change, head = map_ablations.train_map(MapAblation(("|u-v|",), labels, rate=0.1))
         assert not torch.equal(change.weight, torch.eye(8))
-        right[labels] = map_ablations.scores(change, head)["course/nli"][1]
+        right[labels] = map_ablations.scores(change, head)["snli/dev"][1]
     assert right["real"] > 0.9 > 0.75 > right["shuffled"]
 
 
