@@ -60,7 +60,8 @@ def small_vectors(monkeypatch):
     return u, v
 
 
-def test_a_map_learns_from_labels_and_not_from_shuffled_ones(small_vectors):
+def test_a_map_learns_from_labels_and_not_from_shuffled_ones(small_vectors, monkeypatch):
+    monkeypatch.setattr(map_ablations, "EPOCHS", 30)
     right = {}
     for labels in ("real", "shuffled"):
         change, head = map_ablations.train_map(MapAblation(("|u-v|",), labels, rate=0.1))
