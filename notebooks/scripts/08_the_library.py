@@ -240,7 +240,7 @@ print(f"embeddings: {embeddings.dtype} {embeddings.shape}; sentences 1 and 5 sha
 #
 # **Question.** A blog says that "She is reading a book" and "A girl is immersed in a novel" score high, and that "A cat sits on a mat" and "A feline is on a carpet" come "close to 1". Do they?
 #
-# A cosine alone says little: notebook 05 had a model whose cosines were high for everything. One yardstick are pairs that have nothing to do with each other; the *percentile* of a score is the share of them below it. The better yardstick are pairs that people graded, from 0 (nothing in common) to 1 (the same meaning).
+# A cosine alone says little: notebook 05 had a model whose cosines were high for everything. Compare it with pairs that have nothing to do with each other; the *percentile* of a score is the share of them below it. Better, compare it with pairs that people graded, from 0 (nothing in common) to 1 (the same meaning).
 #
 # **Predict** both cosines, and one for a third pair: "She is reading a book" and "She is not reading a book".
 
@@ -269,7 +269,7 @@ for name, (one, two) in pairs.items():
     overlap = len(set.intersection(*word_sets)) / len(set.union(*word_sets))
     print(f"{name:8} {scores[name]:6.2f} {below[name][0]:18.2%} {below[name][1]:23.0%} of {len(best)} {overlap:22.0%}")
 
-# %% tags=["row-2.2", "row-2.6"] alt="Two panels over one axis of cosines. Above, a hump of random pairs near 0 and a flatter hump of the pairs that people graded highest, between about 0.5 and 1. Below, one dot for each graded pair, its grade against its cosine, rising to the right with much scatter. Three vertical lines: the cat pair at the lower end of the best pairs, the reading pair below their middle, the negated pair to the right of most of them."
+# %% tags=["row-2.2", "row-2.6"] alt="Two panels over one axis of cosines. Above, a hump of random pairs near 0, and well to its right a hump of the pairs that people graded highest, between about 0.5 and 1. Below, one dot for each graded pair, its grade against its cosine, rising to the right with much scatter. Three vertical lines: the cat pair at the lower end of the best pairs, the reading pair below their middle, the negated pair to the right of most of them."
 from course_lib.plotting import PALETTE
 
 _, (top, bottom) = plt.subplots(2, 1, figsize=(7, 5), sharex=True, layout="constrained")
@@ -277,7 +277,7 @@ bins = np.arange(-0.3, 1.01, 0.05)
 for (name, some), colour, hatch in zip({"random pairs": random_scores, "pairs that people graded 0.8 to 1": best}.items(), PALETTE, ("", "//")):
     top.hist(some, bins, weights=np.full(len(some), 100 / len(some)), color=colour, alpha=0.5, hatch=hatch, label=name)
 top.set_title("A negation scores like the pairs that people find most alike", fontsize="medium", pad=18)
-top.set(ylabel="share in %", ylim=(0, 27))
+top.set(ylabel="share in %", ylim=(0, 36))
 bottom.scatter(graded, grades, s=12, color="gray", alpha=0.6, label="one graded pair")
 for low in (0, 0.2, 0.4, 0.6, 0.8):
     group = graded[(grades >= low) & (grades < low + 0.2 + (low == 0.8))]
@@ -572,7 +572,7 @@ after = {"before": measured(library), "only closer": measured(trained(*([text] f
 for name, (cat, random_mean, sts) in after.items():
     print(f"{name:12} cat pair {cat:.2f}   random pairs {random_mean:.3f}   STS {sts:.3f}")
 assert after["only closer"][1] > after["before"][1] + 0.1 and after["only closer"][2] < after["before"][2] - 0.02
-assert after["ranking"][0] > after["before"][0] + 0.1 and after["ranking"][1] < after["only closer"][1] and after["ranking"][2] > after["only closer"][2]
+assert after["ranking"][0] > after["before"][0] + 0.1 and np.abs(np.subtract(after["ranking"], after["before"]))[1:].max() < 0.03
 
 # %% [markdown]
 # The first loss pulled other texts together, too: random pairs rose and `STS` fell. The second moved the cat pair as well, and kept both nearly where they were. A loss must also say what shall stay apart. Notebooks 09 to 12 are about that.
