@@ -88,7 +88,7 @@ print(f"\nmax_seq_length stands in this printout: {'max_seq_length' in str(libra
 #
 # One setting that you need is not printed: `max_seq_length`, the number of tokens that are read.
 #
-# **Predict** the shape of the data after each of three steps, for two sentences of 8 and 7 words: after `preprocess`, after module 0, after module 1.
+# **Predict** the shape of the data after each of three steps, for two sentences of 9 and 7 words: after `preprocess`, after module 0, after module 1.
 
 # %% tags=["row-1.36", "nbval-check-output"]
 cats = ["A cat sits on a mat beside the door", "A feline is on a red carpet"]
@@ -292,7 +292,9 @@ bottom.legend(fontsize=8, loc="upper left")
 bottom.set(xlabel="cosine", ylabel="grade given by people")
 plt.show()
 assert scores["negated"] > max(scores["cat"], scores["reading"]) and max(scores["cat"], scores["reading"]) < 0.9
-assert min(share for share, _ in below.values()) > 0.99 and below["negated"][1] > 0.5 > max(below["cat"][1], below["reading"][1])
+if model == "course/sbert-mini":                                            # another model has its own scale
+    assert min(share for share, _ in below.values()) > 0.99
+    assert below["negated"][1] > 0.5 > max(below["cat"][1], below["reading"][1])
 
 # %% [markdown]
 # Beside random pairs all three look excellent: each lies above nearly all of them. Beside graded pairs they part. The negated pair beats most of the pairs that people graded highest. Both paraphrases stay below the middle of those pairs, and neither is close to 1. The table's last column has a cheap explanation: the negated pair shares most of its words.
@@ -432,7 +434,7 @@ left_out = prompted.encode_query(first, show_progress_bar=False)
 print(f"prompts of this model: {library.prompts}")
 for name, queries in (("no prompt", plain), ("an instruction", instructed), ("the same, include_prompt=False", left_out)):
     print(f"{name:32} found {found(queries, documents):6.1%}")
-assert found(plain, documents) > found(left_out, documents) > found(instructed, documents)
+assert model != "course/sbert-mini" or found(plain, documents) > found(left_out, documents) > found(instructed, documents)
 
 # %% [markdown]
 # A prompt is nothing but text, and a wrong one costs: its words are averaged into every query. `include_prompt=False` keeps them out of the average, but they still change the other tokens. To forget a prompt that a model expects is as silent. Read the model card, print `model.prompts`, and use `encode_query` and `encode_document` for search: without prompts they do what `encode` does.
@@ -571,15 +573,15 @@ four_pairs = [[pairs["cat"][k], *(side[n] for n in others)] for k, side in enume
 after = {"before": measured(library), "only closer": measured(trained(*([text] for text in pairs["cat"]))), "ranking": measured(trained(*four_pairs))}
 for name, (cat, random_mean, sts) in after.items():
     print(f"{name:12} cat pair {cat:.2f}   random pairs {random_mean:.3f}   STS {sts:.3f}")
-assert after["only closer"][1] > after["before"][1] + 0.1 and after["only closer"][2] < after["before"][2] - 0.02
-assert after["ranking"][0] > after["before"][0] + 0.1 and np.abs(np.subtract(after["ranking"], after["before"]))[1:].max() < 0.03
+assert model != "course/sbert-mini" or after["only closer"][1] > after["before"][1] + 0.1 and after["only closer"][2] < after["before"][2] - 0.02
+assert model != "course/sbert-mini" or after["ranking"][0] > after["before"][0] + 0.1 and np.abs(np.subtract(after["ranking"], after["before"]))[1:].max() < 0.03
 
 # %% [markdown]
 # The first loss pulled other texts together, too: random pairs rose and `STS` fell. The second moved the cat pair as well, and kept both nearly where they were. A loss must also say what shall stay apart. Notebooks 09 to 12 are about that.
 #
 # ## With full-size models
 #
-# Set `model = "sentence-transformers/all-MiniLM-L6-v2"`: 90 MB are downloaded once and checked. Expect a third line in the printout and 256 tokens. `full = True` measures MiniLM's speed here.
+# Set `model = "sentence-transformers/all-MiniLM-L6-v2"`: 90 MB are downloaded once. Expect a third line in the printout, 256 tokens, other cosines. `full = True` measures MiniLM's speed here.
 #
 # ## Appendix: reading old code
 #
