@@ -1,4 +1,6 @@
-"""What the literature reports and what the course's own small models show: data/results/effects.csv, docs/effects.md.
+"""What the literature reports and what the course's own small models show, as tables.
+
+They are data/results/effects.csv, docs/effects.md, and a short one in README.md.
 
     python recipes/effects.py
 
@@ -22,7 +24,8 @@ from course_lib.support.folders import COURSE_HOME
 from recipes.shared.places import RESULTS
 from recipes.shared.results import read_rows
 
-TABLE, PAGE = RESULTS / "effects.csv", COURSE_HOME / "docs" / "effects.md"
+TABLE, PAGE, README = RESULTS / "effects.csv", COURSE_HOME / "docs" / "effects.md", COURSE_HOME / "README.md"
+BEGIN, END = "<!-- effects -->\n", "<!-- /effects -->"  # around the table in the README
 SBERT = "Reimers and Gurevych 2019, table "
 
 
@@ -73,6 +76,7 @@ def found(file: str, scale: float = 1.0, **columns: str) -> Rows:
     return rows(file, scale, metric="ndcg@10", **columns)
 
 
+EARLIER = "Recorded on the bert-mini of before, which had read 30 million tokens."
 EXACT, STSB = "sentences translated exactly, %", "STSb dev, Spearman x 100"
 BERT = stsb("06", experiment="before")
 EFFECTS = [
@@ -126,7 +130,7 @@ EFFECTS = [
         STSB,
         stsb("05", model="course/glove-mini", pooling="mean"),
         stsb("05", model="course/bert-mini", pooling="mean"),
-        "Our word vectors come from a text ten thousand times smaller than GloVe's.",
+        "Our word vectors read 40 million words, GloVe's six billion; our BERT's average is the better one.",
     ),
     Effect(
         "Siamese training on NLI makes BERT's average a sentence embedding",
@@ -147,6 +151,24 @@ EFFECTS = [
         nli("softmax, untrained head"),
     ),
     Effect(
+        "|u - v| makes the encoder do the work",
+        "80.78 against 66.04, STSb dev",
+        SBERT + "6",
+        "07",
+        f"(u, v, |u - v|) against (u, v): {STSB}",
+        stsb("07", experiment="encoder", setting="mean; u, v, |u-v|; 0.0001"),
+        stsb("07", experiment="encoder", setting="mean; u, v; 0.0001"),
+    ),
+    Effect(
+        "The maximum fails where cosines are learnt from scores",
+        "87.44 against 69.92, STSb dev",
+        SBERT + "6",
+        "07",
+        f"mean against max: {STSB}",
+        stsb("07", experiment="regression", setting="mean; ; 0.0003"),
+        stsb("07", experiment="regression", setting="max; ; 0.0003"),
+    ),
+    Effect(
         "The ranking loss beats the softmax objective",
         "85.54 against 77.77, STSb test (RoBERTa)",
         f"sentence-transformers' documentation, 2021; {SBERT}1",
@@ -163,6 +185,7 @@ EFFECTS = [
         f"NLI by softmax, then STSb, against STSb alone: {STSB}",
         stsb("11", experiment="stages", setting="NLI by softmax, then STSb"),
         stsb("11", experiment="stages", setting="STSb alone"),
+        EARLIER,
     ),
     Effect(
         "NLI by the ranking loss first, then STSb",
@@ -172,6 +195,7 @@ EFFECTS = [
         f"against STSb alone: {STSB}",
         stsb("11", experiment="stages", setting="NLI by ranking, then STSb"),
         stsb("11", experiment="stages", setting="STSb alone"),
+        EARLIER,
     ),
     Effect(
         "Half the layers keep most, after distillation",
@@ -190,6 +214,7 @@ EFFECTS = [
         f"16 of 256 numbers, against the plain ranking loss: {STSB}",
         stsb("12", experiment="dimensions", model="matryoshka", setting="first numbers", n="16"),
         stsb("12", experiment="dimensions", model="ranking", setting="first numbers", n="16"),
+        EARLIER,
     ),
     Effect(
         "Mined negatives help, once the false ones are filtered out",
@@ -199,6 +224,7 @@ EFFECTS = [
         "filtered against none: captions of one image, nDCG@10 x 100",
         found("12", 100, experiment="negatives", model="filtered", data="captions/flickr30k"),
         found("12", 100, experiment="negatives", model="none", data="captions/flickr30k"),
+        EARLIER,
     ),
     Effect(
         "Mined negatives without a filter do harm",
@@ -208,6 +234,7 @@ EFFECTS = [
         "none against not filtered: captions of one image, nDCG@10 x 100",
         found("12", 100, experiment="negatives", model="none", data="captions/flickr30k"),
         found("12", 100, experiment="negatives", model="mined", data="captions/flickr30k"),
+        EARLIER,
     ),
     Effect(
         "Words and meaning together beat words alone",
@@ -265,6 +292,11 @@ def measured(effects: list[Effect] = EFFECTS) -> list[dict[str, str]]:
     return found
 
 
+def in_cell(text: str) -> str:
+    """Text in a table of Markdown, where | would begin the next cell."""
+    return text.replace("|", "\\|")
+
+
 def page(table: list[dict[str, str]]) -> str:
     """docs/effects.md: the same as a table to read."""
     seen = sum(row["verdict"] == "seen here" for row in table)
@@ -274,18 +306,32 @@ def page(table: list[dict[str, str]]) -> str:
         f"{len(table)} effects that the course teaches: as published, and as the course's own small models show them "
         f"({seen} do). A mean is followed by the lowest and the highest of the seeds. *Seen here*: every seed of the "
         "one side lies above every seed of the other. *Not seen here*: they overlap. *The other way*: every seed lies "
-        "below. The scales differ, only the directions can be compared. Made by `python recipes/effects.py` from "
+        "below. Where no range stands, it was one run, or nothing in it is drawn by lot. The scales differ, only the "
+        "directions can be compared. Made by `python recipes/effects.py` from "
         "`data/results`.",
         "",
         "| Effect | Published | Here | Verdict | Notebook |",
         "|---|---|---|---|---|",
     ]
     for row in table:
-        here = f"{row['higher']} against {row['lower']}: {row['measure']}"
+        here = f"{row['higher']} against {row['lower']}: {in_cell(row['measure'])}"
         note = f" {row['note']}" if row["note"] else ""
         published = f"{row['published']} ({row['source']})"
-        lines.append(f"| {row['effect']} | {published} | {here}.{note} | {row['verdict']} | {row['notebook']} |")
+        lines.append(
+            f"| {in_cell(row['effect'])} | {published} | {here}.{note} | {row['verdict']} | {row['notebook']} |"
+        )
     return "\n".join(lines) + "\n"
+
+
+def in_readme(text: str, table: list[dict[str, str]]) -> str:
+    """README.md with the short table in the place of the one between its marks."""
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    lines = ["| Effect | Published | Here | Verdict | |", "|---|---|---|---|---|"]
+    for row in table:
+        notebook = next((COURSE_HOME / "notebooks").glob(f"{row['notebook']}_*.ipynb")).name
+        link, here = f"[{row['notebook']}](notebooks/{notebook})", f"{row['higher']} against {row['lower']}"
+        lines.append(f"| {in_cell(row['effect'])} | {row['published']} | {here} | {row['verdict']} | {link} |")
+    return f"{before}{BEGIN}{chr(10).join(lines)}\n{END}{after}"
 
 
 def as_csv(table: list[dict[str, str]]) -> str:
@@ -298,7 +344,8 @@ def as_csv(table: list[dict[str, str]]) -> str:
 
 def main():
     table = measured()
-    for path, text in ((TABLE, as_csv(table)), (PAGE, page(table))):
+    readme = in_readme(README.read_text(encoding="utf-8"), table)
+    for path, text in ((TABLE, as_csv(table)), (PAGE, page(table)), (README, readme)):
         with atomic_file(path) as unfinished:
             unfinished.write_text(text, encoding="utf-8")
     for row in table:

@@ -5,9 +5,9 @@
 
     experiment  pairs
     before      none: bert-mini as it is
-    nli         those of recipes/siamese.py: SNLI for softmax, SNLI and MultiNLI for ranking
-    live        course/nli, what notebook 06 repeats: one pass over the labelled pairs or two over the triplets, which
-                reads about as many sentences
+    nli         8,192 of those of recipes/siamese.py: SNLI for softmax, SNLI and MultiNLI for ranking
+    live        course/nli, what notebook 06 repeats: one pass over the labelled pairs, or two over the triplets, which
+                reads about as many sentences; a head that is fitted first gets three passes
 
     setting                    objective
     softmax, untrained head    head and encoder learn together from the first step
@@ -29,10 +29,11 @@ from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
+import pandas as pd
 import torch
 from torch import nn
 
-from course_lib.data import load_nli, load_sts, load_triplets
+from course_lib.data import load_nli, load_results, load_sts, load_triplets
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import EmbeddingSimilarityEvaluator, LabelAccuracyEvaluator
 from course_lib.losses import MultipleNegativesRankingLoss, SoftmaxLoss
@@ -51,9 +52,10 @@ COMMAND, FILE, START = "python recipes/objectives.py", "06.csv", "course/bert-mi
 THREE = ("softmax, untrained head", "softmax", "ranking")
 OTHER_SETS = {"softmax, both": SNLI + MULTINLI, "ranking, SNLI": SNLI}
 SETTINGS = {"live": (*THREE, "softmax, shuffled labels"), "nli": (*THREE, *OTHER_SETS)}
-SEEDS = (0, 1, 2)
+SEEDS, EXAMPLES = (0, 1, 2), 8_192  # of a training on NLI
 STS, PAIRS, NLI_DEV = ("stsbenchmark/dev", "course/sts"), "course/pairs", "snli/dev"
-LIVE_RATE = 1e-4
+LIVE_BATCH, LIVE_RATE, LIVE_HEAD_PASSES = 32, 2e-4, 3
+COLUMNS = {"stsbenchmark/dev": "STSb dev", "course/sts": "STS", PAIRS: "found", NLI_DEV: "NLI"}  # of recorded_results
 
 
 class Training(NamedTuple):
@@ -99,20 +101,25 @@ def train_one(unit: Training) -> tuple[SentenceEncoder, nn.Module | None, int]:
     objective, live = unit.setting.split(",")[0], unit.experiment == "live"
     settings, examples = OBJECTIVES[objective], all_examples(unit.experiment, unit.setting)
     if unit.experiment == "nli":
-        count = round(settings.share * len(all_examples("nli", objective)))
-        examples = random.Random(unit.seed).sample(examples, min(count, len(examples)))
+        examples = random.Random(unit.seed).sample(examples, EXAMPLES)
     if "shuffled" in unit.setting:
         labels = random.Random(unit.seed).sample([e.label for e in examples], len(examples))
         examples = [replace(example, label=label) for example, label in zip(examples, labels)]
     torch.manual_seed(unit.seed)
     head = SoftmaxLoss(encoder.get_embedding_dimension()) if objective == "softmax" else MultipleNegativesRankingLoss()
     if objective == "softmax" and "untrained" not in unit.setting:
-        fit_head(head, encoder, examples, unit.seed)
+        fit_head(
+            head,
+            encoder,
+            examples,
+            unit.seed,
+            **({"batch_size": LIVE_BATCH, "epochs": LIVE_HEAD_PASSES} if live else {}),
+        )
     train(
         nn.ModuleDict({"encoder": encoder, "head": head}),
         siamese_objective(encoder, head),
         examples,
-        batch_size=32 if live else BATCH,
+        batch_size=LIVE_BATCH if live else BATCH,
         learning_rate=LIVE_RATE if live else settings.learning_rate,
         epochs=2 if live and objective == "ranking" else 1,
         seed=unit.seed,
@@ -151,6 +158,26 @@ def measure(unit: Training) -> list[dict]:
         )
         for data, (metric, value) in scores.items()
     ]
+
+
+def recorded_results(experiment: str, full: bool = False) -> pd.DataFrame:
+    """A row for each training of the experiment, (setting, seed), and ("before", 0); a column for each of COLUMNS.
+
+    full: trained and measured again instead of read (needs COURSE_DATA).
+    """
+    if full:
+        units = [unit for unit in trainings() if unit.experiment in ("before", experiment)]
+        rows = pd.DataFrame([found for unit in units for found in measure(unit)]).astype({"value": float})
+    else:
+        rows = load_results(FILE.removesuffix(".csv"))
+    rows = rows[rows.experiment.isin(["before", experiment])]
+    rows = rows.assign(
+        setting=rows.setting.replace("", "before"),
+        seed=pd.to_numeric(rows.seed).fillna(0).astype(int),
+        data=rows.data.map(COLUMNS),
+    )
+    table = rows.pivot(index=["setting", "seed"], columns="data", values="value")
+    return table.reindex(columns=list(COLUMNS.values()))
 
 
 def run_all(done: Container[tuple] = (), minutes: float = float("inf")) -> Iterator[list[dict]]:

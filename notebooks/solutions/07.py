@@ -9,38 +9,48 @@ from course_lib.exercises import Exercise
 # ---- 07.1
 
 
-def join(u, v, names):
-    parts = {"u": u, "v": v, "|u-v|": (u - v).abs(), "u*v": u * v}  # each (batch, dim)
-    return torch.cat([parts[name] for name in names], dim=1)  # (batch, len(names) * dim)
+def score(u, v, weights):
+    return (u - v).abs() @ weights  # (batch, dim) @ (dim,) -> (batch,)
 
 
-def with_sign(u, v, names):
-    parts = {"u": u, "v": v, "|u-v|": u - v, "u*v": u * v}
-    return torch.cat([parts[name] for name in names], dim=1)
+def with_sign(u, v, weights):
+    return (u - v) @ weights
 
 
-def lengths_compared(u, v, names):
-    parts = {"u": u, "v": v, "|u-v|": (u.abs() - v.abs()).abs(), "u*v": u * v}
-    return torch.cat([parts[name] for name in names], dim=1)
+def squared(u, v, weights):
+    return (u - v).square() @ weights
 
 
-def dot_product(u, v, names):
-    parts = {"u": u, "v": v, "|u-v|": (u - v).abs(), "u*v": (u * v).sum(dim=1, keepdim=True)}
-    return torch.cat([parts[name] for name in names], dim=1)
+def rooted(u, v, weights):
+    return ((u - v).square() * weights).sum(dim=1).abs().sqrt()
 
 
-def one_distance(u, v, names):
-    parts = {"u": u, "v": v, "|u-v|": (u - v).norm(dim=1, keepdim=True), "u*v": u * v}
-    return torch.cat([parts[name] for name in names], dim=1)
+def lengths_compared(u, v, weights):
+    return (u.abs() - v.abs()).abs() @ weights
 
 
-def stacked(u, v, names):
-    parts = {"u": u, "v": v, "|u-v|": (u - v).abs(), "u*v": u * v}
-    return torch.cat([parts[name] for name in names], dim=0)
+def absolute_last(u, v, weights):
+    return ((u - v) @ weights).abs()
 
 
-def own_order(u, v, names):
-    return join(u, v, [name for name in ("u", "v", "|u-v|", "u*v") if name in names])
+def product(u, v, weights):
+    return (u * v) @ weights
+
+
+def weights_made_positive(u, v, weights):
+    return (u - v).abs() @ weights.abs()
+
+
+def averaged(u, v, weights):
+    return ((u - v).abs() * weights).mean(dim=1)
+
+
+def not_added(u, v, weights):
+    return (u - v).abs() * weights
+
+
+def one_number(u, v, weights):
+    return ((u - v).abs() @ weights).sum()
 
 
 # ---- 07.2
@@ -117,39 +127,63 @@ def by_position(a, b):
     return summary([x - y for x, y in zip(a.values(), b.values())])[:2]
 
 
+def paired_by_n(a, b):
+    return divided_by_n([a[seed] - b[seed] for seed in a.keys() & b.keys()])[:2]
+
+
+def paired_error(a, b):
+    mean, _, error = summary([a[seed] - b[seed] for seed in a.keys() & b.keys()])
+    return mean, error
+
+
+def paired_variance(a, b):
+    mean, deviation = paired_difference(a, b)
+    return mean, deviation**2
+
+
+def missing_is_zero(a, b):
+    return summary([a.get(seed, 0) - b.get(seed, 0) for seed in a.keys() | b.keys()])[:2]
+
+
+def share_won(a, b):
+    common = a.keys() & b.keys()
+    return paired_difference(a, b)[0], sum(a[seed] > b[seed] for seed in common) / len(common)
+
+
 U = torch.tensor([[1.0, -2.0], [0.5, 3.0], [-1.0, 0.25]])
 V = torch.tensor([[0.0, 1.0], [2.0, -1.5], [-3.0, 0.5]])
 
 EXERCISES = {
     "07.1": Exercise(
-        title="Join the parts that are asked for",
+        title="What a linear head makes of |u - v|",
         cases={
-            "the best of the paper": (U, V, ["u", "v", "|u-v|"]),
-            "the two parts that compare": (U, V, ["|u-v|", "u*v"]),
-            "another order": (U, V, ["u*v", "v", "u"]),
+            "weights of one sign": (U, V, torch.tensor([-1.0, -0.5])),
+            "weights of both signs": (U, V, torch.tensor([2.0, -1.0])),
+            "equal vectors": (U, U.clone(), torch.tensor([2.0, -1.0])),
         },
-        solution=join,
+        solution=score,
         wrong=[
-            (
-                with_sign,
-                "Your difference keeps its sign. A linear head gets nothing new from u - v: it can subtract by itself.",
-            ),
+            (with_sign, "Your differences keep their signs, so that they cancel each other. Where do the bars stand?"),
+            (squared, "You square the differences. The head gets their sizes, and adds nothing of its own."),
+            (rooted, "That is a Euclidean distance. A linear head takes no squares and no root."),
             (
                 lengths_compared,
                 "You drop the signs before you subtract, so that 1 and -1 count as equal. What is taken the absolute "
                 "value of?",
             ),
             (
-                dot_product,
-                "Your product is a single number a pair, the dot product. The part has one number for each dimension.",
+                absolute_last,
+                "You take the absolute value of the sum. Which comes first, the absolute value or the weights?",
             ),
+            (product, "You multiply u and v. That is the part u*v, which has a head of its own."),
             (
-                one_distance,
-                "Your difference is a single number a pair, the Euclidean distance. The part has one number for each "
-                "dimension.",
+                weights_made_positive,
+                "Your weights lose their signs. A label may lose points where two sentences differ: that is a "
+                "negative weight.",
             ),
-            (stacked, "You put the parts below each other, so the batch grows. A pair stays one row: which dim grows?"),
-            (own_order, "The right parts, but in an order of your own. `names` gives the order."),
+            (averaged, "You average over the dimensions. What does a linear map do with its products?"),
+            (not_added, "You give a number for each dimension. A head gives one for each pair."),
+            (one_number, "You give one number for the whole batch. A head gives one for each pair: which dim goes?"),
         ],
     ),
     "07.2": Exercise(
@@ -200,6 +234,17 @@ EXERCISES = {
             (other_sign, "Your sign is turned round: positive should mean that `a` is better."),
             (without_sign, "You drop the signs, so that noise alone looks like a difference."),
             (by_rank, "You pair best with best. What makes two runs a pair?"),
+            (
+                paired_by_n,
+                "Your differences are right, but their spread divides by n, as if their true mean were known.",
+            ),
+            (
+                paired_error,
+                "That is how far the mean of the differences scatters. Asked is how far one difference does.",
+            ),
+            (paired_variance, "Your spread is in squares of points. Which operation brings it back to points?"),
+            (missing_is_zero, "You count a run that is missing as a score of 0. Only seeds in both count."),
+            (share_won, "You count the seeds that `a` wins. Asked is how far its lead scatters, in points."),
             (by_position, "You pair by position. Two runs belong together when their seeds are equal."),
         ],
     ),

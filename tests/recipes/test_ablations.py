@@ -1,4 +1,4 @@
-"""recipes/ablations.py: its settings, how it goes on; and that data/results/07.csv holds what notebook 07 reads."""
+"""recipes/ablations.py and map_ablations.py: what is paired, what learns, and that the results are of what ships."""
 
 import numpy as np
 import pytest
@@ -6,102 +6,113 @@ import torch
 
 from course_lib.data import ScoredPair, load_nli
 from course_lib.support.folders import COURSE_HOME
-from recipes import ablations as recipe
+from recipes import ablations, map_ablations
 from recipes.ablations import CONCATENATIONS, PAPER, POOLINGS, SEEDS, Ablation
+from recipes.map_ablations import MapAblation
 from recipes.shared.cards import weights_sha256
 from recipes.shared.results import data_sha256, read_rows
 
-ROWS = read_rows("07.csv")
+RECIPES = pytest.mark.parametrize("recipe", [ablations, map_ablations], ids=lambda recipe: recipe.FILE)
 
 
 def test_a_setting_differs_from_the_papers_best_in_one_thing():
-    grid = [unit for unit in recipe.ablations() if unit.experiment == "nli" and unit.rate == recipe.RATE]
-    for unit in grid:
-        changed = [unit.pooling != "mean", unit.concatenation != PAPER, unit.head != "linear"]
-        assert sum(changed) <= 1
-    assert len(grid) == len(set(grid)) == len(SEEDS) * (len(CONCATENATIONS) + len(POOLINGS) - 1 + 1) and len(SEEDS) >= 3
-    assert len({unit.setting for unit in recipe.ablations()}) * len(SEEDS) > len(grid)
-    first = [
-        unit
-        for unit in grid
-        if unit.concatenation in (("u", "v"), PAPER) and unit.pooling == "mean" and unit.head == "linear"
-    ]
-    assert max(map(grid.index, first)) < 10, "the most important comparison is not among the first"
+    units = ablations.ablations()
+    grid = [unit for unit in units if unit.experiment == "encoder" and unit.rate == ablations.RATE]
+    assert all((unit.pooling != "mean") + (unit.concatenation != PAPER) <= 1 for unit in grid)
+    assert len(grid) == len(set(grid)) == len(SEEDS) * (len(CONCATENATIONS) + len(POOLINGS) - 1) and len(SEEDS) >= 3
+    assert len(units) == len(set(units))
+    assert {unit.seed for unit in map_ablations.ablations()} == set(map_ablations.SEEDS)
+    assert {(u.concatenation, u.labels) for u in map_ablations.ablations() if u.rate == map_ablations.RATE} == {
+        (parts, labels) for parts in CONCATENATIONS for labels in ("real", "shuffled")
+    }
 
 
-def test_every_unit_can_be_trained(monkeypatch):
-    examples = load_nli("course/nli")[:8]
+@pytest.fixture
+def few(monkeypatch):
+    examples = load_nli("course/nli")[:24]
     scored = [ScoredPair(e.premise, e.hypothesis, 0.5) for e in examples]
-    monkeypatch.setattr(recipe, "examples_of", lambda experiment: scored if experiment == "stsb" else examples)
-    monkeypatch.setattr(recipe, "PAIRS", {"nli": 6, "stsb": 4})
-    for unit in {unit._replace(seed=0, rate=1e-4) for unit in recipe.ablations() if unit.experiment != "start"}:
-        model = recipe.model_to_train(unit)
-        before = {name: p.detach().clone() for name, p in model.named_parameters()}
-        assert recipe.train_ablation(unit, model) == {"nli": 6, "stsb": 4, "live": 8}[unit.experiment]
-        changed = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
-        assert any(name.startswith("encoder") for name in changed), unit
-        assert unit.experiment == "stsb" or {name for name in before if name.startswith("head")} <= changed, unit
-        assert model["encoder"][1].modes == (unit.pooling,)
+    monkeypatch.setattr(
+        ablations, "all_examples", lambda experiment: scored if experiment == "regression" else examples
+    )
+    monkeypatch.setattr(ablations, "PAIRS", {"encoder": 12, "ranking": 12, "regression": 4})
 
 
-def test_a_seed_gives_all_settings_one_start():
-    encoders = [
-        recipe.model_to_train(Ablation("nli", pooling=mode, concatenation=parts))["encoder"].state_dict()
-        for mode, parts in (("mean", PAPER), ("max", ("u", "v")))
-    ]
-    assert all(torch.equal(encoders[0][name], encoders[1][name]) for name in encoders[0])
-    heads = [recipe.model_to_train(Ablation("nli", seed=seed))["head"].classifier.weight for seed in (0, 0, 1)]
-    assert torch.equal(heads[0], heads[1]) and not torch.equal(heads[1], heads[2])
+def test_every_unit_can_be_trained(few):
+    begin = ablations.untrained_encoder("mean").state_dict()
+    for unit in {unit._replace(seed=0, rate=1e-4) for unit in ablations.ablations() if unit.experiment != "before"}:
+        encoder, head, n = ablations.train_encoder(unit)
+        assert n == len(ablations.examples_of(unit)) > 0 and encoder[1].modes == (unit.pooling,)
+        assert any(not torch.equal(weights, begin[name]) for name, weights in encoder.state_dict().items()), unit
 
 
-def test_goes_on_where_it_stopped(monkeypatch):
+def test_a_seed_gives_all_settings_the_same_pairs(few):
+    drawn = [ablations.examples_of(Ablation("encoder", concatenation=parts, seed=1)) for parts in CONCATENATIONS]
+    assert all(examples == drawn[0] for examples in drawn) and drawn[0] != ablations.examples_of(Ablation("encoder"))
+    entailed = [(e.premise, e.hypothesis) for e in drawn[0] if e.label == 1]
+    assert ablations.examples_of(Ablation("ranking", seed=1)) == entailed
+
+
+@pytest.fixture
+def small_vectors(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    u, v = torch.randn(2, 96, 8, generator=generator)
+    monkeypatch.setattr(map_ablations, "vectors", lambda name: (u, v, (u[:, 0] - v[:, 0]).abs().gt(1).long().numpy()))
+    return u, v
+
+
+def test_a_map_learns_from_labels_and_not_from_shuffled_ones(small_vectors, monkeypatch):
+    monkeypatch.setattr(map_ablations, "EPOCHS", 30)
+    right = {}
+    for labels in ("real", "shuffled"):
+        change, head = map_ablations.train_map(MapAblation(("|u-v|",), labels, rate=0.1))
+        assert not torch.equal(change.weight, torch.eye(8))
+        right[labels] = map_ablations.scores(change, head)["snli/dev"][1]
+    assert right["real"] > 0.9 > 0.75 > right["shuffled"]
+
+
+def test_a_map_that_does_not_learn_changes_nothing(small_vectors):
+    change, _ = map_ablations.train_map(MapAblation(PAPER, rate=0.0))
+    assert torch.equal(change(small_vectors[0]), small_vectors[0])
+
+
+@RECIPES
+def test_goes_on_where_it_stopped(recipe, monkeypatch):
     measured = []
-    monkeypatch.setattr(recipe, "measure_ablation", lambda unit: measured.append(unit) or [unit])
+    monkeypatch.setattr(recipe, "measure", lambda unit: measured.append(unit) or [unit])
     units = recipe.ablations()
     done = {(unit.experiment, unit.model, unit.setting, str(unit.seed)) for unit in units[3:]}
     assert list(recipe.run_all(done)) == [[unit] for unit in units[:3]] and measured == units[:3]
     assert list(recipe.run_all(minutes=-1)) == []
 
 
-def test_every_row_says_how_it_was_made():
-    assert {row["experiment"] for row in ROWS} == {"start", "nli", "stsb", "live"}
-    keys = [(row["experiment"], row["setting"], row["seed"], row["data"]) for row in ROWS]
+@RECIPES
+def test_every_row_says_how_it_was_made(recipe):
+    rows = read_rows(recipe.FILE)
+    keys = [(row["experiment"], row["setting"], row["seed"], row["data"]) for row in rows]
     assert len(keys) == len(set(keys))
-    for row in ROWS:
+    for row in rows:
         assert row["command"] == recipe.COMMAND and (COURSE_HOME / row["command"].split()[1]).is_file()
-        assert (
-            float(row["seconds"]) > 0
-            and np.isfinite(float(row["value"]))
-            and len(row["data_sha256"]) == len(row["model_sha256"]) == 64
-        )
-        assert int(row["n"]) == (
-            0 if row["experiment"] == "start" else recipe.PAIRS.get(row["experiment"], len(load_nli("course/nli")))
-        )
-        if row["experiment"] == "start":
-            assert row["model_sha256"] == weights_sha256(COURSE_HOME / "data" / "models" / "bert-mini")
-        if row["experiment"] == "live" and row["data"] == "course/sts":
-            assert row["data_sha256"] == data_sha256("course/nli", "course/sts"), (
-                "the bundled data have changed since they were measured"
-            )
+        assert float(row["seconds"]) > 0 and np.isfinite(float(row["value"])) and len(row["data_sha256"]) == 64
+        assert row["model_sha256"] == weights_sha256(COURSE_HOME / "data" / "models" / "bert-mini")
+        if row["experiment"] == "map" and row["data"] == "course/sts":
+            assert row["data_sha256"] == data_sha256("course/nli", "course/sts"), "the bundled data have changed"
 
 
-@pytest.mark.parametrize("experiment", ["nli", "stsb", "live", "start"])
-def test_every_unit_is_recorded(experiment):
-    recorded = {(row["setting"], row["seed"]) for row in ROWS if row["experiment"] == experiment}
-    wanted = {(unit.setting, str(unit.seed)) for unit in recipe.ablations() if unit.experiment == experiment}
-    assert wanted <= recorded, sorted(wanted - recorded)
+@RECIPES
+def test_every_unit_is_recorded_and_nothing_else(recipe):
+    recorded = {(row["experiment"], row["setting"], row["seed"]) for row in read_rows(recipe.FILE)}
+    assert recorded == {(unit.experiment, unit.setting, str(unit.seed)) for unit in recipe.ablations()}
 
 
-def test_the_learning_rate_is_the_one_that_labels_more():
-    right = {
-        rate: [
-            float(row["value"])
-            for row in ROWS
-            if row["metric"] == "accuracy"
-            and row["seed"] == "0"
-            and row["setting"] in {f"mean; {', '.join(parts)}; linear; {rate:g}" for parts in (("u", "v"), PAPER)}
-        ]
-        for rate in (recipe.RATE, recipe.OTHER_RATE)
-    }
-    assert len(right[recipe.RATE]) == len(right[recipe.OTHER_RATE]) == 2
-    assert np.mean(right[recipe.RATE]) > np.mean(right[recipe.OTHER_RATE])
+def test_labels_help_the_map_where_the_head_can_compare():
+    rows = [row for row in read_rows("07_maps.csv") if row["data"] == "stsbenchmark/dev"]
+    score = {(row["setting"], row["seed"]): float(row["value"]) for row in rows}
+    for rate in (map_ablations.RATE, *map_ablations.OTHER_RATES):
+        gain = {
+            parts: [
+                score[f"{parts}; linear; {rate:g}; real", s] - score[f"{parts}; linear; {rate:g}; shuffled", s]
+                for s in "01234"
+            ]
+            for parts in ("u, v", "u, v, |u-v|")
+        }
+        assert min(gain["u, v, |u-v|"]) > 0 > np.mean(gain["u, v"])
