@@ -17,6 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
 
 from course_lib.support.text_inputs import text_list
 from course_lib.support.vectors import array_of
@@ -155,8 +156,8 @@ def bars(
     for i, (name, value) in enumerate(values.items()):
         marks = list((runs or {}).get(name, ()))
         ax.plot(marks, [i] * len(marks), "k|", markersize=14)
-        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # the dashed line does not cross the number
-        ax.text(max([value, *marks]), i, f" {value:.{digits}f}", va="center", fontsize=8, bbox=box)
+        number = ax.text(max([value, *marks]), i, f" {value:.{digits}f}", va="center", fontsize=8)
+        number.set_path_effects([withStroke(linewidth=4, foreground="white")])  # also where the dashed line passes
     ax.invert_yaxis()
     ax.margins(x=0.12)
     ax.set_xlabel(xlabel)

@@ -101,7 +101,7 @@ print(pooled)
 assert torch.equal(torch.stack(looped), pooled)
 
 # %% [markdown]
-# *Mean pooling* multiplies by the mask, adds up, and divides by the number of _real_ tokens.
+# *Mean pooling* multiplies by the mask, adds up, and divides by the number of _real_ tokens. A BERT with this on top is the simplest sentence transformer.
 #
 # ## Trap: the padded mean
 #
@@ -138,7 +138,7 @@ for naive in (True, False):
 #
 # ## Six ways to pool
 #
-# Libraries offer six ways. For the vectors $x_1 \dots x_n$ of the real tokens:
+# For the vectors $x_1 \dots x_n$ of the real tokens:
 #
 # | mode | result |
 # |---|---|
@@ -171,7 +171,7 @@ for mode in POOLING_MODES:
 #
 # ## Now from course_lib and from sentence-transformers
 #
-# Compare `pool` with your two lines and with the Pooling of sentence-transformers, then both libraries' sentence vectors. The last lines try any length. **Predict** whether the last two texts, which differ only in their last word, get different vectors.
+# Compare `pool` with your two lines and with the Pooling of sentence-transformers, then both libraries' sentence vectors. **Predict** whether the last two texts, which differ only in their last word, get different vectors.
 
 # %% tags=["row-1.22", "row-1.3", "row-3.3", "nbval-check-output"]
 from sentence_transformers import SentenceTransformer
@@ -205,7 +205,7 @@ assert np.array_equal(*ends) and cut == 2 and encoder.max_seq_length < 600
 #
 # - **search**: of 80 sentences, ten on each of eight topics, how many have a nearest neighbour on the same topic?
 # - **clustering**: *k-means* makes eight groups of these sentences, and the *adjusted Rand index* compares them with the topics: 1 for the same groups, about 0 for random ones.
-# - **similarity**: for 328 pairs, graded from 0 to 5, *Spearman's rank correlation* compares the order of the cosines with that of the grades: 1 for the same order, about 0 for none.
+# - **similarity** (semantic textual similarity, STS): for 328 pairs, graded from 0 to 5, *Spearman's rank correlation* compares the order of the cosines with that of the grades: 1 for the same order, about 0 for none.
 #
 # The average has to beat chance, and also a method without any learning: `WordCounts` makes a vector with an entry for each word, in which rare words weigh more (tf-idf).
 #
@@ -266,7 +266,7 @@ if bundled:
 #
 # Before BERT, words had fixed vectors: Word2Vec and *GloVe* store one for each word, and `glove-mini` was made by GloVe's method. A bundled file has ten sentences with "bank": in five it is a place for money, in five the edge of a river.
 #
-# **Predict** how many different vectors the ten "bank" get, from the static model and from BERT. The figure shows each set along the two directions in which it varies most.
+# **Predict** how many different vectors the ten "bank" get, from the static model and from BERT. The figure shows the two directions in which each set varies most.
 
 # %% tags=["row-1.2"] alt="Two scatter plots of the ten occurrences of the word bank. Left, static vectors: all ten lie on one spot, labelled as 10 points on one spot. Right, BERT: ten separate points, circles for the sense money and squares for the sense river."
 from course_lib.plotting import scatter
@@ -663,4 +663,4 @@ check("05.3", last_token)
 # - Wang and Isola (2020), [alignment and uniformity](https://arxiv.org/abs/2005.10242).
 # - Ethayarajh (2019), [high cosines of contextual vectors](https://arxiv.org/abs/1909.00512).
 #
-# **Next:** [06_sbert](06_sbert.ipynb) trains this network on pairs of sentences, with the siamese set-up of Sentence-BERT.
+# **Next:** [06_sbert](06_sbert.ipynb) trains this network on pairs of sentences.
