@@ -40,6 +40,7 @@ class Exercise:
     wrong: list = field(default_factory=list)  # [(function, message), ...]
     rtol: float = 1e-4
     atol: float = 1e-5
+    keeps_arguments: bool = False  # true: a right answer that overwrites what it was given is not right yet
 
 
 @dataclass
@@ -101,6 +102,8 @@ def judge(exercise, answer):
     expected = outcomes(exercise.solution, exercise)
     problems = [difference(g, e, exercise.rtol, exercise.atol) for g, e in zip(got, expected)]
     if not any(problems):
+        if exercise.keeps_arguments and overwrites(answer, exercise):
+            return Result("wrong", "the numbers are right, but your function overwrites an argument: work on a copy.")
         return Result("right", f"{len(problems)} of {len(problems)} cases agree.")
     for function, message in exercise.wrong:
         same = outcomes(function, exercise)
@@ -122,6 +125,16 @@ def outcomes(function, exercise):
         except Exception as error:  # a learner's mistake of any kind is a result, not the end of the notebook
             results.append(error)
     return results
+
+
+def overwrites(function, exercise):
+    """Whether the function writes into the arguments of some case, which its caller may still need."""
+    for arguments in exercise.cases.values():
+        given = copy.deepcopy(arguments)
+        function(*given)
+        if difference(list(given), list(arguments)):
+            return True
+    return False
 
 
 def difference(got, expected, rtol=1e-4, atol=1e-5):

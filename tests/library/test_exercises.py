@@ -128,6 +128,21 @@ def test_writing_to_the_arguments_does_no_harm():
     assert check("07.1", in_place) and check("07.1", in_place)
 
 
+def test_a_right_answer_that_overwrites_its_arguments():
+    def doubled(x):
+        return 2 * x
+
+    def doubled_in_place(x):
+        return x.mul_(2)
+
+    exercise = Exercise("double", {"two numbers": (torch.tensor([1.0, 3.0]),)}, doubled, keeps_arguments=True)
+    assert judge(exercise, doubled)
+    result = judge(exercise, doubled_in_place)
+    assert not result and "overwrites an argument" in result.message
+    exercise.keeps_arguments = False
+    assert judge(exercise, doubled_in_place)
+
+
 def test_nothing_is_displayed_below_the_message():
     assert check("07.1", stub)._ipython_display_() is None
 
