@@ -32,6 +32,7 @@ from course_lib.drawing import (
     arrow,
     box,
     join,
+    pointer,
     shape,
     stripes,
 )
@@ -86,9 +87,9 @@ def siamese(
     traces = [trace(encoder, sentence) for sentence in sentences]
     u, v = (vector for _, vector in traces)  # (dim,), (dim,)
     frame = 1.15 * len(encoder) + 0.7
-    height = frame + (4.2 if head is None else 7.85)
+    height = frame + (5.0 if head is None else 8.65)
     if ax is None:
-        _, ax = plt.subplots(figsize=(7.2, 0.6 * height + 0.3), layout="constrained")
+        _, ax = plt.subplots(figsize=(8.4, 0.62 * height + 0.3), layout="constrained")
 
     y = 0.5
     for x, sentence in zip((LEFT, RIGHT), sentences):
@@ -112,9 +113,10 @@ def siamese(
         box(ax, WIDTH / 2, y, 9.2, 0.6, f"{describe(module)}: {parameters(module):,} parameters", NETWORK)
         below, y = y + 0.3, y + 1.15
     y += 0.2
+    limit = max(u.abs().max().item(), v.abs().max().item())
     for x, name, vector, (shapes, _) in zip((LEFT, RIGHT), "uv", (u, v), traces):
         arrow(ax, x, below, y - 0.22, shape(shapes[-1]))
-        stripes(ax, x - 2, x + 2, y, vector, name)
+        stripes(ax, x - 2, x + 2, y, vector, name, limit)
     if head is None:
         y = join(ax, y, "cosine of u and v")
         ax.text(
@@ -122,15 +124,17 @@ def siamese(
         )
         arrow(ax, WIDTH / 2, y + 0.3, y + 0.65)
     else:
-        y = classify(ax, y, u, v, head)
+        y = classify(ax, y, u, v, head, limit)
+    scale = f"-{limit:.1f} (blue) to {limit:.1f} (red): the colours of all stripes"
+    stripes(ax, LEFT - 1, RIGHT + 1, height - 0.55, torch.linspace(-limit, limit, 99), scale, limit)
     ax.set(xlim=(0, WIDTH), ylim=(height, 0))
     ax.axis("off")
     ax.set_title(title, fontsize="medium")
     return ax
 
 
-def classify(ax: Axes, y: float, u: Tensor, v: Tensor, head: SoftmaxLoss) -> float:
-    """From u and v at height y down to the probabilities of the labels."""
+def classify(ax: Axes, y: float, u: Tensor, v: Tensor, head: SoftmaxLoss, limit: float) -> float:
+    """From u and v at height y down to the probabilities of the labels. limit: as in `stripes`."""
     with torch.no_grad():
         device = head.classifier.weight.device
         features = head.features(u[None].to(device), v[None].to(device))  # (1, 3 * dim)
@@ -139,7 +143,7 @@ def classify(ax: Axes, y: float, u: Tensor, v: Tensor, head: SoftmaxLoss) -> flo
     arrow(ax, WIDTH / 2, y + 0.3, y + 0.75, shape(features[0].shape))
     y += 0.97
     for i, (name, part) in enumerate(zip(("u", "v", "|u - v|"), features[0].chunk(3))):
-        stripes(ax, 0.4 + 3.1 * i, 3.4 + 3.1 * i, y, part.cpu(), name)
+        stripes(ax, 0.4 + 3.1 * i, 3.4 + 3.1 * i, y, part.cpu(), name, limit)
     linear = head.classifier
     arrow(ax, WIDTH / 2, y + 0.5, y + 0.85)
     box(
@@ -163,9 +167,10 @@ def classify(ax: Axes, y: float, u: Tensor, v: Tensor, head: SoftmaxLoss) -> flo
 
 
 def cross(scorers: Mapping[str, CrossEncoder], texts: tuple[str, str], title: str = "", ax: Axes | None = None) -> Axes:
-    """Two texts through cross-encoders of one architecture and tokenizer, side by side below the BERT that each has.
+    """Two texts in one row of tokens, the BERT that reads it, its one [CLS] vector, and below that a head or two.
 
-    scorers: name -> model. Raises ValueError unless there are two texts, and one or two models with a single score.
+    scorers: name -> model; they have one BERT and differ in their heads. Raises ValueError where their BERTs differ,
+    and unless there are two texts, and one or two models with a single score.
     """
     if not is_pair(texts) or not 1 <= len(scorers) <= 2 or any(s.num_labels != 1 for s in scorers.values()):
         raise ValueError(
@@ -173,42 +178,39 @@ def cross(scorers: Mapping[str, CrossEncoder], texts: tuple[str, str], title: st
         )
     first = next(iter(scorers.values()))
     ids, types = (found[0].tolist() for found in tokenize_pairs(first.tokenizer, [tuple(texts)], first.max_seq_length))
+    with torch.no_grad():
+        packed = {name: scorer._packed([ids], [types]) for name, scorer in scorers.items()}
+        vectors = [s.model.eval().bert(*packed[name])[0].cpu() for name, s in scorers.items()]  # each (hidden,)
+        scores = {name: s.activation_fn(s.model(*packed[name])).item() for name, s in scorers.items()}
+    if any(not torch.equal(vector, vectors[0]) for vector in vectors):
+        raise ValueError(f"{list(scorers)} read the pair differently; expected one BERT with several heads")
     if ax is None:
-        _, ax = plt.subplots(figsize=(7.2, 5.2), layout="constrained")
+        _, ax = plt.subplots(figsize=(7.2, 5.4), layout="constrained")
     for x, text, colour in zip((LEFT, RIGHT), texts, (NETWORK, HEAD)):
         box(ax, x, 0.45, 4.5, 0.7, "\n".join(textwrap.wrap(f'"{text}"', 44)), colour)
-        arrow(ax, x, 0.8, 1.2)
     width = 9.8 / len(ids)
     for i, (token, kind) in enumerate(zip(ids, types)):
         x = 0.1 + width * (i + 0.5)
         box(ax, x, 1.5, 0.94 * width, 0.6, first.tokenizer.id_to_token(token), HEAD if kind else NETWORK, SMALL)
         ax.text(x, 1.95, str(kind), ha="center", va="center", fontsize=SMALL)
     ax.text(WIDTH / 2, 2.3, "token types: which text a token belongs to", ha="center", va="center", fontsize=SMALL)
+    for x, kind in ((LEFT, 0), (RIGHT, 1)):  # from a text to the middle of its tokens
+        pointer(ax, (x, 0.8), (0.1 + width * (types.index(kind) + types.count(kind) / 2), 1.2))
     config = first.model.config
-    box(
-        ax,
-        WIDTH / 2,
-        3.1,
-        9.8,
-        0.8,
+    read = (
         f"BERT reads both at once: {config.num_hidden_layers} layers, {config.hidden_size} wide, "
-        f"{parameters(first.model.bert) - parameters(first.model.bert.pooler):,} parameters",
-        PLAIN,
-        edge="#2b6ca3",
-        line=1.6,
+        f"{parameters(first.model.bert) - parameters(first.model.bert.pooler):,} parameters"
     )
+    box(ax, WIDTH / 2, 3.1, 9.8, 0.8, read, PLAIN, edge="#2b6ca3", line=1.6)
+    arrow(ax, WIDTH / 2, 3.5, 4.05, shape(vectors[0].shape))
+    stripes(ax, WIDTH / 2 - 2, WIDTH / 2 + 2, 4.25, vectors[0], "the vector of [CLS]")
     for x, (name, scorer) in zip((LEFT, RIGHT) if len(scorers) == 2 else (WIDTH / 2,), scorers.items()):
-        with torch.no_grad():
-            vector = scorer.model.bert(*(packed := scorer._packed([ids], [types])))[0].cpu()  # (hidden,)
-            score = scorer.activation_fn(scorer.model.eval()(*packed)).item()
-        arrow(ax, x, 3.5, 4.05, shape(vector.shape))
-        stripes(ax, x - 2, x + 2, 4.3, vector, "[CLS]")
-        arrow(ax, x, 4.78, 5.15)
+        pointer(ax, (WIDTH / 2, 4.78), (x, 5.35))
         head = [scorer.model.bert.pooler, scorer.model.classifier]
-        box(ax, x, 5.55, 4.6, 0.8, f"{name} head:\n{sum(map(parameters, head)):,} parameters", HEAD)
-        arrow(ax, x, 5.95, 6.35)
-        box(ax, x, 6.7, 2.6, 0.7, f"score {score:.2f}", TEXT)
-    ax.set(xlim=(0, WIDTH), ylim=(7.15, 0))
+        box(ax, x, 5.75, 4.6, 0.8, f"{name} head:\n{sum(map(parameters, head)):,} parameters", HEAD)
+        arrow(ax, x, 6.15, 6.55)
+        box(ax, x, 6.9, 2.6, 0.7, f"score {scores[name]:.2f}", TEXT)
+    ax.set(xlim=(0, WIDTH), ylim=(7.35, 0))
     ax.axis("off")
     ax.set_title(title, fontsize="medium")
     return ax

@@ -135,7 +135,8 @@ def difference(got, expected, rtol=1e-4, atol=1e-5):
     if got is None:
         return "returns nothing (is there a `return`?)"
     if kind_of(got) != kind_of(expected):
-        return f"returns a {kind_of(got)} where a {kind_of(expected)} is wanted"
+        given = "tuple" if isinstance(got, tuple) else kind_of(got)
+        return f"returns a {given} where a {kind_of(expected)} is wanted"
     if isinstance(expected, str):
         return None if got == expected else f"returns another text: {got!r}"
     if isinstance(expected, dict):

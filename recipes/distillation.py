@@ -2,24 +2,25 @@
 
     COURSE_DATA=... python recipes/siamese.py captions     # the start, in build/siamese
     make bench-models                                      # all-mpnet-base-v2, in build/bench-models
-    COURSE_DATA=... python recipes/distillation.py [--minilm FOLDER] [--mpnet FOLDER]
+    COURSE_DATA=... python recipes/distillation.py [--minilm FOLDER] [--mpnet FOLDER] [--vectors minilm | mpnet]
 
-No labels, only texts: the teachers' vector of each is what the student learns to give: that of all-MiniLM-L6-v2 and
-that of all-mpnet-base-v2 side by side, so that the cosine of two texts is the mean of the teachers' cosines. Loss:
-1 - cosine with this vector, rotated by PCA to the student's 256 dimensions, and the squared difference of all cosines
-in the batch. What lies in a batch together decides what the second term teaches. First, texts that have something to
-do with one another by where they come from (captions of one image, a premise and its hypotheses, sentences in a row),
-then texts that are near one another for the teachers: the cosines of strangers are all about 0, and those of near texts
-are what similarity is about. Among the texts are whole paragraphs beside sentences of theirs, since search compares
-short texts with long ones.
+No labels, only texts. Loss: 1 - a text's cosine with its vector by all-MiniLM-L6-v2, rotated by PCA to the student's
+256 dimensions, and the squared difference of all cosines in the batch from the teacher's. What lies in a batch together
+decides what the second term teaches. First, texts that have something to do with one another by where they come from
+(captions of one image, a premise and its hypotheses, sentences in a row), then texts that are near one another for
+MiniLM: the cosines of strangers are all about 0, and those of near texts are what similarity is about. In this second
+stage a second teacher, all-mpnet-base-v2, which is eight times as slow and knows more, has read the texts, too, and
+the cosines to learn are the mean of both. Among the texts are whole paragraphs beside sentences of theirs, since
+search compares short texts with long ones.
 
-The teachers are compared with the published hashes. Resumable: started again after an interruption, it goes on from
-what lies in build/distillation.
+--vectors makes the vectors of one teacher and stops: two cores can run both at once. The teachers are compared with the
+published hashes. Resumable: started again after an interruption, it goes on from what lies in build/distillation.
 """
 
 import argparse
 import hashlib
 import json
+import random
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -62,6 +63,7 @@ STAGES = {
 }  # of 48 texts each
 NEIGHBOURS, CLUSTERS = 48, 4096
 RELATIONS = 20.0  # weight of the second term
+BOTH = 0.45  # share of the groups that both teachers read
 
 
 def related_texts(allowed: LeakFilter) -> list[tuple[str, ...]]:
@@ -105,11 +107,11 @@ def sentence_of(paragraph: str) -> str:
     return sentences[len(sentences) // 2]
 
 
-def teacher_vectors(texts: list[str], folder: Path, work: Path) -> np.ndarray:
+def teacher_vectors(texts: list[str], folder: Path, work: Path, max_tokens: int = MAX_TOKENS) -> np.ndarray:
     """The teacher's unit vectors, float16 (texts, dim), kept in `work`: gone on with where an earlier run stopped."""
     work.mkdir(parents=True, exist_ok=True)
     teacher = SentenceEncoder.load(folder)
-    teacher.max_seq_length = MAX_TOKENS
+    teacher.max_seq_length = max_tokens
     state = {"texts": len(texts), "sha256": hashlib.sha256("\n".join(texts).encode()).hexdigest()}
     path, progress, done = work / "teacher.npy", work / "teacher.json", 0
     if progress.exists():
@@ -163,9 +165,10 @@ def neighbours(vectors: Tensor, size: int, clusters: int, seed: int = 0) -> list
     return [order[i : i + size] for i in range(0, len(order), size)]
 
 
-def distillation_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """student, teacher (n, dim): 1 - a text's cosine, and how far both models' cosines of all pairs are apart."""
-    return (1 - pairwise_cos_sim(student.float(), teacher)).mean() + RELATIONS * RelationalLoss()(student, teacher)
+def distillation_loss(student: Tensor, target: Tensor, teacher: Tensor) -> Tensor:
+    """student, target (n, dim), teacher (n, any): 1 - a text's cosine with its target, and how far the student's and
+    the teacher's cosines of all pairs are apart."""
+    return (1 - pairwise_cos_sim(student.float(), target)).mean() + RELATIONS * RelationalLoss()(student, teacher)
 
 
 def ingredients() -> list[dict]:
@@ -198,38 +201,57 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minilm", type=Path)
     parser.add_argument("--mpnet", type=Path, default=BUILD / "bench-models" / "all-mpnet-base-v2")
+    parser.add_argument("--vectors", choices=("minilm", "mpnet"))
     arguments = parser.parse_args()
     verify_weights(MPNET, arguments.mpnet / "model.safetensors", arguments.mpnet)
-    teachers = {"minilm": minilm_folder(arguments.minilm), "mpnet": arguments.mpnet}
 
     allowed = LeakFilter()
     grouped = related_texts(allowed)
     texts = [t for group in grouped for t in group]
-    print(f"{len(grouped)} groups, {len(texts)} texts, {allowed.dropped} leaks dropped", flush=True)
-    several = [teacher_vectors(texts, folder, WORK / name) for name, folder in teachers.items()]
-    wide = np.concatenate(several, axis=1) / np.float16(len(several) ** 0.5)  # (texts, 384 + 768), length 1
+    first = np.cumsum([0, *map(len, grouped)]).tolist()  # where a group's texts begin
+    chosen = sorted(random.Random(0).sample(range(len(grouped)), round(BOTH * len(grouped))))
+    both = [row for k in chosen for row in range(first[k], first[k + 1])]  # the texts that both teachers read
+    print(
+        f"{len(grouped)} groups, {len(texts)} texts, {len(both)} for both, {allowed.dropped} leaks dropped", flush=True
+    )
+    if arguments.vectors != "mpnet":
+        minilm = teacher_vectors(texts, minilm_folder(arguments.minilm), WORK / "minilm")
+    if arguments.vectors != "minilm":
+        mpnet = teacher_vectors([texts[row] for row in both], arguments.mpnet, WORK / "mpnet")
+    if arguments.vectors:
+        return
     student = SentenceEncoder.load(CAPTIONS)
     student.max_seq_length = MAX_TOKENS
-    axes = principal_axes(wide, student.get_embedding_dimension())
-    parts = np.array_split(wide, len(wide) // CHUNK + 1)
+    axes = principal_axes(minilm, student.get_embedding_dimension())
+    parts = np.array_split(minilm, len(minilm) // CHUNK + 1)
     targets = torch.from_numpy(np.concatenate([part.astype(np.float32) @ axes for part in parts]))
     kept = targets.square().sum(1).mean().item()
-    print(f"{targets.shape[1]} dimensions keep {kept:.4f} of the teachers' squared length", flush=True)
+    print(f"{targets.shape[1]} dimensions keep {kept:.4f} of MiniLM's squared length", flush=True)
     targets = F.normalize(targets, dim=1)  # (texts, dim)
+    of_both = torch.from_numpy(
+        np.concatenate([minilm[both], mpnet], axis=1)
+    )  # (texts for both, 384 + 768), length 2 ** 0.5
 
     lengths = [len(ids) for ids in student[0].tokenize(texts)[0]]
-    first = np.cumsum([0, *map(len, grouped)]).tolist()  # where a group's texts begin
-    batches = {
-        "groups": [list(range(a, b)) for a, b in zip(first, first[1:])],
-        "neighbours": neighbours(targets, NEIGHBOURS, CLUSTERS),
+    near = neighbours(targets[both], NEIGHBOURS, CLUSTERS)
+    batches = {  # rows of `texts`, and the vectors whose cosines are to be learnt
+        "groups": ([list(range(a, b)) for a, b in zip(first, first[1:])], dict(enumerate(targets))),
+        "neighbours": ([[both[k] for k in rows] for rows in near], dict(zip(both, of_both))),
     }
     sts = EmbeddingSimilarityEvaluator(load_sts("stsbenchmark/dev"), "stsb_dev")
-    facts = {"texts": len(texts), "leaks_dropped": allowed.dropped, "kept_by_pca": kept, "relations": RELATIONS}
-    for stage, rows_of in batches.items():
+    facts = {
+        "texts": len(texts),
+        "texts_for_both": len(both),
+        "leaks_dropped": allowed.dropped,
+        "kept_by_pca": kept,
+        "relations": RELATIONS,
+    }
+    for stage, (rows_of, teacher) in batches.items():
 
-        def loss(batch: list[int], rows_of=rows_of) -> Tensor:
+        def loss(batch: list[int], rows_of=rows_of, teacher=teacher) -> Tensor:
             rows = [row for k in batch for row in rows_of[k]]
-            return distillation_loss(student([texts[row] for row in rows]), targets[rows])
+            wanted = torch.stack([teacher[row] for row in rows]).float()  # (n, the teacher's dim)
+            return distillation_loss(student([texts[row] for row in rows]), targets[rows], wanted)
 
         history = train_in(
             WORK / stage,
@@ -244,7 +266,7 @@ def main():
         student.save(WORK / stage / "model", half=True)
         facts |= {f"{stage}_{name}": value for name, value in STAGES[stage].items()}
         facts |= {
-            f"{stage}_tokens": STAGES[stage]["epochs"] * sum(lengths),
+            f"{stage}_tokens": STAGES[stage]["epochs"] * sum(lengths[row] for rows in rows_of for row in rows),
             f"{stage}_loss": history[-1]["loss"],
             f"{stage}_seconds": history[-1]["seconds"],
             f"{stage}_stsb_dev": history[-1]["stsb_dev_spearman_cosine"],

@@ -5,17 +5,17 @@
 
     experiment  pairs
     before      none: bert-mini as it is
-    nli         those of recipes/siamese.py: SNLI for softmax, SNLI and MultiNLI for ranking
-    live        course/nli, one pass: what notebook 06 repeats
+    nli         8,192 of those of recipes/siamese.py: SNLI for softmax, SNLI and MultiNLI for ranking
+    live        course/nli, what notebook 06 repeats: one pass over the labelled pairs, or two over the triplets, which
+                reads about as many sentences; a head that is fitted first gets three passes
 
     setting                    objective
     softmax, untrained head    head and encoder learn together from the first step
     softmax                    the head is fitted first
-    softmax, MultiNLI          the same on as many pairs of MultiNLI
-    softmax, both              the same on as many pairs of both sets, as Sentence-BERT
+    softmax, both              the same on as many pairs of SNLI and MultiNLI, as Sentence-BERT
     ranking                    multiple negatives ranking
     ranking, SNLI              the same on SNLI alone
-    softmax, shuffled labels   as softmax, on labels that mean nothing: what is gained without learning anything
+    softmax, shuffled labels   (live) as softmax, on labels that mean nothing: what is gained without learning anything
 
 A seed draws the pairs and their order and the head's first weights. Measured: Spearman x 100 on two STS sets; the share
 of the 200 sentences of course/pairs whose rewording is the nearest of all 200 ("found"); NLI accuracy on a development
@@ -29,10 +29,11 @@ from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
+import pandas as pd
 import torch
 from torch import nn
 
-from course_lib.data import load_nli, load_sts, load_triplets
+from course_lib.data import load_nli, load_results, load_sts, load_triplets
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import EmbeddingSimilarityEvaluator, LabelAccuracyEvaluator
 from course_lib.losses import MultipleNegativesRankingLoss, SoftmaxLoss
@@ -48,12 +49,13 @@ from recipes.shared.units import record_units, rows_of_units
 from recipes.siamese import BATCH, NLI_OF, OBJECTIVES, fit_head
 
 COMMAND, FILE, START = "python recipes/objectives.py", "06.csv", "course/bert-mini"
-LIVE = ("softmax, untrained head", "softmax", "ranking", "softmax, shuffled labels")
-OTHER_SETS = {"softmax, MultiNLI": MULTINLI, "softmax, both": SNLI + MULTINLI, "ranking, SNLI": SNLI}
-SETTINGS = {"live": LIVE, "nli": (*LIVE, *OTHER_SETS)}
-SEEDS = (0, 1, 2)
+THREE = ("softmax, untrained head", "softmax", "ranking")
+OTHER_SETS = {"softmax, both": SNLI + MULTINLI, "ranking, SNLI": SNLI}
+SETTINGS = {"live": (*THREE, "softmax, shuffled labels"), "nli": (*THREE, *OTHER_SETS)}
+SEEDS, EXAMPLES = (0, 1, 2), 8_192  # of a training on NLI
 STS, PAIRS, NLI_DEV = ("stsbenchmark/dev", "course/sts"), "course/pairs", "snli/dev"
-BATCHES = {"live": 32, "nli": BATCH}
+LIVE_BATCH, LIVE_RATE, LIVE_HEAD_PASSES = 32, 2e-4, 3
+COLUMNS = {"stsbenchmark/dev": "STSb dev", "course/sts": "STS", PAIRS: "found", NLI_DEV: "NLI"}  # of recorded_results
 
 
 class Training(NamedTuple):
@@ -96,24 +98,30 @@ def train_one(unit: Training) -> tuple[SentenceEncoder, nn.Module | None, int]:
     if unit.experiment == "before":
         return encoder, None, 0
     encoder.max_seq_length = 128
-    objective = unit.setting.split(",")[0]
+    objective, live = unit.setting.split(",")[0], unit.experiment == "live"
     settings, examples = OBJECTIVES[objective], all_examples(unit.experiment, unit.setting)
     if unit.experiment == "nli":
-        count = round(settings.share * len(all_examples("nli", objective)))
-        examples = random.Random(unit.seed).sample(examples, min(count, len(examples)))
+        examples = random.Random(unit.seed).sample(examples, EXAMPLES)
     if "shuffled" in unit.setting:
         labels = random.Random(unit.seed).sample([e.label for e in examples], len(examples))
         examples = [replace(example, label=label) for example, label in zip(examples, labels)]
     torch.manual_seed(unit.seed)
     head = SoftmaxLoss(encoder.get_embedding_dimension()) if objective == "softmax" else MultipleNegativesRankingLoss()
     if objective == "softmax" and "untrained" not in unit.setting:
-        fit_head(head, encoder, examples, unit.seed)
+        fit_head(
+            head,
+            encoder,
+            examples,
+            unit.seed,
+            **({"batch_size": LIVE_BATCH, "epochs": LIVE_HEAD_PASSES} if live else {}),
+        )
     train(
         nn.ModuleDict({"encoder": encoder, "head": head}),
         siamese_objective(encoder, head),
         examples,
-        batch_size=BATCHES[unit.experiment],
-        learning_rate=settings.learning_rate,
+        batch_size=LIVE_BATCH if live else BATCH,
+        learning_rate=LIVE_RATE if live else settings.learning_rate,
+        epochs=2 if live and objective == "ranking" else 1,
         seed=unit.seed,
         show_progress_bar=False,
     )
@@ -150,6 +158,26 @@ def measure(unit: Training) -> list[dict]:
         )
         for data, (metric, value) in scores.items()
     ]
+
+
+def recorded_results(experiment: str, full: bool = False) -> pd.DataFrame:
+    """A row for each training of the experiment, (setting, seed), and ("before", 0); a column for each of COLUMNS.
+
+    full: trained and measured again instead of read (needs COURSE_DATA).
+    """
+    if full:
+        units = [unit for unit in trainings() if unit.experiment in ("before", experiment)]
+        rows = pd.DataFrame([found for unit in units for found in measure(unit)]).astype({"value": float})
+    else:
+        rows = load_results(FILE.removesuffix(".csv"))
+    rows = rows[rows.experiment.isin(["before", experiment])]
+    rows = rows.assign(
+        setting=rows.setting.replace("", "before"),
+        seed=pd.to_numeric(rows.seed).fillna(0).astype(int),
+        data=rows.data.map(COLUMNS),
+    )
+    table = rows.pivot(index=["setting", "seed"], columns="data", values="value")
+    return table.reindex(columns=list(COLUMNS.values()))
 
 
 def run_all(done: Container[tuple] = (), minutes: float = float("inf")) -> Iterator[list[dict]]:

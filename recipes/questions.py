@@ -19,11 +19,13 @@ import random
 import time
 
 import numpy as np
+import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.bert import BertConfig, BertModel
+from course_lib.data import load_results
 from course_lib.datasets.questions import QUESTION_LABELS, Question, load_questions
 from course_lib.models.classifier import BertForSequenceClassification
 from course_lib.support.folders import read_json, resolve
@@ -146,6 +148,21 @@ def measure_questions(names: tuple[str, ...] = SETS) -> dict[str, list[dict]]:
                 shown = " ".join(f"{100 * share:.1f}" for share in found)
                 print(f"{data:18} {start:12} {n:5} labels: {shown}   of {trials}", flush=True)
     return rows
+
+
+def recorded_trials(data: str, n: int) -> pd.DataFrame:
+    """The recorded trials with n labels: a row a learning rate, a column for each (start, head); accuracy in %."""
+    rows = load_results("04").query("experiment == 'questions-dev' and data == @data and n == @n")
+    heads, rates = rows.setting.str.extract(r"(.+), learning rate (.+), ").T.to_numpy()
+    starts = rows.model.map({model: start for start, model in STARTS.items()})
+    table = rows.assign(start=starts, head=heads, rate=rates.astype(float))
+    return table.pivot(index="rate", columns=["start", "head"], values="value")
+
+
+def recorded_accuracy(start: str, data: str) -> np.ndarray:
+    """What was recorded on the test part, in %: (samples, sizes of STEPS)."""
+    rows = load_results("04").query("experiment == 'questions' and data == @data")
+    return rows[rows.model == STARTS[start]].pivot(index="seed", columns="n", values="value").to_numpy()
 
 
 def main():

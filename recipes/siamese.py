@@ -26,7 +26,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from course_lib.data import load_sts
+from course_lib.data import NLIExample, load_sts
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import EmbeddingSimilarityEvaluator
 from course_lib.losses import MultipleNegativesRankingLoss, SoftmaxLoss
@@ -73,12 +73,33 @@ def examples_of(objective: str, allowed: LeakFilter) -> list:
     return mined_triplets(examples, SentenceEncoder.load(minilm_folder())) if objective == "mined" else examples
 
 
-def fit_head(head: nn.Module, encoder: SentenceEncoder, examples: Sequence, seed: int = 0):
-    """Teach the head to read the encoder's vectors as they are: one pass over the examples, the encoder untouched."""
-    encoder.requires_grad_(False)
-    objective = siamese_objective(encoder, head)
-    train(head, objective, examples, batch_size=BATCH, learning_rate=HEAD_RATE, seed=seed, show_progress_bar=False)
-    encoder.requires_grad_(True)
+def fit_head(
+    head: SoftmaxLoss,
+    encoder: SentenceEncoder,
+    examples: Sequence[NLIExample],
+    seed: int = 0,
+    *,
+    batch_size: int = BATCH,
+    epochs: int = 1,
+):
+    """Teach the head to read the encoder's vectors as they are: the encoder is left alone, and reads each text once."""
+    sides = [example.premise for example in examples], [example.hypothesis for example in examples]
+    u, v = (torch.from_numpy(encoder.encode(side, show_progress_bar=False)) for side in sides)  # (examples, dim) each
+    known = list(zip(u, v, torch.tensor([example.label for example in examples])))
+
+    def loss(batch: list[tuple]) -> torch.Tensor:
+        return head(*map(torch.stack, zip(*batch)))
+
+    train(
+        head,
+        loss,
+        known,
+        batch_size=batch_size,
+        learning_rate=HEAD_RATE,
+        epochs=epochs,
+        seed=seed,
+        show_progress_bar=False,
+    )
 
 
 def token_counts(encoder: SentenceEncoder, examples: Sequence) -> dict:

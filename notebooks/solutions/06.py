@@ -9,137 +9,264 @@ from course_lib.exercises import Exercise
 # ---- 06.1
 
 
-def cross_entropy(logits, labels):
-    log_probabilities = logits - logits.logsumexp(dim=1, keepdim=True)  # (batch, labels)
-    return -log_probabilities[torch.arange(len(labels)), labels].mean()
+def gradient(logits, labels):
+    return (logits.softmax(dim=1) - F.one_hot(labels, logits.shape[1])) / len(labels)  # (batch, classes)
+
+
+def of_the_sum(logits, labels):
+    return gradient(logits, labels) * len(labels)
+
+
+def downhill(logits, labels):
+    return -gradient(logits, labels)
+
+
+def downhill_of_the_sum(logits, labels):
+    return downhill(logits, labels) * len(labels)
+
+
+def probabilities_only(logits, labels):
+    return logits.softmax(dim=1)
+
+
+def probabilities_over_the_batch(logits, labels):
+    return logits.softmax(dim=1) / len(labels)
+
+
+def right_label_only(logits, labels):
+    return gradient(logits, labels) * F.one_hot(labels, logits.shape[1])
+
+
+def without_softmax(logits, labels):
+    return (logits - F.one_hot(labels, logits.shape[1])) / len(labels)
+
+
+def over_the_batch(logits, labels):
+    return (logits.softmax(dim=0) - F.one_hot(labels, logits.shape[1])) / len(labels)
 
 
 def softmax_twice(logits, labels):
-    return F.cross_entropy(logits.softmax(dim=1), labels)
+    return gradient(logits.softmax(dim=1), labels)
 
 
-def summed(logits, labels):
-    return F.cross_entropy(logits, labels, reduction="sum")
+def through_softmax_twice(logits, labels):
+    logits = logits.detach().clone().requires_grad_()
+    F.cross_entropy(logits.softmax(dim=1), labels).backward()
+    return logits.grad
+
+
+def over_all_numbers(logits, labels):
+    return (logits.softmax(dim=1) - F.one_hot(labels, logits.shape[1])) / logits.numel()
 
 
 def overflowing(logits, labels):
     exponentials = logits.exp()
-    return -(exponentials / exponentials.sum(1, keepdim=True))[torch.arange(len(labels)), labels].log().mean()
+    return (exponentials / exponentials.sum(1, keepdim=True) - F.one_hot(labels, logits.shape[1])) / len(labels)
 
 
-def underflowing(logits, labels):
-    return -logits.softmax(dim=1)[torch.arange(len(labels)), labels].log().mean()
-
-
-def without_minus(logits, labels):
-    return -cross_entropy(logits, labels)
-
-
-def over_the_batch(logits, labels):
-    return -logits.log_softmax(dim=0)[torch.arange(len(labels)), labels].mean()
-
-
-def without_log(logits, labels):
-    return 1 - logits.softmax(dim=1)[torch.arange(len(labels)), labels].mean()
+def the_loss(logits, labels):
+    return F.cross_entropy(logits, labels)
 
 
 # ---- 06.2
 
 
-def ranking_loss(anchors, positives, scale=20.0):
-    scores = scale * normalize(anchors, dim=1) @ normalize(positives, dim=1).T  # (batch, batch)
-    return F.cross_entropy(scores, torch.arange(len(anchors)))
+def scores_of(anchors, positives, scale=20.0):
+    return scale * normalize(anchors, dim=1) @ normalize(positives, dim=1).T  # (batch, batch)
 
 
-def dot_products(anchors, positives, scale=20.0):
-    return F.cross_entropy(scale * anchors @ positives.T, torch.arange(len(anchors)))
+def others_of_the_group(groups):
+    same = groups[:, None] == groups[None, :]  # (batch, batch)
+    return same & ~torch.eye(len(groups), dtype=torch.bool)
 
 
-def not_scaled(anchors, positives, scale=20.0):
-    return ranking_loss(anchors, positives, 1.0)
+def masked_loss(scores, groups):
+    scores = scores.masked_fill(others_of_the_group(groups), -torch.inf)
+    return F.cross_entropy(scores, torch.arange(len(groups)))
 
 
-def divided(anchors, positives, scale=20.0):
-    return ranking_loss(anchors, positives, 1 / scale)
+def ranking_loss(anchors, positives, groups, scale=20.0):
+    return masked_loss(scores_of(anchors, positives, scale), groups)
 
 
-def turned_round(anchors, positives, scale=20.0):
-    return ranking_loss(positives, anchors, scale)
+def groups_ignored(anchors, positives, groups, scale=20.0):
+    return F.cross_entropy(scores_of(anchors, positives, scale), torch.arange(len(groups)))
 
 
-def own_pairs_only(anchors, positives, scale=20.0):
+def set_to_zero(anchors, positives, groups, scale=20.0):
+    scores = scores_of(anchors, positives, scale).masked_fill(others_of_the_group(groups), 0.0)
+    return F.cross_entropy(scores, torch.arange(len(groups)))
+
+
+def own_positive_masked(anchors, positives, groups, scale=20.0):
+    scores = scores_of(anchors, positives, scale).masked_fill(groups[:, None] == groups[None, :], -torch.inf)
+    return F.cross_entropy(scores, torch.arange(len(groups)))
+
+
+def any_of_the_group(anchors, positives, groups, scale=20.0):
+    probabilities = scores_of(anchors, positives, scale).softmax(dim=1)
+    return -(probabilities * (groups[:, None] == groups[None, :])).sum(1).log().mean()
+
+
+def first_of_each_group(anchors, positives, groups, scale=20.0):
+    kept = [i for i, group in enumerate(groups.tolist()) if group not in groups[:i].tolist()]
+    return groups_ignored(anchors[kept], positives[kept], groups[kept], scale)
+
+
+def softmax_before(anchors, positives, groups, scale=20.0):
+    scores = scores_of(anchors, positives, scale).masked_fill(others_of_the_group(groups), -torch.inf)
+    return F.cross_entropy(scores.softmax(dim=1), torch.arange(len(groups)))
+
+
+def dot_products(anchors, positives, groups, scale=20.0):
+    return masked_loss(scale * anchors @ positives.T, groups)
+
+
+def not_scaled(anchors, positives, groups, scale=20.0):
+    return ranking_loss(anchors, positives, groups, 1.0)
+
+
+def divided(anchors, positives, groups, scale=20.0):
+    return ranking_loss(anchors, positives, groups, 1 / scale)
+
+
+def always_20(anchors, positives, groups, scale=20.0):
+    return ranking_loss(anchors, positives, groups, 20.0)
+
+
+def turned_round(anchors, positives, groups, scale=20.0):
+    return ranking_loss(positives, anchors, groups, scale)
+
+
+def both_directions(anchors, positives, groups, scale=20.0):
+    return (ranking_loss(anchors, positives, groups, scale) + turned_round(anchors, positives, groups, scale)) / 2
+
+
+def own_pairs_only(anchors, positives, groups, scale=20.0):
     return (1 - F.cosine_similarity(anchors, positives)).mean()
 
 
-def summed_ranks(anchors, positives, scale=20.0):
-    return ranking_loss(anchors, positives, scale) * len(anchors)
+def summed_ranks(anchors, positives, groups, scale=20.0):
+    return ranking_loss(anchors, positives, groups, scale) * len(anchors)
 
 
-ANCHORS = torch.tensor([[1.0, 0.0, 0.2], [0.1, 1.0, 0.0], [0.3, 0.2, 2.0]])
-POSITIVES = torch.tensor([[0.8, 0.1, 0.0], [0.4, 0.5, 0.3], [1.0, 0.1, 0.9]])
+ANCHORS = torch.tensor([[1.0, 0.0, 0.2], [0.1, 1.0, 0.0], [0.3, 0.2, 2.0], [0.9, 0.1, 0.3]])
+POSITIVES = torch.tensor([[0.8, 0.3, 0.0], [0.4, 0.5, 0.3], [1.0, 0.1, 0.9], [0.7, 0.6, 0.4]])
 
 EXERCISES = {
     "06.1": Exercise(
-        title="Cross-entropy from logits",
+        title="The gradient of cross-entropy for the logits",
         cases={
             "three pairs": (
                 torch.tensor([[2.0, 0.5, -1.0], [0.0, 0.3, 0.1], [1.0, 1.0, 3.0]]),
                 torch.tensor([0, 2, 2]),
             ),
+            "one pair": (torch.tensor([[0.5, -0.5, 1.5]]), torch.tensor([0])),
             "logits in the thousands": (
-                torch.tensor([[1000.0, 1010.0, 990.0], [3000.0, 0.0, 1000.0]]),
+                torch.tensor([[1000.0, 1001.0, 990.0], [3000.0, 0.0, 1000.0]]),
                 torch.tensor([1, 2]),
             ),
         },
-        solution=cross_entropy,
+        solution=gradient,
         wrong=[
+            (of_the_sum, "Right for one pair. The loss is the mean over the pairs of the batch: what follows for it?"),
+            (downhill, "Every sign is the other way round. The gradient points uphill; the step goes against it."),
             (
-                softmax_twice,
-                "You apply a softmax twice: torch's cross_entropy has one inside. The trap above shows what that "
-                "costs.",
-            ),
-            (summed, "You add up the losses of the batch. The loss should not depend on how many pairs there are."),
-            (
-                overflowing,
-                "Right for small logits, but exp(1000) is infinite. What may be subtracted from all logits of a row "
-                "without changing its softmax? Or which function of torch does exp, sum and log in one go?",
+                downhill_of_the_sum,
+                "Two things: the gradient points uphill, and the loss is the mean over the pairs, not their sum.",
             ),
             (
-                underflowing,
-                "Right for small logits, but a tiny probability becomes 0, and its log is minus infinity. Stay "
-                "with logarithms from the start: what is the log of the softmax?",
+                probabilities_only,
+                "You return the probabilities. All numbers of a row are positive, so a step downhill would lower every "
+                "logit, the right label's too.",
             ),
-            (without_minus, "Your loss falls as the answer gets worse. Which sign does the log of a probability have?"),
+            (
+                probabilities_over_the_batch,
+                "The labels do not appear in what you return, so a right answer and a wrong one get the same gradient.",
+            ),
+            (
+                right_label_only,
+                "Right for the right label's logit. But the other logits are in the loss too: they are in the sum "
+                "below the fraction.",
+            ),
+            (without_softmax, "You use the logits where their probabilities belong."),
             (
                 over_the_batch,
                 "Your probabilities add up to 1 over the pairs of the batch. They should over the labels of a pair.",
             ),
-            (without_log, "You average how much probability is missing. Cross-entropy is about its logarithm."),
+            (
+                softmax_twice,
+                "One softmax too many: it is applied to numbers that are probabilities already. The trap above shows "
+                "what that costs.",
+            ),
+            (
+                through_softmax_twice,
+                "You let torch differentiate, but of a loss with one softmax too many: `cross_entropy` has one inside.",
+            ),
+            (over_all_numbers, "You divide by the number of logits. The mean is over the pairs."),
+            (
+                overflowing,
+                "Right for small logits, but exp(1000) is infinite. What may be subtracted from all logits of a row "
+                "without changing its softmax? torch's softmax does it.",
+            ),
+            (the_loss, "You return the loss, one number. Wanted is its slope for each logit, a matrix."),
         ],
     ),
     "06.2": Exercise(
-        title="The ranking loss of a batch",
+        title="The ranking loss of a batch in which some texts mean the same",
         cases={
-            "three pairs": (ANCHORS, POSITIVES, 20.0),
-            "a smaller scale": (ANCHORS, POSITIVES, 5.0),
-            "five pairs": (
+            "anchors 1 and 4 mean the same": (ANCHORS, POSITIVES, torch.tensor([0, 1, 2, 0]), 20.0),
+            "a smaller scale": (ANCHORS, POSITIVES, torch.tensor([0, 1, 2, 0]), 5.0),
+            "all differ": (ANCHORS, POSITIVES, torch.tensor([3, 1, 2, 0]), 20.0),
+            "five pairs, two groups of two": (
                 torch.sin(torch.arange(20.0)).reshape(5, 4),
                 torch.cos(torch.arange(20.0) * 1.3).reshape(5, 4),
+                torch.tensor([7, 4, 7, 4, 1]),
                 20.0,
             ),
         },
         solution=ranking_loss,
         wrong=[
             (
+                groups_ignored,
+                "Right where all differ. Elsewhere an anchor is still punished for being close to a positive of its "
+                "own group.",
+            ),
+            (
+                set_to_zero,
+                "You give the masked candidates a score of 0, and the exponential of 0 is 1: they still compete. Which "
+                "score has the exponential 0?",
+            ),
+            (
+                own_positive_masked,
+                "You mask the anchor's own positive as well, so there is no right answer left to choose.",
+            ),
+            (
+                any_of_the_group,
+                "You count every positive of the group as a right answer. Wanted is less: those are not wrong answers, "
+                "and the own positive remains the only right one.",
+            ),
+            (
+                first_of_each_group,
+                "You drop anchors. Every anchor still chooses; only some of its candidates do not count.",
+            ),
+            (softmax_before, "One softmax too many: `cross_entropy` has one inside. It takes logits."),
+            (
                 dot_products,
                 "You compare by dot product, so a long vector wins against everything. Which similarity is meant?",
             ),
-            (not_scaled, "You leave `scale` out. Between -1 and 1 no softmax can be sure of anything."),
-            (divided, "You divide by `scale`. It is one over the temperature, not the temperature."),
+            (not_scaled, "You leave `scale` out: bare cosines. The section on the scale shows what that costs."),
+            (divided, "You divide by `scale`. It multiplies."),
+            (always_20, "Right for a scale of 20. Do you use the argument `scale`?"),
             (turned_round, "In your matrix the positives choose among the anchors. It is the anchor that chooses."),
             (
+                both_directions,
+                "You average two directions. That loss exists (it is called symmetric), but here only the anchors "
+                "choose.",
+            ),
+            (
                 own_pairs_only,
-                "You look at each pair alone. What the anchor should *not* choose, the other positives of the batch, "
+                "You look at each pair alone. What the anchor should _not_ choose, the other positives of the batch, "
                 "is missing.",
             ),
             (summed_ranks, "You add up the losses of the batch where their mean is wanted."),

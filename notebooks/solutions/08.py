@@ -41,6 +41,15 @@ def as_shares(token_counts, max_seq_length):
     return texts / len(token_counts), tokens / sum(token_counts)
 
 
+def swapped(token_counts, max_seq_length):
+    return unread(token_counts, max_seq_length)[::-1]
+
+
+def the_tokens_that_are_read(token_counts, max_seq_length):
+    cut = [count for count in token_counts if count + 2 > max_seq_length]
+    return len(cut), len(cut) * (max_seq_length - 2)
+
+
 # ---- 08.2
 
 
@@ -83,6 +92,11 @@ def zeros_instead_of_a_mask(vectors):
     return divmod(int((unit @ unit.T).triu(1).argmax()), len(unit))
 
 
+def by_size_of_cosine(vectors):
+    unit = F.normalize(vectors, dim=1)
+    return divmod(int((unit @ unit.T).abs().triu(1).argmax()), len(unit))
+
+
 def counted_from_one(vectors):
     i, j = closest_pair(vectors)
     return i + 1, j + 1
@@ -107,6 +121,8 @@ EXERCISES = {
                 "Short texts lower your sum of tokens: a text that fits leaves nothing unread, not less than nothing.",
             ),
             (as_shares, "You return shares. Asked for are two counts."),
+            (swapped, "Both numbers are right, in the other order: texts first, then tokens."),
+            (the_tokens_that_are_read, "You count the tokens of long texts that are read. Asked for are the others."),
         ],
     ),
     "08.2": Exercise(
@@ -130,6 +146,7 @@ EXERCISES = {
                 "Right as long as some cosine is positive. What stands in the places that you emptied, when all real "
                 "cosines are negative?",
             ),
+            (by_size_of_cosine, "A cosine of -0.9 is large in size, and means far apart. Do not drop the sign."),
             (counted_from_one, "You count rows from 1. Python counts from 0."),
         ],
     ),

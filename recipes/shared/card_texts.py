@@ -7,6 +7,7 @@ NLI_DATA = (
 SNLI = "SNLI (train, test; CC BY-SA 4.0)"
 MULTINLI = "MultiNLI (train, dev_mismatched; mostly OANC)"
 WIKIPEDIA = "articles of the English Wikipedia of 2015 (CC BY-SA 3.0)"
+EARLIER = "as of commit d050e45, from the bert-mini of that commit, which had read 30 million tokens; today it is"
 CAPTIONS = "Flickr30k and Flickr8k captions (research use)"
 PROTOCOL = (
     "Spearman's correlation x 100 of cosine similarities with the scores of the set, float32, all pairs of the set "
@@ -56,14 +57,16 @@ TEXTS = {
     ),
     "sbert-mini": dict(
         title="the course's default encoder",
-        what="bert-mini with mean pooling, trained with multiple negatives ranking loss (Henderson et al. 2017; "
-        "cosine, scale 20), then as the student of all-MiniLM-L6-v2 and all-mpnet-base-v2 (both Apache-2.0): it learnt "
-        "to give texts the teachers' vectors side by side, rotated by PCA to 256 dimensions, and pairs of texts the "
-        "mean of the teachers' cosines. No similarity scores of people were used.",
+        what="an earlier bert-mini with mean pooling, trained with multiple negatives ranking loss (Henderson et al. "
+        "2017; cosine, scale 20), then as the student of all-MiniLM-L6-v2 (Apache-2.0): it learnt to give texts the "
+        "teacher's vectors, rotated by PCA to 256 dimensions, and pairs of texts the teacher's cosines. No "
+        "similarity scores of people were used.",
         data=f"Entailment pairs and triplets of {NLI_DATA}; pairs of captions of one image from {CAPTIONS}; then the "
-        "teachers' vectors of all these sentences, of English sentences of Tatoeba (CC BY 2.0) and of sentences "
-        "and paragraphs of the English Wikipedia of 2015 (CC BY-SA 3.0), from which bert-mini, its start, learnt too.",
-        command="python recipes/siamese.py captions`, then `COURSE_DATA=... python recipes/distillation.py",
+        "teacher's vectors of all these sentences, of English sentences of Tatoeba (CC BY 2.0) and of sentences "
+        "of the English Wikipedia of 2015 (CC BY-SA 3.0); and what the earlier bert-mini, which it starts from, learnt "
+        "from: Wikipedia and the same captions and sentences.",
+        command="python recipes/siamese.py ranking`, then `COURSE_DATA=... python recipes/distillation.py` "
+        f"{EARLIER} `python recipes/distillation.py",
         bad="Negation and numbers (`not bad` against `bad`), rare words, long documents, languages other than "
         "English. It has the size of a teaching model: for real use take a full-size one.",
     ),
@@ -71,12 +74,13 @@ TEXTS = {
         title="a scorer of sentence pairs",
         what="bert-mini with a classification head that reads two texts at once, `[CLS] A [SEP] B [SEP]`, and gives "
         "the pair a score from 0 (nothing in common) to 1 (the same meaning). It first learnt which tokens occur "
-        "in the other text, and the cosines that the ranking model gives to pairs (`recipes/siamese.py captions`, "
+        "in the other text, and the cosines that the ranking model gives to pairs (`recipes/siamese.py ranking`, "
         "from which `course/sbert-mini` starts); then the scores of people.",
         data=f"Pairs of {NLI_DATA}, without their labels; pairs of captions from {CAPTIONS}; the cosines of the "
         "ranking model for both, which learnt from NLI labels; scored pairs of the STS Benchmark (train; CC "
-        "BY-SA 4.0); and what bert-mini, which it starts from, learnt from: Wikipedia (CC BY-SA 3.0).",
-        command="python recipes/cross_encoder_mini.py",
+        "BY-SA 4.0); and what the earlier bert-mini, which it starts from, learnt from: Wikipedia (CC BY-SA 3.0), "
+        f"{CAPTIONS}.",
+        command=f"python recipes/cross_encoder_mini.py` {EARLIER} `python recipes/cross_encoder_mini.py",
         bad="Search: it says how alike two texts are, not whether one answers the other, and it was never trained on "
         "questions with passages. It has no vector for a text, so n texts cost n (n - 1) / 2 passes. The score of "
         "(A, B) is not exactly that of (B, A). English only; short sentences.",
@@ -91,8 +95,9 @@ TEXTS = {
         "(version 5 on).",
         data="Paragraphs of articles of the English Wikipedia of 2015 (CC BY-SA 3.0), a sentence of each as query; "
         "the cosines that all-MiniLM-L6-v2 (Apache-2.0) gives to them, BM25's scores, and the weights that BM25 "
-        "gives to their words; and what bert-mini, which it starts from, learnt from: Wikipedia.",
-        command="python recipes/splade_mini.py",
+        f"gives to their words; and what the earlier bert-mini, which it starts from, learnt from: Wikipedia, "
+        f"{CAPTIONS}, sentences of {NLI_DATA} without their labels.",
+        command=f"python recipes/splade_mini.py` {EARLIER} `python recipes/splade_mini.py",
         bad="Words outside its 12,000 WordPieces, which it sees in pieces (names, chemistry); texts longer than the "
         "480 tokens of its training; questions, of which it saw few. English only. It weighs words nearly as BM25 "
         "does, and what it adds to the words of a text is often beside the point. Full-size models were trained "

@@ -64,9 +64,16 @@ def test_training_figure(encoder):
     assert shown == pytest.approx(expected, abs=0.005)
 
 
+def test_all_stripes_have_the_colours_of_the_scale_below_them(encoder):
+    ax = siamese(encoder, SoftmaxLoss(8), SENTENCES)
+    largest = max(trace(encoder, sentence)[1].abs().max().item() for sentence in SENTENCES)
+    assert {image.get_clim() for image in ax.images} == {(-largest, largest)} and len(ax.images) == 6
+    assert texts(ax)[-1].startswith(f"-{largest:.1f} (blue) to {largest:.1f} (red)")
+
+
 def test_figure_of_use_has_the_cosine_and_no_head(encoder):
     found = texts(siamese(encoder, sentences=SENTENCES))
-    assert found[-1] == f"{encoder.similarity(*encoder.encode(list(SENTENCES))).item():.2f}"
+    assert found[-2] == f"{encoder.similarity(*encoder.encode(list(SENTENCES))).item():.2f}"
     assert not any("head" in text for text in found)
 
 
@@ -93,7 +100,7 @@ def test_cross_encoder_figure():
     untrained, trained = (
         CrossEncoder.load("course/bert-mini", num_labels=1, device="cpu", dtype="float32") for _ in range(2)
     )
-    trained.model.classifier.bias.data.fill_(3.0)
+    trained.model.classifier.bias.data.fill_(3.0)  # the heads differ, the BERT does not
     questions = ("What is gravity?", "How do aeroplanes fly?")
     ax = cross({"untrained": untrained, "trained": trained}, questions, title="two scores")
     shown = " ".join(texts(ax))
@@ -106,7 +113,7 @@ def test_cross_encoder_figure():
     assert drawn[start + 1 : start + 2 * len(pair.ids) : 2] == [str(kind) for kind in pair.type_ids]
     head = parameters(untrained.model.bert.pooler) + parameters(untrained.model.classifier)
     assert f"{parameters(untrained.model) - head:,} parameters" in shown and f"{head:,} parameters" in shown
-    assert len(ax.images) == 2 and "two scores" == ax.get_title()
+    assert len(ax.images) == 1 and "two scores" == ax.get_title()  # one vector, from which both heads start
     assert not cross({"one": trained}, questions).get_title()
 
 
@@ -121,3 +128,10 @@ def test_cross_encoder_figure_needs_single_scores():
         cross({"three": CrossEncoder.load("course/bert-mini", num_labels=3, device="cpu")}, ("a", "b"))
     with pytest.raises(ValueError, match="one or two models"):
         cross({}, ("a", "b"))
+
+
+def test_cross_encoder_figure_needs_one_bert():
+    one, other = (CrossEncoder.load("course/bert-mini", num_labels=1, device="cpu", dtype="float32") for _ in range(2))
+    other.model.bert.embeddings.word_embeddings.weight.data.mul_(0.5)
+    with pytest.raises(ValueError, match="one BERT with several heads"):
+        cross({"one": one, "other": other}, ("a", "b"))

@@ -99,6 +99,7 @@ def test_known_mistakes(answer, message, capsys):
         (3.0, "give the function itself"),
         (lambda x, w: "3", "returns a string where a number is wanted"),
         (lambda x, w: [1.0], "returns a list where a number is wanted"),
+        (lambda x, w: (1.0, 2.0), "returns a tuple where a number is wanted"),
         (lambda x, w: x * w, "returns a torch tensor where a number is wanted"),
         (lambda x, w: torch.tensor(float("nan")), "returns NaN"),
         (lambda x, w: 1 / 0, "raises ZeroDivisionError: division by zero"),

@@ -37,17 +37,19 @@ def test_principal_axes_are_the_leading_singular_vectors():
 
 def test_the_loss_is_zero_for_the_teachers_own_directions_only():
     torch.manual_seed(0)
-    teacher, student = torch.randn(6, 4), torch.randn(6, 4, requires_grad=True)
-    assert distillation_loss(3 * teacher, teacher) == pytest.approx(0, abs=1e-6)
-    loss = distillation_loss(student, teacher)
-    u, v = torch.nn.functional.normalize(student, dim=1), torch.nn.functional.normalize(teacher, dim=1)
+    target, teacher, student = torch.randn(6, 4), torch.randn(6, 9), torch.randn(6, 4, requires_grad=True)
+    assert distillation_loss(3 * target, target, target) == pytest.approx(0, abs=1e-6)
+    loss = distillation_loss(student, target, teacher)
+    u, t, v = (torch.nn.functional.normalize(x, dim=1) for x in (student, target, teacher))
     assert loss.item() == pytest.approx(
-        (1 - (u * v).sum(1)).mean().item() + RELATIONS * (u @ u.T - v @ v.T).square().mean().item(), rel=1e-5
+        (1 - (u * t).sum(1)).mean().item() + RELATIONS * (u @ u.T - v @ v.T).square().mean().item(), rel=1e-5
     )
     loss.backward()
     assert student.grad.abs().sum() > 0
     rotated = torch.linalg.qr(torch.randn(4, 4))[0]
-    assert distillation_loss(teacher @ rotated, teacher) > 0.1  # the same relations elsewhere in space are not enough
+    assert (
+        distillation_loss(target @ rotated, target, target) > 0.1
+    )  # the same relations elsewhere in space are not enough
 
 
 def test_neighbours_are_near_and_each_text_has_one_place():

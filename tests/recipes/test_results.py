@@ -11,6 +11,7 @@ from recipes.shared.cards import weights_sha256
 from recipes.shared.results import data_sha256, read_rows, record, row
 
 ROWS = read_rows("04.csv")
+GUESSER = "how frequent each token is"
 
 
 def of(experiment, **wanted):
@@ -18,12 +19,19 @@ def of(experiment, **wanted):
 
 
 def test_every_row_says_how_it_was_made():
-    assert {r["experiment"] for r in ROWS} == {"pretraining", "questions", "questions-dev", "cross-encoder", "cost"}
+    assert {r["experiment"] for r in ROWS} == {
+        "pretraining",
+        "frequencies",
+        "questions",
+        "questions-dev",
+        "cross-encoder",
+        "cost",
+    }
     for r in ROWS:
         assert r["command"].startswith("python recipes/") and (COURSE_HOME / r["command"].split()[1]).is_file()
         assert float(r["seconds"]) > 0 and np.isfinite(float(r["value"]))
         assert len(r["data_sha256"]) == 64 or r["data"] == "random vectors"
-        assert len(r["model_sha256"]) == 64 or "random weights" in r["model"] or r["model"] == "(arithmetic)"
+        assert len(r["model_sha256"]) == 64 or "random weights" in r["model"] or r["model"] in ("(arithmetic)", GUESSER)
 
 
 def test_rows_belong_to_what_ships():
@@ -63,8 +71,16 @@ def test_slopes(what, slope):
 
 def test_pre_training_curve_falls():
     n, loss = np.array([(int(r["n"]), float(r["value"])) for r in of("pretraining")]).T
-    assert (np.diff(n) > 0).all() and len(n) >= 20 and n[-1] == pytest.approx(30e6, rel=0.01)
-    assert loss[0] > 8 and loss[-1] < 4.5
+    assert (np.diff(n) > 0).all() and len(n) >= 20 and n[-1] == pytest.approx(150e6, rel=0.01)
+    assert loss[0] > 8 and loss[-1] < 3.2
+
+
+def test_pre_training_first_learns_frequencies_then_more():
+    guessed = [float(r["value"]) for r in of("frequencies", model=GUESSER)]
+    n, loss = np.array([(int(r["n"]), float(r["value"])) for r in of("pretraining")]).T
+    assert len(guessed) >= 3 and max(guessed) - min(guessed) < 0.2
+    at = n[loss < min(guessed)][0]  # tokens read when the loss goes below what frequencies reach
+    assert 2e6 < at < 8e6 and loss[-1] < min(guessed) - 3
 
 
 def test_recording_leaves_the_other_experiments(tmp_path, monkeypatch):
