@@ -3,7 +3,7 @@
 #
 # # What is left when the RNN is dropped?
 #
-# In 2017 a paper dropped the recurrent network (RNN) from the translator and kept the attention. You build what is left, load trained weights into it, check it number by number, and find out what its parts do. At the end it meets the RNNs.
+# In 2017 a paper dropped the recurrent network (RNN) from the translator and kept the attention. You build what is left, check it number by number, and find out what its parts do. At the end it meets the RNNs.
 #
 # | | |
 # |---|---|
@@ -94,7 +94,7 @@ assert torch.allclose(output, scaled_dot_product_attention(query, key, value)[0]
 #
 # ### Why divide by √d?
 #
-# A dot product is a sum of $d$ products. The next cell draws random queries and keys and prints the spread (standard deviation) of their dot products, the largest of 20 weights, and the slope $w(1-w)$: how fast that weight $w$ follows its score. Training has nothing else to go by.
+# A dot product is a sum of $d$ products. The next cell draws random queries and keys and prints the spread (standard deviation) of their dot products, the largest of 20 weights, and the slope $w(1-w)$, the derivative of that weight $w$ by its score. Training moves scores along such slopes. Where they are 0, it cannot move anything.
 #
 # **Predict**: how does the spread grow with $d$, and what becomes of the slope?
 
@@ -113,13 +113,13 @@ for d in (4, 64, 1024):
 assert found["undivided"][0] > 0.9 and found["undivided"][1] < found["divided"][1] / 3
 
 # %% [markdown]
-# The spread is about $\sqrt d$; the division brings it to 1. When scores lie far apart, one key gets nearly all the weight. The slope is then near 0, and training can hardly change where the token looks. After the division random queries look around alike for each $d$. Trained ones may still point at one key, as you will see.
+# The spread is about $\sqrt d$; the division brings it to 1. When scores lie far apart, one key gets nearly all the weight. The slope is then near 0, and training can hardly change where the token looks. After the division random queries look around alike for each $d$; only at $d = 4$, where the scores were near each other anyway, does it cost a little slope. Trained ones may still point at one key, as you will see.
 #
 # ### Several heads
 #
 # One set of weights makes one average. To look at several things at once, a layer has several *heads*, each with its own share of the components of queries, keys and values. Their results are laid side by side; one more linear map, the output map, will mix them.
 #
-# Texts of a batch differ in length. The shorter ones are filled up with `[PAD]`: the batch is *padded*. A mask says 1 for a real token and 0 for `[PAD]`. The score of a `[PAD]` becomes minus infinity, whose exponential is 0, so no token looks at it. The loop below goes over the heads; libraries compute them together.
+# In a batch, shorter texts are filled up with `[PAD]`: they are *padded*. A mask says 1 for a real token and 0 for `[PAD]`. The score of a `[PAD]` becomes minus infinity, whose exponential is 0, so no token looks at it. The loop below goes over the heads; libraries compute them together.
 
 # %%
 from torch import nn
@@ -221,28 +221,42 @@ class Encoder(nn.Module):
         return x                                                 # (batch, tokens, hidden)
 
 encoder = Encoder(config).eval()
-print(f"{len(encoder.encoder['layer'])} layers, {sum(p.numel() for p in encoder.parameters()):,} parameters")
+counts = {name: sum(p.numel() for p in part.parameters()) for name, part in encoder.named_children()}
+print(f"{sum(counts.values()):,} parameters: embeddings {counts['embeddings']:,}, "
+      f"{len(encoder.encoder['layer'])} layers {counts['encoder']:,}")
 
 # %% [markdown]
+# In so small a model half of the parameters are embeddings, mostly one vector for each sub-word.
+#
 # ## Is it the real thing?
 #
 # **Question.** Does this code compute what BERT computes?
 #
-# A *tokenizer* cuts a text into *sub-words*, which are words or pieces of words. BERT's puts `[CLS]` before every text and `[SEP]` after it. Load the trained weights by name, and give one padded batch to your encoder and to that of `transformers`. **Predict**: which weights of the file will your encoder have no place for?
+# The file of trained weights is a dictionary of names and tensors. Copy them in by name. **Predict** from the classes above how many tensors each layer takes.
+
+# %% tags=["nbval-check-output"]
+from course_lib.support.architectures import of_checkpoint
+from course_lib.support.folders import read_weights
+
+torch.set_grad_enabled(False)                                    # nothing is trained from here on
+own = encoder.state_dict()                                       # name -> tensor, still random
+trained = of_checkpoint(read_weights(resolve(model)), own)       # name -> tensor; names without "bert." before them
+encoder.load_state_dict({name: trained[name] for name in own})
+of_one = [name for name in own if name.startswith("encoder.layer.0.")]
+print(f"{len(own)} tensors loaded, {len(of_one)} for each layer, such as {of_one[0]}")
+print("left over in the file:", {name.split(".")[0] for name in trained if name not in own})
+
+# %% [markdown]
+# Left over is `cls`. This model was trained to guess words that are hidden behind `[MASK]` (notebook 04), and `cls` turns a token's vector into a score for each word. The published BERT has another vocabulary, size and training, and two parts that you left out: dropout, which sets random components to 0 while it trains, and a pooler, one more map for `[CLS]`.
+#
+# A *tokenizer* cuts a text into *sub-words*, which are words or pieces of words. BERT's puts `[CLS]` before every text and `[SEP]` after it. Give one padded batch to your encoder and to that of `transformers`.
 
 # %% tags=["nbval-check-output"]
 import transformers
-from course_lib.support.architectures import load_bert
-from course_lib.support.folders import read_weights
 from course_lib.support.tables import find, read_tsv
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
-torch.set_grad_enabled(False)                                    # nothing is trained from here on
-trained = read_weights(resolve(model))                           # name -> tensor
-load_bert(encoder, trained, resolve(model))                      # by name; what is missing is an error
-left = {name.removeprefix("bert.").split(".")[0] for name in trained} - {"embeddings", "encoder"}
-print(f"{len(encoder.state_dict())} tensors loaded, such as {list(encoder.state_dict())[5]}; left over: {left}")
 tokenizer = transformers.AutoTokenizer.from_pretrained(resolve(model))
 reference = transformers.BertModel.from_pretrained(resolve(model), dtype=torch.float32, add_pooling_layer=False).eval()
 
@@ -260,13 +274,11 @@ assert torch.allclose(ours[mask == 1], theirs[mask == 1], atol=1e-4)
 # %% [markdown]
 # All numbers of all real tokens agree, up to rounding. `##er` continues the piece before it.
 #
-# Left over is `cls`. This model was trained to guess words that are hidden behind `[MASK]` (notebook 04), and `cls` turns a token's vector into a score for each word. The published BERT has another vocabulary, size and training, and two parts that you left out: dropout, which acts in training only, and a pooler, one more map for `[CLS]`.
-#
 # ## Where is the word order?
 #
 # **Question.** Nothing in attention says which token comes first. How does the model know?
 #
-# Reverse the words of `sentence`, once with all position vectors made equal, once with the model as it is. **Predict** for both: do the tokens' vectors only change places? Does their mean change?
+# Reverse the words of `sentence`, once with all position vectors made equal, once with the model as it is. **Predict** for both: does each token keep its vector, at its new place?
 
 # %% tags=["row-2.4", "nbval-check-output"]
 import copy
@@ -281,10 +293,10 @@ turned = [0, *range(n - 2, 0, -1), n - 1]                        # [CLS] and [SE
 print(" ".join(tokenizer.convert_ids_to_tokens(ids[0, turned])))
 for name, net in (("without positions", without), ("with positions", encoder)):
     before, after = net(ids, mask)[0], net(ids[:, turned], mask)[0]          # (tokens, hidden) each
-    along = torch.allclose(after, before[turned], atol=1e-4)
-    same_mean = torch.allclose(after.mean(dim=0), before.mean(dim=0), atol=1e-4)
-    print(f"{name:<17} vectors only change places: {along}, mean stays: {same_mean}")
-    assert along == same_mean == (net is without)
+    keeps = torch.allclose(after, before[turned], atol=1e-4)
+    means = F.cosine_similarity(after.mean(dim=0), before.mean(dim=0), dim=0).item()
+    print(f"{name:<17} each token keeps its vector: {keeps}, cosine of the sentence's two means: {means:.2f}")
+    assert keeps == (means > 0.9999) == (net is without)
 
 # %% [markdown]
 # Without positions the encoder reads a bag of words. A score depends on two vectors, not on where they stand; an average ignores the order of its terms; everything else looks at one token alone. This holds in each layer, so more layers do not help. The order comes in with the position vectors. BERT learns them.
@@ -293,60 +305,57 @@ for name, net in (("without positions", without), ("with positions", encoder)):
 #
 # **Question.** What does a trained model lose without one of its two main parts?
 #
-# Hide one word at a time in 80 bundled sentences, and let the encoder and `cls` guess it among all whole words. Then switch a part off in all layers: with weights of zero it adds nothing. The baseline always answers with the most frequent word. **Predict** what a hidden word's vector can know when all attention is off.
+# Hide one word at a time in 80 bundled sentences, and let the encoder and `cls` guess it among all whole words.
 
-# %%
+# %% tags=["nbval-check-output"]
 from course_lib.models.masked_lm import BertForMaskedLM
 
-guesser = BertForMaskedLM.load(model)                            # has `cls`: a token's vector -> a score for each word
-ids, mask = padded(sentences)                                    # (80, tokens)
-names = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
-is_word = torch.tensor([name.isalpha() for name in names])       # (vocabulary,)
-is_rest = torch.tensor([name.startswith("##") for name in names])
-whole = is_word[ids] & ~is_rest[ids.roll(-1, dims=1)]            # (80, tokens): a word that no piece continues
-row, place = whole.nonzero()[::2].T                              # every second one
-truth, hidden, each = ids[row, place], ids[row], torch.arange(len(row))      # hidden: (words, tokens), a copy for each word
-hidden[each, place] = tokenizer.mask_token_id
-found = {"most frequent word": truth.mode().values.expand_as(truth)}
-for name in ("all parts", "without feed-forward", "without attention"):
+guesser = BertForMaskedLM.load(model)                            # has `cls`: a token's vector -> a score for each sub-word
+number = tokenizer.get_vocab()                                   # sub-word -> its id
+is_word = torch.zeros(len(number), dtype=torch.bool)
+is_word[[i for piece, i in number.items() if piece.isalpha()]] = True        # not "##er", not "."
+
+questions, answers = [], []
+for text in sentences:
+    words = text.lower().replace(".", " .").split()
+    for place, word in enumerate(words):
+        if word.isalpha() and word in number:
+            questions.append(" ".join([*words[:place], "[MASK]", *words[place + 1:]]))
+            answers.append(word)
+print(f"{len(questions)} hidden words, such as {answers[1]!r} in {questions[1]!r}")
+frequent = max(answers, key=answers.count)
+print(f"the most frequent of them: {frequent!r}, {answers.count(frequent)} times")
+
+# %% [markdown]
+# Now switch a part off in all layers: with weights of zero it adds nothing to the residual. The baseline always answers with the most frequent word. The figure leaves out the places where that word is right. **Predict** what the vector of a hidden word can know when all attention is off.
+
+# %% alt="Horizontal bars, the number of hidden words guessed right. All parts is far ahead of without feed-forward networks; without attention, and the baseline that always answers with the most frequent word, have a bar of zero."
+from course_lib.plotting import bars
+
+ids, mask = padded(questions)                                    # (words, tokens): a text for each hidden word
+rows, places = (ids == tokenizer.mask_token_id).nonzero(as_tuple=True)       # one [MASK] in each row
+truth = torch.tensor([number[word] for word in answers])         # (words,)
+
+def guesses(off=None):                                           # of the encoder without this part
     net = copy.deepcopy(encoder)
     for layer in net.encoder["layer"]:
-        if name != "all parts":
-            last = layer.output.dense if name == "without feed-forward" else layer.attention["output"].dense
-            last.weight.zero_(), last.bias.zero_()
-    scores = guesser.logits(net(hidden, mask[row])[each, place])             # (words, vocabulary)
-    found[name] = scores.masked_fill(~is_word, -math.inf).argmax(dim=1)
-right = {name: (guess == truth).float().mean().item() for name, guess in found.items()}
-print(f"{len(truth)} hidden words, guessed right:", ", ".join(f"{name} {share:.0%}" for name, share in right.items()))
-assert all(found["without attention"][place == p].unique().numel() == 1 for p in place)     # one guess for each place
-assert right["without attention"] <= right["most frequent word"] < right["all parts"] - 0.03
-assert right["without feed-forward"] < right["all parts"] - 0.02
+        for part in {"attention": [layer.attention["output"]], "feed-forward": [layer.output]}.get(off, []):
+            part.dense.weight.zero_(), part.dense.bias.zero_()
+    hidden = net(ids, mask)[rows, places]                        # (words, hidden): the vectors of the [MASK]s
+    return guesser.logits(hidden).masked_fill(~is_word, -math.inf).argmax(dim=1)         # (words,)
+
+found = {f"always '{frequent}'": torch.full_like(truth, number[frequent]), "without attention": guesses("attention"),
+         "without feed-forward": guesses("feed-forward"), "all parts": guesses()}
+other = truth != number[frequent]
+right = {name: (guess == truth)[other].sum().item() for name, guess in found.items()}
+print("of all words:", ", ".join(f"{name} {(guess == truth).float().mean():.0%}" for name, guess in found.items()))
+assert all(found["without attention"][places == p].unique().numel() == 1 for p in places)     # one guess for each place
+assert (found["without attention"] == truth).sum() <= answers.count(frequent) and right["all parts"] > 2 * right["without feed-forward"]
+bars(right, title="Without attention no better than always the same word", xlabel=f"guessed right, of {other.sum()} hidden words other than '{frequent}'", digits=0)
+plt.show()
 
 # %% [markdown]
-# Few guesses hit the very word: others would often do. Without attention a hidden word's vector knows its place and nothing else. So the guess is the same in every sentence, and no better than the baseline. Without the feed-forward networks fewer guesses are right.
-#
-# ### One word, two sentences
-#
-# "Bank" stands at the same place of two sentences below, so its vector starts equal in both. So does "the", two places on, which has no two senses. **Predict** for both the cosine of the two vectors after each layer.
-
-# %% tags=["row-2.4", "nbval-check-output"]
-ids, mask = padded(["The bank of the river was steep.", "The bank gave the company money."])
-
-def cosines(net, at):                                            # of the two vectors at one place, after each layer
-    x, found = net.embed(ids), []                                # (2, tokens, hidden)
-    assert torch.equal(x[0, at], x[1, at])
-    for layer in net.encoder["layer"]:
-        x = layer(x, mask)
-        found.append(F.cosine_similarity(x[0, at], x[1, at], dim=0).item())
-    return found
-
-for name, net in (("this model", encoder), ("random weights", Encoder(config))):
-    bank, the = cosines(net, 2), cosines(net, 4)
-    print(f"{name:<14}", "bank:", " ".join(f"{c:.2f}" for c in bank), "  the:", " ".join(f"{c:.2f}" for c in the))
-    assert max(bank + the) < 0.98 if net is encoder else min(bank + the) > 0.98
-
-# %% [markdown]
-# From the first layer on, both words have another vector in each sentence. "The" changes too, so this does not prove that the model tells senses apart (notebook 05 tests that). Random weights change hardly anything.
+# Without attention a hidden word's vector knows its place and nothing else: the guess is the same in every sentence, and no better than the baseline. Without the feed-forward networks the encoder still reads the other words, but guesses less than half as many. (One that is trained without a part may do better than this one, which lost it.)
 #
 # ## What do the heads look at?
 #
@@ -390,10 +399,11 @@ for ax, (side, share) in zip(axes, shares.items()):
     weights = encoder.encoder["layer"][layer].attention["self"].weights[0, head]         # (tokens, tokens)
     title = f"Mostly the token {side}: layer {layer + 1}, head {head + 1}"
     attention_map(weights, tokenizer.convert_ids_to_tokens(one[0]), title=title, ax=ax)
+    ax.set(xlabel="token that is looked at", ylabel="token that asks")
 plt.show()
 
 # %% [markdown]
-# Each row shows where one token looks: left mostly to the token before, just below the diagonal; right mostly to the token after. No head with random weights comes near, so it comes from training, which asked only for hidden words. Most heads do neither. High attention does not prove importance (question 3).
+# Left, nearly every token looks at the one before, just below the diagonal; right, at the one after. No head with random weights comes near, so it comes from training, which asked only for hidden words. Most heads do neither.
 #
 # ## Now from course_lib: one vector for a sentence
 #
@@ -412,6 +422,7 @@ alone = pool(vectors, mask, "mean")                              # 3. vectors ->
 print(tokenizer.convert_ids_to_tokens(ids[0]), tuple(ids.shape), "->", tuple(vectors.shape), "->", tuple(alone.shape))
 n = ids.shape[1]                                                 # the first tokens of the padded row are the same
 batch, real = padded(texts)
+print(f"beside the long text: {n} tokens, {batch.shape[1] - n} [PAD], {1 - n / batch.shape[1]:.0%} of the row")
 for name, mask in (("with the mask", real), ("without", torch.ones_like(real))):
     beside = encoder(batch, mask)                                # (2, tokens, hidden)
     on_pad = [layer.attention["self"].weights[0, :, :n, n:].sum(dim=2).mean() for layer in encoder.encoder["layer"]]
@@ -421,44 +432,71 @@ for name, mask in (("with the mask", real), ("without", torch.ones_like(real))):
           f"cosine with the mean alone {over_real:.2f}, if [PAD] is averaged too {over_all:.2f}")
     assert same == (mask is real) == (sum(on_pad) == 0)
 assert torch.equal(reference(batch).last_hidden_state, reference(batch, torch.ones_like(real)).last_hidden_state)
-assert over_all < over_real < 0.95
+assert over_all < over_real < 0.95 and sum(on_pad) / len(on_pad) < 1 - n / batch.shape[1]
 encoded = torch.from_numpy(SentenceEncoder.load(model, device="cpu", dtype="float32").encode(texts))     # (2, hidden)
 assert torch.allclose(F.normalize(encoded[:1]), F.normalize(alone), atol=1e-4)
 print(f"places in the batch: {real.numel()}, of them [PAD]: {(real == 0).sum()}; packed: {real.sum()}")
 
 # %% [markdown]
-# Without the mask the sentence's vector moves away from what it is alone, and further if `[PAD]` is averaged too. To find this mistake, compare a sentence alone and beside a long one. The packed encoder gives the right vector from the real tokens only.
+# Less attention goes to `[PAD]` than its share of the row, but enough to move the sentence's vector away from what it is alone, and further if `[PAD]` is averaged too. To find this mistake, compare a sentence alone and beside a long one. The packed encoder needs the real tokens only.
 #
 # ## The other half: a decoder
 #
-# BERT is an encoder. A translator also needs a decoder, and its layers differ in two points. Between self-attention and feed-forward there is *cross-attention*: queries from the decoder, keys and values from the encoder's result, as in notebook 02. And a *causal mask* hides all tokens after the one that asks. It may see itself, since input and output are shifted by one: row $n$ is given word $n$ and has to name word $n + 1$.
-#
-# **Predict** the first row of the masked weights.
+# A translator also needs a decoder. Its layers have *cross-attention* after self-attention: queries from the decoder, keys and values from the encoder's result, as in notebook 02.
 
-# %% tags=["row-1.13", "nbval-check-output"]
-torch.manual_seed(seed)
-target, source = torch.randn(5, 8), torch.randn(7, 8)            # (5 tokens written, 8), (7 tokens read, 8)
+# %% alt="A drawing of one decoder layer, from top to bottom: one vector a token written; self-attention in 4 heads, where each token reads itself and the tokens before it; add and layer norm; cross-attention in 4 heads, where each token reads all tokens of the source, with an arrow from a box at its right, from the encoder; add and layer norm; the feed-forward network; add and layer norm. A brown line, the residual, leads around each of the three parts."
+from course_lib.layer_diagram import decoder_layer
 
-def causal(x):                                                   # (tokens, 8) -> result (tokens, 8), weights (tokens, tokens)
-    future = torch.ones(len(x), len(x)).triu(diagonal=1) == 1    # True above the diagonal
-    weights = (x @ x.T / math.sqrt(8)).masked_fill(future, -math.inf).softmax(dim=1)
-    return weights @ x, weights
-
-once, weights = causal(target)
-print(weights.numpy().round(2))
-twice = causal(once)[0]                                          # two layers, all five rows at once
-for n in range(1, 6):                                            # the same from the first n words alone
-    assert torch.allclose(causal(causal(target[:n])[0])[0][-1], twice[n - 1], atol=1e-6)
-read, look = scaled_dot_product_attention(twice, source, source)             # cross-attention
-assert torch.allclose(read[0], look[0] @ source) and torch.allclose(look.sum(dim=1), torch.ones(5))
-print("cross-attention: weights", tuple(look.shape), "result", tuple(read.shape))
+theirs = nn.TransformerDecoderLayer(d_model=80, nhead=4, dim_feedforward=160, batch_first=True).eval()
+decoder_layer(theirs, title="One layer of a decoder: a second attention reads what the encoder has read")
+plt.show()
 
 # %% [markdown]
-# Nothing comes from above the diagonal. So a row is the same whether later words are there or not, after two layers as after one, and training can compute all words at once.
+# The other difference is a *causal mask*: it hides all tokens after the one that asks. A token may see itself, since input and output are shifted by one: row $n$ is given word $n$ and has to name word $n + 1$.
 #
+# `MultiHeadAttention` of `course_lib.attention` is your loop over heads with the output map. **Predict** the first row of the masked weights.
+
+# %% tags=["row-1.13", "nbval-check-output"]
+from course_lib.attention import MultiHeadAttention
+
+class DecoderLayer(nn.Module):                                   # the names are those of torch
+    def __init__(self, size, heads, wide):
+        super().__init__()
+        self.self_attn, self.multihead_attn = MultiHeadAttention(size, heads), MultiHeadAttention(size, heads)
+        self.linear1, self.linear2 = nn.Linear(size, wide), nn.Linear(wide, size)
+        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(size) for _ in range(3))
+
+    def forward(self, x, source):                                # (batch, tokens, size), (batch, tokens read, size)
+        n = x.shape[1]
+        past = torch.ones(n, n, dtype=torch.bool).tril().expand(len(x), n, n)            # True up to the diagonal
+        seen, self.weights = self.self_attn(x, x, x, past)
+        x = self.norm1(seen + x)
+        read, _ = self.multihead_attn(x, source, source)         # query, key, value
+        x = self.norm2(read + x)
+        return self.norm3(self.linear2(F.relu(self.linear1(x))) + x)
+
+torch.manual_seed(seed)
+target, source = torch.randn(1, 5, 80), torch.randn(1, 7, 80)    # 5 tokens written, 7 tokens read
+decoder = DecoderLayer(80, 4, 160)
+once = decoder(target, source)                                   # (1, 5, 80)
+print(decoder.weights[0, 0].numpy().round(2))                    # of the first head
+
+# %% [markdown]
+# Nothing comes from above the diagonal. So a row has to be the same whether later words are there or not, after two layers as after one. Check it, and that torch's layer computes the same.
+
+# %% tags=["row-1.13"]
+theirs.load_state_dict(decoder.state_dict())
+future = torch.ones(5, 5, dtype=torch.bool).triu(diagonal=1)     # torch's mask says the opposite: True is hidden
+assert torch.allclose(theirs(target, source, tgt_mask=future), once, atol=1e-5)
+twice = decoder(once, source)                                    # two layers, all five rows at once
+for n in range(1, 6):                                            # the same from the first n words alone
+    begun = decoder(decoder(target[:, :n], source), source)      # (1, n, 80)
+    assert torch.allclose(begun, twice[:, :n], atol=1e-5)
+
+# %% [markdown]
 # ### What can be computed at once?
 #
-# In training the whole translation is known; writing makes one word after the other. Take an untrained translator made of torch's `nn.Transformer`, and the GRU with attention of notebook 02. **Predict** for each and for both jobs: how many calls of the decoder, one after the other, does a sentence of 96 words take, and on how many positions do they work together?
+# In training the whole translation is known; writing makes one word after the other. Take an untrained `nn.Transformer`, and the GRU with attention of notebook 02. **Predict** for each and for both jobs: how many calls of the decoder, one after the other, does a sentence of 96 words take? How many words do these calls go over in all?
 
 # %% tags=["row-1.13"]
 import time
@@ -478,61 +516,61 @@ transformer = TransformerTranslator(vocabulary, vocabulary, 80, 4, 2, 160).eval(
 gru = RNNTranslator(vocabulary, vocabulary, 64, 128).eval()
 for name, net, decoder in (("transformer", transformer, transformer.transformer.decoder), ("GRU", gru, gru.decoder)):
     for job in (training, writing):
-        sizes = []                                               # positions of a sentence in each call of the decoder
+        sizes = []                                               # words of a sentence that each call goes over
         hook = decoder.register_forward_hook(lambda module, inputs, output: sizes.append(output.shape[:-1].numel() // 16))
         start = time.process_time()
         job(net, ids)
         speed = ids.numel() / (time.process_time() - start)
         hook.remove()
-        print(f"{name:<11} {job.__name__}: {len(sizes):>2} calls, {sum(sizes):>5,} positions; here {speed:,.0f} words a second")
+        print(f"{name:<11} {job.__name__}: {len(sizes):>2} calls, {sum(sizes):>5,} words gone over; here {speed:,.0f} words a second")
         assert sizes == ([1] * 96 if net is gru else [96] if job is training else list(range(1, 97)))
 
 # %% [markdown]
-# The GRU's decoder takes 96 calls in both jobs: each needs the state that the one before has made, so they cannot be merged. (`nn.GRU`, its encoder, is one call, but goes word by word inside.) The transformer takes all known words in one call, and is faster there.
+# The GRU's decoder takes 96 calls in both jobs, each waiting for the state that the one before makes. (`nn.GRU`, its encoder, is one call, but goes word by word inside.) The transformer takes all known words in one call, and is faster there.
 #
-# In writing the GRU is faster: the transformer goes word by word too, and this one computes the whole beginning again each time. (Real systems keep the keys and values.) Attention has another price: it compares all pairs of tokens, so a text of twice the length costs four times the scores, but an RNN only twice the steps.
+# In writing the GRU is faster: the transformer goes word by word too, and this one computes the whole beginning again each time. (Real systems keep the keys and values.) Attention also compares all pairs of tokens: a text of twice the length costs four times the scores, but an RNN only twice the steps.
 #
-# Training in one go is one reason that the paper of 2017 gives for dropping the RNN. Another is that any two words are one step apart.
+# The paper of 2017 gives as reasons, among others, that training computes all words at once, and that any two words are one step apart.
 #
 # ## Transformer or RNN: what does one task say?
 #
 # **Question.** Does the transformer translate better than an RNN?
 #
-# All models learnt English to Spanish, on the same pairs for as many steps. Transformer and RNNs have a learning rate each; that of the RNNs is the highest that trains well. A translation counts if every word is right. The results are **recorded**; `full = True` trains again.
+# All models learnt English to Spanish, on the same pairs for as many steps. The RNNs have the highest learning rate at which they train well, the transformer has its own, a lower one. A translation counts if every word is right. The results are **recorded**; `full = True` trains again. Each line is the mean of three seeds, the band around it goes from the lowest to the highest.
 #
-# Left, the whole corpus is learnt. Right, there are fewer pairs, of up to ten words, and fewer steps: compare within a panel. The number of _different_ pairs grows there, but not the steps; few pairs are seen more often. **Predict** who needs more pairs.
+# Left, the whole corpus is learnt. Right, there are fewer pairs, of up to ten words, and fewer steps, the same for each number of pairs: few pairs are seen more often. **Predict** who needs more pairs.
 
-# %% tags=["row-1.13", "row-1.14"] alt="Two line charts of the share of sentences translated exactly, mean and range of three seeds. Left, by length: the transformer and the LSTM with attention are highest and close together, and meet at the longest sentences; the GRU with attention falls faster, the GRU without attention is near zero from 12 words on. Right, by number of different training pairs: both the transformer and the GRU with attention rise steeply, the transformer is above at each number."
+# %% tags=["row-1.13", "row-1.14"] alt="Two line charts of the share of sentences translated exactly, mean and range of three seeds. Left, by length: the transformer and the LSTM with attention are highest and close together, and meet at the longest sentences; the GRU with attention falls faster, the GRU without attention is near zero from 12 words on. Right, by number of different training pairs: both the transformer and the GRU with attention rise, steeply from 512 to 2048 pairs, slowly to 4096; the transformer is above at each number."
 from course_lib.plotting import curve
 from recipes import transformer_data, translation
 names = {"transformer": "transformer", "gru-attention": "GRU with attention", "lstm-attention": "LSTM with attention", "gru": "GRU without attention"}
 recorded = translation.recorded_results(list(names), full)
 lengths = recorded.query("budget == 'long' and metric == 'exact_match' and length < '3'")        # "03-05" words and so on
 tables = {"length": lengths, "pairs": transformer_data.recorded_results(full)}
-means = {"length": {}, "pairs": {}}
+runs = {"length": {}, "pairs": {}}                               # of each model a table (seeds, places)
 _, axes = plt.subplots(1, 2, figsize=(11, 3.8), layout="constrained", sharey=True)
 for ax, (column, rows) in zip(axes, tables.items()):
     for kind in [kind for kind in names if kind in set(rows.model)]:
-        table = rows[rows.model == kind].pivot_table(index="seed", columns=column, values="value")       # (seeds, places)
-        means[column][kind] = table.mean()
-        curve([str(place).lstrip("0").replace("-0", "-") for place in table], table.to_numpy(), names[kind], ax=ax)
+        table = runs[column][kind] = rows[rows.model == kind].pivot_table(index="seed", columns=column, values="value")
+        x = table.columns if column == "pairs" else [place.lstrip("0").replace("-0", "-") for place in table]
+        curve(x, table.to_numpy(), names[kind], ax=ax)
         print(f"{names[kind]:<21}", "  ".join(f"{place}: {value:.0f} %" for place, value in table.mean().items()))
-axes[0].set(xlabel=f"words of the English sentence ({len(translation.load(translation.BUDGETS['long']).train):,} training pairs)", ylabel="translated exactly, %", ylim=(0, 102), title="All pairs: an LSTM with attention comes close")
-axes[1].set(xlabel="different training pairs, up to ten words", title="More different pairs help both (LSTM not measured)")
+axes[0].set(xlabel=f"words of the English sentence ({len(translation.load(translation.BUDGETS['long']).train):,} training pairs)", ylabel="translated exactly, %", ylim=(0, 102), title="By length: transformer first, LSTM with attention close")
+axes[1].set(xlabel="different training pairs, up to ten words", xlim=(0, 4300), xticks=x, title="By number of pairs: transformer first (LSTM not measured)")
 axes[0].legend(loc=(0.34, 0.06), fontsize=8)
 plt.show()
 real = recorded.query("budget == 'tatoeba' and metric == 'bleu' and length == 'all'")
 print("parameters:", {names[kind]: int(n) for kind, n in recorded.query("budget == 'long' and metric == 'parameters'").groupby("model").value.first().items()})
 print("BLEU on real sentences:", {names[kind]: round(value) for kind, value in zip(real.model, real.value)})
-for found in means.values():
-    assert (found["transformer"] > found["gru-attention"] + 5).all()
-behind = means["length"]["transformer"] - means["length"]["lstm-attention"]
-assert behind.max() < 7 and abs(behind.iloc[-1]) < 2
+assert all((found["transformer"].min() > found["gru-attention"].max()).all() for found in runs.values())
+print("longest sentences, seed by seed:", {names[kind]: runs["length"][kind].iloc[:, -1].round().astype(int).tolist() for kind in ("transformer", "lstm-attention")})
+ahead = (runs["length"]["transformer"] - runs["length"]["lstm-attention"]).mean()
+assert 0 < ahead.iloc[:-1].min() and ahead.max() < 7 and abs(ahead.iloc[-1]) < 2
 
 # %% [markdown]
-# The transformer is ahead of the GRU with attention at every length and every number of pairs. The LSTM with attention is a few points behind it, and level at the longest sentences. It differs from the GRU in its cell only, which keeps a second state and has more parameters. So it matters which RNN one compares with.
+# The transformer is ahead of the GRU with attention at every length and every number of pairs. The LSTM with attention is a few points behind it, and level at the longest sentences, where the seeds of both mix. Its cell, the only difference from the GRU, keeps a second state and has more parameters. So it matters which RNN one compares with.
 #
-# Nor does the transformer need more pairs than the GRU, at this number of steps. The corpus is small and regular. On sentences that people wrote (Tatoeba; BLEU as in notebook 02) the order is the same, but each model was trained once, and no LSTM.
+# Nor does the transformer need more pairs than the GRU, at this number of steps. The corpus is regular. On sentences that people wrote (Tatoeba; BLEU as in notebook 02) the order is the same, but each model was trained once, and no LSTM.
 #
 # ## With a full-size model
 #
@@ -552,7 +590,7 @@ def decoder_weights(query, key, mask):
 check("03.1", decoder_weights)
 
 # %% [markdown]
-# **2.** What does each head contribute? The output map is linear, so a layer's output is a sum over its heads. Split it: `x` holds what each head has made of each token, `weight` is the matrix of the output map as `nn.Linear` stores it. The parts have to add up to what the layer computes from the joined heads.
+# **2.** What does each head contribute? The output map's result, without its bias, is a sum with one part for each head. Split it: `x` holds what each head has made of each token, `weight` is the matrix of the output map as `nn.Linear` stores it. The parts have to add up to what this matrix makes of the joined heads.
 
 # %% tags=["exercise", "nbval-check-output"]
 def head_parts(x, weight):
@@ -564,9 +602,9 @@ check("03.2", head_parts)
 # %% [markdown]
 # ## Questions
 #
-# **1.** Why can a GRU's decoder not be given all known words in one call, and a transformer's can?
+# **1.** `nn.GRU` takes all words of a sentence in one call, as a transformer does. Why can only the transformer compute them at once?
 #
-# <details><summary>Answer</summary>The GRU's step needs the state that the step before has made. A transformer's row needs the words up to its own only, and in training they are known.</details>
+# <details><summary>Answer</summary>Inside its call the GRU goes word by word: a step needs the state that the step before has made. A transformer's row needs only the layer's input up to its own place, and in training all words are known.</details>
 #
 # **2.** A batch has 31 sentences of 10 tokens and one of 200. What share of a padded batch is padding?
 #
@@ -580,10 +618,9 @@ check("03.2", head_parts)
 #
 # **What is left when the RNN is dropped?** Attention, through which every token reads every other; a feed-forward network for each token alone; residuals and norms around both; and position vectors, which bring back the order that the RNN had from reading word by word.
 #
-# - Query, key and value are three learned maps of a token's vector; heads share out their components.
 # - With trained weights your encoder equals `transformers`.
-# - Padding costs work, and without the mask it costs correctness.
-# - A decoder adds cross-attention and a causal mask. Training computes all words at once; writing goes word by word.
+# - Padding costs work; without the mask, correctness.
+# - A decoder adds cross-attention and a causal mask. Training computes all words at once, writing one by one.
 # - Here the transformer translates better than the GRU with attention; an LSTM with attention comes close.
 #
 # ## References

@@ -137,6 +137,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from course_lib.models.masked_lm import BertForMaskedLM, pseudo_perplexity
+from course_lib.plotting import PALETTE
 from course_lib.support.tables import find, read_tsv
 
 sentences = [text for _, (text,) in read_tsv(find("course/sentences"), "sentence")]
@@ -151,7 +152,7 @@ for name, (network, marker) in networks.items():
     as_written, shuffled = ([pseudo_perplexity(network, tokenizer, text) for text in group] for group in (forty, scrambled))
     worse[name] = sum(a < b for a, b in zip(as_written, shuffled))
     print(f"{name}: the shuffled version is the less likely one {worse[name]} times of {len(forty)}")
-    ax.loglog(as_written, shuffled, marker, label=name)
+    ax.loglog(as_written, shuffled, marker, color=PALETTE[len(worse) - 1], label=name)
 ax.axline((10, 10), (100, 100), color="grey", linestyle="--", label="both alike")
 ax.set(xlabel="pseudo-perplexity as written", ylabel="with words shuffled", title="Pre-trained, the network prefers the right order")
 ax.legend(fontsize=8)
@@ -475,12 +476,12 @@ by = {"trained scorer": scorer.predict(pairs, show_progress_bar=False), "sbert-m
       "word overlap": np.array([overlap(*pair) for pair in pairs])}
 ways = recorded.query("experiment == 'cross-encoder' and data == 'course/sts'").replace({"model": {"course/cross-encoder-mini": "pairs, then STSb"}})
 runs = {f"random heads, {name}": found for name, found in orders.items()}
-runs |= {f"trained on {way} (recorded)": (found.value / 100).tolist() for way, found in ways.groupby("model", sort=False)}
-runs |= {name: [spearman(people, scores)] for name, scores in by.items()}
+runs |= {f"trained on {way} (recorded)": found.value / 100 for way, found in ways.groupby("model", sort=False)} | {name: [spearman(people, by[name])] for name in by}
 _, ax = plt.subplots(figsize=(8.5, 3.6), layout="constrained")
 bars({name: np.mean(found) for name, found in runs.items()}, "Compare a score with word overlap, not with 0",
      "Spearman's correlation with people's scores", ax=ax, runs=runs, baseline="word overlap")
 ax.set(xlim=(-0.8, 1), xticks=(-0.5, 0, 0.5, 1))
+[number.remove() for number in ax.texts[:2]]                     # the mean of random heads says nothing
 plt.show()
 drawn = np.random.default_rng(seed).integers(len(pairs), size=(300, len(pairs)))                     # the pairs, drawn again 300 times
 for name in ("trained scorer", "sbert-mini, cosine"):
@@ -543,8 +544,6 @@ assert million10 * pair_seconds > 100 * (latency + million10 * scan_seconds)
 # From these speeds follow the lines below. The points were **recorded** by `recipes/pair_costs.py`, up to the sizes that it could wait for. On logarithmic axes a cost of n to the power k is a line of slope k. **Predict** the slopes, and how long the best pair among ten million questions takes.
 
 # %% tags=["row-1.20", "row-1.21"] alt="Two charts with logarithmic axes, number of texts across, time from a millisecond to thousands of years upwards. Left, finding the best pair: all pairs through the cross-encoder rise steeply to over a thousand years at ten million texts, embedding all texts rises half as steeply to hours, comparing all vectors rises steeply but far lower, to days. Right, answering one query: the cross-encoder rises to hours; vectors stay at milliseconds, then rise to about a second. Recorded points lie along the lines."
-from course_lib.plotting import PALETTE
-
 costs = recorded.query("experiment == 'cost'")
 n = np.geomspace(10, million10, 50)
 compare = costs.query("setting == 'all cosines'").value.iloc[-1] / 10_000**2     # seconds for a pair of vectors

@@ -88,7 +88,7 @@ print(f"\nmax_seq_length stands in this printout: {'max_seq_length' in str(libra
 #
 # One setting that you need is not printed: `max_seq_length`, the number of tokens that are read.
 #
-# **Predict** the shape of the data after each of three steps, for two sentences of 8 and 7 words: after `preprocess`, after module 0, after module 1.
+# **Predict** the shape of the data after each of three steps, for two sentences of 9 and 7 words: after `preprocess`, after module 0, after module 1.
 
 # %% tags=["row-1.36", "nbval-check-output"]
 cats = ["A cat sits on a mat beside the door", "A feline is on a red carpet"]
@@ -240,7 +240,7 @@ print(f"embeddings: {embeddings.dtype} {embeddings.shape}; sentences 1 and 5 sha
 #
 # **Question.** A blog says that "She is reading a book" and "A girl is immersed in a novel" score high, and that "A cat sits on a mat" and "A feline is on a carpet" come "close to 1". Do they?
 #
-# A cosine alone says little: notebook 05 had a model whose cosines were high for everything. One yardstick are pairs that have nothing to do with each other; the *percentile* of a score is the share of them below it. The better yardstick are pairs that people graded, from 0 (nothing in common) to 1 (the same meaning).
+# A cosine alone says little: notebook 05 had a model whose cosines were high for everything. Compare it with pairs that have nothing to do with each other; the *percentile* of a score is the share of them below it. Better, compare it with pairs that people graded, from 0 (nothing in common) to 1 (the same meaning).
 #
 # **Predict** both cosines, and one for a third pair: "She is reading a book" and "She is not reading a book".
 
@@ -269,7 +269,7 @@ for name, (one, two) in pairs.items():
     overlap = len(set.intersection(*word_sets)) / len(set.union(*word_sets))
     print(f"{name:8} {scores[name]:6.2f} {below[name][0]:18.2%} {below[name][1]:23.0%} of {len(best)} {overlap:22.0%}")
 
-# %% tags=["row-2.2", "row-2.6"] alt="Two panels over one axis of cosines. Above, a hump of random pairs near 0 and a flatter hump of the pairs that people graded highest, between about 0.5 and 1. Below, one dot for each graded pair, its grade against its cosine, rising to the right with much scatter. Three vertical lines: the cat pair at the lower end of the best pairs, the reading pair below their middle, the negated pair to the right of most of them."
+# %% tags=["row-2.2", "row-2.6"] alt="Two panels over one axis of cosines. Above, a hump of random pairs near 0, and well to its right a hump of the pairs that people graded highest, between about 0.5 and 1. Below, one dot for each graded pair, its grade against its cosine, rising to the right with much scatter. Three vertical lines: the cat pair at the lower end of the best pairs, the reading pair below their middle, the negated pair to the right of most of them."
 from course_lib.plotting import PALETTE
 
 _, (top, bottom) = plt.subplots(2, 1, figsize=(7, 5), sharex=True, layout="constrained")
@@ -277,7 +277,7 @@ bins = np.arange(-0.3, 1.01, 0.05)
 for (name, some), colour, hatch in zip({"random pairs": random_scores, "pairs that people graded 0.8 to 1": best}.items(), PALETTE, ("", "//")):
     top.hist(some, bins, weights=np.full(len(some), 100 / len(some)), color=colour, alpha=0.5, hatch=hatch, label=name)
 top.set_title("A negation scores like the pairs that people find most alike", fontsize="medium", pad=18)
-top.set(ylabel="share in %", ylim=(0, 27))
+top.set(ylabel="share in %", ylim=(0, 36))
 bottom.scatter(graded, grades, s=12, color="gray", alpha=0.6, label="one graded pair")
 for low in (0, 0.2, 0.4, 0.6, 0.8):
     group = graded[(grades >= low) & (grades < low + 0.2 + (low == 0.8))]
@@ -292,7 +292,9 @@ bottom.legend(fontsize=8, loc="upper left")
 bottom.set(xlabel="cosine", ylabel="grade given by people")
 plt.show()
 assert scores["negated"] > max(scores["cat"], scores["reading"]) and max(scores["cat"], scores["reading"]) < 0.9
-assert min(share for share, _ in below.values()) > 0.99 and below["negated"][1] > 0.5 > max(below["cat"][1], below["reading"][1])
+if model == "course/sbert-mini":                                            # another model has its own scale
+    assert min(share for share, _ in below.values()) > 0.99
+    assert below["negated"][1] > 0.5 > max(below["cat"][1], below["reading"][1])
 
 # %% [markdown]
 # Beside random pairs all three look excellent: each lies above nearly all of them. Beside graded pairs they part. The negated pair beats most of the pairs that people graded highest. Both paraphrases stay below the middle of those pairs, and neither is close to 1. The table's last column has a cheap explanation: the negated pair shares most of its words.
@@ -432,7 +434,7 @@ left_out = prompted.encode_query(first, show_progress_bar=False)
 print(f"prompts of this model: {library.prompts}")
 for name, queries in (("no prompt", plain), ("an instruction", instructed), ("the same, include_prompt=False", left_out)):
     print(f"{name:32} found {found(queries, documents):6.1%}")
-assert found(plain, documents) > found(left_out, documents) > found(instructed, documents)
+assert model != "course/sbert-mini" or found(plain, documents) > found(left_out, documents) > found(instructed, documents)
 
 # %% [markdown]
 # A prompt is nothing but text, and a wrong one costs: its words are averaged into every query. `include_prompt=False` keeps them out of the average, but they still change the other tokens. To forget a prompt that a model expects is as silent. Read the model card, print `model.prompts`, and use `encode_query` and `encode_document` for search: without prompts they do what `encode` does.
@@ -571,15 +573,15 @@ four_pairs = [[pairs["cat"][k], *(side[n] for n in others)] for k, side in enume
 after = {"before": measured(library), "only closer": measured(trained(*([text] for text in pairs["cat"]))), "ranking": measured(trained(*four_pairs))}
 for name, (cat, random_mean, sts) in after.items():
     print(f"{name:12} cat pair {cat:.2f}   random pairs {random_mean:.3f}   STS {sts:.3f}")
-assert after["only closer"][1] > after["before"][1] + 0.1 and after["only closer"][2] < after["before"][2] - 0.02
-assert after["ranking"][0] > after["before"][0] + 0.1 and after["ranking"][1] < after["only closer"][1] and after["ranking"][2] > after["only closer"][2]
+assert model != "course/sbert-mini" or after["only closer"][1] > after["before"][1] + 0.1 and after["only closer"][2] < after["before"][2] - 0.02
+assert model != "course/sbert-mini" or after["ranking"][0] > after["before"][0] + 0.1 and np.abs(np.subtract(after["ranking"], after["before"]))[1:].max() < 0.03
 
 # %% [markdown]
 # The first loss pulled other texts together, too: random pairs rose and `STS` fell. The second moved the cat pair as well, and kept both nearly where they were. A loss must also say what shall stay apart. Notebooks 09 to 12 are about that.
 #
 # ## With full-size models
 #
-# Set `model = "sentence-transformers/all-MiniLM-L6-v2"`: 90 MB are downloaded once and checked. Expect a third line in the printout and 256 tokens. `full = True` measures MiniLM's speed here.
+# Set `model = "sentence-transformers/all-MiniLM-L6-v2"`: 90 MB are downloaded once. Expect a third line in the printout, 256 tokens, other cosines. `full = True` measures MiniLM's speed here.
 #
 # ## Appendix: reading old code
 #

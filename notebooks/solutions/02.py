@@ -41,6 +41,14 @@ def products(queries, keys, W, U, v):
     return (queries @ W.T) @ (keys @ U.T).transpose(1, 2)
 
 
+def multiplied_before_tanh(queries, keys, W, U, v):
+    return torch.tanh((queries @ W.T).unsqueeze(2) * (keys @ U.T).unsqueeze(1)) @ v
+
+
+def one_axis_too_many(queries, keys, W, U, v):
+    return additive_energies(queries, keys, W, U, v).unsqueeze(-1)
+
+
 def already_weights(queries, keys, W, U, v):
     return additive_energies(queries, keys, W, U, v).softmax(-1)
 
@@ -79,6 +87,18 @@ def minus_100(energies, mask):
 
 def minus_100_and_nothing_after(energies, mask):
     return energies.masked_fill(mask == 0, -100.0).softmax(1)
+
+
+def minus_10000(energies, mask):
+    return energies.masked_fill(mask == 0, -1e4).softmax(1).masked_fill(mask == 0, 0.0)
+
+
+def minus_10000_and_nothing_after(energies, mask):
+    return energies.masked_fill(mask == 0, -1e4).softmax(1)
+
+
+def rows_with_words_only(energies, mask):
+    return attention_from_energies(energies[mask.any(1)], mask[mask.any(1)])
 
 
 def even_without_words(energies, mask):
@@ -209,6 +229,11 @@ def weight_on_links(weights, links):
     return sum(weights[target, source].item() for source, target in links) / len(targets)
 
 
+def looked_up_turned(weights, links):
+    strongest, targets = weights.argmax(1).tolist(), {target for _, target in links}
+    return sum((target, strongest[target]) in links for target in targets) / len(targets)
+
+
 def words_turned_all_count(weights, links):
     return sum((target, source) in links for target, source in enumerate(weights.argmax(1).tolist())) / len(weights)
 
@@ -276,6 +301,15 @@ EXERCISES = {
             (keys_only, "Your energies do not depend on the query. Then every step would look at the same words."),
             (products, "You multiply query and key. Additive attention adds them; products come in notebook 03."),
             (
+                multiplied_before_tanh,
+                "You multiply W s and U h, number by number, before the tanh. Additive attention adds them.",
+            ),
+            (
+                one_axis_too_many,
+                "The numbers are right, but an axis of size 1 is left at the end. An energy is a single number: what "
+                "does v @ or @ v make of the last axis?",
+            ),
+            (
                 already_weights,
                 "These add up to 1: you have taken the softmax already. Energies are what comes before it.",
             ),
@@ -319,6 +353,20 @@ EXERCISES = {
                 minus_100_and_nothing_after,
                 "You give padding a low energy, but a word's may be lower still, and a row without words still "
                 "adds up to 1. Which energy has the exponential 0?",
+            ),
+            (
+                minus_10000,
+                "Padding takes part in the sum: -10000 is low, but a word's energy may be as low. Which energy has the "
+                "exponential 0, whatever the others are?",
+            ),
+            (
+                minus_10000_and_nothing_after,
+                "-10000 is low, but a word's energy may be as low, and a row without words still adds up to 1. Which "
+                "energy has the exponential 0?",
+            ),
+            (
+                rows_with_words_only,
+                "You leave out the row without words. Each sentence of the batch keeps its row; here it is all 0.",
             ),
             (
                 even_without_words,
@@ -414,6 +462,10 @@ EXERCISES = {
                 "Your argmax runs over the target words. The weights of one target word lie in a row.",
             ),
             (pairs_turned, "A link is (source, target). You read it the other way round."),
+            (
+                looked_up_turned,
+                "You look for (target, source) in the list. A link is (source, target).",
+            ),
             (
                 words_turned_all_count,
                 "A link is (source, target), and you read it as (target, source). You also count words without a link.",

@@ -200,16 +200,22 @@ def head_parts(x, weight):
     return torch.einsum("bhts,ohs->bhto", x, own)  # (batch, heads, tokens, hidden)
 
 
-def layer_output(x, weight):
+def whole_result(x, weight):
     return head_parts(x, weight).sum(1)
 
 
 def equal_shares(x, weight):
-    return layer_output(x, weight)[:, None].expand(-1, x.shape[1], -1, -1) / x.shape[1]
+    return whole_result(x, weight)[:, None].expand(-1, x.shape[1], -1, -1) / x.shape[1]
 
 
-def whole_output_for_each(x, weight):
-    return layer_output(x, weight)[:, None].expand(-1, x.shape[1], -1, -1)
+def whole_result_for_each(x, weight):
+    return whole_result(x, weight)[:, None].expand(-1, x.shape[1], -1, -1)
+
+
+def all_in_the_first(x, weight):
+    parts = torch.zeros_like(head_parts(x, weight))
+    parts[:, 0] = whole_result(x, weight)
+    return parts
 
 
 def parts_in_reverse(x, weight):
@@ -383,7 +389,7 @@ EXERCISES = {
         ],
     ),
     "03.2": Exercise(
-        title="What each head adds to a layer's output",
+        title="What each head adds to the output map's result",
         cases={
             "two sentences, two heads": (X, WEIGHT),
             "an output wider than the heads": (X[:1], torch.cat([WEIGHT, WEIGHT[:2] + 1])),
@@ -391,12 +397,16 @@ EXERCISES = {
         },
         solution=head_parts,
         wrong=[
-            (layer_output, "This is their sum, the layer's output. The parts of the heads are wanted, before it."),
-            (averaged, "Your parts add up to the layer's output divided by the number of heads."),
-            (equal_shares, "You give every head an equal share of the layer's output. What did each add itself?"),
+            (whole_result, "This is the sum of the parts, the output map's result. The single parts are wanted."),
+            (averaged, "Your parts add up to the output map's result divided by the number of heads."),
+            (equal_shares, "You give every head an equal share of the whole. What did each add itself?"),
             (
-                whole_output_for_each,
-                "Each of your parts is the whole output: one head's part comes from that head alone.",
+                whole_result_for_each,
+                "Each of your parts is the whole result: one head's part comes from that head alone.",
+            ),
+            (
+                all_in_the_first,
+                "The sum is right, but the first head has all of it: which numbers of it come from the others?",
             ),
             (parts_in_reverse, "The parts are right, but the heads stand in reverse order."),
             (heads_after_tokens, "The parts are right, but heads and tokens stand in the wrong order."),

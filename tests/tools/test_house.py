@@ -35,7 +35,7 @@ BESIDE = {
     "step_diagram",
     "unrolled",
 }
-PICTURES = {"diagrams", "drawing", "exercises", "layer_diagram", "plotting", "step_diagram", "unrolled"}
+PICTURES = {"diagrams", "drawing", "exercises", "layer_diagram", "plotting", "side_by_side", "step_diagram", "unrolled"}
 CONTRACTS = {
     contract["name"]: contract
     for contract in tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
