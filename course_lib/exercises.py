@@ -32,7 +32,8 @@ from course_lib.support.folders import COURSE_HOME
 @dataclass
 class Exercise:
     """One exercise: see the module's docstring. Answers may be numbers, strings, tensors, arrays, or lists,
-    tuples and dictionaries of these; numbers agree when they differ by less than atol + rtol * |expected|."""
+    tuples and dictionaries of these; numbers agree when they differ by less than atol + rtol * |expected|. Where a
+    tensor of a case requires a gradient, what is returned must carry it on."""
 
     title: str
     cases: dict  # description -> tuple of arguments
@@ -40,6 +41,7 @@ class Exercise:
     wrong: list = field(default_factory=list)  # [(function, message), ...]
     rtol: float = 1e-4
     atol: float = 1e-5
+    keeps_arguments: bool = False  # true: a right answer that overwrites what it was given is not right yet
 
 
 @dataclass
@@ -101,6 +103,8 @@ def judge(exercise, answer):
     expected = outcomes(exercise.solution, exercise)
     problems = [difference(g, e, exercise.rtol, exercise.atol) for g, e in zip(got, expected)]
     if not any(problems):
+        if exercise.keeps_arguments and overwrites(answer, exercise):
+            return Result("wrong", "the numbers are right, but your function overwrites an argument: work on a copy.")
         return Result("right", f"{len(problems)} of {len(problems)} cases agree.")
     for function, message in exercise.wrong:
         same = outcomes(function, exercise)
@@ -122,6 +126,16 @@ def outcomes(function, exercise):
         except Exception as error:  # a learner's mistake of any kind is a result, not the end of the notebook
             results.append(error)
     return results
+
+
+def overwrites(function, exercise):
+    """Whether the function writes into the arguments of some case, which its caller may still need."""
+    for arguments in exercise.cases.values():
+        given = copy.deepcopy(arguments)
+        function(*given)
+        if difference(list(given), list(arguments)):
+            return True
+    return False
 
 
 def difference(got, expected, rtol=1e-4, atol=1e-5):
@@ -153,6 +167,8 @@ def difference(got, expected, rtol=1e-4, atol=1e-5):
                 return f"{what} (element {i}" + (f", place {places}" if further_in else ")")  # the outer place first
         return None
     if is_numeric(expected):
+        if getattr(expected, "requires_grad", False) and not getattr(got, "requires_grad", False):
+            return "returns numbers that no gradient flows through (.item(), detach() and no_grad() cut it off)"
         return number_difference(as_array(got), as_array(expected), rtol, atol)
     return None if got == expected else f"returns something else: {got!r}"
 

@@ -155,7 +155,8 @@ def bars(
     for i, (name, value) in enumerate(values.items()):
         marks = list((runs or {}).get(name, ()))
         ax.plot(marks, [i] * len(marks), "k|", markersize=14)
-        ax.text(max([value, *marks]), i, f" {value:.{digits}f}", va="center", fontsize=8)
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # the dashed line does not cross the number
+        ax.text(max([value, *marks]), i, f" {value:.{digits}f}", va="center", fontsize=8, bbox=box)
     ax.invert_yaxis()
     ax.margins(x=0.12)
     ax.set_xlabel(xlabel)

@@ -13,7 +13,9 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import pandas as pd
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from course_lib.data import load_pairs, load_sts
 from course_lib.evaluation import EmbeddingSimilarityEvaluator
@@ -71,12 +73,19 @@ def table(encoders: Mapping[str, object]) -> pd.DataFrame:
 def heatmaps(encoders: Mapping[str, object], title: str = "") -> Figure:
     """The cosines of SIX in each encoder, {name: encoder}, in one row with one colour bar."""
     figure, axes = plt.subplots(
-        1, len(encoders), figsize=(3.2 + 2.5 * len(encoders), 3), layout="constrained", squeeze=False
+        1, len(encoders), figsize=(3.2 + 2.5 * len(encoders), 3.2), layout="constrained", squeeze=False
     )
     for ax, (name, encoder) in zip(axes[0], encoders.items()):
         vectors = encoder.encode(list(SIX), show_progress_bar=False)
         heatmap(cos_sim(vectors, vectors), labels=SIX if ax is axes[0, 0] else None, title=name, ax=ax)
+        outline(ax)
         if ax is not axes[0, -1]:
             ax.images[0].colorbar.remove()
     figure.suptitle(title)
     return figure
+
+
+def outline(ax: Axes):
+    """A frame round each topic's block in a heatmap of SIX."""
+    for start in range(0, len(SIX), 2):
+        ax.add_patch(Rectangle((start - 0.5, start - 0.5), 2, 2, fill=False, edgecolor="black", linewidth=2))

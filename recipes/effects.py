@@ -1,4 +1,6 @@
-"""What the literature reports and what the course's own small models show: data/results/effects.csv, docs/effects.md.
+"""What the literature reports and what the course's own small models show, as tables.
+
+They are data/results/effects.csv, docs/effects.md, and a short one in README.md.
 
     python recipes/effects.py
 
@@ -22,7 +24,8 @@ from course_lib.support.folders import COURSE_HOME
 from recipes.shared.places import RESULTS
 from recipes.shared.results import read_rows
 
-TABLE, PAGE = RESULTS / "effects.csv", COURSE_HOME / "docs" / "effects.md"
+TABLE, PAGE, README = RESULTS / "effects.csv", COURSE_HOME / "docs" / "effects.md", COURSE_HOME / "README.md"
+BEGIN, END = "<!-- effects -->\n", "<!-- /effects -->"  # around the table in the README
 SBERT = "Reimers and Gurevych 2019, table "
 
 
@@ -289,6 +292,11 @@ def measured(effects: list[Effect] = EFFECTS) -> list[dict[str, str]]:
     return found
 
 
+def in_cell(text: str) -> str:
+    """Text in a table of Markdown, where | would begin the next cell."""
+    return text.replace("|", "\\|")
+
+
 def page(table: list[dict[str, str]]) -> str:
     """docs/effects.md: the same as a table to read."""
     seen = sum(row["verdict"] == "seen here" for row in table)
@@ -306,11 +314,24 @@ def page(table: list[dict[str, str]]) -> str:
         "|---|---|---|---|---|",
     ]
     for row in table:
-        here = f"{row['higher']} against {row['lower']}: {row['measure']}"
+        here = f"{row['higher']} against {row['lower']}: {in_cell(row['measure'])}"
         note = f" {row['note']}" if row["note"] else ""
         published = f"{row['published']} ({row['source']})"
-        lines.append(f"| {row['effect']} | {published} | {here}.{note} | {row['verdict']} | {row['notebook']} |")
+        lines.append(
+            f"| {in_cell(row['effect'])} | {published} | {here}.{note} | {row['verdict']} | {row['notebook']} |"
+        )
     return "\n".join(lines) + "\n"
+
+
+def in_readme(text: str, table: list[dict[str, str]]) -> str:
+    """README.md with the short table in the place of the one between its marks."""
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    lines = ["| Effect | Published | Here | Verdict | |", "|---|---|---|---|---|"]
+    for row in table:
+        notebook = next((COURSE_HOME / "notebooks").glob(f"{row['notebook']}_*.ipynb")).name
+        link, here = f"[{row['notebook']}](notebooks/{notebook})", f"{row['higher']} against {row['lower']}"
+        lines.append(f"| {in_cell(row['effect'])} | {row['published']} | {here} | {row['verdict']} | {link} |")
+    return f"{before}{BEGIN}{chr(10).join(lines)}\n{END}{after}"
 
 
 def as_csv(table: list[dict[str, str]]) -> str:
@@ -323,7 +344,8 @@ def as_csv(table: list[dict[str, str]]) -> str:
 
 def main():
     table = measured()
-    for path, text in ((TABLE, as_csv(table)), (PAGE, page(table))):
+    readme = in_readme(README.read_text(encoding="utf-8"), table)
+    for path, text in ((TABLE, as_csv(table)), (PAGE, page(table)), (README, readme)):
         with atomic_file(path) as unfinished:
             unfinished.write_text(text, encoding="utf-8")
     for row in table:

@@ -1,7 +1,6 @@
 """Solutions of notebook 05. Try the exercises first: check() tells you what kind of mistake you made."""
 
 import torch
-from torch.nn.functional import normalize
 
 from course_lib.exercises import Exercise
 
@@ -43,41 +42,77 @@ def only_cls_dropped(token_embeddings, attention_mask):
     return masked_mean(token_embeddings[:, 1:], attention_mask[:, 1:])
 
 
+def one_special_token_counted(token_embeddings, attention_mask):
+    count = attention_mask.sum(1, keepdim=True)
+    return mean_of_words(token_embeddings, attention_mask) * (count - 2) / (count - 1)
+
+
+def columns_counted(token_embeddings, attention_mask):
+    count = attention_mask.sum(1, keepdim=True)
+    return mean_of_words(token_embeddings, attention_mask) * (count - 2) / attention_mask.shape[1]
+
+
+def columns_but_two_counted(token_embeddings, attention_mask):
+    count = attention_mask.sum(1, keepdim=True)
+    return mean_of_words(token_embeddings, attention_mask) * (count - 2) / (attention_mask.shape[1] - 2)
+
+
+def summed(token_embeddings, attention_mask):
+    count = attention_mask.sum(1, keepdim=True)
+    return mean_of_words(token_embeddings, attention_mask) * (count - 2)
+
+
+def only_sep_dropped(token_embeddings, attention_mask):
+    words = attention_mask.clone()
+    words[torch.arange(len(words)), attention_mask.sum(1) - 1] = 0
+    return masked_mean(token_embeddings, words)
+
+
 # ---- 05.2
 
 
-def centred_cosines(vectors):
-    unit = normalize(vectors - vectors.mean(0), dim=1)  # (n, dim)
-    return unit @ unit.T  # (n, n)
+def frequency_weighted_mean(token_embeddings, attention_mask, frequencies, a=0.001):
+    weights = attention_mask * a / (a + frequencies)  # (batch, tokens)
+    total = (token_embeddings * weights.unsqueeze(-1)).sum(1)  # (batch, dim)
+    return total / weights.sum(1, keepdim=True)
 
 
-def not_centred(vectors):
-    unit = normalize(vectors, dim=1)
-    return unit @ unit.T
+def plain_masked_mean(token_embeddings, attention_mask, frequencies, a=0.001):
+    return masked_mean(token_embeddings, attention_mask)
 
 
-def centred_within_each_vector(vectors):
-    unit = normalize(vectors - vectors.mean(1, keepdim=True), dim=1)
-    return unit @ unit.T
+def padding_weighted_too(token_embeddings, attention_mask, frequencies, a=0.001):
+    return frequency_weighted_mean(token_embeddings, torch.ones_like(attention_mask), frequencies, a)
 
 
-def not_normalised(vectors):
-    centred = vectors - vectors.mean(0)
-    return centred @ centred.T
+def divided_by_the_tokens(token_embeddings, attention_mask, frequencies, a=0.001):
+    weights = attention_mask * a / (a + frequencies)
+    return (token_embeddings * weights.unsqueeze(-1)).sum(1) / attention_mask.sum(1, keepdim=True)
 
 
-def normalised_too_early(vectors):
-    centred = normalize(vectors, dim=1)
-    centred = centred - centred.mean(0)
-    return centred @ centred.T
+def divided_by_padded_weights(token_embeddings, attention_mask, frequencies, a=0.001):
+    weights = a / (a + frequencies)
+    total = (token_embeddings * (attention_mask * weights).unsqueeze(-1)).sum(1)
+    return total / weights.sum(1, keepdim=True)
 
 
-def normalised_before_and_after(vectors):
-    return centred_cosines(normalize(vectors, dim=1))
+def weighted_sum(token_embeddings, attention_mask, frequencies, a=0.001):
+    weights = attention_mask * a / (a + frequencies)
+    return (token_embeddings * weights.unsqueeze(-1)).sum(1)
 
 
-def one_number_subtracted(vectors):
-    return not_centred(vectors - vectors.mean())
+def common_words_weigh_more(token_embeddings, attention_mask, frequencies, a=0.001):
+    weights = attention_mask * frequencies / (a + frequencies)
+    return (token_embeddings * weights.unsqueeze(-1)).sum(1) / weights.sum(1, keepdim=True)
+
+
+def one_over_frequency(token_embeddings, attention_mask, frequencies, a=0.001):
+    weights = attention_mask / frequencies
+    return (token_embeddings * weights.unsqueeze(-1)).sum(1) / weights.sum(1, keepdim=True)
+
+
+def a_is_fixed(token_embeddings, attention_mask, frequencies, a=0.001):
+    return frequency_weighted_mean(token_embeddings, attention_mask, frequencies)
 
 
 # ---- 05.3
@@ -97,6 +132,10 @@ def number_of_tokens_as_position(token_embeddings, attention_mask):
     return token_embeddings[torch.arange(len(token_embeddings)), attention_mask.sum(1) - 1]
 
 
+def first_column(token_embeddings, attention_mask):
+    return token_embeddings[:, 0]
+
+
 def first_real_token(token_embeddings, attention_mask):
     return token_embeddings[torch.arange(len(token_embeddings)), attention_mask.argmax(1)]
 
@@ -108,7 +147,7 @@ def one_before_the_last(token_embeddings, attention_mask):
 
 
 RISING = torch.arange(30.0).reshape(2, 5, 3).sqrt()  # (2 sentences, 5 tokens, 3)
-SCATTERED = torch.tensor([[3.0, 1.0, 2.0], [4.0, -1.0, 2.5], [2.0, 2.0, 6.0], [5.0, 0.5, 1.0]])  # (4, 3)
+FREQUENCIES = torch.tensor([[0.05, 0.0002, 0.03, 0.001, 0.01], [0.06, 0.002, 0.0005, 0.04, 0.0001]])  # shares of a text
 
 EXERCISES = {
     "05.1": Exercise(
@@ -131,38 +170,40 @@ EXERCISES = {
             ),
             (all_tokens_counted, "The sum is right. What do you divide by? [CLS] and [SEP] are still counted."),
             (only_cls_dropped, "[CLS] is out, [SEP] is still in."),
+            (only_sep_dropped, "[SEP] is out, [CLS] is still in."),
+            (one_special_token_counted, "The sum is right. The divisor is one too large."),
+            (columns_counted, "The sum is right, but you divide by the number of columns, padding included."),
+            (
+                columns_but_two_counted,
+                "The sum is right, but you divide by the number of columns less two, and a padded sentence has fewer "
+                "words.",
+            ),
+            (summed, "That is the sum of the words' vectors. A mean divides it."),
         ],
+        keeps_arguments=True,
     ),
     "05.2": Exercise(
-        title="Subtract the mean vector, then take the cosines of all pairs",
+        title="Average the real tokens' vectors with the weights a / (a + frequency)",
         cases={
-            "four vectors": (SCATTERED,),
-            "two vectors": (SCATTERED[:2],),
-            "a large common part": (SCATTERED + torch.tensor([50.0, 20.0, -30.0]),),
+            "nothing padded": (RISING, torch.ones(2, 5), FREQUENCIES),
+            "the second sentence padded": (RISING, torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]), FREQUENCIES),
+            "another a": (RISING, torch.ones(2, 5), FREQUENCIES, 0.1),
         },
-        solution=centred_cosines,
+        solution=frequency_weighted_mean,
         wrong=[
-            (not_centred, "These are the cosines as they are: nothing has been subtracted that all vectors share."),
+            (plain_masked_mean, "That is the ordinary masked mean: every word weighs the same."),
+            (padding_weighted_too, "Padding is weighted and counted as well. What does attention_mask say?"),
             (
-                centred_within_each_vector,
-                "You subtract from each vector the mean of its own components. Over which dimension is the mean of "
-                "all vectors?",
+                divided_by_the_tokens,
+                "The sum is right. You divide by the number of tokens; their weights add up to less.",
             ),
-            (not_normalised, "The mean is gone, but these are dot products: the diagonal of a cosine matrix is 1."),
-            (
-                normalised_too_early,
-                "After the subtraction the vectors no longer have length 1, so these are no cosines: look at the "
-                "diagonal.",
-            ),
-            (
-                normalised_before_and_after,
-                "You normalise before subtracting as well. This exercise takes the vectors as they are.",
-            ),
-            (
-                one_number_subtracted,
-                "You subtract one number from everything. The mean of the vectors is itself a vector.",
-            ),
+            (divided_by_padded_weights, "The sum is right, but the weights of padding are in the divisor."),
+            (weighted_sum, "That is the weighted sum. A weighted mean divides it by what the weights add up to."),
+            (common_words_weigh_more, "Look at your weights: common words weigh more than rare ones."),
+            (one_over_frequency, "You weigh by 1 / frequency. With a in it the rarest words do not take over."),
+            (a_is_fixed, "You do not use the argument a."),
         ],
+        keeps_arguments=True,
     ),
     "05.3": Exercise(
         title="Take the vector of the last token that is not padding",
@@ -177,8 +218,10 @@ EXERCISES = {
                 number_of_tokens_as_position,
                 "The number of tokens says where the last one is only if padding is on the right. Try the left.",
             ),
+            (first_column, "That is the first column: [CLS], or padding where it stands on the left."),
             (first_real_token, "That is the first real token, which `cls` takes. The last one is wanted."),
             (one_before_the_last, "You are off by one: that is the token before the last."),
         ],
+        keeps_arguments=True,
     ),
 }

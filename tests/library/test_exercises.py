@@ -80,6 +80,15 @@ def test_right(capsys):
     assert check("07.1", lambda x, w: float((x * w).sum() / w.sum()))  # a number in any form
 
 
+def test_a_gradient_that_a_case_asks_for_must_flow():
+    x = torch.tensor([1.0, 3.0], requires_grad=True)
+    exercise = Exercise("mean", {"in training": (x,)}, torch.mean, [(lambda x: x.mean().item(), "not .item()")])
+    assert judge(exercise, lambda x: x.sum() / 2)
+    assert judge(exercise, lambda x: x.mean().detach()).message == "not .item()"
+    assert "that no gradient flows through" in judge(exercise, lambda x: x.sum().item()).message
+    assert judge(Exercise("mean", {"alone": (x.detach(),)}, torch.mean), lambda x: x.mean().item())
+
+
 @pytest.mark.parametrize(
     "answer, message",
     [
@@ -126,6 +135,21 @@ def test_writing_to_the_arguments_does_no_harm():
         return total
 
     assert check("07.1", in_place) and check("07.1", in_place)
+
+
+def test_a_right_answer_that_overwrites_its_arguments():
+    def doubled(x):
+        return 2 * x
+
+    def doubled_in_place(x):
+        return x.mul_(2)
+
+    exercise = Exercise("double", {"two numbers": (torch.tensor([1.0, 3.0]),)}, doubled, keeps_arguments=True)
+    assert judge(exercise, doubled)
+    result = judge(exercise, doubled_in_place)
+    assert not result and "overwrites an argument" in result.message
+    exercise.keeps_arguments = False
+    assert judge(exercise, doubled_in_place)
 
 
 def test_nothing_is_displayed_below_the_message():

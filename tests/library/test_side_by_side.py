@@ -48,4 +48,6 @@ def test_table_and_heatmaps_of_the_shipped_models():
     figure = heatmaps(encoders, "Six sentences")
     assert [ax.get_title() for ax in figure.axes if ax.get_title()] == names
     assert len([ax for ax in figure.axes if not ax.get_title()]) == 1  # one colour bar
+    frames = [(patch.get_xy(), patch.get_width()) for patch in figure.axes[0].patches]
+    assert frames == [((start, start), 2) for start in (-0.5, 1.5, 3.5)]  # a topic's two sentences in each
     plt.close(figure)

@@ -37,6 +37,8 @@ def test_the_page_and_the_table_are_what_the_recipe_makes():
     assert len(table) >= 15 and all(row["source"] for row in table)
     assert effects.PAGE.read_text(encoding="utf-8") == effects.page(table)
     assert effects.TABLE.read_text(encoding="utf-8") == effects.as_csv(table)
+    readme = effects.README.read_text(encoding="utf-8")
+    assert readme == effects.in_readme(readme, table) and readme.count(effects.BEGIN) == readme.count(effects.END) == 1
 
 
 def test_every_effect_names_a_notebook_that_exists():
