@@ -430,6 +430,7 @@ encoders = {name: {parts: runs[f"mean; {parts}; 0.0001"] for parts in order}
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.3), sharey=True, layout="constrained")
 for ax, name, title in zip(axes, (small, large), ("The encoder, 328 test pairs", "The encoder, 1,500 test pairs")):
     dots(ax, encoders[name], title, start[name]["mean; ; 0"][0])
+    ax.set_xlim(start[name]["mean; ; 0"][0] - 5, start[name]["mean; ; 0"][0] + 6)
 figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
 plt.show()
 for better, worse in (("u, v, |u-v|", "u, v"), ("u, v, |u-v|", "|u-v|"), ("|u-v|", "u, v"), ("u, v, |u-v|", "u, v, u*v")):
