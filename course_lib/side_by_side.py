@@ -4,8 +4,8 @@
     print(table(encoders))
     heatmaps(encoders, "Training sets the pairs apart")
 
-All four are one BERT: read as it is, and trained in three ways. What is measured here needs no download: people's
-scores of 328 pairs, a search among 200 sentences, and six sentences that fit into a picture.
+All four are one BERT: read as it is, and trained in three ways. What is measured here needs no download: the
+order of 328 scored pairs, a search among 200 sentences, and six sentences that fit into a picture.
 """
 
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ def partners(encoder) -> int:
 def table(encoders: Mapping[str, object]) -> pd.DataFrame:
     """A row for each encoder, {name: encoder}.
 
-    STS: Spearman's correlation x 100 of cosines with people's scores of the bundled pairs. found: `found_share` in %,
+    STS: Spearman's correlation x 100 of cosines with the scores of the bundled pairs. found: `found_share` in %,
     of which guessing reaches 0.5. partners: of the six sentences; guessing reaches 1.2.
     """
     sts = EmbeddingSimilarityEvaluator(load_sts())

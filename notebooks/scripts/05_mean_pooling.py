@@ -320,7 +320,7 @@ print(f"BERT's average of the sentence     {by_average} of {total}")
 assert not bundled or (by_word > 4 / 9 * total + 20 and by_average > by_static + 10)
 
 # %% [markdown]
-# The context has reached the ambiguous word's own vector; equal static vectors leave you guessing. The average keeps what was added: the static average profits from the other words ("loan", "canoe"), and BERT's is better still.
+# The context has reached the ambiguous word's own vector; equal static vectors leave you guessing. The average keeps it: the static average profits from the other words ("loan", "canoe"), and BERT's is better still.
 #
 # ## Does the average know who bit whom?
 #
@@ -355,7 +355,7 @@ print(triples[0])
 right = {"BERT, averaged": who_did_what(encoder), "trained encoder": who_did_what(trained)}
 for name, share in right.items():
     print(f"{name:<15} right in {share:.0%} of {len(triples)}")
-assert not bundled or right["trained encoder"] < right["BERT, averaged"] - 0.1 < 0.25
+assert not bundled or right["trained encoder"] < right["BERT, averaged"] < 0.4
 
 # %% [markdown]
 # Both do _worse_ than guessing: they prefer the opposite, which has the nouns in the same places. The order is in the vector, but not what it means, and training has made that worse.
@@ -389,7 +389,7 @@ plt.show()
 #
 # $$\frac{1}{n^2} \sum_{i,j} u_i \cdot u_j = \bar u \cdot \bar u = \bar u_1^2 + \bar u_2^2 + \dots,$$
 #
-# so you can say what each component adds. **Predict**: does the height come from a few of the 256 components, or from many? The figure shows the ten with the largest means: a box holds the middle half of the texts, its whiskers reach to the lowest and the highest.
+# so each component adds its part. **Predict**: does the height come from a few of the 256 components, or from many? The figure shows the ten with the largest means: a box holds the middle half of the texts, its whiskers reach to the lowest and the highest.
 
 # %% tags=["row-3.4"] alt="Two panels of box plots of ten components over all texts. Left, BERT's average: the ten boxes lie clearly above or below zero. Right, the trained encoder: the boxes lie nearer to zero, and the whiskers cross it."
 spaces = {"BERT, averaged": units,
@@ -447,7 +447,7 @@ print(f"shuffled grades: {min(shuffled):.2f} to {max(shuffled):.2f}; "
 assert not bundled or after_training < plain < min(shuffled) and abs(subtracted - plain) < 0.03
 
 # %% [markdown]
-# Both histograms of BERT's average lie high, and they overlap little. Subtracting the mean moves them and leaves the overlap about as it was; training makes it smaller. So a high level does no harm, and no threshold for "similar" holds for two models.
+# Both histograms of BERT's average lie high, and they overlap little. Subtracting the mean moves them and leaves the overlap about as it was; training makes it smaller. So a high level does no harm, and no threshold for "similar" holds for two models. Counting words also separates these extremes: similar pairs share words.
 #
 # ## Alignment and uniformity
 #
@@ -475,9 +475,9 @@ for name, (u, v) in {"all the same": (e[[0, 0]], e[[0, 0]]), "all at right angle
     assert np.isclose(uniformity(x), np.log(np.mean(looped)), atol=1e-6)
 
 # %% [markdown]
-# Either number alone is cheap: equal vectors have perfect alignment, unrelated ones good uniformity. You want both.
+# Either number alone is cheap: equal vectors have perfect alignment, unrelated ones good uniformity.
 #
-# Now three trained encoders. _softmax on NLI_ learnt to say whether one sentence follows from another, contradicts it, or neither. _ranking on NLI_, the one you have used, learnt to pick a sentence's partner out of many. _with a teacher_ also learnt to copy a larger encoder's vectors. Their baseline is the grey line: BERT's average, spread without training by subtracting a part of the mean vector.
+# Three trained encoders follow. _softmax on NLI_ learnt to say whether one sentence follows from another, contradicts it, or neither. _ranking on NLI_, the one you have used, learnt to pick a sentence's partner out of many. _with a teacher_ also learnt to copy a larger encoder's vectors. Their baseline is the grey line: BERT's average, spread without training by subtracting a part of the mean vector.
 #
 # **Predict** on which side of the line the trained encoders lie.
 
@@ -531,7 +531,7 @@ if bundled:
 #
 # ### Recorded: the STS benchmark
 #
-# The Sentence-BERT paper found another order on this benchmark: averaged GloVe beat averaged BERT, and `[CLS]` came last by far. `recipes/evaluate.py` measured our models on its development set, which does not ship with the course. *Weighted mean* multiplies each static vector by $a / (a + \text{frequency of the word})$ with $a = 0.001$, so that "the" counts for little (Arora et al. 2017).
+# The Sentence-BERT paper found another order on this benchmark: averaged GloVe beat averaged BERT, and `[CLS]` came last by far. `recipes/evaluate.py` measured our models on its development set, which is not bundled. *Weighted mean* multiplies each static vector by $a / (a + \text{frequency of the word})$ with $a = 0.001$, so that "the" counts for little (Arora et al. 2017).
 #
 # The last lines compare our static vectors with published ones, which have read far more, both cut to the same words.
 

@@ -62,6 +62,13 @@ def summed(token_embeddings, attention_mask):
     return mean_of_words(token_embeddings, attention_mask) * (count - 2)
 
 
+def one_place_too_far(token_embeddings, attention_mask):
+    words = attention_mask.clone()
+    words[:, 0] = 0
+    words[torch.arange(len(words)), attention_mask.sum(1)] = 0
+    return masked_mean(token_embeddings, words)
+
+
 def only_sep_dropped(token_embeddings, attention_mask):
     words = attention_mask.clone()
     words[torch.arange(len(words)), attention_mask.sum(1) - 1] = 0
@@ -94,6 +101,11 @@ def divided_by_padded_weights(token_embeddings, attention_mask, frequencies, a=0
     weights = a / (a + frequencies)
     total = (token_embeddings * (attention_mask * weights).unsqueeze(-1)).sum(1)
     return total / weights.sum(1, keepdim=True)
+
+
+def divided_by_the_columns(token_embeddings, attention_mask, frequencies, a=0.001):
+    weights = attention_mask * a / (a + frequencies)
+    return (token_embeddings * weights.unsqueeze(-1)).mean(1)
 
 
 def weighted_sum(token_embeddings, attention_mask, frequencies, a=0.001):
@@ -130,6 +142,14 @@ def last_column(token_embeddings, attention_mask):
 
 def number_of_tokens_as_position(token_embeddings, attention_mask):
     return token_embeddings[torch.arange(len(token_embeddings)), attention_mask.sum(1) - 1]
+
+
+def last_column_masked(token_embeddings, attention_mask):
+    return (token_embeddings * attention_mask.unsqueeze(-1))[:, -1]
+
+
+def one_after_the_last(token_embeddings, attention_mask):
+    return token_embeddings[torch.arange(len(token_embeddings)), attention_mask.sum(1)]
 
 
 def first_column(token_embeddings, attention_mask):
@@ -178,6 +198,10 @@ EXERCISES = {
                 "The sum is right, but you divide by the number of columns less two, and a padded sentence has fewer "
                 "words.",
             ),
+            (
+                one_place_too_far,
+                "Positions count from 0: of n tokens the last stands at n - 1, and there is none at n.",
+            ),
             (summed, "That is the sum of the words' vectors. A mean divides it."),
         ],
         keeps_arguments=True,
@@ -198,6 +222,10 @@ EXERCISES = {
                 "The sum is right. You divide by the number of tokens; their weights add up to less.",
             ),
             (divided_by_padded_weights, "The sum is right, but the weights of padding are in the divisor."),
+            (
+                divided_by_the_columns,
+                "The sum is right. You divide by the number of columns, not by the sum of weights.",
+            ),
             (weighted_sum, "That is the weighted sum. A weighted mean divides it by what the weights add up to."),
             (common_words_weigh_more, "Look at your weights: common words weigh more than rare ones."),
             (one_over_frequency, "You weigh by 1 / frequency. With a in it the rarest words do not take over."),
@@ -217,6 +245,14 @@ EXERCISES = {
             (
                 number_of_tokens_as_position,
                 "The number of tokens says where the last one is only if padding is on the right. Try the left.",
+            ),
+            (
+                last_column_masked,
+                "Where the last column is padding you return zeros: the last real token is further left.",
+            ),
+            (
+                one_after_the_last,
+                "Positions count from 0: of n tokens the last stands at n - 1, and there is none at n.",
             ),
             (first_column, "That is the first column: [CLS], or padding where it stands on the left."),
             (first_real_token, "That is the first real token, which `cls` takes. The last one is wanted."),
