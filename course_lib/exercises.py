@@ -32,7 +32,8 @@ from course_lib.support.folders import COURSE_HOME
 @dataclass
 class Exercise:
     """One exercise: see the module's docstring. Answers may be numbers, strings, tensors, arrays, or lists,
-    tuples and dictionaries of these; numbers agree when they differ by less than atol + rtol * |expected|."""
+    tuples and dictionaries of these; numbers agree when they differ by less than atol + rtol * |expected|. Where a
+    tensor of a case requires a gradient, what is returned must carry it on."""
 
     title: str
     cases: dict  # description -> tuple of arguments
@@ -166,6 +167,8 @@ def difference(got, expected, rtol=1e-4, atol=1e-5):
                 return f"{what} (element {i}" + (f", place {places}" if further_in else ")")  # the outer place first
         return None
     if is_numeric(expected):
+        if getattr(expected, "requires_grad", False) and not getattr(got, "requires_grad", False):
+            return "returns numbers that no gradient flows through (.item(), detach() and no_grad() cut it off)"
         return number_difference(as_array(got), as_array(expected), rtol, atol)
     return None if got == expected else f"returns something else: {got!r}"
 

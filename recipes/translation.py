@@ -1,6 +1,7 @@
 """Trains the translators of notebooks 01 to 03 and writes what they can do into data/results/01.csv, 02.csv and 03.csv.
 
     python -m recipes.translation run live      # on the course's corpus: what the notebooks train while you wait
+    python -m recipes.translation run repeated  # the same sentences five times as often
     python -m recipes.translation run long      # the same models on all of it
     COURSE_DATA=... python -m recipes.translation run tatoeba     # on the Tatoeba pairs, measured in BLEU
     python -m recipes.translation tables        # the csv files, from the runs in build/translation
@@ -9,7 +10,8 @@
 interruption, a run goes on from its last checkpoint, and a finished one is left as it is.
 
 In the tables a row is one number: of a model, trained on `data` with a budget and a seed, the `metric` on the test
-sentences of the `length` named (words of the source; thirds are of the test sentences). 01.csv holds the models without
+sentences of the `length` named (words of the source; thirds are of the test sentences); `exact_match_seen` is on
+training sentences. 01.csv holds the models without
 attention, 02.csv those with it, 03.csv the Transformer. `seconds` are those of the training, on a machine that was also
 doing other things. `signature` says how sacrebleu counted.
 """
@@ -20,6 +22,7 @@ import time
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
+from random import Random
 
 import pandas as pd
 import torch
@@ -62,6 +65,7 @@ RUNS = {  # (model, seed)
         ("lstm", 0),
         *(("lstm-attention", seed) for seed in range(3)),
     ],
+    "repeated": [(model, seed) for seed in range(3) for model in THREE[:2]],
     "tatoeba": [(model, 0) for model in THREE],
 }
 
@@ -108,6 +112,13 @@ def bleu(written: list[str], references: list[list[str]]) -> tuple[float, str]:
     return metric.corpus_score(written, list(map(list, streams))).score, str(metric.get_signature())
 
 
+def measure_seen(model: nn.Module, pairs: Pairs, most: int) -> list[tuple[str, str, float]]:
+    """("exact_match_seen", length, value in %) on at most `most` training pairs, drawn at random, always the same."""
+    chosen = Random(0).sample(pairs.train, min(most, len(pairs.train)))
+    found = mean_by([length_bucket(source) for source, _ in chosen], exact_match(model, chosen))
+    return [("exact_match_seen", length, 100 * value) for length, value in found.items()]
+
+
 def run(name: str, kind: str, seed: int, work: Path = WORK) -> dict:
     """Train and measure one model; the result is kept in `work`, and read from there when it is asked for again.
 
@@ -126,6 +137,8 @@ def run(name: str, kind: str, seed: int, work: Path = WORK) -> dict:
     history = fit(model, budget, pairs.train, seed, work / f"{result.stem}-{identity}.safetensors")
     start = time.perf_counter()
     measured = measure_translator(model, pairs)
+    if budget.seen:
+        measured += measure_seen(model, pairs, budget.seen)
     speed = budget.epochs * sum(map(pair_length, pairs.train)) / history[-1]["seconds"]
     measured += [
         ("loss", "all", history[-1]["loss"]),
@@ -171,7 +184,7 @@ def recorded_results(kinds: Sequence[str], full: bool = False) -> pd.DataFrame:
     rows = rows[rows.model.isin(kinds)]
     if not full:
         return rows
-    runs = [(budget, *which) for budget in ("live", "long") for which in RUNS[budget] if which[0] in kinds]
+    runs = [(budget, *which) for budget in ("live", "repeated", "long") for which in RUNS[budget] if which[0] in kinds]
     again = pd.DataFrame([row for one in runs for row in rows_of(run(*one))]).astype({"value": float})
     return pd.concat([rows[rows.budget == "tatoeba"], again])
 

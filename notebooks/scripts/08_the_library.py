@@ -297,7 +297,7 @@ if model == "course/sbert-mini":                                            # an
     assert below["negated"][1] > 0.5 > max(below["cat"][1], below["reading"][1])
 
 # %% [markdown]
-# Beside random pairs all three look excellent: each lies above nearly all of them. Beside graded pairs they part. The negated pair beats most of the pairs that people graded highest. Both paraphrases stay below the middle of those pairs, and neither is close to 1. The table's last column has a cheap explanation: the negated pair shares most of its words.
+# Beside random pairs all three look excellent: each lies above nearly all of them. Beside graded pairs they part. In this small model the negated pair beats most of the pairs that people graded highest. Both paraphrases stay below the middle of those pairs, and neither is close to 1. The table's last column has a cheap explanation: the negated pair shares most of its words.
 #
 # So a cosine measures how alike two texts are, not whether they agree. And no fixed number means "similar": grade pairs of your own data, and look where a score lies among them.
 #
@@ -478,8 +478,6 @@ assert ahead["with a teacher"].all() and not ahead["ranking on NLI"].any()
 #
 # **Question.** What happens when an index was built with other weights than its queries?
 #
-# Both models below have vectors of the same length.
-#
 # **Predict** the share found when queries come from one and documents from the other.
 
 # %% tags=["nbval-check-output"]
@@ -537,7 +535,7 @@ assert sum(row["prompts"] == "yes" for row in today.values()) == 6
 # - **Licence.** Apache 2.0 and MIT allow commercial use. "gemma" is a licence of its own, with terms to read.
 # - **Languages.** An English model gives vectors for any text, also where they mean nothing.
 # - **Parameters** decide the speed; **dimension** decides the memory of your index.
-# - **Tokens** are what is read at most, and all of them share one vector. The row with `-` averages word vectors and has no limit.
+# - **Tokens** are what is read at most. The row with `-` averages word vectors and has no limit.
 #
 # The [MTEB leaderboard](https://huggingface.co/spaces/mteb/leaderboard) ranks models. Take two or three that fit your languages, licence and hardware, and compare them on your own data.
 #
@@ -581,7 +579,7 @@ assert model != "course/sbert-mini" or after["ranking"][0] > after["before"][0] 
 #
 # ## With full-size models
 #
-# Set `model = "sentence-transformers/all-MiniLM-L6-v2"`: 90 MB are downloaded once. Expect a third line in the printout, 256 tokens, other cosines. `full = True` measures MiniLM's speed here.
+# Set `model = "sentence-transformers/all-MiniLM-L6-v2"`: 90 MB are downloaded once. Expect a third line in the printout and 256 tokens. The negation still beats both paraphrases, but now only a fifth of the best pairs. `full = True` measures MiniLM's speed here.
 #
 # ## Appendix: reading old code
 #
@@ -615,7 +613,7 @@ assert torch.equal(util.pytorch_cos_sim(nlp[0], nlp[1]), util.cos_sim(nlp[0], nl
 print(f"pytorch_cos_sim = cos_sim = {util.cos_sim(nlp[0], nlp[1]).item():.3f}")
 
 # %% [markdown]
-# The diagonal is not exactly 1, because 32-bit floats hold about seven digits: compare them with a tolerance. The later models read longer texts. Three of the four divide by the length, which changes dot products and leaves cosines as they are. `pytorch_cos_sim` is an old name of `cos_sim`.
+# The diagonal is not exactly 1, because 32-bit floats hold about seven digits: compare them with a tolerance. The later models read longer texts. Three of the four divide by the length, which changes dot products but no cosine. `pytorch_cos_sim` is an old name of `cos_sim`.
 #
 # ## Exercises
 #

@@ -296,7 +296,7 @@ plt.show()
 #
 # **Question.** Does training on NLI first help a model that is then trained on STS?
 #
-# The overview continues an NLI model with the STS benchmark, as the SBERT paper did. The benchmark cannot ship with the course, so what follows was **recorded** by `recipes/training_recipes.py`, each training with three seeds.
+# The overview continues an NLI model with the STS benchmark, as the SBERT paper did. The benchmark cannot ship with the course, so what follows was **recorded** by `recipes/training_recipes.py`, each training with three seeds. The recorded runs of this notebook start from an earlier `bert-mini`, which had read 30 million tokens, and from models made of it; the one you load has read 150 million.
 #
 # Three starts, then all of STSb's training pairs four times with the cosine loss, as in the paper: `bert-mini` as it is; `sbert-mini-nli`, trained on NLI with the softmax loss, as in 2019; and an encoder trained on the same NLI sets with the ranking loss of notebook 06.
 #
@@ -321,11 +321,9 @@ def spread(found):
 
 live = values("live", "cosine loss, four epochs", "course/sts")
 print(f"the run above, last step: {100 * last:.1f}; recorded, {len(live)} seeds: {spread(live)}")
-as_recorded = (data, model, training_pairs, batch_size, learning_rate, epochs) == ("course/sts", "course/bert-mini", 228, 16, 2e-4, 4)
-assert min(live) - 3 < 100 * last < max(live) + 3 or not as_recorded
 
 # %% [markdown]
-# Your run lies in the recorded band. Now the stages:
+# Your run began at another start than the recorded ones, so they need not agree. Now the stages:
 
 # %% tags=["row-4.15"] alt="Two charts. Left, Spearman's correlation on the STS benchmark's development set for three seeds each: trained on STSb alone, after NLI with the softmax loss, which lies lower, and after NLI with the ranking loss, which lies far higher. Right, bars of the paper: NLI before STSb adds a little for base and large models."
 dev_set = "stsbenchmark/dev"

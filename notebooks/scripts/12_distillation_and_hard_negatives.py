@@ -258,7 +258,7 @@ assert torch.isclose(total, MatryoshkaLoss(ranking, [8, 4, 2])(anchors, positive
 print(f"three lengths, one loss: {total:.3f}")
 
 # %% [markdown]
-# `recipes/students.py` trained bert-mini with the ranking loss on 4,000 pairs, with and without a Matryoshka loss around it, all else equal.
+# `recipes/students.py` trained an earlier bert-mini (30 million tokens instead of 150) with the ranking loss on 4,000 pairs, with and without a Matryoshka loss around it, all else equal.
 #
 # **Predict:** does the Matryoshka model pay for its short vectors at 256 numbers? And which is best at 8?
 
@@ -349,7 +349,7 @@ assert beaten("course/sbert-mini-nli") and not beaten("MiniLM-6") and not beaten
 #
 # ## What it takes together
 #
-# A guide of this library (see the references) names four methods: start from a pre-trained model (on natural language inference, say), train on data of your own, distil, use sparse vectors. They are no alternatives: the course's default encoder, `course/sbert-mini`, went through the first three.
+# A guide of this library (see the references) names four methods: start from a pre-trained model (on natural language inference, say), train on data of your own, distil, use sparse vectors. They are no alternatives: the course's default encoder, `course/sbert-mini`, went through the first three. The figure shows the way that `course/sbert-mini` took, from the earlier bert-mini on.
 
 # %% tags=["row-2.17"] alt="Bar chart of Spearman on STSb dev after each ingredient of course/sbert-mini: the mean of bert-mini 60, ranking loss on NLI 76, caption pairs 77, distillation 84, distillation on neighbours 85, and mined negatives, not shipped, 85."
 methods = {"pre-trained, then NLI": ("06", "course/sbert-mini-nli"), "own pairs, ranking loss": ("06, 09, 11", None),
@@ -440,7 +440,7 @@ for margin in (None, relative_margin):
 #
 # ### Do they teach more?
 #
-# `recipes/negatives.py` gave bert-mini 4,000 pairs: captions of one image, and premises with what they entail. Same pairs, batches and steps, with three seeds; only the additional negative differs: none, a random text, the nearest one that all-MiniLM-L6-v2 finds, the nearest below the margin, and "true": the nearest of another image or premise. That we know which texts describe one image is luck; with it we count false negatives.
+# `recipes/negatives.py` gave the earlier bert-mini 4,000 pairs: captions of one image, and premises with what they entail. Same pairs, batches and steps, with three seeds; only the additional negative differs: none, a random text, the nearest one that all-MiniLM-L6-v2 finds, the nearest below the margin, and "true": the nearest of another image or premise. That we know which texts describe one image is luck; with it we count false negatives.
 #
 # **Predict** the order of the five, for finding the other captions of an image among thousands.
 

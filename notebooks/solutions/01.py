@@ -49,6 +49,18 @@ def all_stop_together(step, state, n, bos, eos, most):
     return [row[:first] for row in rows]
 
 
+def first_end_ends_all(step, state, n, bos, eos, most):
+    rows = decoded(step, state, n, bos, eos, most)
+    first = min(len(until(row, eos)) for row in rows)
+    return [until(row[: first + 1], eos) for row in rows]
+
+
+def first_end_ends_all_and_stays(step, state, n, bos, eos, most):
+    rows = decoded(step, state, n, bos, eos, most)
+    first = min(len(until(row, eos)) for row in rows)
+    return [row[: first + 1] for row in rows]
+
+
 def waits_for_the_last(step, state, n, bos, eos, most):
     rows = decoded(step, state, n, bos, eos, most)
     last = max(len(until(row, eos)) for row in rows)
@@ -135,6 +147,13 @@ def by_step(step, state, n, bos, eos, most):
 def lstm_step(x, h, c, W, U, b):
     i, f, g, o = (W @ x + U @ h + b).chunk(4)  # (hidden,) each
     c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(c), c
+
+
+def overwritten(x, h, c, W, U, b):
+    i, f, g, o = (W @ x + U @ h + b).chunk(4)
+    c *= torch.sigmoid(f)
+    c += torch.sigmoid(i) * torch.tanh(g)
     return torch.sigmoid(o) * torch.tanh(c), c
 
 
@@ -248,6 +267,31 @@ def logarithm_forgotten(logits, targets):
     return -right[targets != 0].mean()
 
 
+def no_gradient(logits, targets):
+    return translation_cross_entropy(logits, targets).item()
+
+
+def softmax_over_words(logits, targets):
+    right = logits.log_softmax(1).gather(-1, targets.unsqueeze(-1)).squeeze(-1)  # (batch, words)
+    return -right[targets != 0].mean()
+
+
+def softmax_and_padding_forgotten(logits, targets):
+    return -logits.gather(-1, targets.unsqueeze(-1)).mean()
+
+
+def softmax_forgotten_padding_in_the_mean(logits, targets):
+    return -(logits.gather(-1, targets.unsqueeze(-1)).squeeze(-1) * (targets != 0)).mean()
+
+
+def softmax_and_sign_forgotten(logits, targets):
+    return -softmax_forgotten(logits, targets)
+
+
+def logarithm_of_logits(logits, targets):
+    return -logits.gather(-1, targets.unsqueeze(-1)).squeeze(-1)[targets != 0].log().mean()
+
+
 def softmax_forgotten(logits, targets):
     return -logits.gather(-1, targets.unsqueeze(-1)).squeeze(-1)[targets != 0].mean()
 
@@ -292,7 +336,7 @@ def waves(*shape):
     return (torch.arange(float(n)) * 1.7).sin().reshape(shape)
 
 
-LOGITS = 2 * waves(2, 4, 5)
+LOGITS = (2 * waves(2, 4, 5)).requires_grad_()
 
 
 def plan(*rows):
@@ -341,6 +385,14 @@ EXERCISES = {
             (never_stops, "You write on to the very end. What should happen when the decoder writes [EOS]?"),
             (all_stop_together, "All sentences stop when the first one does. The others have more to write."),
             (
+                first_end_ends_all,
+                "Your loop ends at the first [EOS]. The others have more to write: who is not done yet?",
+            ),
+            (
+                first_end_ends_all_and_stays,
+                "Your loop ends at the first [EOS], and keeps that [EOS]. The others have more to write.",
+            ),
+            (
                 waits_for_the_last,
                 "A sentence that has written [EOS] goes on until the last one is done. Its own [EOS] ends it.",
             ),
@@ -386,10 +438,22 @@ EXERCISES = {
                 0.5 * waves(12, 3),
                 torch.full((12,), 0.3),
             ),
-            "a later word": (-waves(2), 0.7 * waves(3), 2 * waves(3), waves(12, 2), 0.5 * waves(12, 3), waves(12)),
+            "a later word, in training": (
+                -waves(2),
+                0.7 * waves(3),
+                (2 * waves(3)).requires_grad_(),
+                waves(12, 2),
+                0.5 * waves(12, 3),
+                waves(12),
+            ),
         },
         solution=lstm_step,
         wrong=[
+            (
+                overwritten,
+                "Torch refuses in the second case: the old c belongs to a training, whose gradient still needs it. "
+                "Make a new tensor (no `c *= ...`, no numpy).",
+            ),
             (without_bias, "Something that is added to W x + U h is missing."),
             (
                 without_old_state,
@@ -441,6 +505,34 @@ EXERCISES = {
             (softmax_twice, "You apply a softmax before cross_entropy, which has one inside: it wants logits."),
             (logarithm_forgotten, "You average probabilities. What does the cross-entropy take of each?"),
             (softmax_forgotten, "You average the logits of the right words. What makes probabilities of logits?"),
+            (
+                softmax_and_padding_forgotten,
+                "You average the logits of the right words, at [PAD] too. What makes probabilities of logits, and "
+                "which targets should be left out?",
+            ),
+            (
+                softmax_forgotten_padding_in_the_mean,
+                "You average logits, and divide by the number of all places. What makes probabilities of logits, and "
+                "how many places count?",
+            ),
+            (
+                softmax_and_sign_forgotten,
+                "You average the logits of the right words: they are no probabilities yet, and a loss falls when the "
+                "right words get more likely.",
+            ),
+            (
+                logarithm_of_logits,
+                "You take the logarithm of numbers that may be negative. What makes probabilities of logits?",
+            ),
+            (
+                softmax_over_words,
+                "Your softmax runs over the places of the sentence. Which dimension has the vocabulary?",
+            ),
+            (
+                no_gradient,
+                "The right number, but nothing can be learnt from it: .item(), detach() or no_grad() cut the gradient "
+                "off. Return the tensor.",
+            ),
             (sign_forgotten, "Right but for the sign: a loss falls when the right words get more likely."),
             (shifted_again, "You shift the targets. Here logits[i, t] already belongs to targets[i, t]."),
             (

@@ -59,6 +59,10 @@ def over_all_numbers(logits, labels):
     return (logits.softmax(dim=1) - F.one_hot(labels, logits.shape[1])) / logits.numel()
 
 
+def over_the_labels(logits, labels):
+    return (logits.softmax(dim=1) - F.one_hot(labels, logits.shape[1])) / logits.shape[1]
+
+
 def overflowing(logits, labels):
     exponentials = logits.exp()
     return (exponentials / exponentials.sum(1, keepdim=True) - F.one_hot(labels, logits.shape[1])) / len(labels)
@@ -203,6 +207,7 @@ EXERCISES = {
                 through_softmax_twice,
                 "You let torch differentiate, but of a loss with one softmax too many: `cross_entropy` has one inside.",
             ),
+            (over_the_labels, "You divide by the number of labels. The mean is over the pairs."),
             (over_all_numbers, "You divide by the number of logits. The mean is over the pairs."),
             (
                 overflowing,

@@ -49,6 +49,10 @@ def not_added(u, v, weights):
     return (u - v).abs() * weights
 
 
+def without_weights(u, v, weights):
+    return (u - v).abs().sum(dim=1)
+
+
 def one_number(u, v, weights):
     return ((u - v).abs() @ weights).sum()
 
@@ -76,6 +80,17 @@ def variance(scores):
 def error_by_n(scores):
     mean, deviation, _ = summary(scores)
     return mean, deviation, deviation / len(scores)
+
+
+def error_by_n_minus_1(scores):
+    mean, deviation, _ = summary(scores)
+    return mean, deviation, deviation / math.sqrt(len(scores) - 1)
+
+
+def mean_distance(scores):
+    mean = summary(scores)[0]
+    spread = sum(abs(score - mean) for score in scores) / len(scores)
+    return mean, spread, spread / math.sqrt(len(scores))
 
 
 def one_spread(scores):
@@ -141,6 +156,15 @@ def paired_variance(a, b):
     return mean, deviation**2
 
 
+def paired_error_by_n(a, b):
+    mean, _, error = divided_by_n([a[seed] - b[seed] for seed in a.keys() & b.keys()])
+    return mean, error
+
+
+def means_of_all_runs(a, b):
+    return summary(list(a.values()))[0] - summary(list(b.values()))[0], paired_difference(a, b)[1]
+
+
 def missing_is_zero(a, b):
     return summary([a.get(seed, 0) - b.get(seed, 0) for seed in a.keys() | b.keys()])[:2]
 
@@ -181,6 +205,7 @@ EXERCISES = {
                 "Your weights lose their signs. A label may lose points where two sentences differ: that is a "
                 "negative weight.",
             ),
+            (without_weights, "You leave out the weights: a head may count one dimension more than another."),
             (averaged, "You average over the dimensions. What does a linear map do with its products?"),
             (not_added, "You give a number for each dimension. A head gives one for each pair."),
             (one_number, "You give one number for the whole batch. A head gives one for each pair: which dim goes?"),
@@ -203,6 +228,11 @@ EXERCISES = {
             ),
             (variance, "You give squares of points. Which operation brings them back to points?"),
             (error_by_n, "Mean and deviation are right. The error of a mean shrinks more slowly than 1/n."),
+            (
+                error_by_n_minus_1,
+                "Mean and deviation are right. The error divides by the root of n itself: 1 is taken off once.",
+            ),
+            (mean_distance, "You average the distances from the mean. The standard deviation squares them first."),
             (one_spread, "Your error equals the deviation. Does a mean of many runs scatter as much as a single one?"),
             (swapped, "All the right numbers: which of the two last ones describes single runs, and which their mean?"),
             (
@@ -241,6 +271,14 @@ EXERCISES = {
             (
                 paired_error,
                 "That is how far the mean of the differences scatters. Asked is how far one difference does.",
+            ),
+            (
+                paired_error_by_n,
+                "Twice off: your deviation divides by n, then by its root. How far does one difference scatter?",
+            ),
+            (
+                means_of_all_runs,
+                "Your spread is right. For the mean, a run counts only where both settings have its seed.",
             ),
             (paired_variance, "Your spread is in squares of points. Which operation brings it back to points?"),
             (missing_is_zero, "You count a run that is missing as a score of 0. Only seeds in both count."),

@@ -80,6 +80,15 @@ def test_right(capsys):
     assert check("07.1", lambda x, w: float((x * w).sum() / w.sum()))  # a number in any form
 
 
+def test_a_gradient_that_a_case_asks_for_must_flow():
+    x = torch.tensor([1.0, 3.0], requires_grad=True)
+    exercise = Exercise("mean", {"in training": (x,)}, torch.mean, [(lambda x: x.mean().item(), "not .item()")])
+    assert judge(exercise, lambda x: x.sum() / 2)
+    assert judge(exercise, lambda x: x.mean().detach()).message == "not .item()"
+    assert "that no gradient flows through" in judge(exercise, lambda x: x.sum().item()).message
+    assert judge(Exercise("mean", {"alone": (x.detach(),)}, torch.mean), lambda x: x.mean().item())
+
+
 @pytest.mark.parametrize(
     "answer, message",
     [

@@ -100,7 +100,7 @@ def test_a_run_is_kept_and_redone_when_its_budget_changes(tmp_path, monkeypatch)
 
 def test_what_is_recorded_belongs_to_the_corpus_and_to_the_runs():
     rows = [row for file in sorted(set(FILES.values())) for row in read_rows(file)]
-    for budget in ("live", "long"):
+    for budget in ("live", "repeated", "long"):
         measured = {
             (r["model"], int(r["seed"])) for r in rows if r["budget"] == budget and r["metric"] == "exact_match"
         }
@@ -136,7 +136,12 @@ def test_tables_keep_the_rows_of_others(tmp_path, monkeypatch):
 
 def test_recorded_results_are_of_the_models_asked_for_and_can_be_made_again(monkeypatch):
     recorded = recorded_results(["gru", "gru-attention"])
-    assert set(recorded.model) == {"gru", "gru-attention"} and set(recorded.budget) == {"live", "long", "tatoeba"}
+    assert set(recorded.model) == {"gru", "gru-attention"} and set(recorded.budget) == {
+        "live",
+        "repeated",
+        "long",
+        "tatoeba",
+    }
     assert not {"lstm", "transformer"} & set(recorded_results(["gru"]).model)
 
     def again(budget, kind, seed):
