@@ -296,7 +296,7 @@ print(f"the new head has {new:,} parameters: {new / count(classifier):.1%} of al
 # - the same network, tokenizer and head from scratch, that is, from random weights;
 # - a bag of words: a logistic regression that sees only how often each word occurs in the question.
 #
-# First, the settings. `recipes/questions.py` **recorded** four learning rates for each start, on 200 questions that are used for nothing else, and two heads: BERT's on `[CLS]`, and a linear map on the vector of the first word. **Predict** which head is better. (`[CLS]` never had to say anything about its text.)
+# First, the settings. `recipes/questions.py` **recorded** four learning rates for each start, on 200 questions that the result is not measured on, and two heads: BERT's on `[CLS]`, and a linear map on the vector of the first word. **Predict** which head is better. (`[CLS]` never had to say anything about its text.)
 
 # %%
 import random
@@ -398,7 +398,7 @@ assert not bundled or lines["pre-trained"][:, 1].min() > max(lines["scratch"].ma
 assert not bundled or abs(lines["scratch"].mean(0) - lines["bag of words"].mean(0)).max() < 5
 
 # %% [markdown]
-# The pre-trained line is on top everywhere, with every seed. Its 50 labels are worth more than twice as many from scratch, and with 200 it is ahead of the others with 1,000. That is what reading bought. From scratch, BERT stays close to the bag of words: its attention and its layers bring nothing here until it has read.
+# The pre-trained line is on top everywhere, with every seed. On average its 50 labels are worth more than twice as many from scratch, and with 200 it is ahead of the others with 1,000. That is what reading bought. From scratch, BERT gets no more right than the bag of words.
 #
 # ## Two texts at once
 #
@@ -457,7 +457,7 @@ for name, vectors in cls.items():
 assert not bundled or np.abs(orders["trained scorer's core"]).mean() > 2 * np.abs(orders["pre-trained core"]).mean()
 
 # %% [markdown]
-# On the pre-trained core, random heads stay near 0. On the trained scorer's core they lie far from 0, on both sides: the answer is already in the `[CLS]` vector, and a random head may read it the wrong way round. So a score needs a core that holds the answer and a head that was trained to read it.
+# On the pre-trained core, random heads stay near 0. On the trained scorer's core they lie far from 0, on both sides: the answer is easy to read off the `[CLS]` vector, and a random head may read it the wrong way round. So a score needs both, a core and a head that were trained for it.
 #
 # What is the trained score worth? Set it beside two methods that need no cross-encoder: word overlap, the share of two sentences' words that are in both, and the cosine of two vectors of `sbert-mini` (notebook 06). **Recorded** on the same pairs: `recipes/cross_encoder_mini.py` trained on the scored pairs of STSb at once, after NLI labels, or after pairs whose cosine and common tokens it had to tell.
 
@@ -667,7 +667,7 @@ check("04.2", collection_perplexity)
 #
 # - WordPiece cuts words into known pieces, longest first.
 # - A masked language model first learns how frequent tokens are. To use the words around a gap, it reads millions of tokens.
-# - Fine-tuning keeps the core and swaps the head. A pre-trained core saves labels; from scratch it is a bag of words.
+# - Fine-tuning keeps the core and swaps the head. A pre-trained core saves labels; from scratch it is no better than a bag of words.
 # - A cross-encoder reads two texts together. Its score needs a trained core and head; compare it with word overlap.
 # - All pairs cost n(n - 1)/2 passes, vectors n. "BERT once" also needs n passes offline, memory, and a comparison with all vectors.
 #

@@ -320,7 +320,7 @@ print(f"BERT's average of the sentence     {by_average} of {total}")
 assert not bundled or (by_word > 4 / 9 * total + 20 and by_average > by_static + 10)
 
 # %% [markdown]
-# The context has reached the ambiguous word's own vector; equal static vectors leave you guessing. The average keeps it: the static average profits from the other words ("loan", "canoe"), and BERT's is better still.
+# The context has reached the ambiguous word's own vector; equal static vectors leave you guessing. The averages tell the senses apart as well: the static one by the other words ("loan", "canoe"), BERT's better still.
 #
 # ## Does the average know who bit whom?
 #
@@ -358,7 +358,7 @@ for name, share in right.items():
 assert not bundled or right["trained encoder"] < right["BERT, averaged"] < 0.4
 
 # %% [markdown]
-# Both do _worse_ than guessing: they prefer the opposite, which has the nouns in the same places. The order is in the vector, but not what it means, and training has made that worse.
+# Both do _worse_ than guessing: they prefer the opposite, which has the nouns in the same places. The order is in the vector, but the cosine does not go by what it means, and training has made that worse.
 #
 # ## Why are all the cosines high?
 #
@@ -447,7 +447,7 @@ print(f"shuffled grades: {min(shuffled):.2f} to {max(shuffled):.2f}; "
 assert not bundled or after_training < plain < min(shuffled) and abs(subtracted - plain) < 0.03
 
 # %% [markdown]
-# Both histograms of BERT's average lie high, and they overlap little. Subtracting the mean moves them and leaves the overlap about as it was; training makes it smaller. So a high level does no harm, and no threshold for "similar" holds for two models. Counting words also separates these extremes: similar pairs share words.
+# Both histograms of BERT's average lie high, and they overlap little. Subtracting the mean moves them and leaves the overlap about as it was; training makes it smaller. So the high level alone does no harm here, and no threshold for "similar" holds for two models. Counting words separates these extremes better: similar pairs share words.
 #
 # ## Alignment and uniformity
 #
@@ -562,7 +562,7 @@ assert ours["softmax on NLI"] > ours["BERT mean"] > ours["static average"] and p
 assert dev["GloVe 6B, 50 numbers", "mean of shared words"] > dev["course/glove-mini", "mean of shared words"] + 5
 
 # %% [markdown]
-# Training wins in both charts; below it the order depends on the models. Our static vectors are poorer than the paper's, in part because they have read less: at the same words, those that have read more do better. Our BERT's average is far better than the paper's. So "BERT's average is worse than GloVe" is a result about two models, and about cosines: with a classifier trained on top of the vectors (SentEval), the paper found BERT's average to be the better one. The information is in it, and the cosine does not show it.
+# Training wins in both charts; below it the order depends on the models. Our static vectors are poorer than the paper's, perhaps because they have read less: at the same words, GloVe's do better. Our BERT's average is far better than the paper's. So "BERT's average is worse than GloVe" is a result about two models, and about cosines: with a classifier trained on top of the vectors (SentEval), the paper found BERT's average to be the better one.
 #
 # ## The four side by side
 #
@@ -591,13 +591,13 @@ for name in list(four)[1:]:
     assert numbers.loc[name, "passive"] < 50 and apart[name] > apart["BERT, averaged"]
 
 # %% [markdown]
-# The partners in the frames stand out more from left to right. BERT's average finds about every second rewording, no more than counting words does. Each training finds more, and none learns who did what to whom.
+# The partners in the frames stand out more from left to right. BERT's average finds about every second rewording, no more than counting words does. Each training finds more, and in none does the cosine tell who did what to whom.
 #
 # So the average of BERT's vectors is a usable sentence embedding, and a poor one beside what training makes of the same network. BERT was never asked to make the cosine of two averages mean anything. Notebook 06 asks for it.
 #
 # ## With full-size models
 #
-# Set `model = "google-bert/bert-base-uncased"`, the paper's BERT (440 MB to download), and `trained_model = "sentence-transformers/all-MiniLM-L6-v2"` (90 MB). Expect high cosines again, and a trained encoder far ahead. The last two sections keep the course's models.
+# Set `model = "google-bert/bert-base-uncased"`, the paper's BERT (440 MB to download), and `trained_model = "sentence-transformers/all-MiniLM-L6-v2"` (90 MB). Expect high cosines again, and a trained encoder far ahead. The section above keeps the course's models.
 #
 # ## Exercises
 #
@@ -650,14 +650,14 @@ check("05.3", last_token)
 # ## Summary
 #
 # - Mean pooling divides a masked sum by the number of real tokens. Without the mask, a vector depends on its neighbours in the batch.
-# - BERT's average has the context in it, and a trace of the order that does not say who did what. A static average has neither.
-# - BERT's averages share a large mean vector, so all their cosines are high. That alone does no harm: the order of cosines counts.
+# - BERT's average has the context in it, and a trace of the order that does not say who did what. A static average has no order.
+# - BERT's averages share a large mean vector, so all their cosines are high. The order of cosines counts; subtracting the mean helps search a little and costs similarity a little.
 # - Subtracting the mean trades alignment for uniformity. Training does better than that trade.
 # - BERT's average is far better than chance, and finds no more rewordings than counting words.
 #
 # ## References
 #
-# - Reimers and Gurevych (2019), [Sentence-BERT](https://arxiv.org/abs/1908.10084): Table 2 (STSb) and Table 5 (SentEval).
+# - Reimers and Gurevych (2019), [Sentence-BERT](https://arxiv.org/abs/1908.10084): Table 1 (STSb) and Table 5 (SentEval).
 # - Devlin et al. (2019), [BERT](https://arxiv.org/abs/1810.04805). Pennington et al. (2014), [GloVe](https://aclanthology.org/D14-1162/).
 # - Arora et al. (2017), [weighted averages of word vectors](https://openreview.net/forum?id=SyK00v5xx).
 # - Wang and Isola (2020), [alignment and uniformity](https://arxiv.org/abs/2005.10242).

@@ -145,7 +145,7 @@ for name, p, loss in zip(("pair 1", "pair 2"), probabilities.tolist(), losses):
     print(name, {label: round(p[i], 2) for label, i in LABELS.items()}, "loss", round(loss, 2))
 
 # %% [markdown]
-# The head recognises pair 1 as a contradiction, so its loss is small. It does not recognise pair 2 as an entailment.
+# The head recognises pair 1, so its loss is small, and not pair 2.
 #
 # ### A trap: one softmax too many
 #
@@ -282,7 +282,7 @@ if as_given:
     assert (live.loc["head fitted first"] > live.loc["BERT, averaged"]).all() and live["STS"].idxmax() == "head fitted first"
 
 # %% [markdown]
-# From an untrained head the loss stays near ln 3, so nothing about the labels was learned. With the fitted head it is lower from the first step, and both measures rise above BERT's average.
+# From an untrained head the loss stays near ln 3, so hardly anything about the labels was learned. With the fitted head it is lower from the first step, and both measures rise above BERT's average.
 #
 # `recipes/objectives.py` trained with three seeds and recorded the results. It also made a control: the head fitted first, but on **shuffled labels**. What that gains comes from training as such, not from what the labels say.
 
@@ -309,7 +309,7 @@ assert (fitted.min() > recorded.loc["before"].max())[["STS", "STSb dev", "found"
 assert (fitted.min() > others.max())[["STS", "STSb dev"]].all() and fitted["found"].median() > others["found"].max()
 
 # %% [markdown]
-# With an untrained head it is luck: a run may end a little above BERT or far below. With the fitted head every run beats BERT in all panels, and every other run on both STS sets; on the rewordings the best control comes close. (STSb cannot be shipped, so its numbers are recorded. NLI is the head's accuracy on SNLI, in %.) The labels taught the encoder something, provided that the head was fitted first.
+# With an untrained head it is luck: a run may end a little above BERT or far below. With the fitted head every run beats BERT in all panels, and every other run on both STS sets; on the rewordings the best control overtakes the worst run. (STSb cannot be shipped, so its numbers are recorded. NLI is the head's accuracy on SNLI, in %.) The labels taught the encoder something, provided that the head was fitted first.
 #
 # ## A loss that asks for the cosine itself
 #
@@ -371,7 +371,7 @@ plt.show()
 print(f"the first triplet: {few[0]}", "loss of each anchor: " + "  ".join(f"{loss:.2f}" for loss in own), sep="\n")
 
 # %% [markdown]
-# All cosines are high, so the softmax spreads. In each row the anchor's own contradiction gets more than the box, because it speaks of the same things. That is what makes it a hard negative.
+# All cosines are high, so the softmax spreads. In each row the anchor's own contradiction gets more than the box, because it speaks of the same things.
 #
 # ### Why times 20?
 #
@@ -474,7 +474,7 @@ assert (softmax_row[["STS", "found"]] > bert_row[["STS", "found"]]).all()
 assert (ranking_row[["STS", "found"]] > softmax_row[["STS", "found"]]).all()
 
 # %% [markdown]
-# Both losses improve on BERT's average, the ranking loss more. In the pictures the partners fill the 2 by 2 squares on the diagonal. Each training makes the rest paler, so that they stand out.
+# Both losses improve on BERT's average (on different data). In the pictures the partners fill the 2 by 2 squares on the diagonal. Each training makes the rest paler, so that they stand out.
 #
 # Now STSb, the benchmark that papers report. On the left is this BERT after 8,192 pairs, recorded with three seeds (development set); on the right the paper's BERT of 110 million parameters (test set).
 
@@ -502,7 +502,7 @@ for worse, better in zip(order, order[1:]):
     assert runs.loc[better, "STSb dev"].min() > runs.loc[worse, "STSb dev"].max()
 
 # %% [markdown]
-# The untrained head makes BERT worse in each run, the fitted one much better, and the ranking loss better still. MultiNLI helps the ranking loss and costs the softmax a point. The paper did without fitting: it had a million pairs and a rate of 2e-5.
+# On STSb the untrained head makes BERT worse in each run, the fitted one much better, and the ranking loss better still; on the bundled pairs the softmax is ahead. MultiNLI helps the ranking loss and costs the softmax a point. The paper, with a million pairs and a rate of 2e-5, did without fitting.
 #
 # ### Does pooling matter?
 #
@@ -524,7 +524,7 @@ assert table_6["mean"] - min(table_6.values()) < 2
 assert pooled["mean"] > pooled["cls"] + 0.03
 
 # %% [markdown]
-# Trained and read alike, the three differ by less than two points. Trained with the mean and read from `[CLS]`, a model loses, so keep to its own pooling.
+# Trained and read alike, the three differ by less than two points. Trained with the mean and read from `[CLS]`, a model loses; read by the maximum it does not. Keep to its own pooling, or measure.
 #
 # ## What does the head say?
 #
@@ -554,7 +554,7 @@ print(f"right: {in_snli:.0f} % of SNLI's development set, {100 * right:.0f} % of
 assert names[probabilities[1].argmax()] == "entailment" and right < 0.45 < 0.6 < in_snli / 100
 
 # %% [markdown]
-# The head calls the laptop pair an entailment, where people would say neutral. It is right on two thirds of SNLI's pairs, photo captions like those it was trained on, and little better than guessing on the bundled ones. The sentence vectors gained all the same.
+# The head calls the laptop pair an entailment, where people would say neutral. It is right on two thirds of SNLI's pairs, photo captions like those it was trained on, and little better than guessing on the bundled ones. 
 #
 # ## Now from course_lib, and in sentence-transformers
 #
