@@ -443,7 +443,7 @@ risen = {name for name, scores in encoders[large].items() if scores.mean() > sta
 assert risen == {name for name in paper if paper[name] > 75}
 
 # %% [markdown]
-# Yes, in all three seeds, on both test sets. On 1,500 pairs four concatenations end above the start, the same four that are far ahead in the paper. All four parts together beat the recipe's three here.
+# Yes, in all three seeds, on both test sets. On 1,500 pairs four concatenations end above the start, the same four that are far ahead in the paper. All four parts beat the recipe's three here.
 #
 # ## The pooling
 #
