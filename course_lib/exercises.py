@@ -58,6 +58,9 @@ class Result:
         """Nothing: the message has been printed."""
 
 
+OVERWRITES = Result("wrong", "the numbers are right, but your function overwrites an argument: work on a copy.")
+
+
 def check(name, answer):
     """Compare `answer` (a function) with exercise `name` ("05.1"); print one message and return a Result."""
     exercise = find_exercise(name)
@@ -104,7 +107,7 @@ def judge(exercise, answer):
     problems = [difference(g, e, exercise.rtol, exercise.atol) for g, e in zip(got, expected)]
     if not any(problems):
         if exercise.keeps_arguments and overwrites(answer, exercise):
-            return Result("wrong", "the numbers are right, but your function overwrites an argument: work on a copy.")
+            return OVERWRITES
         return Result("right", f"{len(problems)} of {len(problems)} cases agree.")
     for function, message in exercise.wrong:
         same = outcomes(function, exercise)

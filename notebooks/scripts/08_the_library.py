@@ -274,7 +274,7 @@ from course_lib.plotting import PALETTE
 
 _, (top, bottom) = plt.subplots(2, 1, figsize=(7, 5), sharex=True, layout="constrained")
 bins = np.arange(-0.3, 1.01, 0.05)
-for (name, some), colour, hatch in zip({"random pairs": random_scores, "pairs that people graded 0.8 to 1": best}.items(), PALETTE, ("", "//")):
+for (name, some), colour, hatch in zip({"random pairs": random_scores, "pairs that people graded 0.8 to 1": best}.items(), PALETTE, ("", "xx")):
     top.hist(some, bins, weights=np.full(len(some), 100 / len(some)), color=colour, alpha=0.5, hatch=hatch, label=name)
 top.set_title("A negation scores like the pairs that people find most alike", fontsize="medium", pad=18)
 top.set(ylabel="share in %", ylim=(0, 36))

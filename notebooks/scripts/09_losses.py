@@ -347,6 +347,8 @@ right.set(title="What each does to the space (lower left is best)", xlabel="alig
 named = dict(zip(*reversed(right.get_legend_handles_labels())))
 right.legend(named.values(), named.keys(), fontsize=8)
 plt.show()
+
+# %%
 later = found["ranking"] + found["ranking, hard negatives"] + found["CoSENT"]
 others = [value for name, seeds in found.items() if name not in ("ranking", "ranking, hard negatives", "CoSENT") for value in seeds]
 print(f"before training {before:.1f}; " + "; ".join(f"{name} {sum(seeds) / len(seeds):.1f}" for name, seeds in reversed(found.items())))

@@ -425,6 +425,20 @@ def test_exercises_of_the_course_are_judged_as_check_judges_them(file, tmp_path)
             assert result.kind == ("known mistake" if message else "right")
 
 
+def test_a_right_answer_that_overwrites_its_arguments_is_refused_here_as_well(tmp_path):
+    file = ROOT / "notebooks" / "solutions" / "05.py"
+    exercise = load_exercises(file)["05.1"]
+
+    def overwriting(*arguments):
+        answer = exercise.solution(*arguments)
+        arguments[0].zero_()
+        return answer
+
+    answers.collect(str(file), "05.1", lambda: overwriting, str(tmp_path / "answer"))
+    result = answers.judged(exercise, (tmp_path / "answer").read_text())
+    assert exercise.keeps_arguments and result == judge(exercise, overwriting) and result.kind == "wrong"
+
+
 def test_plain():
     assert (
         plain("=1+1") == "'=1+1"
