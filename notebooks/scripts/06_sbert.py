@@ -554,7 +554,7 @@ print(f"right: {in_snli:.0f} % of SNLI's development set, {100 * right:.0f} % of
 assert names[probabilities[1].argmax()] == "entailment" and right < 0.45 < 0.6 < in_snli / 100
 
 # %% [markdown]
-# The head calls the laptop pair an entailment, where people would say neutral. It is right on two thirds of SNLI's pairs, photo captions like those it was trained on, and little better than guessing on the bundled ones. 
+# The head calls the laptop pair an entailment, where people would say neutral. It is right on two thirds of SNLI's pairs, photo captions like those it was trained on, and little better than guessing on the bundled ones.
 #
 # ## Now from course_lib, and in sentence-transformers
 #
