@@ -106,6 +106,16 @@ def test_each_way_of_training_beats_berts_average():
         assert found[model] >= found[bert] + 0.05 and partners(encoders[model]) == 6
 
 
+def test_sbert_beats_bert_on_stsb_dev():
+    score = {
+        (row["model"], row["pooling"]): float(row["value"])
+        for row in result_rows("05.csv")
+        if row["data"] == "stsbenchmark/dev"
+    }
+    assert score["course/sbert-mini", "mean"] >= score["course/bert-mini", "mean"] + 15
+    assert score["course/sbert-mini-nli", "mean"] > score["course/bert-mini", "mean"]
+
+
 def test_the_softmax_head_fits_its_encoder():
     head = read_weights(COURSE_HOME / "data" / "models" / "sbert-mini-nli" / "softmax_head")
     dim = SentenceEncoder.load("course/sbert-mini-nli", device="cpu").get_embedding_dimension()
