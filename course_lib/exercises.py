@@ -58,9 +58,6 @@ class Result:
         """Nothing: the message has been printed."""
 
 
-OVERWRITES = Result("wrong", "the numbers are right, but your function overwrites an argument: work on a copy.")
-
-
 def check(name, answer):
     """Compare `answer` (a function) with exercise `name` ("05.1"); print one message and return a Result."""
     exercise = find_exercise(name)
@@ -99,18 +96,23 @@ def judge(exercise, answer):
         return Result("not attempted", f"write the function, then run this cell again ({exercise.title}).")
     if not callable(answer):
         return Result("wrong", f"give the function itself, not what it returns (here a {kind_of(answer)}).")
-    got = outcomes(answer, exercise)
+    return judge_outcomes(exercise, *outcomes(answer, exercise))
+
+
+def judge_outcomes(exercise, got, arguments_after):
+    """The Result of what an answer returned or raised for each case, and of what it left of that case's arguments."""
     if all(value is None or value is Ellipsis or isinstance(value, NotImplementedError) for value in got):
         return Result("not attempted", f"your function does not return anything yet ({exercise.title}).")
 
-    expected = outcomes(exercise.solution, exercise)
+    expected, _ = outcomes(exercise.solution, exercise)
     problems = [difference(g, e, exercise.rtol, exercise.atol) for g, e in zip(got, expected)]
     if not any(problems):
-        if exercise.keeps_arguments and overwrites(answer, exercise):
-            return OVERWRITES
+        given = [list(arguments) for arguments in exercise.cases.values()]
+        if exercise.keeps_arguments and any(map(difference, arguments_after, given)):
+            return Result("wrong", "the numbers are right, but your function overwrites an argument: work on a copy.")
         return Result("right", f"{len(problems)} of {len(problems)} cases agree.")
     for function, message in exercise.wrong:
-        same = outcomes(function, exercise)
+        same, _ = outcomes(function, exercise)
         if not any(difference(g, s, exercise.rtol, exercise.atol) for g, s in zip(got, same)):
             return Result("known mistake", message)
     case, problem = next((c, p) for c, p in zip(exercise.cases, problems) if p)
@@ -121,24 +123,19 @@ def judge(exercise, answer):
 
 
 def outcomes(function, exercise):
-    """What the function returns for each case, or the exception it raises. It gets copies: it may write to them."""
-    results = []
-    for arguments in exercise.cases.values():
-        try:
-            results.append(function(*copy.deepcopy(arguments)))
-        except Exception as error:  # a learner's mistake of any kind is a result, not the end of the notebook
-            results.append(error)
-    return results
+    """What the function returns for each case, or the exception it raises; and its arguments as they are afterwards.
 
-
-def overwrites(function, exercise):
-    """Whether the function writes into the arguments of some case, which its caller may still need."""
+    It gets copies: it may write to them.
+    """
+    results, arguments_after = [], []
     for arguments in exercise.cases.values():
         given = copy.deepcopy(arguments)
-        function(*given)
-        if difference(list(given), list(arguments)):
-            return True
-    return False
+        try:
+            results.append(function(*given))
+        except Exception as error:  # a learner's mistake of any kind is a result, not the end of the notebook
+            results.append(error)
+        arguments_after.append(list(given))
+    return results, arguments_after
 
 
 def difference(got, expected, rtol=1e-4, atol=1e-5):

@@ -13,7 +13,6 @@ import builtins
 import copy
 import json
 import os
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -48,27 +47,15 @@ def collect(solutions, name, answer, file):
 
 def judged(exercise, text):
     """The Result of `course_lib.exercises.judge` for the text of a file that `collect` wrote."""
-    from course_lib.exercises import OVERWRITES, judge
+    from course_lib.exercises import judge, judge_outcomes
 
     found = json.loads(text)
     if "value" in found:
         return judge(exercise, decode(found["value"]))
-    outcomes = [decode(outcome) for outcome in found["outcomes"]]
-    if len(outcomes) != len(exercise.cases):
+    outcomes, arguments_after = ([decode(pair) for pair in found[key]] for key in ("outcomes", "arguments"))
+    if not len(outcomes) == len(arguments_after) == len(exercise.cases):
         raise ValueError(f"{len(outcomes)} outcomes for {len(exercise.cases)} cases")
-    replayed = iter(outcomes)
-
-    def answer(*arguments):
-        outcome = next(replayed)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-
-    result = judge(replace(exercise, keeps_arguments=False), answer)  # a replay overwrites nothing
-    untouched = [encode(list(arguments)) for arguments in exercise.cases.values()]
-    if result and exercise.keeps_arguments and found["arguments"] != json.loads(json.dumps(untouched)):
-        return OVERWRITES
-    return result
+    return judge_outcomes(exercise, outcomes, arguments_after)
 
 
 def encode(value):
