@@ -35,9 +35,8 @@ from course_lib.support.folders import resolve
 from course_lib.training import train
 from recipes.shared.cards import weights_sha256
 from recipes.shared.pretraining_text import LeakFilter
-from recipes.shared.results import data_sha256, row
 from recipes.shared.sentence_pairs import SNLI, nli_examples
-from recipes.shared.units import record_units, rows_of_units
+from recipes.shared.units import record_units, rows_of_scores, rows_of_units
 from recipes.siamese import fit_head
 
 COMMAND, FILE, START = "python recipes/ablations.py", "07.csv", "course/bert-mini"
@@ -159,23 +158,15 @@ def measure(unit: Ablation) -> list[dict]:
     else:
         encoder, head, n = train_encoder(unit)
     seconds, sha = time.perf_counter() - begun, weights_sha256(resolve(START))
-    return [
-        row(
-            unit.experiment,
-            START,
-            data,
-            metric,
-            value,
-            COMMAND,
-            seconds,
-            n=n,
-            seed=unit.seed,
-            setting=unit.setting,
-            data_sha256=data_sha256(*TRAINED_ON[unit.experiment], data),
-            model_sha256=sha,
-        )
-        for data, (metric, value) in encoder_scores(encoder, head).items()
-    ]
+    return rows_of_scores(
+        unit,
+        encoder_scores(encoder, head),
+        COMMAND,
+        seconds,
+        n=n,
+        trained_on=TRAINED_ON[unit.experiment],
+        model_sha256=sha,
+    )
 
 
 def run_all(done: Container[tuple] = (), minutes: float = float("inf")) -> Iterator[list[dict]]:

@@ -228,15 +228,13 @@ def main():
     kept = targets.square().sum(1).mean().item()
     print(f"{targets.shape[1]} dimensions keep {kept:.4f} of MiniLM's squared length", flush=True)
     targets = F.normalize(targets, dim=1)  # (texts, dim)
-    of_both = torch.from_numpy(
-        np.concatenate([minilm[both], mpnet], axis=1)
-    )  # (texts for both, 384 + 768), length 2 ** 0.5
+    of_both = torch.from_numpy(np.concatenate([minilm[both], mpnet], axis=1))  # (texts for both, 384 + 768)
 
     lengths = [len(ids) for ids in student[0].tokenize(texts)[0]]
-    near = neighbours(targets[both], NEIGHBOURS, CLUSTERS)
-    batches = {  # rows of `texts`, and the vectors whose cosines are to be learnt
-        "groups": ([list(range(a, b)) for a, b in zip(first, first[1:])], dict(enumerate(targets))),
-        "neighbours": ([[both[k] for k in rows] for rows in near], dict(zip(both, of_both))),
+    groups = [list(range(a, b)) for a, b in zip(first, first[1:])]
+    batches = {  # lists of places, the row of `texts` at each place, and the vector whose cosines are to be learnt
+        "groups": (groups, range(len(texts)), targets),
+        "neighbours": (neighbours(targets[both], NEIGHBOURS, CLUSTERS), both, of_both),
     }
     sts = EmbeddingSimilarityEvaluator(load_sts("stsbenchmark/dev"), "stsb_dev")
     facts = {
@@ -246,12 +244,12 @@ def main():
         "kept_by_pca": kept,
         "relations": RELATIONS,
     }
-    for stage, (rows_of, teacher) in batches.items():
+    for stage, (lists, row_at, teacher) in batches.items():
+        rows_of = [[row_at[place] for place in places] for places in lists]
 
-        def loss(batch: list[int], rows_of=rows_of, teacher=teacher) -> Tensor:
-            rows = [row for k in batch for row in rows_of[k]]
-            wanted = torch.stack([teacher[row] for row in rows]).float()  # (n, the teacher's dim)
-            return distillation_loss(student([texts[row] for row in rows]), targets[rows], wanted)
+        def loss(batch: list[int], lists=lists, rows_of=rows_of, teacher=teacher) -> Tensor:
+            places, rows = ([i for k in batch for i in some[k]] for some in (lists, rows_of))
+            return distillation_loss(student([texts[row] for row in rows]), targets[rows], teacher[places].float())
 
         history = train_in(
             WORK / stage,

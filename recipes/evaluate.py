@@ -6,9 +6,7 @@ Similarity is Spearman's correlation x 100 of cosines with the scores of a set; 
 softmax head on development sets of which no labelled pair was trained on.
 """
 
-import os
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,15 +20,14 @@ from course_lib.modules import Pooling
 from course_lib.support.folders import read_weights, resolve
 from recipes.shared.cards import model_folder, weights_sha256, write_cards
 from recipes.shared.places import BUILD
+from recipes.shared.pretraining_text import course_data
 from recipes.shared.results import data_sha256, write_rows
 
 COMMAND = "python recipes/evaluate.py"
 STS = ["stsbenchmark/dev", "course/sts"]
-GLOVE_6B = Path(os.environ.get("COURSE_DATA", ""), "word_vectors/glove6B_50d_5000.npz")
+GLOVE_6B = "word_vectors/glove6B_50d_5000.npz"  # below COURSE_DATA
 NLI = ["snli/dev", "multinli/dev_matched", "cad_nli/dev"]
-CAPTIONS = (
-    BUILD / "siamese/sbert-mini-captions/model"
-)  # ranking on NLI and captions: what course/sbert-mini starts from
+CAPTIONS = BUILD / "siamese/sbert-mini-captions/model"  # ranking on NLI and captions: where course/sbert-mini starts
 MINED = BUILD / "siamese/sbert-mini-mined/model"  # course/sbert-mini after ranking with mined negatives; not shipped
 
 
@@ -45,7 +42,7 @@ def weighted(encoder: SentenceEncoder, a: float = 1e-3) -> SentenceEncoder:
 
 def of_shared_words(encoder: SentenceEncoder) -> list[tuple[str, str, SentenceEncoder]]:
     """The encoder and GloVe 6B, trained on 6 billion words: both cut to the words that both know."""
-    file = np.load(GLOVE_6B)
+    file = np.load(course_data() / GLOVE_6B)
     tokenizer, own = encoder[0].tokenizer, encoder[0].embedding.weight.detach()
     rows = {str(word): torch.from_numpy(vector).float() for word, vector in zip(file["words"], file["vectors"])}
     shared = {i: rows[word] for word, i in tokenizer.get_vocab().items() if word in rows}
@@ -80,7 +77,9 @@ def score_row(model: str, pooling: str, data: str, metric: str, value: float, st
         value=f"{100 * value:.2f}",
         command=COMMAND,
         seconds=f"{time.perf_counter() - start:.3f}",
-        model_sha256=weights_sha256(resolve(model)) if model.startswith("course/") else data_sha256(GLOVE_6B),
+        model_sha256=weights_sha256(resolve(model))
+        if model.startswith("course/")
+        else data_sha256(course_data() / GLOVE_6B),
     )
 
 

@@ -26,8 +26,7 @@ from course_lib.similarity import pairwise_cos_sim
 from course_lib.support.folders import resolve
 from recipes.ablations import CONCATENATIONS, NLI_DEV, PAPER, START, STS
 from recipes.shared.cards import weights_sha256
-from recipes.shared.results import data_sha256, row
-from recipes.shared.units import record_units, rows_of_units
+from recipes.shared.units import record_units, rows_of_scores, rows_of_units
 
 COMMAND, FILE, DATA, BATCH, EPOCHS = "python recipes/map_ablations.py", "07_maps.csv", "course/nli", 64, 5
 RATE, OTHER_RATES, SEEDS, NLI_DEV_PAIRS = 3e-3, (3e-4, 1e-3), (0, 1, 2, 3, 4), 2_000
@@ -107,23 +106,7 @@ def measure(unit: MapAblation) -> list[dict]:
     n, begun = len(vectors(DATA)[2]), time.perf_counter()
     trained = train_map(unit)
     seconds, sha = time.perf_counter() - begun, weights_sha256(resolve(START))
-    return [
-        row(
-            unit.experiment,
-            START,
-            data,
-            metric,
-            value,
-            COMMAND,
-            seconds,
-            n=n,
-            seed=unit.seed,
-            setting=unit.setting,
-            data_sha256=data_sha256(DATA, data),
-            model_sha256=sha,
-        )
-        for data, (metric, value) in scores(*trained).items()
-    ]
+    return rows_of_scores(unit, scores(*trained), COMMAND, seconds, n=n, trained_on=[DATA], model_sha256=sha)
 
 
 def run_all(done: Container[tuple] = (), minutes: float = float("inf")) -> Iterator[list[dict]]:

@@ -43,9 +43,8 @@ from course_lib.support.folders import resolve
 from course_lib.training import train
 from recipes.shared.cards import weights_sha256
 from recipes.shared.pretraining_text import LeakFilter
-from recipes.shared.results import data_sha256, row
 from recipes.shared.sentence_pairs import MULTINLI, SNLI, nli_examples, nli_triplets
-from recipes.shared.units import record_units, rows_of_units
+from recipes.shared.units import record_units, rows_of_scores, rows_of_units
 from recipes.siamese import BATCH, NLI_OF, OBJECTIVES, fit_head
 
 COMMAND, FILE, START = "python recipes/objectives.py", "06.csv", "course/bert-mini"
@@ -99,7 +98,7 @@ def train_one(unit: Training) -> tuple[SentenceEncoder, nn.Module | None, int]:
         return encoder, None, 0
     encoder.max_seq_length = 128
     objective, live = unit.setting.split(",")[0], unit.experiment == "live"
-    settings, examples = OBJECTIVES[objective], all_examples(unit.experiment, unit.setting)
+    batch_size, examples = LIVE_BATCH if live else BATCH, all_examples(unit.experiment, unit.setting)
     if unit.experiment == "nli":
         examples = random.Random(unit.seed).sample(examples, EXAMPLES)
     if "shuffled" in unit.setting:
@@ -108,19 +107,14 @@ def train_one(unit: Training) -> tuple[SentenceEncoder, nn.Module | None, int]:
     torch.manual_seed(unit.seed)
     head = SoftmaxLoss(encoder.get_embedding_dimension()) if objective == "softmax" else MultipleNegativesRankingLoss()
     if objective == "softmax" and "untrained" not in unit.setting:
-        fit_head(
-            head,
-            encoder,
-            examples,
-            unit.seed,
-            **({"batch_size": LIVE_BATCH, "epochs": LIVE_HEAD_PASSES} if live else {}),
-        )
+        passes = LIVE_HEAD_PASSES if live else 1
+        fit_head(head, encoder, examples, unit.seed, batch_size=batch_size, epochs=passes)
     train(
         nn.ModuleDict({"encoder": encoder, "head": head}),
         siamese_objective(encoder, head),
         examples,
-        batch_size=LIVE_BATCH if live else BATCH,
-        learning_rate=LIVE_RATE if live else settings.learning_rate,
+        batch_size=batch_size,
+        learning_rate=LIVE_RATE if live else OBJECTIVES[objective].learning_rate,
         epochs=2 if live and objective == "ranking" else 1,
         seed=unit.seed,
         show_progress_bar=False,
@@ -139,25 +133,10 @@ def measure(unit: Training) -> list[dict]:
     scores[PAIRS] = "found", 100 * found_share(encoder, PAIRS)
     if isinstance(head, SoftmaxLoss):
         scores[NLI_DEV] = "accuracy", LabelAccuracyEvaluator(load_nli(NLI_DEV), head)(encoder)["accuracy"]
-    files = names_of(unit.experiment, unit.setting)
     sha = weights_sha256(resolve(START))
-    return [
-        row(
-            unit.experiment,
-            START,
-            data,
-            metric,
-            value,
-            COMMAND,
-            seconds,
-            n=n,
-            seed=unit.seed,
-            setting=unit.setting,
-            data_sha256=data_sha256(*files, data),
-            model_sha256=sha,
-        )
-        for data, (metric, value) in scores.items()
-    ]
+    return rows_of_scores(
+        unit, scores, COMMAND, seconds, n=n, trained_on=names_of(unit.experiment, unit.setting), model_sha256=sha
+    )
 
 
 def recorded_results(experiment: str, full: bool = False) -> pd.DataFrame:

@@ -11,9 +11,8 @@ interruption, a run goes on from its last checkpoint, and a finished one is left
 
 In the tables a row is one number: of a model, trained on `data` with a budget and a seed, the `metric` on the test
 sentences of the `length` named (words of the source; thirds are of the test sentences); `exact_match_seen` is on
-training sentences. 01.csv holds the models without
-attention, 02.csv those with it, 03.csv the Transformer. `seconds` are those of the training, on a machine that was also
-doing other things. `signature` says how sacrebleu counted.
+training sentences. 01.csv holds the models without attention, 02.csv those with it, 03.csv the Transformer. `seconds`
+are those of the training, on a machine that was also doing other things. `signature` says how sacrebleu counted.
 """
 
 import argparse

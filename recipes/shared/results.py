@@ -4,7 +4,7 @@ In 04.csv, for example:
 
 experiment     what was measured        n                    metric
 pretraining    bert-mini's own log      tokens seen          mlm_loss, nats (mean since the row before)
-frequencies    counting, same text     tokens counted       mlm_loss, nats
+frequencies    counting, same text      tokens counted       mlm_loss, nats
 cross-encoder  scores on public sets    (empty)              spearman x 100, accuracy x 100
 questions      six kinds of question    labelled questions   accuracy x 100
 questions-dev  the trials before that   labelled questions   accuracy x 100, on questions kept for choosing the setting

@@ -2,11 +2,12 @@
 
 import argparse
 import time
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Protocol
 
 from recipes.shared.arguments import at_least_0
-from recipes.shared.results import append, read_rows
+from recipes.shared.results import append, data_sha256, read_rows, row
 
 
 class Unit(Protocol):
@@ -31,6 +32,42 @@ def rows_of_units(
             if time.perf_counter() - begun > 60 * minutes:
                 return
             yield measure(unit)
+
+
+def rows_of_scores(
+    unit: Unit,
+    scores: Mapping[str, tuple[str, float]],
+    command: str,
+    seconds: float,
+    *,
+    n: int,
+    trained_on: Sequence[str],
+    model_sha256: str,
+) -> list[dict]:
+    """A row for each {data: (metric, value)}; data_sha256 is of the files trained on and the one measured on."""
+    return [
+        row(
+            unit.experiment,
+            unit.model,
+            data,
+            metric,
+            value,
+            command,
+            seconds,
+            n=n,
+            seed=unit.seed,
+            setting=unit.setting,
+            data_sha256=_sha_of(*trained_on, data),
+            model_sha256=model_sha256,
+        )
+        for data, (metric, value) in scores.items()
+    ]
+
+
+@cache
+def _sha_of(*names: str) -> str:
+    """Many units are trained on the same files: each is read once."""
+    return data_sha256(*names)
 
 
 def record_units(description: str, file: str, run_all: Callable[[Container[tuple], float], Iterator[list[dict]]]):

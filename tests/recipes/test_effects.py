@@ -4,6 +4,9 @@ import pytest
 
 from course_lib.support.folders import COURSE_HOME
 from recipes import effects
+from recipes.shared import effect_tables
+from recipes.shared.places import RESULTS
+from recipes.shared.results import write_rows
 
 
 @pytest.mark.parametrize(
@@ -17,7 +20,7 @@ from recipes import effects
     ],
 )
 def test_verdict(higher, lower, expected):
-    assert effects.verdict(higher, lower) == expected
+    assert effect_tables.verdict(higher, lower) == expected
 
 
 def test_values_are_those_of_the_rows_asked_for_by_seed(monkeypatch, tmp_path):
@@ -29,16 +32,21 @@ def test_values_are_those_of_the_rows_asked_for_by_seed(monkeypatch, tmp_path):
 
 
 def test_a_mean_and_the_range_of_several():
-    assert effects.shown([74.25]) == "74.2" and effects.shown([1.0, 3.0, 2.0]) == "2.0 (1.0-3.0)"
+    assert effect_tables.shown([74.25]) == "74.2" and effect_tables.shown([1.0, 3.0, 2.0]) == "2.0 (1.0-3.0)"
 
 
-def test_the_page_and_the_table_are_what_the_recipe_makes():
-    table = effects.measured()
+def test_the_page_and_the_table_are_what_the_recipe_makes(monkeypatch, tmp_path):
+    table = effect_tables.measured(effects.EFFECTS)
     assert len(table) >= 15 and all(row["source"] for row in table)
-    assert effects.PAGE.read_text(encoding="utf-8") == effects.page(table)
-    assert effects.TABLE.read_text(encoding="utf-8") == effects.as_csv(table)
+    assert effects.PAGE.read_text(encoding="utf-8") == effect_tables.page(table)
+    monkeypatch.setattr("recipes.shared.results.RESULTS", tmp_path)
+    write_rows(effects.FILE, table)
+    assert (RESULTS / effects.FILE).read_bytes() == (tmp_path / effects.FILE).read_bytes()
     readme = effects.README.read_text(encoding="utf-8")
-    assert readme == effects.in_readme(readme, table) and readme.count(effects.BEGIN) == readme.count(effects.END) == 1
+    assert (
+        readme == effect_tables.in_readme(readme, table)
+        and readme.count(effect_tables.BEGIN) == readme.count(effect_tables.END) == 1
+    )
 
 
 def test_every_effect_names_a_notebook_that_exists():

@@ -17,7 +17,8 @@ def test_both_are_cut_to_the_shared_words(tmp_path, monkeypatch):
     own = torch.arange(8.0).reshape(4, 2)
     file = tmp_path / "vectors.npz"
     np.savez(file, words=np.array(["sits", "dog", "a"]), vectors=np.arange(9, dtype=np.float16).reshape(3, 3))
-    monkeypatch.setattr(evaluate, "GLOVE_6B", file)
+    monkeypatch.setattr(evaluate, "GLOVE_6B", file.name)
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path))
     encoder = SentenceEncoder([StaticEmbedding(tokenizer, own)], dtype="float32")
     mine, theirs = (shared for _, _, shared in evaluate.of_shared_words(encoder))
     assert mine[0].embedding.weight.tolist() == [[0, 0], [2, 3], [0, 0], [6, 7]]
