@@ -33,7 +33,7 @@ def unrolled(
     wrote and was fed.
 
     source, written: words, each with [EOS] at its end. encoder_states (source, hidden), decoder_states (written,
-    hidden). Raises ValueError where words and states differ in number.
+    hidden) in -1..1. Raises ValueError where words and states differ in number.
     """
     for words, states in ((source, encoder_states), (written, decoder_states)):
         if len(words) != len(states) or not len(words):
@@ -46,13 +46,14 @@ def unrolled(
         x = column * i + width / 2
         box(ax, x, READ, width, 0.5, word, NETWORK, SMALL)
         arrow(ax, x, READ + 0.25, READ + 0.68)
-        stripes(ax, x - width / 2, x + width / 2, READ + 0.85, state[:SHOWN], "")
+        stripes(ax, x - width / 2, x + width / 2, READ + 0.85, state[:SHOWN], "", 1.0)
         if i:
             pointer(ax, (x + width / 2 - column, READ + 0.85), (x - width / 2, READ + 0.85))
-    ax.text(0, READ + 1.3, f"encoder: a state after each word (the first {SHOWN} numbers of each)", fontsize=SMALL)
+    text = f"encoder: a state after each word (the first {SHOWN} numbers of each: blue is -1, white 0, red 1)"
+    ax.text(0, READ + 1.3, text, fontsize=SMALL)
     last, line = column * (len(source) - 1) + width / 2, CONTEXT + 0.7
     arrow(ax, last, READ + 1.02, CONTEXT - 0.17)
-    stripes(ax, last - width / 2, last + width / 2, CONTEXT, encoder_states[-1, :SHOWN], "")
+    stripes(ax, last - width / 2, last + width / 2, CONTEXT, encoder_states[-1, :SHOWN], "", 1.0)
     text = f"context vector: {encoder_states.shape[1]} numbers, the encoder's last state"
     ax.text(last - width / 2 - 0.1, CONTEXT, text, ha="right", va="center", fontsize=NORMAL)
     ends = -0.15, max(last, column * (len(written) - 1) + 0.88 * width)
@@ -64,7 +65,7 @@ def unrolled(
         box(ax, left + 0.38 * width, FED, 0.76 * width, 0.5, written[i - 1] if i else "[BOS]", HEAD, SMALL)
         arrow(ax, left + 0.38 * width, FED + 0.25, STATE - 0.17)
         pointer(ax, (left + 0.88 * width, CONTEXT + 0.7), (left + 0.88 * width, STATE - 0.17), color=PALETTE[3])
-        stripes(ax, left, left + width, STATE, state[:SHOWN], "")
+        stripes(ax, left, left + width, STATE, state[:SHOWN], "", 1.0)
         arrow(ax, x, STATE + 0.17, WRITTEN - 0.25)
         box(ax, x, WRITTEN, width, 0.5, word, TEXT, SMALL)
         if i:
@@ -78,7 +79,7 @@ def unrolled(
             Patch(facecolor=HEAD, edgecolor=EDGE, label="previous word, fed to the decoder"),
             Patch(facecolor=TEXT, edgecolor=EDGE, label="word written"),
             Line2D([], [], color=EDGE, label="goes into"),
-            Line2D([], [], color=PALETTE[3], label="context: first state, and part of every step"),
+            Line2D([], [], color=PALETTE[3], label="context: first state; state and word of each step"),
             Line2D([], [], color=PALETTE[0], linestyle="--", label="written, then fed"),
         ],
         loc="upper center",

@@ -39,7 +39,7 @@ if importlib.util.find_spec("course_lib") is None:
     sys.path.insert(0, str(course))
 
 # %% [markdown]
-# The translators below read English sentences of at most `max_words` words. `full = True` repeats a recorded training.
+# `max_words` limits the English sentences. `full = True` repeats a recorded training.
 
 # %% tags=["parameters"]
 seed = 0
@@ -72,7 +72,7 @@ import torch
 from torch import nn
 
 from course_lib.datasets.translations import glosses, load_translations, split_of
-from course_lib.plotting import curve
+from course_lib.plotting import PALETTE, curve
 from course_lib.translation.vocabulary import BOS, EOS, PAD, Vocabulary, words
 
 torch.set_num_threads(1)                                                         # the matrices are small
@@ -99,13 +99,13 @@ assert tiny.decode(tiny.encode("the red car")) == "the red car"
 #
 # **Question.** What is a hidden state?
 #
-# A recurrent network (RNN) reads one word at a time and keeps a vector, the *hidden state* $h$. It holds what the network has made of the words so far. Each new word changes it.
+# A recurrent network (RNN) reads one word at a time and keeps a vector, the *hidden state* $h$. It holds what the network has made of the words so far.
 #
-# A small network, the cell, computes the change. Ours is the *GRU* (gated recurrent unit) as torch computes it; Cho et al. (2014) let $r$ act on $h$ before $U_n$ does. It has two gates, vectors of numbers between 0 and 1. The reset gate $r$ says how much of the old state may enter a proposal $n$. The update gate $z$ says how much of the old state stays:
+# A small network, the cell, computes the change. Ours is the *GRU* (gated recurrent unit) as torch computes it. It has two gates, vectors of numbers between 0 and 1. The reset gate $r$ says how much of the old state may enter a proposal $n$. The update gate $z$ says how much of the old state stays:
 #
 # $$r = \sigma(W_r x + U_r h), \quad z = \sigma(W_z x + U_z h), \quad n = \tanh(W_n x + r \odot U_n h), \quad h' = (1 - z) \odot n + z \odot h$$
 #
-# Here $x$ is the vector of the new word, the matrices $W$ and $U$ are learnt, $\sigma(a) = 1 / (1 + e^{-a})$ squeezes each number between 0 and 1, and $\odot$ multiplies number by number. The cell below does it for words of two numbers and states of three.
+# Here $x$ is the vector of the new word, the matrices $W$ and $U$ are learnt, $\sigma(a) = 1 / (1 + e^{-a})$ squeezes each number between 0 and 1, and $\odot$ multiplies number by number.
 #
 # **Predict:** can a number in a state ever leave the range from -1 to 1?
 
@@ -127,7 +127,7 @@ for word, x in zip(sentence, vectors):
 assert torch.stack(by_hand).abs().max() < 1
 
 # %% [markdown]
-# It cannot. Each number of $h'$ lies between a tanh and a number of the old $h$, which began at 0.
+# It cannot. Each number of $h'$ is a weighted average of two numbers: one of $n$, which a tanh keeps between -1 and 1, and one of the old $h$, which began at 0.
 #
 # Torch's GRU does the same for a whole sentence in one call, and adds learnt numbers, its biases, which the cell sets to zero. It returns every state, and the last one once more. This last state is the *context vector*: all that the second half of the translator will see of the sentence.
 
@@ -146,7 +146,7 @@ context = last[0, 0]                                                            
 print("states", tuple(states.shape), "context vector", tuple(context.shape), [round(v, 3) for v in context.tolist()])
 
 # %% [markdown]
-# The network that reads is the *encoder*. For three words or thirty, its context vector has the same size.
+# The network that reads is the *encoder*.
 #
 # ## Writing: one word, then the next
 #
@@ -158,7 +158,7 @@ print("states", tuple(states.shape), "context vector", tuple(context.shape), [ro
 #
 # $$s_i = \mathrm{GRU}([y; c],\ s_{i-1}), \qquad \mathrm{logits} = V \tanh(R\,[s_i; c; y])$$
 #
-# $[y; c]$ puts the two vectors end to end. $R$ and $V$ are learnt matrices (with biases, not written here): $R$ puts all that the decoder knows into as many numbers as an embedding has, and $V$ compares these with each Spanish word. The scores are called *logits*; a softmax makes probabilities of them.
+# $[y; c]$ puts the two vectors end to end. $R$ and $V$ are learnt matrices (with biases, not written here). $R$ turns the three vectors into as many numbers as an embedding has. $V$ has a row for each Spanish word, and the product of that row with these numbers is the word's score. The scores are called *logits*; a softmax makes probabilities of them.
 #
 # **Predict:** how many logits does a step return?
 
@@ -191,8 +191,6 @@ print("logits of a step:", tuple(step(parts, torch.tensor([BOS]), *torch.zeros(2
 
 # %% [markdown]
 # The decoder is told `[BOS]` first. The word with the highest score is written, and told to the decoder in the next step. This is *greedy decoding*. It ends when the decoder writes `[EOS]`, however many words the source had.
-#
-# **Predict** what an untrained translator writes.
 
 # %% tags=["row-1.4"]
 @torch.no_grad()
@@ -217,8 +215,6 @@ text = test[0][0]
 print(text, "->", *write(parts, read(parts, text)[-1])[0][:8], "...")
 
 # %% [markdown]
-# It writes nonsense.
-#
 # ## What is learnt, and what `[PAD]` is for
 #
 # **Question.** What does the loss look at?
@@ -274,16 +270,8 @@ with torch.no_grad():
 counts = target_batch(untrained, [t for _, t in two])[1][:, 1:].sum(1)             # (2,)
 assert torch.allclose(together, (first * counts[0] + second * counts[1]) / counts.sum(), atol=1e-5)
 
-@torch.no_grad()
-def hits(model, pairs):
-    """For each pair, told the right previous words: has each right next word the highest score? True or False, (words + 1,)."""
-    target, real = target_batch(model, [t for _, t in pairs])                    # (pairs, longest + 2) each
-    logits, _ = model(*source_batch(model, [s for s, _ in pairs]), target[:, :-1])
-    right = logits.argmax(-1) == target[:, 1:]                                   # (pairs, longest + 1)
-    return [row[keep].float() for row, keep in zip(right, real[:, 1:])]
-
 # %% [markdown]
-# Nine: seven words and two `[EOS]`. So the loss of two sentences together must be the mean of their own losses, weighted by their words, as the cell asserts. (`hits`, for later, leaves `[PAD]` out too.)
+# Nine: seven words and two `[EOS]`. So the loss of two sentences together must be the mean of their own losses, weighted by their words.
 #
 # ## Training, live
 #
@@ -302,7 +290,8 @@ def trained(seed, kind=RNNTranslator, **options):
     torch.manual_seed(seed)
     model = kind(english, spanish, embedding_size, hidden_size, attention=False, dropout=0.0, **options)
     history = train(model, lambda batch: translation_loss(model, batch), pairs, batch_size=batch_size, epochs=epochs, seed=seed,
-                    learning_rate=learning_rate, length=pair_length, autocast=False, show_progress_bar=False)
+                    learning_rate=learning_rate, length=pair_length, show_progress_bar=False,
+                    autocast=False)                                              # all numbers keep their 32 bits
     print(f"seed {seed}: loss {history[0]['loss']:.2f} at first, {history[-1]['loss']:.2f} at last")
     return model
 
@@ -338,7 +327,7 @@ for (source, target), written in list(zip(test, answers))[len(test) // 20 :: len
 #
 # **Question.** Where does the information pass?
 #
-# The figure shows your first translator at work on a test sentence that it gets right. A stripe is a state, its first 16 numbers as colours.
+# The figure shows your first translator at work on a test sentence that it gets right. Each row of stripes is a state: its first 16 numbers as colours.
 #
 # **Predict:** how many numbers go from the upper half of the figure to the lower half?
 
@@ -356,7 +345,7 @@ unrolled([*words(source), "[EOS]"], encoder_states, written, torch.stack(decoder
 plt.show()
 
 # %% [markdown]
-# Only the context vector connects them: `hidden_size` numbers, however long the sentence is. Such a place is a *bottleneck*. What an early word has left in the state must outlast every later change. In "the eagles that are in the garden are tired", the Spanish form of "tired" depends on "eagles", seven words before it. This is a *long-range dependency*.
+# Only the context vector connects them: `hidden_size` numbers, however long the sentence is. Such a place is a *bottleneck*. In "the eagles that are in the garden are tired", the Spanish form of "tired" depends on "eagles", seven words before it. What such a *long-range dependency* needs must outlast every change of the state in between.
 #
 # ## Measured: quality by length
 #
@@ -364,11 +353,13 @@ plt.show()
 #
 # There are five suspects:
 #
-# 1. A long sentence has more words to get wrong. So look at single words: under teacher forcing, take the share of right words that get the highest score, the *next-word accuracy*. If sentences were only longer, it would not fall.
-# 2. It may be of a harder kind, with two clauses. `Blind` is trained without the vector and guesses from the Spanish words before: it tells how hard the Spanish itself is.
-# 3. The translator may know its training by heart, and fail on new sentences. So measure training sentences too.
+# 1. A long sentence has more words to get wrong. The *next-word accuracy* looks at single words: under teacher forcing, the share of right words that get the highest score. If length only meant more chances of a mistake, it would not fall.
+# 2. The words of a long sentence may be harder to guess. `Blind`, trained without the vector, guesses each from the Spanish words before it.
+# 3. The translator may know its training by heart. So measure training sentences too.
 # 4. The training may be too short.
-# 5. The vector may have too little room.
+# 5. The whole sentence has to pass through one vector.
+#
+# The accuracy leaves out the full stop or question mark and `[EOS]`. They are easy: two words in five of a short sentence, two in eleven of a long one, so it would fall for that alone.
 #
 # **Predict** the next-word accuracy at four and at ten words, with the vector and without. Is it higher for training sentences?
 
@@ -377,46 +368,59 @@ from course_lib.translation.scores import mean_by
 
 class Blind(RNNTranslator):
     """The decoder is given zeros in place of the context vector."""
-    def start(self, source, mask):
+    def start(self, source, mask):                                               # mask: False at [PAD]
         state = super().start(source, mask)
-        return state._replace(hidden=0 * state.hidden, keys=0 * state.keys)          # s_0 and c
+        zeros = torch.zeros_like(state.hidden)                                   # (batch, hidden)
+        return state._replace(hidden=zeros, keys=zeros.unsqueeze(1))             # s_0, and the c of every step
+
+@torch.no_grad()
+def hits(model, pairs):
+    """For each pair, told the right previous words: has each right next word the highest score? 0 or 1, (words + 1,)."""
+    target, real = target_batch(model, [t for _, t in pairs])                    # (pairs, longest + 2) each
+    logits, _ = model(*source_batch(model, [s for s, _ in pairs]), target[:, :-1])
+    right = logits.argmax(-1) == target[:, 1:]                                   # (pairs, longest + 1)
+    return [row[keep].float() for row, keep in zip(right, real[:, 1:])]          # without [PAD]
 
 def length(pair):
     return max(4, len(words(pair[0])))                                           # the few sentences of 3 words count as 4
 
-def by_length(model, some):                                                      # % of right next words at each length
-    shares = mean_by([length(pair) for pair in some], [100 * h.mean().item() for h in hits(model, some)])
+def by_length(model, some, part=slice(None, -2)):                                # % of right next words at each length
+    shares = mean_by([length(pair) for pair in some], [100 * h[part].mean().item() for h in hits(model, some)])
     return torch.tensor([shares[n] for n in places])
 
-# %% tags=["row-1.7"] alt="Line chart of next-word accuracy in percent against the number of words of the English sentence, four to ten. Two curves with narrow bands over three seeds fall from above 95: for training sentences to about 65, for new ones a few points below, to below 60. The curve without a vector lies lowest and falls from about 45 to 35."
+# %% tags=["row-1.7"] alt="Line chart of next-word accuracy in percent against the number of words of the English sentence, four to ten. Two curves with narrow bands over three seeds fall from above 90: for training sentences to almost 60, for new ones to almost 50, about ten points below. The curve without a vector lies far below them: it begins near 5, rises to almost 20 at five words and stays there."
 seen = random.Random(seed).sample(pairs, min(len(pairs), 1000))                  # training sentences
 places = sorted(set(map(length, test)) & set(map(length, seen)))
 known, new = (torch.stack([by_length(model, some) for model in models]) for some in (seen, test))    # (3 seeds, lengths)
-blind, ax = by_length(trained(seed, Blind), test).unsqueeze(0), None
+without = trained(seed, Blind)
+blind, ax = by_length(without, test).unsqueeze(0), None                          # (1, lengths)
 for name, runs in ("training sentences, 3 seeds", known), ("new sentences, 3 seeds", new), ("new sentences, no vector, 1 seed", blind):
     print(f"{name:33}", " ".join(f"{value:3.0f}" for value in runs.mean(0)), "% at", places, "words")
     ax = curve(places, runs, name, ax=ax)
-ax.set(ylabel="next-word accuracy in %", ylim=(0, 102), xlabel="words of the English sentence", title="The next word gets harder with length")
+ax.set(ylabel="next-word accuracy in %", ylim=(0, 102), xlabel="words of the English sentence", title="With the vector, the next word gets harder with length")
 plt.show()
+endings = by_length(without, test, slice(-2, None)).min()
+print(f"no vector: full stop or question mark and [EOS] are right in at least {endings:.0f} % at each length")
 long_seen = [pair for pair in seen if length(pair) >= 9]
 shares = [100 * sum(exact_match(model, long_seen)) / max(1, len(long_seen)) for model in models]
 print(f"{len(long_seen)} training sentences of at least 9 words: {', '.join(f'{share:.0f}' for share in shares)} % right (one number a seed)")
-falls, blind_fall = new[:, 0] - new[:, -1], blind[0, 0] - blind[0, -1]
-assert not as_given or falls.min() > 25 and 5 < blind_fall < falls.min() / 3 and blind[0, -1] > new[:, -1].mean() / 2
-assert not as_given or 0 < (known - new).mean(1).min() and (known - new).mean(1).max() < 10 and max(shares) < 8
+falls, more = new[:, 0] - new[:, -1], (known - new).mean(1)                      # (3 seeds,)
+assert not as_given or falls.min() > 35 and blind[0, 0] < blind[0, -1] and blind[0, 1:].max() - blind[0, 1:].min() < 10
+assert not as_given or (new - blind)[:, 0].min() > 2 * (new - blind)[:, -1].max() and endings > 90
+assert not as_given or 7 < more.min() and more.max() < 13 and (known[:, 0] - known[:, -1]).min() > 25 and max(shares) < 8
 
 # %% [markdown]
-# The next word gets harder: each seed loses more than 25 points from four words to ten. So it is not only the number of words. Without a vector the accuracy falls too, by less than a third as much: the kind of sentence is a part of the reason.
+# With the vector, the next word gets harder: each seed loses more than 35 points from four words to ten. So it is not only the number of words. Without the vector it does not get harder, so the Spanish of a long sentence is no harder to guess. What the vector adds shrinks to less than half.
 #
-# On training sentences the next word is found a little more often, but hardly any long one comes out right. So after two epochs, little is known by heart. Two suspects remain.
+# Training sentences are about ten points better. But they fall too, and hardly any long one comes out right. So it is not learning by heart. Two suspects remain.
 #
-# ## Too little training, or too little room?
+# ## Too little training, or the one vector?
 #
-# **Question.** Are 128 numbers enough for ten words?
+# **Question.** Does more training save the long sentences?
 #
 # The figure is **recorded** by `recipes/translation.py`. Left, the training is the one above. In the middle, the same sentences are read ten times instead of twice. Right, all training sentences, of 3 to 25 words, are read twice.
 #
-# Each has a control: the same sentences and training, without the bottleneck. With attention, the decoder looks at all states of the encoder in every step (notebook 02).
+# Each has a control without the bottleneck: with attention (notebook 02), the decoder looks at all states of the encoder in every step.
 #
 # **Predict:** after ten epochs, how many sentences of 9 and 10 words are right, of those in the training and of new ones? Does more training close the gap to the control?
 
@@ -437,8 +441,9 @@ for (budget, title), ax in zip(titles.items(), axes):
         if rows.empty:
             continue
         table = found[budget, name] = rows.pivot(index="seed", columns="length", values="value")     # a row is a seed
-        groups = [group.lstrip("0").replace("-0", "-") for group in table]       # "3-5", "6-8", ... words
+        groups = [f"{int(group[:2])}-{min(int(group[3:]), BUDGETS[budget].max_words)}" for group in table]     # "3-5", ... words
         curve(groups, table.to_numpy(), name, ax=ax)
+        plt.setp([ax.lines[-1], ax.collections[-1]], color=PALETTE[(len(ax.lines) - 1) % 2])     # a colour for each model
         print(f"  {name:30}", " ".join(f"{value:3.0f}" for value in table.mean()), f"% at {', '.join(groups)} words")
     ax.set(ylim=(-2, 102), xlabel="words of the English sentence", title=f"{title}, {len(table)} seeds")
     ax.get_legend().remove()
@@ -449,27 +454,28 @@ plt.show()
 # %%
 one, every = ({budget: found[budget, f"{name}, new sentences"] for budget in titles} for name in ("one vector", "all states"))
 gap = {budget: every[budget].mean() - one[budget].mean() for budget in titles}   # points, at each length
-print({budget: [round(value) for value in gap[budget][:3]] for budget in titles}, "points between them at 3-5, 6-8, 9-11 words")
+print({budget: [round(value) for value in gap[budget][:3]] for budget in titles}, "points between them at 3-5, 6-8, 9 and more words")
 assert found["repeated", "one vector, training sentences"]["09-11"].min() > 70 and one["repeated"]["09-11"].max() < 10
 assert every["repeated"]["09-11"].min() > 50
 assert max(gap["repeated"]["03-05"], gap["long"]["03-05"]) < gap["live"]["03-05"] and gap["live"]["09-11"] < gap["repeated"]["09-11"] < gap["long"]["09-11"]
 assert all((one[budget].max() < every[budget].min()).all() for budget in titles)         # the seeds never overlap
 slow, quick = one["long"], every["live"]
-assert slow.loc[:, "15-17":].max().max() < 1
 assert abs(slow["03-05"].mean() - quick["03-05"].mean()) < 5 and slow["06-08"].max() + 10 < quick["06-08"].min()
 
 # %% [markdown]
-# In the middle, one vector gets most long training sentences right, and hardly any new one. So 128 numbers are enough to tell the long training sentences apart and write them, perhaps by heart. What fails is to pack _new_ ones so that the decoder can unpack them. The control read the same sentences as often, and gets most new long ones right. So they are not simply too hard.
+# In the middle, one vector gets most long training sentences right, and hardly any new one. So 128 numbers are enough to write the long training sentences, perhaps by heart. What fails is to pack _new_ ones so that the decoder can unpack them. The control gets most new long ones right after the same training, so they are not simply too hard.
 #
-# More training does not close the gap. It shrinks at 3 to 5 words, and grows at 9 to 11. From 15 words on, one vector gets fewer than one new sentence in a hundred right.
+# More training does not close the gap. It shrinks at 3 to 5 words, and grows from 9 words on.
 #
 # Perhaps the control only learns faster? Compare one vector on the right with all states on the left. At 3 to 5 words they are about equal. At 6 to 8, one vector is behind.
+#
+# So the last suspect remains: the one vector, as these trainings teach the encoder to fill it. Whether a larger one would do is not measured here. Cho et al. (2014) found the fall with length too. Sutskever et al. (2014), with much larger networks that read the source backwards, report no difficulty with long sentences.
 #
 # ## What the vector keeps
 #
 # **Question.** Which words does the context vector still know?
 #
-# Try to read them back. For each place in the sentence, a *linear probe* gets the context vector and names the word that stood there: each English word has a weighted sum of the vector's numbers, and the highest sum wins. Least squares finds the weights on training sentences. The test is on new sentences, without their full stop or question mark: of ten words, nine are asked for.
+# Try to read them back. For each place in the sentence, a *linear probe* gets the context vector and names the word that stood there: each English word has a weighted sum of the vector's numbers, and the highest sum wins. Least squares finds the weights on training sentences: the sums shall be 1 for the right word and 0 for all others. The test is on new sentences, without their full stop or question mark: of ten words, nine are asked for.
 #
 # **Predict:** which of ten words are found best: the first, those in the middle, or the last? And are more words found in ten than in five?
 
@@ -497,19 +503,20 @@ for ax, x, table, unit in ((left, range(1, max_words), shares, f"% of {max_words
         print(f"{name:26}", " ".join(f"{value:4.1f}" for value in runs.mean(0)), unit)
 left.set(title=f"Sentences of {max_words} words", xlabel="place of the word", xticks=range(1, max_words), ylabel="words read back in %", ylim=(0, 102))
 curve(sizes, [n - 1.0 for n in sizes], "all that the probe looks for", ax=right)
-right.set(title="Three to four words, however long the sentence", xlabel="words of the English sentence", ylabel="words read back", ylim=(0, max_words))
+right.set(title="Sentences of each length", xlabel="words of the English sentence", ylabel="words read back", ylim=(0, max_words))
 plt.show()
 
 # %%
 ten, trained_counts = shares[:, 0], counts[:3, 0]                                # (4 models, places), (3 seeds, sizes)
 assert not as_given or all(run.argmax() == 0 and 2 <= run.argmin() <= 6 for run in ten[:3])
-assert not as_given or 2.5 < counts[3, 0].min() and 3 < trained_counts.mean(0).min() and trained_counts.mean(0).max() < 4
+assert not as_given or (counts[3, 0] < trained_counts).all() and 2.5 < counts[3, 0].min() and counts[3, 0].max() < 3.5
+assert not as_given or 3 < trained_counts.mean(0).min() and trained_counts.mean(0).max() < 4
 assert not as_given or (ten[:3] > shares[0, 1]).all() and ten[3].argmax() == 8 and (ten[:3, 0] > ten[3, 0] + 30).all()
 
 # %% [markdown]
-# Left, the first of ten words is read back most often, those in the middle least. Right, their number grows little: it stays between three and four, from five words to ten. So of a longer sentence, a smaller share can be read back.
+# Left, the first of ten words is read back most often, those in the middle least. Right, three to four words are read back, of five words as of ten. So of a longer sentence it is a smaller share.
 #
-# The untrained encoder knows the last word almost always and the first seldom, because each later word overwrites a part of the state. It keeps nearly as many. Training changes _which_ words survive: an encoder learns what to keep. (What a linear probe misses may still be there in another form.)
+# The untrained encoder knows the last word almost always and the first seldom, because each later word overwrites a part of the state. It keeps about three, fewer than the trained ones at each length. Above all, training changes _which_ words survive. (What a linear probe misses may still be there in another form.)
 #
 # ## The trap: the last step of a padded batch
 #
@@ -538,11 +545,11 @@ assert not as_given or 4 * correct["last time step"] < correct["last real token"
 # %% [markdown]
 # The GRU goes on reading: the state changes once more at each `[PAD]`. Its embedding is zero, but the old state and the biases still act. Nothing raises an error, and most right translations are lost.
 #
-# The cure is to take each sentence's own last state, or to let `pack_padded_sequence` stop there. The test: a sentence alone and in long company must give the same vector.
+# The cure is to take each sentence's own last state, or to let `pack_padded_sequence` stop there.
 #
 # ## Now from course_lib
 #
-# `RNNTranslator` packs its batches, and `translate` writes many sentences at once. They must agree with your loop, but for one exception where rounding decides between equal scores.
+# `RNNTranslator` packs its batches, and `translate` writes many sentences at once. Both must agree with your loop, but for one exception where rounding decides between equal scores.
 
 # %% tags=["nbval-check-output"]
 from course_lib.translation.decoding import translate
@@ -554,10 +561,6 @@ print(f"{len(every)} translations by both")
 assert sum(a == b for a, b in zip(at_once, one_by_one)) >= len(every) - 1
 
 # %% [markdown]
-# ## Your own sizes
-#
-# Set `hidden_size = 32` at the top, predict each figure but the recorded one, and run all.
-#
 # ## Exercises
 #
 # **1.** Decode several sentences at once, greedily. Each translation ends at its own `[EOS]`.
@@ -589,7 +592,7 @@ check("01.2", lstm_step)
 
 # %% tags=["exercise", "nbval-check-output"]
 def translation_cross_entropy(logits, targets):
-    """(batch, words, vocabulary), (batch, words) -> a number. logits[i, t] are those for the word targets[i, t]."""
+    """(batch, words, vocabulary), (batch, words) -> a tensor of one number, to train with. logits[i, t] are for the word targets[i, t]."""
     ...
 
 check("01.3", translation_cross_entropy)
@@ -603,7 +606,7 @@ check("01.3", translation_cross_entropy)
 #
 # **2.** A translator gets most short sentences right and no long ones. Is its context vector too small? Name four other reasons, and how to test each.
 #
-# <details><summary>Answer</summary>A long sentence has more words: compare next-word accuracy. It may be harder, and the training too short: give a model without the bottleneck the same training, short and long. It may be new: translate training sentences too.</details>
+# <details><summary>Answer</summary>It has more words: compare next-word accuracy. They may be harder to guess: train without the vector. They may be new: translate training sentences. The training may be too short: train longer, and a model without the bottleneck as long.</details>
 #
 # **3.** Your encoder gives a sentence one vector alone and another in a batch. What do you look for first?
 #
@@ -611,15 +614,15 @@ check("01.3", translation_cross_entropy)
 #
 # ## Summary
 #
-# - An encoder makes a hidden state after each word. The last one is the context vector, which the decoder is given in every step.
+# - An encoder makes a hidden state after each word. The last one is the context vector, which enters every step of the decoder.
 # - `[PAD]` serves batching alone. A short sentence's last state is not at the batch's last step.
-# - With one context vector, a translator loses long sentences: each next word gets harder to find.
+# - With one context vector, a translator loses long sentences: each next word gets harder to find. Without the vector it does not.
 # - Trained longer, it writes most long training sentences right, and hardly any new one. A translator that sees all states gets most new ones right too.
-# - After the short training, a probe reads three to four words back from the context vector, of five words as of ten.
+# - After the short training, a probe reads three to four words back from the vector, of five words as of ten.
 #
 # ## References
 #
-# - Sutskever, Vinyals and Le (2014), [Sequence to sequence learning](https://arxiv.org/abs/1409.3215), with LSTMs.
+# - Sutskever, Vinyals and Le (2014), [Sequence to sequence learning](https://arxiv.org/abs/1409.3215), with large LSTMs.
 # - Cho et al. (2014), [the RNN encoder-decoder](https://arxiv.org/abs/1406.1078), with the GRU; and [its fall with length](https://arxiv.org/abs/1409.1259).
 # - Hochreiter and Schmidhuber (1997), [Long short-term memory](https://doi.org/10.1162/neco.1997.9.8.1735).
 #

@@ -67,6 +67,26 @@ def waits_for_the_last(step, state, n, bos, eos, most):
     return [row[:last] for row in rows]
 
 
+def waits_and_keeps_eos(step, state, n, bos, eos, most):
+    rows = decoded(step, state, n, bos, eos, most)
+    last = max(len(until(row, eos)) for row in rows)
+    return [row[: last + 1] for row in rows]
+
+
+def waits_and_skips_eos(step, state, n, bos, eos, most):
+    return [[word for word in row if word != eos] for row in waits_and_keeps_eos(step, state, n, bos, eos, most)]
+
+
+def padded(step, state, n, bos, eos, most):
+    rows = greedy(step, state, n, bos, eos, most)
+    return [row + [0] * (max(map(len, rows)) - len(row)) for row in rows]
+
+
+def eos_kept_and_padded(step, state, n, bos, eos, most):
+    rows = eos_kept(step, state, n, bos, eos, most)
+    return [row + [0] * (max(map(len, rows)) - len(row)) for row in rows]
+
+
 def waits_and_drops_eos(step, state, n, bos, eos, most):
     return [[word for word in row if word != eos] for row in waits_for_the_last(step, state, n, bos, eos, most)]
 
@@ -395,6 +415,24 @@ EXERCISES = {
             (
                 waits_for_the_last,
                 "A sentence that has written [EOS] goes on until the last one is done. Its own [EOS] ends it.",
+            ),
+            (
+                waits_and_keeps_eos,
+                "A sentence that has written [EOS] goes on until the last one is done, and its [EOS] is in your list. "
+                "Wanted are the ids before it.",
+            ),
+            (
+                waits_and_skips_eos,
+                "You skip [EOS], and a sentence that has written it goes on until the last one is done. Its words end "
+                "at its own [EOS].",
+            ),
+            (
+                padded,
+                "You fill your shorter lists up with 0. They may differ in length: nothing follows the last word.",
+            ),
+            (
+                eos_kept_and_padded,
+                "Your shorter lists are filled up with 0, and [EOS] is still in them. Wanted are the ids before it.",
             ),
             (waits_and_drops_eos, "You leave [EOS] itself out, but keep what a sentence writes after it."),
             (
