@@ -454,7 +454,7 @@ plt.show()
 # %%
 one, every = ({budget: found[budget, f"{name}, new sentences"] for budget in titles} for name in ("one vector", "all states"))
 gap = {budget: every[budget].mean() - one[budget].mean() for budget in titles}   # points, at each length
-print({budget: [round(value) for value in gap[budget][:3]] for budget in titles}, "points between them at 3-5, 6-8, 9 and more words")
+print({budget: [round(value) for value in gap[budget][:3]] for budget in titles}, "points between them at 3-5, 6-8, 9-11 words (live, repeated: 9-10)")
 assert found["repeated", "one vector, training sentences"]["09-11"].min() > 70 and one["repeated"]["09-11"].max() < 10
 assert every["repeated"]["09-11"].min() > 50
 assert max(gap["repeated"]["03-05"], gap["long"]["03-05"]) < gap["live"]["03-05"] and gap["live"]["09-11"] < gap["repeated"]["09-11"] < gap["long"]["09-11"]
