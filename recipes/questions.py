@@ -3,11 +3,11 @@
     COURSE_DATA=... python recipes/questions.py
 
 Two starts of one architecture with one tokenizer: bert-mini's weights, and random ones. Each start gets the learning
-rate of four that did best on 200 questions of the training part that are used for nothing else, for each number of
-labels on its own; then it is trained on several random samples and measured on the test part. Both take the same number
-of steps, and the same head: a linear map on the vector of the first word. bert-mini's [CLS] was never trained to say
-anything about its text, and the trials with 50 labels include it, so that one can see what it is worth. A training part
-that is too small for 1,000 labels beside the 200 gives the trials what there is; then the 200 are trained on, too.
+rate of four that did best on 200 questions set aside from the training part, for each number of labels on its own; then
+it is trained on several random samples and measured on the test part. Both take the same number of steps, and the same
+head: a linear map on the vector of the first word. bert-mini's [CLS] was never trained to say anything about its text,
+and the trials with 50 labels include it, so that one can see what it is worth. A training part that is too small for
+1,000 labels beside the 200 gives the trials what there is; then the 200 are trained on, too.
 Everything goes to data/results/04.csv: the trials as "questions-dev", the result as "questions". The models are not
 kept.
 

@@ -183,6 +183,10 @@ def divided_by_texts(log_probabilities):
     return math.exp(-sum(map(sum, log_probabilities)) / len(log_probabilities))
 
 
+def mean_of_a_ragged_array(log_probabilities):
+    return float(np.exp(-np.mean(log_probabilities)))
+
+
 def not_exponentiated(log_probabilities):
     return math.log(collection_perplexity(log_probabilities))
 
@@ -204,6 +208,7 @@ EXERCISES = {
             "both equally long": ([11, 12, 13], [21, 22, 23], 1, 2, 8),
         },
         solution=pair_input,
+        keeps_arguments=True,
         wrong=[
             (first_sep_belongs_to_b, "The first [SEP] closes A: which token type has it?"),
             (types_all_zero, "The ids are right. The token types should tell the two texts apart."),
@@ -276,6 +281,10 @@ EXERCISES = {
             ),
             (mean_of_inverses, "You average one over each probability. Average the logarithms, then the exponential."),
             (divided_by_texts, "You divide by the number of texts. How many tokens are there in all?"),
+            (
+                mean_of_a_ragged_array,
+                "NumPy makes no array of lists of different lengths. Make one list of all tokens first.",
+            ),
             (not_exponentiated, "That is the mean cost in nats. The perplexity is its exponential."),
             (base_two, "The logarithms are natural ones. What base has the exponential that undoes them?"),
         ],
