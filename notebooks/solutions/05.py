@@ -127,6 +127,11 @@ def a_is_fixed(token_embeddings, attention_mask, frequencies, a=0.001):
     return frequency_weighted_mean(token_embeddings, attention_mask, frequencies)
 
 
+def frequency_masked(token_embeddings, attention_mask, frequencies, a=0.001):
+    weights = a / (a + attention_mask * frequencies)
+    return (token_embeddings * weights.unsqueeze(-1)).sum(1) / weights.sum(1, keepdim=True)
+
+
 # ---- 05.3
 
 
@@ -150,6 +155,24 @@ def last_column_masked(token_embeddings, attention_mask):
 
 def one_after_the_last(token_embeddings, attention_mask):
     return token_embeddings[torch.arange(len(token_embeddings)), attention_mask.sum(1)]
+
+
+def one_position_too_far(token_embeddings, attention_mask):
+    positions = torch.arange(attention_mask.shape[1])
+    last = (attention_mask * positions).argmax(1)
+    return token_embeddings[torch.arange(len(last)), last + 1]
+
+
+def one_side_for_the_batch(token_embeddings, attention_mask):
+    if attention_mask[:, -1].all():
+        return last_column(token_embeddings, attention_mask)
+    return number_of_tokens_as_position(token_embeddings, attention_mask)
+
+
+def one_side_by_the_first_column(token_embeddings, attention_mask):
+    if attention_mask[:, 0].all():
+        return number_of_tokens_as_position(token_embeddings, attention_mask)
+    return last_column(token_embeddings, attention_mask)
 
 
 def first_column(token_embeddings, attention_mask):
@@ -221,6 +244,11 @@ EXERCISES = {
                 divided_by_the_tokens,
                 "The sum is right. You divide by the number of tokens; their weights add up to less.",
             ),
+            (
+                frequency_masked,
+                "You mask the frequency, and a frequency of 0 gives the weight 1: padding weighs most of all. "
+                "Mask the weight.",
+            ),
             (divided_by_padded_weights, "The sum is right, but the weights of padding are in the divisor."),
             (
                 divided_by_the_columns,
@@ -238,6 +266,10 @@ EXERCISES = {
         cases={
             "padding on the right": (RISING, torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]])),
             "padding on the left": (RISING, torch.tensor([[0, 1, 1, 1, 1], [0, 0, 0, 1, 1]])),
+            "padding on the left of one, on the right of the other": (
+                RISING,
+                torch.tensor([[0, 0, 1, 1, 1], [1, 1, 1, 1, 0]]),
+            ),
         },
         solution=last_token,
         wrong=[
@@ -253,6 +285,17 @@ EXERCISES = {
             (
                 one_after_the_last,
                 "Positions count from 0: of n tokens the last stands at n - 1, and there is none at n.",
+            ),
+            (one_position_too_far, "You look one place too far: after the last real token there is none, or padding."),
+            (
+                one_side_for_the_batch,
+                "You choose one side for the whole batch: where one sentence is padded on the right, you count as if "
+                "all were.",
+            ),
+            (
+                one_side_by_the_first_column,
+                "You choose one side for the whole batch: where one sentence is padded on the left, you take the last "
+                "column of all.",
             ),
             (first_column, "That is the first column: [CLS], or padding where it stands on the left."),
             (first_real_token, "That is the first real token, which `cls` takes. The last one is wanted."),
