@@ -266,7 +266,7 @@ figure, axes = plt.subplots(1, 3, figsize=(10, 3.3), sharey=True, layout="constr
 dots(axes[0], live, "A map, 328 test pairs", before)
 dots(axes[1], many, "A map, 1,500 test pairs", start[large]["mean; ; 0"][0])
 axes[2].plot(list(paper.values()), range(7), "|", color="black", markersize=14, markeredgewidth=1.5)
-axes[2].set_title("The paper: BERT-base, means of ten seeds", fontsize="medium")
+axes[2].set_title("The paper: means of ten seeds", fontsize="medium")
 for ax, limits in zip(axes, ((69, 76), (60.7, 67.7), (60, 84))):
     ax.set_xlim(*limits)
 axes[2].set_xlabel("Spearman x 100, another scale")
@@ -544,7 +544,7 @@ assert all(verdict(runs["|u-v|, u*v"], runs["u, v"]) == "yes" for runs in encode
 #
 # **Predict:** what do two thirds of the pairs cost?
 
-# %% tags=["row-1.26"] alt="Dot plot of three recorded runs each on 1,500 test pairs, with a dashed line for the score of the mean before training. Softmax on (u, v) lies around the line, softmax on (u, v, |u-v|) about three points above it and on all four parts about four. Ranking with the mean and with max lies about five points above it, ranking with [CLS] and with the last token about three."
+# %% tags=["row-1.26"] alt="Dot plot of three recorded runs each on 1,500 test pairs, with a dashed line for the score of the mean before training. Softmax on (u, v) lies around the line, softmax on (u, v, |u-v|) about three points above it and on all four parts about four. Ranking with the mean and with max lies about five points above it, ranking with [CLS] and with the last token three to four."
 ranking = recorded("ablations", "ranking", large)
 pairs = results["ablations"].query("experiment in ('encoder', 'ranking')").groupby("experiment").n.mean().round().astype(int)
 today = {f"softmax on ({parts})": encoders[large][parts] for parts in ("u, v", "u, v, |u-v|", "u, v, |u-v|, u*v")}
