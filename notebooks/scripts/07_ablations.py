@@ -134,7 +134,7 @@ assert [name for name, gap in gaps.items() if gap < 1e-4] == ["u, v"]
 #
 # **Predict** where the head on `(u, v)` will say "close together".
 
-# %% tags=["row-1.27"] alt="Four square panels over u and v from -1 to 1. Pairs of numbers that lie close together are blue circles in a band along the diagonal, the others are orange crosses in two corners. Shading marks where the head says close together: with u and v nowhere; with the product in a region that only roughly follows the band; with the absolute difference on exactly the band; with u, v and a hidden layer on about the band."
+# %% tags=["row-1.27"] alt="Four square panels over u and v from -1 to 1. Pairs of numbers that lie close together are blue circles in a band along the diagonal, the others are orange crosses in two corners. Shading marks where the head says close together: with u and v nowhere; with the product in the lower left and the upper right corner; with the absolute difference on exactly the band; with u, v and a hidden layer on about the band."
 from matplotlib.colors import ListedColormap
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
