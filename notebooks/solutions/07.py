@@ -1,7 +1,6 @@
 """Solutions of notebook 07. Try the exercises first: check() tells you what kind of mistake you made."""
 
-import math
-
+import numpy as np
 import torch
 
 from course_lib.exercises import Exercise
@@ -27,6 +26,10 @@ def rooted(u, v, weights):
 
 def lengths_compared(u, v, weights):
     return (u.abs() - v.abs()).abs() @ weights
+
+
+def lengths_subtracted(u, v, weights):
+    return (u.abs() - v.abs()) @ weights
 
 
 def absolute_last(u, v, weights):
@@ -60,120 +63,157 @@ def one_number(u, v, weights):
 # ---- 07.2
 
 
-def summary(scores):
-    n, mean = len(scores), sum(scores) / len(scores)
-    deviation = math.sqrt(sum((score - mean) ** 2 for score in scores) / (n - 1))
-    return mean, deviation, deviation / math.sqrt(n)
+def from_meaning(before, real, shuffled):
+    gains = [real[seed] - shuffled[seed] for seed in sorted(real.keys() & shuffled.keys())]
+    return np.mean(gains), np.std(gains, ddof=1)
 
 
-def divided_by_n(scores):
-    n, mean = len(scores), sum(scores) / len(scores)
-    deviation = math.sqrt(sum((score - mean) ** 2 for score in scores) / n)
-    return mean, deviation, deviation / math.sqrt(n)
+def since_the_start(before, real, shuffled):
+    gains = [real[seed] - before for seed in sorted(real.keys() & shuffled.keys())]
+    return np.mean(gains), np.std(gains, ddof=1)
 
 
-def variance(scores):
-    mean, deviation, _ = summary(scores)
-    return mean, deviation**2, deviation**2 / len(scores)
+def all_since_the_start(before, real, shuffled):
+    gains = [score - before for score in real.values()]
+    return np.mean(gains), np.std(gains, ddof=1)
 
 
-def error_by_n(scores):
-    mean, deviation, _ = summary(scores)
-    return mean, deviation, deviation / len(scores)
+def other_sign(before, real, shuffled):
+    return from_meaning(before, shuffled, real)
 
 
-def error_by_n_minus_1(scores):
-    mean, deviation, _ = summary(scores)
-    return mean, deviation, deviation / math.sqrt(len(scores) - 1)
+def without_sign(before, real, shuffled):
+    gains = [abs(real[seed] - shuffled[seed]) for seed in real.keys() & shuffled.keys()]
+    return np.mean(gains), np.std(gains, ddof=1)
 
 
-def mean_distance(scores):
-    mean = summary(scores)[0]
-    spread = sum(abs(score - mean) for score in scores) / len(scores)
-    return mean, spread, spread / math.sqrt(len(scores))
+def keys_of_the_first(before, real, shuffled):
+    return from_meaning(before, real, {seed: shuffled[seed] for seed in real})
 
 
-def one_spread(scores):
-    mean, deviation, _ = summary(scores)
-    return mean, deviation, deviation
+def missing_is_zero(before, real, shuffled):
+    gains = [real.get(seed, 0) - shuffled.get(seed, 0) for seed in real.keys() | shuffled.keys()]
+    return np.mean(gains), np.std(gains, ddof=1)
 
 
-def swapped(scores):
-    mean, deviation, error = summary(scores)
-    return mean, error, deviation
+def missing_is_the_start(before, real, shuffled):
+    gains = [real.get(seed, before) - shuffled.get(seed, before) for seed in real.keys() | shuffled.keys()]
+    return np.mean(gains), np.std(gains, ddof=1)
 
 
-def whole_range(scores):
-    mean, spread = summary(scores)[0], max(scores) - min(scores)
-    return mean, spread, spread / math.sqrt(len(scores))
+def by_position(before, real, shuffled):
+    gains = [x - y for x, y in zip(real.values(), shuffled.values())]
+    return np.mean(gains), np.std(gains, ddof=1)
+
+
+def by_rank(before, real, shuffled):
+    gains = [x - y for x, y in zip(sorted(real.values()), sorted(shuffled.values()))]
+    return np.mean(gains), np.std(gains, ddof=1)
+
+
+def means_of_all_runs(before, real, shuffled):
+    return np.mean([*real.values()]) - np.mean([*shuffled.values()]), from_meaning(before, real, shuffled)[1]
+
+
+def as_if_unrelated(before, real, shuffled):
+    common = real.keys() & shuffled.keys()
+    spreads = [np.std([runs[seed] for seed in common], ddof=1) for runs in (real, shuffled)]
+    return from_meaning(before, real, shuffled)[0], np.hypot(*spreads)
+
+
+def all_as_if_unrelated(before, real, shuffled):
+    runs = [[*real.values()], [*shuffled.values()]]
+    return np.mean(runs[0]) - np.mean(runs[1]), np.hypot(*(np.std(scores, ddof=1) for scores in runs))
+
+
+def divided_by_n(before, real, shuffled):
+    gains = [real[seed] - shuffled[seed] for seed in real.keys() & shuffled.keys()]
+    return np.mean(gains), np.std(gains)
+
+
+def squares(before, real, shuffled):
+    mean, deviation = from_meaning(before, real, shuffled)
+    return mean, deviation**2
+
+
+def error_of_the_mean(before, real, shuffled):
+    mean, deviation = from_meaning(before, real, shuffled)
+    return mean, deviation / np.sqrt(len(real.keys() & shuffled.keys()))
 
 
 # ---- 07.3
 
 
-def paired_difference(a, b):
-    differences = [a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())]
-    return summary(differences)[:2]
+def interval(a, b, drawn):
+    differences = 100 * (a[drawn] - b[drawn]).mean(axis=1)  # (test sets,)
+    low, high = np.percentile(differences, [2.5, 97.5])
+    return low, high
 
 
-def as_if_unrelated(a, b):
-    (mean_a, deviation_a, _), (mean_b, deviation_b, _) = summary(list(a.values())), summary(list(b.values()))
-    return mean_a - mean_b, math.hypot(deviation_a, deviation_b)
+def reversed_sign(a, b, drawn):
+    return interval(b, a, drawn)
 
 
-def unrelated_on_common_seeds(a, b):
-    common = a.keys() & b.keys()
-    return as_if_unrelated({seed: a[seed] for seed in common}, {seed: b[seed] for seed in common})
+def shares(a, b, drawn):
+    low, high = interval(a, b, drawn)
+    return low / 100, high / 100
 
 
-def other_sign(a, b):
-    return paired_difference(b, a)
+def edges_subtracted(a, b, drawn):
+    (low_a, high_a), (low_b, high_b) = interval(a, 0 * b, drawn), interval(b, 0 * a, drawn)
+    return low_a - low_b, high_a - high_b
 
 
-def without_sign(a, b):
-    return summary([abs(a[seed] - b[seed]) for seed in a.keys() & b.keys()])[:2]
+def edges_crossed(a, b, drawn):
+    (low_a, high_a), (low_b, high_b) = interval(a, 0 * b, drawn), interval(b, 0 * a, drawn)
+    return low_a - high_b, high_a - low_b
 
 
-def by_rank(a, b):
-    return summary([x - y for x, y in zip(sorted(a.values()), sorted(b.values()))])[:2]
+def only_a_drawn(a, b, drawn):
+    low, high = interval(a, 0 * b, drawn)
+    return low - 100 * b.mean(), high - 100 * b.mean()
 
 
-def by_position(a, b):
-    return summary([x - y for x, y in zip(a.values(), b.values())])[:2]
+def only_a(a, b, drawn):
+    return interval(a, 0 * b, drawn)
 
 
-def paired_by_n(a, b):
-    return divided_by_n([a[seed] - b[seed] for seed in a.keys() & b.keys()])[:2]
+def five_at_each_end(a, b, drawn):
+    return tuple(np.percentile(100 * (a[drawn] - b[drawn]).mean(axis=1), [5, 95]))
 
 
-def paired_error(a, b):
-    mean, _, error = summary([a[seed] - b[seed] for seed in a.keys() & b.keys()])
-    return mean, error
+def per_mille(a, b, drawn):
+    return tuple(np.percentile(100 * (a[drawn] - b[drawn]).mean(axis=1), [0.025, 0.975]))
 
 
-def paired_variance(a, b):
-    mean, deviation = paired_difference(a, b)
-    return mean, deviation**2
+def lowest_and_highest(a, b, drawn):
+    differences = 100 * (a[drawn] - b[drawn]).mean(axis=1)
+    return differences.min(), differences.max()
 
 
-def paired_error_by_n(a, b):
-    mean, _, error = divided_by_n([a[seed] - b[seed] for seed in a.keys() & b.keys()])
-    return mean, error
+def over_pairs(a, b, drawn):
+    return tuple(np.percentile(100 * (a[drawn] - b[drawn]).mean(axis=0), [2.5, 97.5]))
 
 
-def means_of_all_runs(a, b):
-    return summary(list(a.values()))[0] - summary(list(b.values()))[0], paired_difference(a, b)[1]
+def of_single_pairs(a, b, drawn):
+    return tuple(np.percentile(100 * (a[drawn] - b[drawn]), [2.5, 97.5]))
 
 
-def missing_is_zero(a, b):
-    return summary([a.get(seed, 0) - b.get(seed, 0) for seed in a.keys() | b.keys()])[:2]
+def without_signs(a, b, drawn):
+    return tuple(np.percentile(np.abs(100 * (a[drawn] - b[drawn]).mean(axis=1)), [2.5, 97.5]))
 
 
-def share_won(a, b):
-    common = a.keys() & b.keys()
-    return paired_difference(a, b)[0], sum(a[seed] > b[seed] for seed in common) / len(common)
+def two_deviations(a, b, drawn):
+    differences = 100 * (a[drawn] - b[drawn]).mean(axis=1)
+    return differences.mean() - 1.96 * differences.std(), differences.mean() + 1.96 * differences.std()
 
 
+def high_first(a, b, drawn):
+    return interval(a, b, drawn)[::-1]
+
+
+A, B = np.array([1, 1, 1, 1, 0, 1, 1, 0, 1, 1]), np.array([1, 0, 1, 0, 0, 1, 1, 1, 1, 0])  # right on ten pairs
+DRAWN = np.random.default_rng(7).integers(0, 10, (40, 10))
 U = torch.tensor([[1.0, -2.0], [0.5, 3.0], [-1.0, 0.25]])
 V = torch.tensor([[0.0, 1.0], [2.0, -1.5], [-3.0, 0.5]])
 
@@ -187,13 +227,20 @@ EXERCISES = {
         },
         solution=score,
         wrong=[
-            (with_sign, "Your differences keep their signs, so that they cancel each other. Where do the bars stand?"),
+            (
+                with_sign,
+                "Your differences keep their signs, and so cancel. In |u - v|, bars stand around the difference.",
+            ),
             (squared, "You square the differences. The head gets their sizes, and adds nothing of its own."),
             (rooted, "That is a Euclidean distance. A linear head takes no squares and no root."),
             (
                 lengths_compared,
                 "You drop the signs before you subtract, so that 1 and -1 count as equal. What is taken the absolute "
                 "value of?",
+            ),
+            (
+                lengths_subtracted,
+                "You drop the signs of u and of v, and then subtract. The head gets the sizes of the differences.",
             ),
             (
                 absolute_last,
@@ -212,78 +259,95 @@ EXERCISES = {
         ],
     ),
     "07.2": Exercise(
-        title="Mean, standard deviation, standard error",
+        title="What the meaning of the labels brought",
         cases={
-            "three seeds": ([62.0, 63.5, 61.0],),
-            "two seeds": ([70.0, 71.0],),
-            "five seeds": ([55.5, 57.0, 56.0, 54.5, 58.5],),
+            "real labels better in each seed": (59.0, {0: 60.0, 1: 63.0, 2: 61.5}, {0: 58.0, 1: 61.5, 2: 59.0}),
+            "the seeds in another order": (63.0, {0: 60.0, 1: 63.0, 2: 61.5}, {2: 62.0, 1: 61.5, 0: 59.0}),
+            "seeds that only one has": (
+                70.5,
+                {0: 70.0, 1: 72.0, 2: 71.0, 3: 75.0},
+                {0: 70.5, 1: 70.0, 2: 71.5, 4: 68.0},
+            ),
         },
-        solution=summary,
+        solution=from_meaning,
         wrong=[
             (
+                since_the_start,
+                "You subtract the score before training. Part of that change also comes with labels that mean nothing.",
+            ),
+            (
+                all_since_the_start,
+                "You subtract the score before training, from every run. What would a training without meaning have "
+                "changed?",
+            ),
+            (other_sign, "Your sign is turned round: positive should mean that real labels are better."),
+            (without_sign, "You drop the signs, so that noise alone looks like a gain."),
+            (keys_of_the_first, "You ask one dictionary for a seed that only the other has. Which seeds have both?"),
+            (missing_is_zero, "You count a run that is missing as a score of 0. Only seeds in both count."),
+            (
+                missing_is_the_start,
+                "You put the score before training where a run is missing. Only seeds in both count.",
+            ),
+            (by_position, "You pair by position. Two runs belong together when their seeds are equal."),
+            (by_rank, "You pair best with best. What makes two runs a pair?"),
+            (
+                means_of_all_runs,
+                "Your spread is right. For the mean, a run counts only where both have its seed.",
+            ),
+            (
+                as_if_unrelated,
+                "The mean is right. For the spread, subtract seed by seed first, then ask how the differences scatter.",
+            ),
+            (
+                all_as_if_unrelated,
+                "You compare all runs as if they had nothing in common. Subtract seed by seed first.",
+            ),
+            (
                 divided_by_n,
-                "Your standard deviation divides by n. That is right if you know the true mean; yours was fitted to "
-                "the same "
-                "few numbers, which costs one of them.",
+                "Your differences are right, but their spread divides by n. The notebook divides by n - 1, because the "
+                "mean was fitted to the same few numbers.",
             ),
-            (variance, "You give squares of points. Which operation brings them back to points?"),
-            (error_by_n, "Mean and deviation are right. The error of a mean shrinks more slowly than 1/n."),
+            (squares, "Your spread is in squares of points. Which operation brings it back to points?"),
             (
-                error_by_n_minus_1,
-                "Mean and deviation are right. The error divides by the root of n itself: 1 is taken off once.",
-            ),
-            (mean_distance, "You average the distances from the mean. The standard deviation squares them first."),
-            (one_spread, "Your error equals the deviation. Does a mean of many runs scatter as much as a single one?"),
-            (swapped, "All the right numbers: which of the two last ones describes single runs, and which their mean?"),
-            (
-                whole_range,
-                "Highest minus lowest grows with the number of runs. Use all the runs: how far is each from the mean?",
+                error_of_the_mean,
+                "That is how far the mean of the differences scatters. Asked is how far one difference does.",
             ),
         ],
     ),
     "07.3": Exercise(
-        title="The difference of two settings that share their seeds",
+        title="The range of a difference over drawn test sets",
         cases={
-            "seeds that move both": ({0: 60.0, 1: 63.0, 2: 61.5}, {0: 58.0, 1: 61.5, 2: 59.0}),
-            "the seeds in another order": ({0: 60.0, 1: 63.0, 2: 61.5}, {2: 62.0, 1: 61.5, 0: 59.0}),
-            "a seed that only one has": ({0: 70.0, 1: 72.0, 2: 71.0, 3: 75.0}, {0: 70.5, 1: 70.0, 2: 71.5}),
+            "ten pairs": (A, B, DRAWN),
+            "the other way round": (B, A, DRAWN),
+            "test sets of half the size": (A, B, DRAWN[:, :5]),
+            "larger test sets": (A, B, DRAWN.reshape(20, 20)),
         },
-        solution=paired_difference,
+        solution=interval,
         wrong=[
+            (reversed_sign, "Your sign is turned round: positive should mean that `a` is right more often."),
+            (shares, "Your numbers are a hundred times too small: percentages are asked."),
             (
-                as_if_unrelated,
-                "You take the two spreads together, as if the runs had nothing in common, and use all runs. The same "
-                "seed "
-                "gave both settings the same pairs: subtract first.",
+                edges_subtracted,
+                "You take the edges of each model's range and subtract those. Both models meet the same drawn pairs: "
+                "subtract first, then look for the edges.",
             ),
             (
-                unrelated_on_common_seeds,
-                "The mean is right. For the spread, you forget that a seed that is lucky for one setting may be "
-                "lucky for the other: subtract first, then ask how the differences scatter.",
+                edges_crossed,
+                "You put the worst of one model against the best of the other, as if they had met different test sets.",
             ),
-            (other_sign, "Your sign is turned round: positive should mean that `a` is better."),
-            (without_sign, "You drop the signs, so that noise alone looks like a difference."),
-            (by_rank, "You pair best with best. What makes two runs a pair?"),
+            (only_a_drawn, "You draw for `a` and leave `b` as it was. In another test set, both meet other pairs."),
+            (only_a, "You give the range of `a` alone. Asked is the difference."),
+            (five_at_each_end, "You leave out 5 percent at each end. The two ends together should be 5."),
+            (per_mille, "np.percentile takes numbers from 0 to 100, so yours are almost the extremes."),
+            (lowest_and_highest, "The extremes grow with the number of test sets. Leave out 2.5 percent at each end."),
+            (over_pairs, "You average over the test sets. Each row of `drawn` is one test set: which axis goes?"),
+            (of_single_pairs, "You give the range of single pairs. What is the difference for one whole test set?"),
+            (without_signs, "You drop the signs, so that a lost test set looks like a won one."),
             (
-                paired_by_n,
-                "Your differences are right, but their spread divides by n, as if their true mean were known.",
+                two_deviations,
+                "You assume the shape of a bell curve. The bootstrap reads the edges off the drawn values.",
             ),
-            (
-                paired_error,
-                "That is how far the mean of the differences scatters. Asked is how far one difference does.",
-            ),
-            (
-                paired_error_by_n,
-                "Twice off: your deviation divides by n, then by its root. How far does one difference scatter?",
-            ),
-            (
-                means_of_all_runs,
-                "Your spread is right. For the mean, a run counts only where both settings have its seed.",
-            ),
-            (paired_variance, "Your spread is in squares of points. Which operation brings it back to points?"),
-            (missing_is_zero, "You count a run that is missing as a score of 0. Only seeds in both count."),
-            (share_won, "You count the seeds that `a` wins. Asked is how far its lead scatters, in points."),
-            (by_position, "You pair by position. Two runs belong together when their seeds are equal."),
+            (high_first, "Both edges are right, but the lower one comes first."),
         ],
     ),
 }
