@@ -61,6 +61,14 @@ def first_step_only(queries, keys, W, U, v):
     return additive_energies(queries[:, :1], keys, W, U, v)[:, 0]
 
 
+def first_query_for_all_steps(queries, keys, W, U, v):
+    return additive_energies(queries[:, :1].expand_as(queries), keys, W, U, v)
+
+
+def first_query_only(queries, keys, W, U, v):
+    return additive_energies(queries[:, :1], keys, W, U, v)
+
+
 def shapes_that_do_not_fit(queries, keys, W, U, v):
     return torch.tanh(queries @ W.T + keys @ U.T) @ v
 
@@ -259,6 +267,11 @@ def two_links_count_twice(weights, links):
     return sum((strongest[target], target) in links for _, target in links) / len(links)
 
 
+def all_links_must_hit(weights, links):
+    strongest, targets = weights.argmax(1).tolist(), {target for _, target in links}
+    return sum(all(strongest[t] == s for s, target in links if target == t) for t in targets) / len(targets)
+
+
 _generator = torch.Generator().manual_seed(0)
 
 
@@ -315,6 +328,11 @@ EXERCISES = {
             ),
             (source_first, "The numbers are right, but turned: a row for each step, a column for each source word."),
             (first_step_only, "You have the energies of the first step. Every step of a sentence has a query."),
+            (first_query_only, "You keep the first query of each sentence alone. Every step has a query, and a row."),
+            (
+                first_query_for_all_steps,
+                "Every step has the energies of the first: you use the first query for all. Each step has its own.",
+            ),
             (
                 matrices_exchanged,
                 "W and U have changed places: W belongs to the query, U to the key.",
@@ -433,6 +451,7 @@ EXERCISES = {
                 "Your weights add up to 1 over the sentences of the batch. They have to, over the words of a sentence.",
             ),
         ],
+        keeps_arguments=True,
     ),
     "02.3": Exercise(
         title="The share of linked target words whose largest weight is on a linked word",
@@ -451,6 +470,10 @@ EXERCISES = {
             ),
             (each_link_counts, "You count links. A target word with two links is one word, and either link will do."),
             (last_link_only, "You keep one link a target word, the last. A look at any of them is right."),
+            (
+                all_links_must_hit,
+                "You want the largest weight on every link of a word. It lies on one source word: any link will do.",
+            ),
             (first_link_only, "You keep one link a target word, the first. A look at any of them is right."),
             (
                 every_source_word,
