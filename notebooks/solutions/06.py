@@ -37,6 +37,12 @@ def right_label_only(logits, labels):
     return gradient(logits, labels) * F.one_hot(labels, logits.shape[1])
 
 
+def columns_of_all_rows(logits, labels):
+    probabilities = logits.softmax(dim=1)
+    probabilities[:, labels] -= 1
+    return probabilities / len(labels)
+
+
 def without_softmax(logits, labels):
     return (logits - F.one_hot(labels, logits.shape[1])) / len(labels)
 
@@ -100,6 +106,34 @@ def groups_ignored(anchors, positives, groups, scale=20.0):
 def set_to_zero(anchors, positives, groups, scale=20.0):
     scores = scores_of(anchors, positives, scale).masked_fill(others_of_the_group(groups), 0.0)
     return F.cross_entropy(scores, torch.arange(len(groups)))
+
+
+def cosine_set_to_minus_one(anchors, positives, groups, scale=20.0):
+    scores = scores_of(anchors, positives, scale).masked_fill(others_of_the_group(groups), -scale)
+    return F.cross_entropy(scores, torch.arange(len(groups)))
+
+
+def own_positive_set_very_low(anchors, positives, groups, scale=20.0):
+    scores = scores_of(anchors, positives, scale).masked_fill(groups[:, None] == groups[None, :], -1e9)
+    return F.cross_entropy(scores, torch.arange(len(groups)))
+
+
+def groups_as_labels(anchors, positives, groups, scale=20.0):
+    return F.cross_entropy(scores_of(anchors, positives, scale), groups)
+
+
+def groups_as_labels_after_the_mask(anchors, positives, groups, scale=20.0):
+    scores = scores_of(anchors, positives, scale).masked_fill(others_of_the_group(groups), -torch.inf)
+    return F.cross_entropy(scores, groups)
+
+
+def masked_after_the_softmax(anchors, positives, groups, scale=20.0, value=0.0):
+    probabilities = scores_of(anchors, positives, scale).softmax(dim=1)
+    return F.cross_entropy(probabilities.masked_fill(others_of_the_group(groups), value), torch.arange(len(groups)))
+
+
+def masked_with_minus_infinity_after_the_softmax(anchors, positives, groups, scale=20.0):
+    return masked_after_the_softmax(anchors, positives, groups, scale, -torch.inf)
 
 
 def own_positive_masked(anchors, positives, groups, scale=20.0):
@@ -193,6 +227,11 @@ EXERCISES = {
                 "Right for the right label's logit. But the other logits are in the loss too: they are in the sum "
                 "below the fraction.",
             ),
+            (
+                columns_of_all_rows,
+                "Right for one pair. But `[:, labels]` takes those columns of every row. Wanted is one number of each "
+                "row: in row i, the column labels[i].",
+            ),
             (without_softmax, "You use the logits where their probabilities belong."),
             (
                 over_the_batch,
@@ -222,6 +261,13 @@ EXERCISES = {
         cases={
             "anchors 1 and 4 mean the same": (ANCHORS, POSITIVES, torch.tensor([0, 1, 2, 0]), 20.0),
             "a smaller scale": (ANCHORS, POSITIVES, torch.tensor([0, 1, 2, 0]), 5.0),
+            "a scale of 1": (ANCHORS, POSITIVES, torch.tensor([0, 1, 2, 0]), 1.0),
+            "vectors to be trained": (
+                ANCHORS.clone().requires_grad_(),
+                POSITIVES.clone().requires_grad_(),
+                torch.tensor([0, 1, 2, 0]),
+                20.0,
+            ),
             "all differ": (ANCHORS, POSITIVES, torch.tensor([3, 1, 2, 0]), 20.0),
             "five pairs, two groups of two": (
                 torch.sin(torch.arange(20.0)).reshape(5, 4),
@@ -235,7 +281,7 @@ EXERCISES = {
             (
                 groups_ignored,
                 "Right where all differ. Elsewhere an anchor is still punished for being close to a positive of its "
-                "own group.",
+                "own group. (A mask put on after the softmax comes too late: its sum already holds them.)",
             ),
             (
                 set_to_zero,
@@ -243,8 +289,31 @@ EXERCISES = {
                 "score has the exponential 0?",
             ),
             (
+                cosine_set_to_minus_one,
+                "Right for a large scale. But a cosine of -1 has the exponential e^-scale, and with a scale of 1 that "
+                "still competes. Which score has the exponential 0?",
+            ),
+            (
                 own_positive_masked,
                 "You mask the anchor's own positive as well, so there is no right answer left to choose.",
+            ),
+            (
+                own_positive_set_very_low,
+                "You give the anchor's own positive a very low score as well: the right answer can never win.",
+            ),
+            (groups_as_labels, "You take `groups` for the labels. The right answer of anchor i is column i."),
+            (
+                groups_as_labels_after_the_mask,
+                "The mask is right, but you take `groups` for the labels. The right answer of anchor i is column i.",
+            ),
+            (
+                masked_after_the_softmax,
+                "You mask probabilities with 0. The softmax has shared them out already, and `cross_entropy` adds a "
+                "second one. Mask the scores.",
+            ),
+            (
+                masked_with_minus_infinity_after_the_softmax,
+                "You mask, but after a softmax: `cross_entropy` has one inside. Mask the scores.",
             ),
             (
                 any_of_the_group,
@@ -255,7 +324,10 @@ EXERCISES = {
                 first_of_each_group,
                 "You drop anchors. Every anchor still chooses; only some of its candidates do not count.",
             ),
-            (softmax_before, "One softmax too many: `cross_entropy` has one inside. It takes logits."),
+            (
+                softmax_before,
+                "The mask is right. One softmax too many: `cross_entropy` has one inside. It takes logits.",
+            ),
             (
                 dot_products,
                 "You compare by dot product, so a long vector wins against everything. Which similarity is meant?",
