@@ -149,7 +149,7 @@ for naive in (True, False):
 # | `mean_sqrt_len_tokens` | $(x_1 + \dots + x_n) / \sqrt{n}$ |
 # | `weightedmean` | $(1 x_1 + 2 x_2 + \dots + n x_n) / (1 + 2 + \dots + n)$: weighted by position |
 #
-# Why $\sqrt{n}$? The sum of $n$ unrelated vectors is about $\sqrt{n}$ times as long as one of them. A model's folder says which mode it was trained with: use that one.
+# A model's folder says which mode it was trained with: use that one.
 #
 # **Predict** the six results for the second toy sentence, whose real tokens are (1, 4) and (3, 8). For which modes will the cosine with `mean` be exactly 1?
 
@@ -200,7 +200,7 @@ assert np.array_equal(*ends) and cut == 2 and encoder.max_seq_length < 600
 #
 # ## What is one vector good for?
 #
-# Compute the vectors once, and three tasks are cheap arithmetic:
+# Three tasks:
 #
 # - **search**: of 80 sentences, ten on each of eight topics, how many have a nearest neighbour on the same topic?
 # - **clustering**: *k-means* makes eight groups of these sentences, and the *adjusted Rand index* compares them with the topics: 1 for the same groups, about 0 for random ones.
@@ -263,7 +263,7 @@ if bundled:
     assert board["BERT, averaged"]["search"] > 0.5 > 0.3 > board["counting words"]["search"] and low < 0 < high
 
 # %% [markdown]
-# The average knows topics, where counting words does little better than chance. At similarity these pairs do not settle which is better: sentences that mean the same often share words.
+# The average knows topics. Counting words finds twice as many neighbours as chance, and no groups. At similarity these pairs do not settle which is better: sentences that mean the same often share words.
 #
 # ## Does the context get into the vector?
 #
@@ -306,22 +306,22 @@ plt.show()
 def same_sense(vector_of):
     found = []
     for w in dict.fromkeys(w for w, _, _ in senses):
-        rows = [(sense, text) for other, sense, text in senses if other == w]
+        rows = [row[1:] for row in senses if row[0] == w]                    # sense, text
         vectors = torch.stack([torch.as_tensor(vector_of(text, w)) for _, text in rows])      # (10, dim)
         nearest = cos_sim(vectors, vectors).fill_diagonal_(-1).argmax(1)     # (10,)
         found += [rows[i][0] == sense for i, (sense, _) in zip(nearest, rows)]
     return sum(found)
 
+def before_layers(text):
+    return bert.embeddings(torch.tensor([tokenizer(text).input_ids]))[0].detach().mean(0)  # (dim,)
+
 def without_the_word(text, w):
-    pieces = len(encoder.tokens(f"the {w}")[2:-1])
-    return encoder.token_embeddings([text])[0].sum(0) - pieces * contextual_occurrence(text, w)      # (dim,)
+    return encoder.token_embeddings([text])[0].sum(0) - len(encoder.tokens(f"the {w}")[2:-1]) * contextual_occurrence(text, w)
 
 ways = {"BERT, the ambiguous word alone": contextual_occurrence,
         "static average of the sentence": lambda text, w: static.encode(text),
         "BERT's average of the sentence": lambda text, w: encoder.encode(text),
-        "... without the ambiguous word": without_the_word,
-        "... before BERT's first layer":
-            lambda text, w: bert.embeddings(torch.tensor([tokenizer(text).input_ids]))[0].detach().mean(0)}
+        "... without the ambiguous word": without_the_word, "... before BERT's first layer": lambda text, w: before_layers(text)}
 right = {"guessing": round(4 / 9 * len(senses))} | {name: same_sense(vector_of) for name, vector_of in ways.items()}
 for name, number in right.items():
     print(f"{name:<30} {number} of {len(senses)}")
@@ -330,7 +330,7 @@ if bundled:
     assert by_word > guess + 20 and min(averages) > by_static + 5 and max(averages) - min(averages) < 8
 
 # %% [markdown]
-# The context has reached the ambiguous word's own vector: a static vector leaves you guessing. For the average this test does not show it. The average does as well without the ambiguous word, and nearly as well from vectors that have seen no context: the other words ("loan", "canoe") give the sense away.
+# The context has reached the ambiguous word's own vector: a static vector leaves you guessing. For the average this test cannot show it. Without context it does nearly as well: the other words ("loan", "canoe") give the sense away. The three tasks will show what context is worth to the average.
 #
 # ## Does the average know who bit whom?
 #
@@ -393,7 +393,7 @@ axes[0].images[0].colorbar.remove()
 plt.show()
 
 # %% [markdown]
-# On the left every pair gets a high cosine. On the right the partners in the frames stand out. So BERT's averages share a large part.
+# On the left every pair gets a high cosine. On the right most of that is gone from pairs of two topics. So BERT's averages share a large part.
 #
 # How large? For vectors of length 1 the average of all cosines is exactly the squared length of the mean vector,
 #
@@ -424,13 +424,13 @@ axes[0].set_ylabel("value in a unit vector")
 plt.show()
 
 # %% [markdown]
-# In BERT's average these ten components have the same sign in nearly every text, and they give more than a third of the average cosine. Spread evenly, half of it would take 128 components; here 18 are enough. The trained encoder's boxes lie nearer to zero. Why pre-training puts the height there, this does not say.
+# In BERT's average it is neither one component nor all: these ten have the same sign in nearly every text and give more than a third of the average cosine; 18 give half, where an even spread would take 128. The trained encoder's mean is as uneven (28 give half), but short, and its boxes lie nearer to zero.
 #
-# Now judge the trap: its 0.80 is hardly more than any two texts have on average.
+# Now judge the trap's 0.80: it is little above 0.73, the average of any two texts.
 #
 # ## Does a high level do harm?
 #
-# What counts is whether _similar_ pairs (graded at least 4) come out higher than _unrelated_ ones (at most 1). At the threshold that separates them best, add the share of similar pairs below it to that of unrelated pairs above it. This _overlap_ is 0 for perfect separation; shuffled grades show what none gives.
+# What counts is whether _similar_ pairs (graded at least 4) come out higher than _unrelated_ ones (at most 1). At the threshold that separates them best, add the share of similar pairs below it to that of unrelated pairs above it. This _overlap_ is 0 for perfect separation; shuffled grades show what vectors that know nothing would get.
 #
 # **Predict**: does subtracting the mean vector make the overlap smaller?
 
@@ -462,7 +462,7 @@ print(f"shuffled grades: {min(shuffled):.2f} to {max(shuffled):.2f}; "
 assert not bundled or max(after_training, by_counting) < plain < min(shuffled) and abs(subtracted - plain) < 0.03
 
 # %% [markdown]
-# Both histograms of BERT's average lie high and overlap little. Subtracting the mean leaves the overlap about as it was; training makes it smaller. Counting words separates these extremes too, since similar pairs share words.
+# Both histograms of BERT's average lie high and overlap little. Subtracting the mean leaves the overlap about as it was; training makes it smaller. Counting words separates these extremes even better: similar pairs share words.
 #
 # A high _level_ alone does no harm: add the same number to every cosine, and their order stays. Only a threshold for "similar" does not carry over to another model. But subtracting a _shared direction_ changes the order, as you will see.
 #
@@ -474,7 +474,7 @@ assert not bundled or max(after_training, by_counting) < plain < min(shuffled) a
 #
 # The squared distance is $2 - 2 \cos$, so alignment says how high the cosines of similar pairs are. Uniformity is 0 if all vectors are the same and -4 if all stand at right angles.
 #
-# **Predict** both numbers for four vectors, two pairs: all the same; all at right angles; the pairs at right angles, but partners the same.
+# **Predict** both numbers for four vectors, two pairs: all the same; all at right angles; both vectors of a pair the same, the two pairs at right angles.
 
 # %% tags=["row-3.4", "nbval-check-output"]
 def alignment(u, v):
@@ -527,30 +527,30 @@ plt.show()
 #
 # ## Is it a sentence embedding?
 #
-# **Predict** the order by similarity: static average; BERT's `[CLS]`, maximum, mean, mean with the mean vector subtracted. Which tasks does subtracting help?
+# **Predict** the order by similarity: static average; the average before BERT's first layer; BERT's `[CLS]`, maximum, mean, mean with the mean vector subtracted. Which tasks does subtracting help?
 
 # %% tags=["row-1.23", "row-2.5"]
 three = SentenceEncoder([transformer, Pooling(dim, ["cls", "max", "mean"])], dtype="float32").eval()
 cls, largest, again = np.split(three.encode(texts, show_progress_bar=False), 3, axis=1)      # (texts, dim) each
 assert np.allclose(again, mean, atol=1e-5)
 
-kinds = {"static average": static.encode(texts), "BERT [CLS]": cls, "BERT max": largest, "BERT mean": mean,
-         "BERT mean, subtracted": units - units.mean(0)}
+kinds = {"static average": static.encode(texts), "before BERT's first layer": torch.stack([before_layers(text) for text in texts]),
+         "BERT [CLS]": cls, "BERT max": largest, "BERT mean": mean, "BERT mean, subtracted": units - units.mean(0)}
 board = {"chance": chance, "counting words": board["counting words"]} | {k: three_tasks(v) for k, v in kinds.items()}
 print(pd.DataFrame(board).T.to_string(float_format="%.2f"))
 leads = {name: lead(mean, vectors) for name, vectors in kinds.items() if name != "BERT mean"}
 for name, (low, high) in leads.items():
-    print(f"BERT mean's lead in similarity over {name:<21} {low:6.3f} to {high:.3f}")
+    print(f"BERT mean's lead in similarity over {name:<25} {low:6.3f} to {high:.3f}")
 before, after = hits(mean), hits(kinds["BERT mean, subtracted"])
 print(f"search, by subtracting: {(after & ~before).sum()} of {len(topics)} gained, {(before & ~after).sum()} lost")
 if bundled:
     of_bert = [row for name, row in board.items() if name.startswith("BERT")]
-    assert all(row[task] > board["static average"][task] for row in of_bert for task in chance)
+    assert all(row[task] > board[low][task] for low in list(kinds)[:2] for row in of_bert for task in chance)
     assert {name for name, (low, _) in leads.items() if low > 0} == set(leads) - {"BERT max"}
     assert after.sum() > before.sum()
 
 # %% [markdown]
-# All four kinds of BERT vectors beat the static average at all three tasks. At similarity the mean is ahead; only its lead over the maximum may be luck. Subtracting the mean vector is no free gain: it helps search and costs a little similarity.
+# All four kinds of BERT vectors beat both averages without context at all three tasks: this is what the context is worth. At similarity the mean is ahead; only its lead over the maximum may be luck. Subtracting the mean vector is no free gain: it helps search and costs a little similarity.
 #
 # ### Recorded: the STS benchmark
 #
@@ -584,11 +584,11 @@ published = dev["GloVe 6B, 50 numbers", "mean of shared words"]
 assert dev["course/glove-mini", "mean of shared words"] + 5 < published < ours["BERT mean"] - 5
 
 # %% [markdown]
-# In both charts training on pairs is ahead of all else. Among the rest GloVe is ahead of BERT in the paper and behind it here. Published GloVe vectors, cut to our words, beat ours, but fall short of our BERT's average too. So "BERT's average is worse than GloVe" is a result about two models. It is also one about cosines: with a classifier trained on the vectors (SentEval), the paper found BERT's average better.
+# In both charts training on pairs is ahead. Among the rest GloVe is ahead of BERT in the paper and behind it here. Small published GloVe vectors (50 numbers a word), cut to our words, beat ours, and fall short of our BERT's average. So the order depends on the two models. It also depends on the cosine: with a classifier trained on the vectors (SentEval), the paper found BERT's average better.
 #
 # ## The four side by side
 #
-# Notebooks 06 to 08 end with the same table and heatmaps. _STS_ is the similarity task, x 100. _found_ is the per cent of 200 sentences that have their own rewording nearest; guessing gets 0.5. _partners_ counts which of the six sentences have their partner nearest. _passive_ tests who did what.
+# _STS_ is the similarity task, x 100. _found_ is the per cent of 200 sentences that have their own rewording nearest; guessing gets 0.5. _partners_ counts which of the six sentences have their partner nearest. _passive_ tests who did what; counting words sees no difference there.
 #
 # **Predict** whether BERT's average finds more rewordings than counting words.
 
