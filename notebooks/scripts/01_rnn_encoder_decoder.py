@@ -321,7 +321,7 @@ for (source, target), written in list(zip(test, answers))[len(test) // 20 :: len
         print(f"  right {target}   ({literal(words(target))})")
 
 # %% [markdown]
-# Compare the word-for-word lines. ("Semana pasada" is "last week"; each of the two words gets both.) Words are replaced by others of their kind, parts of the longer sentences are missing, and some of the Spanish breaks its own grammar. Is the decoder told too little, or has it learnt too little?
+# Compare the word-for-word lines. ("Semana pasada" is "last week"; each of the two words gets both.) Words are replaced by others of their kind, and parts of the longer sentences are missing. Is the decoder told too little, or has it learnt too little?
 #
 # ## One vector in between
 #
@@ -406,13 +406,13 @@ shares = [100 * sum(exact_match(model, long_seen)) / max(1, len(long_seen)) for 
 print(f"{len(long_seen)} training sentences of at least 9 words: {', '.join(f'{share:.0f}' for share in shares)} % right (one number a seed)")
 falls, more = new[:, 0] - new[:, -1], (known - new).mean(1)                      # (3 seeds,)
 assert not as_given or falls.min() > 35 and blind[0, 0] < blind[0, -1] and blind[0, 1:].max() - blind[0, 1:].min() < 10
-assert not as_given or (new - blind)[:, 0].min() > 2 * (new - blind)[:, -1].max() and endings > 90
+assert not as_given or all(0.25 < kept < 0.4 for kept in (new - blind)[:, -1] / (new - blind)[:, 0]) and endings > 90
 assert not as_given or 7 < more.min() and more.max() < 13 and (known[:, 0] - known[:, -1]).min() > 25 and max(shares) < 8
 
 # %% [markdown]
-# With the vector, the next word gets harder: each seed loses more than 35 points from four words to ten. So it is not only the number of words. Without the vector it does not get harder, so the Spanish of a long sentence is no harder to guess. What the vector adds shrinks to less than half.
+# With the vector, the next word gets harder: each seed loses more than 35 points from four words to ten. So it is not only the number of words. Without the vector it does not get harder, so the Spanish of a long sentence is no harder to guess. What the vector adds shrinks: from four words to ten to about a third.
 #
-# Training sentences are about ten points better. But they fall too, and hardly any long one comes out right. So it is not learning by heart. Two suspects remain.
+# Training sentences are about ten points better. But they fall too, and hardly any long one comes out right. So far nothing has been learned by heart. Two suspects remain.
 #
 # ## Too little training, or the one vector?
 #
@@ -459,15 +459,16 @@ assert found["repeated", "one vector, training sentences"]["09-11"].min() > 70 a
 assert every["repeated"]["09-11"].min() > 50
 assert max(gap["repeated"]["03-05"], gap["long"]["03-05"]) < gap["live"]["03-05"] and gap["live"]["09-11"] < gap["repeated"]["09-11"] < gap["long"]["09-11"]
 assert all((one[budget].max() < every[budget].min()).all() for budget in titles)         # the seeds never overlap
-slow, quick = one["long"], every["live"]
-assert abs(slow["03-05"].mean() - quick["03-05"].mean()) < 5 and slow["06-08"].max() + 10 < quick["06-08"].min()
+slow, quick = one["repeated"], every["live"]
+assert abs(slow["03-05"].mean() - quick["03-05"].mean()) < 5
+assert all(slow[words].max() + 10 < quick[words].min() for words in ("06-08", "09-11"))
 
 # %% [markdown]
-# In the middle, one vector gets most long training sentences right, and hardly any new one. So 128 numbers are enough to write the long training sentences, perhaps by heart. What fails is to pack _new_ ones so that the decoder can unpack them. The control gets most new long ones right after the same training, so they are not simply too hard.
+# In the middle, one vector gets most long training sentences right, and hardly any new one. So 128 numbers are enough to write long sentences that are known by heart. What fails is to pack _new_ ones so that the decoder can unpack them. The control gets most new long ones right after the same training, so they are not simply too hard.
 #
-# More training does not close the gap. It shrinks at 3 to 5 words, and grows from 9 words on.
+# More training does not close the gap. It shrinks at 3 to 5 words, and grows at 9 and 10.
 #
-# Perhaps the control only learns faster? Compare one vector on the right with all states on the left. At 3 to 5 words they are about equal. At 6 to 8, one vector is behind.
+# Perhaps the control only learns faster? Compare one vector after ten epochs (middle) with all states after two (left). At 3 to 5 words they are about equal. At 6 to 8, and at 9 and 10, one vector is behind.
 #
 # So the last suspect remains: the one vector, as these trainings teach the encoder to fill it. Whether a larger one would do is not measured here. Cho et al. (2014) found the fall with length too. Sutskever et al. (2014), with much larger networks that read the source backwards, report no difficulty with long sentences.
 #
@@ -514,7 +515,7 @@ assert not as_given or 3 < trained_counts.mean(0).min() and trained_counts.mean(
 assert not as_given or (ten[:3] > shares[0, 1]).all() and ten[3].argmax() == 8 and (ten[:3, 0] > ten[3, 0] + 30).all()
 
 # %% [markdown]
-# Left, the first of ten words is read back most often, those in the middle least. Right, three to four words are read back, of five words as of ten. So of a longer sentence it is a smaller share.
+# Left, the first of ten words is read back most often, those in the middle least. Right, three to four words are read back, of five words as of ten. So of a longer sentence it is a smaller share. (A probe that learns from more sentences might read more.)
 #
 # The untrained encoder knows the last word almost always and the first seldom, because each later word overwrites a part of the state. It keeps about three, fewer than the trained ones at each length. Above all, training changes _which_ words survive. (What a linear probe misses may still be there in another form.)
 #

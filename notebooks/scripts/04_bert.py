@@ -168,7 +168,7 @@ assert (learned > 1).sum() >= 39 and np.median(learned) > 10 and (np.abs(np.log(
 #
 # *Pre-training* means training on plain text, before the task is known. In each batch 15% of the tokens are chosen to be guessed. Of these, 80% are hidden behind `[MASK]`, 10% are replaced by a random token, and 10% are left alone, so that the model cannot rely on seeing `[MASK]`. The loss is the cross-entropy at the chosen places, in nats (the unit of the natural logarithm).
 #
-# A blind guesser gives every token the same probability. One that only counts gives each token its share of the text. A token that it sees at a chosen place is the true one half of the time (10% left alone, 10% replaced), so it gives that one half of the probability. (A cleverer counter would trust a common token more than a rare one.)
+# A blind guesser gives every token the same probability. One that only counts gives each token its share of the text. A token that it sees at a chosen place is the true one half of the time (10% left alone, 10% replaced), so it gives that one half of the probability. (A cleverer counter would trust common tokens more.)
 #
 # **Predict** the loss of the blind one.
 
