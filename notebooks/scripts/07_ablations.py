@@ -374,7 +374,7 @@ assert abs((many["|u-v|"] - of_map[large]["|u-v|; linear; 0.003; shuffled"]).mea
 # %% [markdown]
 # The seven fall into two groups: each of the three with `|u - v|` and something beside it beats each of the other four in every seed. Only in these three do real labels always beat shuffled ones. For `u*v` and `(u, v, u*v)` they always lose; for `(u, v)` and `|u - v|` five seeds disagree.
 #
-# So at this rate the bet is won in part: **`|u - v|` needs something beside it.** Alone it ends where shuffled labels take it. It does fit its training labels. Nor does it lack just `u` and `v`: `u*v` serves too. What the second part does for the first, these runs do not say. And the gain is small: above the start less than two points; the rest of the gap to shuffled labels is the harm that those do.
+# So at this rate the bet is won in part: **`|u - v|` needs something beside it.** Alone it ends where shuffled labels take it. It fits its training labels. Nor does it lack just `u` and `v`: `u*v` serves too. The gain is small: above the start less than two points; the rest of the gap to shuffled labels is the harm that those do.
 #
 # ## Which test sentences?
 #
@@ -451,7 +451,7 @@ assert won == ["cannot tell", "yes"] and risen == {*best, "u, v, u*v"}
 #
 # You may also take the first token, `[CLS]`, or the largest value in each dimension (max). After NLI the paper finds the influence "rather minor". Trained so that the cosine of a pair is people's score (the *regression objective*), max falls far behind.
 #
-# NLI is recorded at two rates, since one may not suit all poolings.
+# NLI is recorded at two rates.
 #
 # **Predict** whether max pooling fails here as well.
 
@@ -480,7 +480,7 @@ gained = {mode: scores - begun[mode] for mode, scores in panels["Trained on NLI,
 assert gained["max"].mean() < 1 and sorted(gained["max"] > 0) == [False, True, True] and gained["cls"].mean() > gained["mean"].mean() + 2
 
 # %% [markdown]
-# On these 1,500 pairs max is last in every seed of all three panels, already after NLI, where the paper sees little harm. At 1e-4 it gains less than a point on average. `[CLS]` starts five points behind the mean and ends two behind. On the 328 pairs, after NLI at 3e-4, the seeds disagree about all three.
+# On these 1,500 pairs max is last in every seed of all three panels, already after NLI, where the paper sees little harm. `[CLS]` starts five points behind the mean and ends two behind. On the 328 pairs, after NLI at 3e-4, the seeds disagree about all three.
 #
 # ## The head
 #
@@ -546,7 +546,7 @@ assert all(verdict(runs["|u-v|, u*v"], runs["u, v"]) == "yes" for runs in encode
 #
 # **Question.** Which of these settings would you choose for a model of your own?
 #
-# Of the concatenations, none. The ranking loss of notebook 06 has replaced the objective of Table 6, and it has no head. In the recorded runs it learns from each seed's entailed pairs alone, a third.
+# Of the concatenations, none. The ranking loss of notebook 06 has replaced the objective of Table 6, and it has no head. Here it learns from each seed's entailed pairs alone, a third.
 #
 # **Predict:** what do two thirds of the pairs cost?
 
@@ -574,7 +574,7 @@ assert abs(today["ranking, max"].mean() - today["ranking, mean"].mean()) < 1 and
 #
 # Max pooling, last after softmax, keeps up with the mean here: which pooling is good depends on the objective. A released model needs the pooling it was trained with.
 #
-# Many embedding models of today are decoders, whose last token alone has seen the whole text, and pool that. In bert-mini it stays behind the mean.
+# Many models of today are decoders and pool the last token, which alone has seen the whole text. In bert-mini it stays behind the mean.
 #
 # ## Now from course_lib, and in sentence-transformers
 #
