@@ -412,7 +412,7 @@ assert not as_given or 7 < more.min() and more.max() < 13 and (known[:, 0] - kno
 # %% [markdown]
 # With the vector, the next word gets harder: each seed loses more than 35 points from four words to ten. So it is not only the number of words. Without the vector it does not get harder, so the Spanish of a long sentence is no harder to guess. What the vector adds shrinks: from four words to ten to about a third.
 #
-# Training sentences are about ten points better. But they fall too, and hardly any long one comes out right. So far nothing has been learned by heart. Two suspects remain.
+# Training sentences are about ten points better. But they fall too, and hardly any long one comes out right. So far nothing has been learned by heart.
 #
 # ## Too little training, or the one vector?
 #
@@ -468,7 +468,7 @@ assert all(slow[words].max() + 10 < quick[words].min() for words in ("06-08", "0
 #
 # More training does not close the gap. It shrinks at 3 to 5 words, and grows at 9 and 10.
 #
-# Perhaps the control only learns faster? Compare one vector after ten epochs (middle) with all states after two (left). At 3 to 5 words they are about equal. At 6 to 8, and at 9 and 10, one vector is behind.
+# Perhaps the control only learns faster? Compare one vector after ten epochs (middle) with all states after two (left). At 3 to 5 words they are about equal; beyond, one vector is behind.
 #
 # So the last suspect remains: the one vector, as these trainings teach the encoder to fill it. Whether a larger one would do is not measured here. Cho et al. (2014) found the fall with length too. Sutskever et al. (2014), with much larger networks that read the source backwards, report no difficulty with long sentences.
 #
@@ -544,7 +544,7 @@ for name, vectors in ("last time step", naive), ("last real token", right):
 assert not as_given or 4 * correct["last time step"] < correct["last real token"]
 
 # %% [markdown]
-# The GRU goes on reading: the state changes once more at each `[PAD]`. Its embedding is zero, but the old state and the biases still act. Nothing raises an error, and most right translations are lost.
+# The GRU goes on reading: the state changes at each `[PAD]`. Its embedding is zero, but the old state and the biases still act. Nothing raises an error, and most right translations are lost.
 #
 # The cure is to take each sentence's own last state, or to let `pack_padded_sequence` stop there.
 #
