@@ -249,7 +249,7 @@ print("left over in the file:", {name.split(".")[0] for name in trained if name 
 # %% [markdown]
 # Left over is `cls`. This model was trained to guess words that are hidden behind `[MASK]` (notebook 04), and `cls` turns a token's vector into a score for each word. The published BERT also has a pooler, one more map for `[CLS]`.
 #
-# A *tokenizer* cuts a text into *sub-words*, which are words or pieces of words. BERT's puts `[CLS]` before every text and `[SEP]` after it. Give one padded batch to your encoder and to that of `transformers`.
+# A *tokenizer* cuts a text into *sub-words*, which are words or pieces of words. BERT's puts `[CLS]` before every text and `[SEP]` after it. Give one padded batch to your encoder and to `transformers`.
 
 # %% tags=["nbval-check-output"]
 import transformers
@@ -360,7 +360,7 @@ plt.show()
 # %% [markdown]
 # Without attention the network is broken. A hidden word's vector knows only its place, so the guess at the same place is always the same, and it is nonsense.
 #
-# Without the feed-forward networks fewer guesses are right than "the" alone would get. Yet they come from the sentence: dealt out to others, most hits are gone. In the three examples the guess has to do with the subject but does not fit the gap. With all parts more than twice as many are right as with "the". (A model trained without a part could learn to make do.)
+# Without the feed-forward networks fewer guesses are right than "the" alone would get. Yet they come from the sentence: dealt out to others, most hits are gone. In the three examples the guess has to do with the subject, whether it fits the gap or not. With all parts more than twice as many are right as with "the". (A model trained without a part could learn to make do.)
 #
 # ## What do the heads look at?
 #
@@ -542,7 +542,7 @@ for name, net, decoder in (("transformer", transformer, transformer.transformer.
 #
 # **Question.** Does the transformer translate better than an RNN?
 #
-# All models learnt from the English-Spanish corpus of notebook 01, which a small grammar made, on the same pairs for as many steps. The RNNs have the highest learning rate at which they train well; the transformer has a lower one, set by hand. A translation counts if every word is right. The results are **recorded**. On sentences that people wrote (Tatoeba) the measure is BLEU, a score from 0 to 100 for word sequences shared with a right translation.
+# All models learnt from the English-Spanish corpus of notebook 01, which a small grammar made, for as many steps. The RNNs have the highest learning rate at which they train well; the transformer has a lower one, set by hand. A translation counts if every word is right; the table gives the share in %, mean of three seeds, by length in words. The results are **recorded**. On sentences that people wrote (Tatoeba) the measure is BLEU, a score from 0 to 100 for word sequences shared with a right translation.
 
 # %% tags=["row-1.13", "row-1.14"]
 import pandas as pd
@@ -571,7 +571,7 @@ print("the transformer's lead over the LSTM:", lead.round(1).to_dict())
 assert 1.5 < lead.iloc[:-1].min() and lead.max() < 6.5 and abs(lead.iloc[-1]) < 1
 
 # %% [markdown]
-# In the figure each line is the mean of three seeds, and the band goes from the lowest to the highest. Left, all pairs are learnt. Right, there are fewer, of up to ten words, but equally many steps for each number of pairs: few pairs are seen more often. **Predict** who needs more pairs.
+# In the figure a band goes from the lowest to the highest of the three seeds. Left, all pairs are learnt. Right, there are fewer, of up to ten words, but equally many steps for each number of pairs: few pairs are seen more often. **Predict** who needs more pairs.
 
 # %% tags=["row-1.13", "row-1.14"] alt="Two line charts of the share of sentences translated exactly, mean and range of three seeds. Left, by length: the transformer and the LSTM with attention are highest and close together, and meet at the longest sentences; the GRU with attention falls faster, the GRU without attention is near zero from 12 words on. Right, by number of different training pairs: both the transformer and the GRU with attention rise, steeply from 512 to 2048 pairs, slowly to 4096; the transformer is above at each number."
 from course_lib.plotting import curve
