@@ -247,11 +247,6 @@ def rows_of_the_matrix(x, weight):
 
 def chunks_of_rows(x, weight):
     pieces = weight.chunk(x.shape[1], dim=0)
-    return torch.stack([x[:, h] @ piece for h, piece in enumerate(pieces)], 1)
-
-
-def chunks_of_rows_transposed(x, weight):
-    pieces = weight.chunk(x.shape[1], dim=0)
     return torch.stack([x[:, h] @ piece.T for h, piece in enumerate(pieces)], 1)
 
 
@@ -360,8 +355,8 @@ EXERCISES = {
             ),
             (
                 minus_ten,
-                "Your number for hidden scores is not small enough: where real scores are smaller, tokens look at what "
-                "is hidden.",
+                "Your number for hidden scores leaves them a small share, and a large one where real ones are lower. "
+                "Which score has the exponential 0?",
             ),
             (
                 minus_thirty_rows_left,
@@ -370,8 +365,8 @@ EXERCISES = {
             ),
             (
                 minus_ten_rows_left,
-                "Your number for hidden scores is not small enough where real scores are smaller. And the rows of "
-                "[PAD] are not 0.",
+                "Your number for hidden scores leaves them a share, a large one where real scores are smaller. And the "
+                "rows of [PAD] are not 0.",
             ),
             (
                 normalised_again,
@@ -455,11 +450,6 @@ EXERCISES = {
             ),
             (
                 chunks_of_rows,
-                "You cut the matrix into rows. nn.Linear computes x @ weight.T: which numbers of the matrix does a "
-                "component of x meet?",
-            ),
-            (
-                chunks_of_rows_transposed,
                 "With more than one head the sizes do not fit. A component of x meets one column of the matrix: give "
                 "each head its own columns (dimension 1), not all of them and not a share of the rows.",
             ),
@@ -470,7 +460,10 @@ EXERCISES = {
                 "A reshape alone cuts the matrix in the order in which it lies in memory, row by row. nn.Linear "
                 "computes x @ weight.T.",
             ),
-            (matrix_transposed, "The matrix is the wrong way round: nn.Linear computes x @ weight.T."),
+            (
+                matrix_transposed,
+                "The matrix is the wrong way round: nn.Linear computes x @ weight.T, so cut its columns, not its rows.",
+            ),
             (
                 heads_interleaved,
                 "You give the heads every second (third, ...) column. In the joined vector head 1 comes first, whole, "
