@@ -118,7 +118,7 @@ def judge_outcomes(exercise, got, arguments_after):
     case, problem = next((c, p) for c, p in zip(exercise.cases, problems) if p)
     agree = problems.count(None)
     also = f" ({agree} of {len(problems)} cases agree.)" if agree else ""
-    stop = "" if problem.endswith("?") else "."
+    stop = "" if problem.endswith((".", "?")) else "."
     return Result("wrong", f"in the case '{case}', your function {problem}{stop}{also}")
 
 

@@ -146,6 +146,16 @@ def minus_thirty_rows_left(query, key, mask):
     return scores(query, key).masked_fill(~allowed, -30.0).softmax(2)
 
 
+def minus_ten(query, key, mask):
+    allowed = causal(mask) & (mask == 1)[:, None]
+    return scores(query, key).masked_fill(~allowed, -10.0).softmax(2) * mask[:, :, None]
+
+
+def minus_ten_rows_left(query, key, mask):
+    allowed = causal(mask) & (mask == 1)[:, None]
+    return scores(query, key).masked_fill(~allowed, -10.0).softmax(2)
+
+
 def without_itself(query, key, mask):
     n = mask.shape[1]
     allowed = torch.ones(n, n, dtype=torch.bool).tril(-1) & (mask == 1)[:, None]
@@ -233,6 +243,19 @@ def heads_after_tokens(x, weight):
 def rows_of_the_matrix(x, weight):
     size = x.shape[3]
     return torch.stack([x[:, h] @ weight[h * size : (h + 1) * size] for h in range(x.shape[1])], 1)
+
+
+def chunks_of_rows(x, weight):
+    pieces = weight.chunk(x.shape[1], dim=0)
+    return torch.stack([x[:, h] @ piece.T for h, piece in enumerate(pieces)], 1)
+
+
+def joined_and_repeated(x, weight):
+    return x.transpose(1, 2).flatten(2)[:, None].expand(-1, x.shape[1], -1, -1)
+
+
+def repeated_in_each(x, weight):
+    return x.repeat(1, 1, 1, x.shape[1])
 
 
 def matrix_only_reshaped(x, weight):
@@ -331,9 +354,19 @@ EXERCISES = {
                 "is hidden.",
             ),
             (
+                minus_ten,
+                "Your number for hidden scores leaves them a small share, and a large one where real ones are lower. "
+                "Which score has the exponential 0?",
+            ),
+            (
                 minus_thirty_rows_left,
                 "Your number for hidden scores is not small enough where real scores are smaller. And the rows of "
                 "[PAD] are not 0.",
+            ),
+            (
+                minus_ten_rows_left,
+                "Your number for hidden scores leaves them a share, a large one where real scores are smaller. And the "
+                "rows of [PAD] are not 0.",
             ),
             (
                 normalised_again,
@@ -416,11 +449,21 @@ EXERCISES = {
                 "component of x meet?",
             ),
             (
+                chunks_of_rows,
+                "With more than one head the sizes do not fit. A component of x meets one column of the matrix: give "
+                "each head its own columns (dimension 1), not all of them and not a share of the rows.",
+            ),
+            (joined_and_repeated, "You join the heads and repeat that: the matrix has not been used."),
+            (repeated_in_each, "You repeat what the heads have made: the matrix has not been used."),
+            (
                 matrix_only_reshaped,
                 "A reshape alone cuts the matrix in the order in which it lies in memory, row by row. nn.Linear "
                 "computes x @ weight.T.",
             ),
-            (matrix_transposed, "The matrix is the wrong way round: nn.Linear computes x @ weight.T."),
+            (
+                matrix_transposed,
+                "The matrix is the wrong way round: nn.Linear computes x @ weight.T, so cut its columns, not its rows.",
+            ),
             (
                 heads_interleaved,
                 "You give the heads every second (third, ...) column. In the joined vector head 1 comes first, whole, "

@@ -113,6 +113,7 @@ def test_known_mistakes(answer, message, capsys):
         (lambda x, w: torch.tensor(float("nan")), "returns NaN"),
         (lambda x, w: 1 / 0, "raises ZeroDivisionError: division by zero"),
         (lambda x: x, "raises TypeError"),
+        (lambda x, w: (_ for _ in x).throw(ValueError("sizes [2, 8].")), "ValueError: sizes [2, 8].\n"),
         (lambda x, w: 100, "in the case 'two numbers', your function returns a number that is too large"),
         (lambda x, w: -100, "too small"),
         (
