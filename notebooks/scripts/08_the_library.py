@@ -368,10 +368,9 @@ def texts_a_second(one, some=texts, **options):
         seconds.append(time.process_time() - start)
     return len(some) / min(seconds)
 
-threads = torch.get_num_threads()
+threads, speed = torch.get_num_threads(), {}
 torch.set_num_threads(1)
 minilm = "sentence-transformers/all-MiniLM-L6-v2"
-speed = {}
 for name in ["course/glove-mini", model] + [minilm] * full:
     in_course = SentenceEncoder.load(name, device="cpu", dtype="float32")
     in_library = SentenceTransformer(str(resolve(name)), device="cpu")
@@ -582,7 +581,7 @@ paths = {"only closer": path(lambda scores: 1 - scores.diag().mean()),
          "ranking": path(lambda scores: torch.nn.functional.cross_entropy(20 * scores, torch.arange(4)))}
 ax = curve(*paths["only closer"].T, label="only closer: a point every 8 steps")
 curve(*paths["ranking"].T, label="ranking: the same", ax=ax)
-ax.set(xlabel="mean cosine of the four trained pairs", ylabel="of 60 unrelated pairs", ylim=0, title="Asked only to come closer, pairs take others along")
+ax.set(xlabel="mean cosine of the four trained pairs", ylabel="mean of 60 unrelated pairs", ylim=0, title="Asked only to come closer, pairs take others along")
 plt.show()
 (_, start), (closest, moved), (reached, stayed) = paths["ranking"][0], paths["only closer"][-1], paths["ranking"][-1]
 assert closest > 0.97 > reached and paths["only closer"][1, 0] > 0.9 and moved - start > max(0.05, 3 * (stayed - start))
