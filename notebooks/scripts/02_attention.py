@@ -302,7 +302,7 @@ for name in kinds:                                                      # your r
 # %% [markdown]
 # Bands run from the lowest to the highest recorded seed. (One of your crosses lies below its band: five seeds do not show all.) With attention, more sentences are right at every length. From 12 words on the model without it gets almost none right; the gap narrows there only because the other curve falls.
 #
-# One wrong word spoils a sentence, so both curves would fall even if long sentences were no harder. The table takes this out, roughly: Spanish words are judged, but the root is taken by the English length. With attention, a word is about as often right among sixteen as among four; among 24 or 25, more than twice as many are wrong as among ten. Without attention the share of right words falls from group to group. So attention moves the limit far out; it does not remove it.
+# One wrong word spoils a sentence, so both curves would fall even if long sentences were no harder. The table takes this out, roughly: where a share p of the sentences with n words is right, it shows the n-th root of p. With attention, a word is about as often right among sixteen as among four; among 24 or 25, more than twice as many are wrong as among ten. Without attention the share of right words falls from group to group. So attention moves the limit far out; it does not remove it.
 #
 # An LSTM without attention (one seed) has more parameters than the GRU with it, but hardly helps. Tatoeba agrees, most clearly in the longest third, but one seed is only a hint. Larger vectors may hold more.
 #
@@ -342,7 +342,7 @@ plt.show()
 assert not this_run or 20 < share["Both on their links"] < 30 and max(share, key=share.get) == "Only the noun"
 
 # %% [markdown]
-# In this run both do in about a quarter of the swaps. More often only the noun does: on the right, "verde" is translated rightly while its weight lies elsewhere. So a decoder can look back, and need not. (The next figure shows this run beside the poorest of five seeds.)
+# In this run both do in about a quarter of the swaps. More often only the noun does: on the right, "verde" is translated rightly while its weight lies elsewhere. So a decoder can look back, and need not. (This is a poor run: see the marks in the next figure.)
 #
 # ### Count, and count what a ruler would get
 #
@@ -438,7 +438,7 @@ print(f"\nwords that share a look, median of all steps: before training {untrain
 assert not as_given or trained.median() < untrained.median() / 2 and (trained < 1.5).float().mean() < 0.25
 
 # %% [markdown]
-# The diagonal errs to both sides about alike. With determiners nearly all misses of attention lie to the right, where the noun stands. But most misses with other words lie to the right, too, more than half on the very next word. The encoder may be why: it reads from left to right, so the state behind a word tells of it, too. Nothing here tests that. Training narrows the look, but seldom to one word.
+# The diagonal errs to both sides about alike. With determiners nearly all misses of attention lie to the right, where the noun stands. But most misses with other words lie to the right, too, more than half on the very next word. An adjective's noun, which decides its form, may stand there. And the encoder reads from left to right, so the state behind a word tells of it, too. Nothing here tests either.
 #
 # ## What a weight does not explain
 #
@@ -536,7 +536,7 @@ if this_run:
     assert all(a > b > c for a, b, c in zip(*by_weight))
 
 # %% [markdown]
-# Read the other words. The linked word has on average less than half the weight of the strongest, and moves less probability. Yet more words go wrong without it, and hardly any becomes right. (Without the strongest, about as many become right as go wrong.) The next strongest weighs on average about as much as the linked word, and does far less harm. So in this run _about equal weights mattered differently, and a smaller one more than a larger_. With determiners the effects follow the weights.
+# Read the other words. The linked word has on average less than half the weight of the strongest, and moves less probability. Yet more words go wrong without it. The next strongest weighs on average about as much as the linked word, and does far less harm. So in this run _words of about equal weight on average mattered differently, and those of a smaller weight more than those of a larger_. With determiners effects follow weights.
 #
 # A weight tells how much of a _state_ went into the context. It does not tell which word that state is about (it has read all before), nor whether the right word depends on it. Jain and Wallace find quite other weights that give the same output, and conclude that weights do not explain it. Wiegreffe and Pinter answer that an explanation need not be the only one.
 #
@@ -630,7 +630,7 @@ check("02.3", alignment_share)
 # ## Summary
 #
 # - Attention compares the decoder's old state with every encoder state, and makes a new context in every step.
-# - With it the GRU translates sentences that its last state alone cannot hold.
+# - With it the GRU translates sentences that its last state alone, after the same training, does not hold.
 # - The mask comes before the softmax; otherwise padding takes weight from the words.
 # - The strongest weight can follow words that leave the diagonal. Over all words a ruler may win: measure one.
 # - Weights show where a model looks, not why it writes what it writes. Interfere, and measure.

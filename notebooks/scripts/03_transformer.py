@@ -3,11 +3,11 @@
 #
 # # What is left when the RNN is dropped?
 #
-# In 2017 a paper dropped the recurrent network (RNN) from the translator and kept the attention. What is left is a question of who may look at whom. In the encoder, the half that reads, every token looks at every other; alone, this half is BERT. You build it, check it and find out what its parts do. In the decoder, the half that writes, no token may look ahead. At the end both halves meet the RNNs.
+# In 2017 a paper dropped the recurrent network (RNN) from the translator and kept the attention. What is left is a question of who may look at whom. In the encoder, the half that reads, every token looks at every other; alone, this half is BERT. You build it, check it and find out what attention and feed-forward do. In the decoder, the half that writes, no token may look ahead. At the end both halves meet the RNNs.
 #
 # | | |
 # |---|---|
-# | You will be able to | compute attention by hand and in heads; assemble BERT's encoder and load a checkpoint; show what its parts and masks are for; compare it with RNNs |
+# | You will be able to | compute attention by hand and in heads; assemble BERT's encoder and load a checkpoint; show what attention, feed-forward and masks are for; compare it with RNNs |
 # | You need first | matrix products, softmax; what attention is for (notebook 02) |
 # | Time | 60 minutes to read; the code runs in under a minute |
 # | Hardware | any laptop, no GPU |
@@ -113,7 +113,7 @@ for d in (4, 64, 1024):
 assert stuck["undivided"] > 0.5                                  # at d = 1024
 
 # %% [markdown]
-# The spread is about $\sqrt d$; the division brings it to 1. Undivided, a large $d$ sets the scores so far apart that most queries are stuck with one key. Divided, none is stuck. (The division also makes every query's gradient $\sqrt d$ times smaller; a larger learning rate makes up for that.) Trained queries may still point at one key.
+# The spread is about $\sqrt d$; the division brings it to 1. Undivided, $d = 1024$ sets the scores so far apart that most queries are stuck with one key, and $d = 64$, the size of a head below, every fourth. Divided, none is stuck. Trained queries may still point at one key.
 #
 # ### Several heads
 #
@@ -536,7 +536,7 @@ for name, net, decoder in (("transformer", transformer, transformer.transformer.
 # %% [markdown]
 # The GRU's decoder takes 96 calls in both jobs, each waiting for the state that the one before makes. (`nn.GRU`, its encoder, is one call, but goes word by word inside.) The transformer takes all known words in one call. In writing it goes word by word too, and this one computes the whole beginning again each time. (Real systems keep the keys and values.) The speeds are your machine's, for two models of different size; the counts are the same everywhere.
 #
-# Attention also has a price: a text of twice the length costs four times the scores, but an RNN only twice the steps.
+# Attention also has a price: a text of twice the length costs four times the scores, but an RNN without attention only twice the steps.
 #
 # ## Transformer or RNN: what does one task say?
 #
@@ -588,7 +588,7 @@ axes[0].legend(loc=(0.34, 0.06), fontsize=8)
 plt.show()
 
 # %% [markdown]
-# In every seed the transformer is ahead of the GRU with attention, at every length and every number of pairs. So here it does not need more pairs. The LSTM with attention, which has more parameters, is two to six points behind it, and level at the longest sentences. Only its cell, with a second state, differs from the GRU: it matters which RNN one compares with. On real sentences the order is the same, but each model was trained once, and no LSTM.
+# In every seed the transformer is ahead of the GRU with attention, at every length and every number of pairs. So here it does not need more pairs. The LSTM with attention, which has more parameters, is two to six points behind it on average, level at the longest sentences, and some of the seeds overlap. Only its cell, with a second state, differs from the GRU: it matters which RNN one compares with. On real sentences the order is the same, but each model was trained once, and no LSTM.
 #
 # ## With a full-size model
 #

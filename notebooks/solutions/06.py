@@ -268,6 +268,12 @@ EXERCISES = {
                 torch.tensor([0, 1, 2, 0]),
                 20.0,
             ),
+            "only the positives to be trained": (
+                ANCHORS,
+                POSITIVES.clone().requires_grad_(),
+                torch.tensor([0, 1, 2, 0]),
+                20.0,
+            ),
             "all differ": (ANCHORS, POSITIVES, torch.tensor([3, 1, 2, 0]), 20.0),
             "five pairs, two groups of two": (
                 torch.sin(torch.arange(20.0)).reshape(5, 4),
