@@ -219,6 +219,10 @@ def highest(cosines, grades, good, share):
     return max((cut for cut in cosines if (grades[cosines >= cut] >= good).mean() >= share), default=math.inf)
 
 
+def first_in_the_list(cosines, grades, good, share):
+    return next((cut for cut in cosines if (grades[cosines >= cut] >= good).mean() >= share), math.inf)
+
+
 def until_the_first_miss(cosines, grades, good, share):
     lowest = math.inf
     for cut in np.unique(cosines)[::-1]:
@@ -323,8 +327,8 @@ EXERCISES = {
         title="From which cosine on are pairs good?",
         cases={
             "six pairs, one miss on the way": (
-                np.array([0.5, 0.9, 0.8, 0.3, 0.7, 0.6]),
-                np.array([0.9, 0.9, 0.2, 0.1, 0.8, 1.0]),
+                np.array([0.6, 0.9, 0.8, 0.3, 0.7, 0.5]),
+                np.array([1.0, 0.9, 0.2, 0.1, 0.8, 0.9]),
                 0.8,
                 0.75,
             ),
@@ -335,6 +339,7 @@ EXERCISES = {
         solution=threshold,
         wrong=[
             (highest, "You return the highest cosine that fits. The lowest lets more pairs pass."),
+            (first_in_the_list, "You return the first cosine of the list that fits. The pairs come in no order."),
             (
                 until_the_first_miss,
                 "You stop at the first cosine that does not fit. Further down the share can rise again.",
