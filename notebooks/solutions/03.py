@@ -136,24 +136,26 @@ def scaled_by_the_tokens(query, key, mask):
     return decoder_weights(query * math.sqrt(query.shape[2] / query.shape[1]), key, mask)
 
 
-def minus_thirty(query, key, mask):
+def hidden_get(number, query, key, mask):
+    """The weights where hidden scores get a number that is not low enough; rows of [PAD] are left as they come."""
     allowed = causal(mask) & (mask == 1)[:, None]
-    return scores(query, key).masked_fill(~allowed, -30.0).softmax(2) * mask[:, :, None]
+    return scores(query, key).masked_fill(~allowed, number).softmax(2)
+
+
+def minus_thirty(query, key, mask):
+    return hidden_get(-30.0, query, key, mask) * mask[:, :, None]
 
 
 def minus_thirty_rows_left(query, key, mask):
-    allowed = causal(mask) & (mask == 1)[:, None]
-    return scores(query, key).masked_fill(~allowed, -30.0).softmax(2)
+    return hidden_get(-30.0, query, key, mask)
 
 
 def minus_ten(query, key, mask):
-    allowed = causal(mask) & (mask == 1)[:, None]
-    return scores(query, key).masked_fill(~allowed, -10.0).softmax(2) * mask[:, :, None]
+    return hidden_get(-10.0, query, key, mask) * mask[:, :, None]
 
 
 def minus_ten_rows_left(query, key, mask):
-    allowed = causal(mask) & (mask == 1)[:, None]
-    return scores(query, key).masked_fill(~allowed, -10.0).softmax(2)
+    return hidden_get(-10.0, query, key, mask)
 
 
 def without_itself(query, key, mask):

@@ -144,9 +144,13 @@ def error_of_the_mean(before, real, shuffled):
 # ---- 07.3
 
 
+def differences(a, b, drawn):
+    """(pairs,) twice, (test sets, pairs drawn) -> (test sets,) in points."""
+    return 100 * (a[drawn] - b[drawn]).mean(axis=1)
+
+
 def interval(a, b, drawn):
-    differences = 100 * (a[drawn] - b[drawn]).mean(axis=1)  # (test sets,)
-    low, high = np.percentile(differences, [2.5, 97.5])
+    low, high = np.percentile(differences(a, b, drawn), [2.5, 97.5])
     return low, high
 
 
@@ -179,16 +183,16 @@ def only_a(a, b, drawn):
 
 
 def five_at_each_end(a, b, drawn):
-    return tuple(np.percentile(100 * (a[drawn] - b[drawn]).mean(axis=1), [5, 95]))
+    return tuple(np.percentile(differences(a, b, drawn), [5, 95]))
 
 
 def per_mille(a, b, drawn):
-    return tuple(np.percentile(100 * (a[drawn] - b[drawn]).mean(axis=1), [0.025, 0.975]))
+    return tuple(np.percentile(differences(a, b, drawn), [0.025, 0.975]))
 
 
 def lowest_and_highest(a, b, drawn):
-    differences = 100 * (a[drawn] - b[drawn]).mean(axis=1)
-    return differences.min(), differences.max()
+    found = differences(a, b, drawn)
+    return found.min(), found.max()
 
 
 def over_pairs(a, b, drawn):
@@ -200,12 +204,12 @@ def of_single_pairs(a, b, drawn):
 
 
 def without_signs(a, b, drawn):
-    return tuple(np.percentile(np.abs(100 * (a[drawn] - b[drawn]).mean(axis=1)), [2.5, 97.5]))
+    return tuple(np.percentile(np.abs(differences(a, b, drawn)), [2.5, 97.5]))
 
 
 def two_deviations(a, b, drawn):
-    differences = 100 * (a[drawn] - b[drawn]).mean(axis=1)
-    return differences.mean() - 1.96 * differences.std(), differences.mean() + 1.96 * differences.std()
+    found = differences(a, b, drawn)
+    return found.mean() - 1.96 * found.std(), found.mean() + 1.96 * found.std()
 
 
 def high_first(a, b, drawn):
