@@ -131,7 +131,7 @@ print(f"by chance         {20 * same.mean():.1f} of 20; {3 / 599:.1%}")
 assert max(hits.values()) < 10 and min(nearest.values()) > 0.2
 
 # %% [markdown]
-# Hardly any of the closest pairs is a duplicate: those on top differ in a word or two, and these words are the question. Yet the vectors know a lot: very often a question's nearest neighbour is one of three among 599 that ask the same. So does word overlap, because people who ask the same share some rare words. The gap between the two lines is what this model adds to counting letters.
+# Hardly any of the closest pairs is a duplicate: those on top differ in a word or two, and these words are the question. Yet a question's nearest neighbour is one of the three among 599 that ask the same far more often than chance would have it. This holds for word overlap, too, because people who ask the same share some rare words. The gap between the two lines is what this model adds to counting letters.
 #
 # ## What the cosine does not see
 #
@@ -232,7 +232,7 @@ assert all(np.subtract(measured[name, "the other half"], measured[name, "all 600
 # %% [markdown]
 # Thinning leaves recall alone and makes precision look splendid, even for word overlap. But duplicates grow with $n$ and pairs with $n^2$. In half of the questions one pair in 100 is a duplicate, in all 600 one in 200, and precision falls again. **A precision measured on balanced pairs does not hold in a collection:** choose the threshold on pairs as rare as you will meet them.
 
-# %% tags=["row-2.8"] alt="Two panels. Left, histogram of the cosines of all question pairs on a logarithmic count axis: pairs that ask different things are a hundred times as many nearly everywhere, and still outnumber the duplicates at the highest cosines. Right, precision against recall on the other half: with thinned pairs the curve stays near 1; with all pairs the curve of sentence vectors starts near zero, climbs to a peak at low recall and falls; the curve of word overlap begins low, too, and lies close to it or below; a dotted line at the bottom is chance."
+# %% tags=["row-2.8"] alt="Two panels. Left, histogram of the cosines of all question pairs on a logarithmic count axis: pairs that ask different things are far more nearly everywhere, and outnumber the duplicates again at the highest cosines. Right, precision against recall on the other half: with thinned pairs the curve stays near 1 and falls at its end; with all pairs the curve of sentence vectors starts near zero, climbs to a peak at low recall and falls; the curve of word overlap begins low, too, and lies close to it or below; a dotted line at the bottom is chance."
 from sklearn.metrics import precision_recall_curve
 
 chosen_on, measured_on = split(seed)
@@ -256,7 +256,7 @@ for ax in (left, right):
 plt.show()
 
 # %% [markdown]
-# On the left, other pairs are so many that they outnumber duplicates even at the highest cosines. On the right is the *precision-recall curve* of each mixture; strict thresholds lie at its left end. With all pairs it _begins_ low, because the near misses are on top.
+# On the left, other pairs are so many that they outnumber duplicates nearly everywhere, and at the highest cosines again. On the right is the *precision-recall curve* of each mixture; strict thresholds lie at its left end. With all pairs it _begins_ low, because the near misses are on top.
 #
 # ### Can you have the precision you need?
 #
@@ -280,9 +280,14 @@ for wanted in (precision, 0.5):
 
 recorded = load_results("15").pivot_table("value", ["data", "model"], "metric", sort=False)           # the mean of five splits
 print(recorded[["average_precision", "precision", "recall", "recall wanting 0.9"]].round(2).to_string())
+assert (recorded.loc["course/duplicates", "recall wanting 0.9"] == 0).all()
+minilm_name = "sentence-transformers/all-MiniLM-L6-v2"
+minilm = recorded.xs(minilm_name, level="model")
+assert (recorded["average_precision"].groupby("data").max() == minilm["average_precision"]).all()
+assert minilm["recall wanting 0.9"]["quora/dev"] > 3 * recorded["recall wanting 0.9"]["quora/dev"].drop(minilm_name).max()
 
 # %% [markdown]
-# Here a precision of 0.9 cannot be had, or it leaves next to nothing. The table (five splits on average; average precision in percent) says whose fault that is. MiniLM is better than the small models in every column, and on the town's questions it leaves as little at a precision of 0.9: twins are hard for _any_ cosine. On Quora, where nobody planted twins and every second pair is a duplicate, even words get far. Your collection lies between: measure it.
+# A precision of 0.9 cannot be had here. The table (means of five splits; average precision in percent) says whose fault that is. MiniLM has the highest average precision on both sets, and on the town's questions it still has no threshold with 0.9: the twins are hard for _every_ cosine in the table. On Quora nobody planted twins, and word overlap keeps up with a small model, but MiniLM leaves far more recall at 0.9. Where your collection lies between the two, only labelled pairs tell.
 #
 # ## A second reader
 #
@@ -374,7 +379,7 @@ for name, labels in groupings(fan, np.cos(np.radians(30))).items():
 #
 # **Predict:** how many of the 600 questions end up in the largest component?
 
-# %% tags=["row-2.9"] alt="Line chart of pair precision against pair recall as the threshold falls. Complete linkage runs along the dashed curve of the list of pairs, or above it. Communities lie below. Connected components drop to a precision near zero as soon as their recall passes one half. Connected components of word overlap lie lowest."
+# %% tags=["row-2.9"] alt="Line chart of pair precision against pair recall as the threshold falls. Complete linkage runs along the dashed curve of the list of pairs, or above it. Communities and connected components lie clearly below it; the precision of components is near zero once their recall nears one half, and so is that of components by word overlap."
 limits = np.arange(0.85, 0.29, -0.05).round(2)
 found = {t: groupings(vectors["sentence vectors"], t) for t in limits}
 points = {name: [judge((g := found[t][name])[first] == g[second], same) for t in limits] for name in found[limits[0]]}
@@ -397,7 +402,7 @@ at_30 = {name: np.interp(0.3, [r for _, r in of_name], [p for p, _ in of_name]) 
 assert at_30["complete linkage"] > at_30["the list of pairs"] - 0.05 and points["connected components"][-1][0] < 0.02
 
 # %% [markdown]
-# In the figure, joining by complete linkage costs nothing beside the list of pairs (dashed). Connected components pay for every wrong pair with a merger of two groups, until one component swallows the collection. Communities lie between. Look at the largest group before you merge anything.
+# In the figure, joining by complete linkage costs nothing beside the list of pairs (dashed). Connected components pay for a wrong pair with a merger of two groups, until one component swallows the collection. Communities do little better at equal recall, but no group of theirs gets as large. Look at the largest group before you merge anything.
 #
 # ## Topics
 #
@@ -465,7 +470,7 @@ assert max(map(abs, (ARI["sentence vectors", "single linkage"][0], *ARI["sentenc
 #
 # Without labels, people take the $k$ with the highest mean *silhouette*: is a text closer to its own cluster than to the next one, from -1 to 1? **Predict** which $k$ it chooses.
 
-# %% tags=["row-2.10"] alt="Two panels over the number of clusters on a logarithmic axis. Left, the silhouette: with sentence vectors it rises slowly towards 150 clusters and more, always near 0.1; with words it stays lower. Right, the ARI with the known labels: with the 15 topics it is highest near 15 clusters and falls to nearly zero; with the 150 groups it rises from zero and is highest above 100 clusters."
+# %% tags=["row-2.10"] alt="Two panels over the number of clusters on a logarithmic axis. Left, the silhouette: with sentence vectors it rises from below 0.05 to about 0.15 at some 200 clusters; with word overlap it stays lower. Right, the ARI with the known labels: with the 15 topics it is highest near 15 clusters and falls to nearly zero; with the 150 groups it rises from zero and is highest above 100 clusters."
 from course_lib.plotting import curve
 from scipy.cluster.hierarchy import fcluster, linkage
 from sklearn.metrics import pairwise_distances, silhouette_score
@@ -497,7 +502,7 @@ assert model != "course/sbert-mini" or (best["the 15 topics"] <= 50 and 100 <= b
 #
 # ### What is this cluster about?
 #
-# *Class-based tf-idf* names a cluster: a word weighs its count in the cluster times $\log(1 + A / f)$, with $f$ its count everywhere and $A$ the average number of words of a cluster. Stop words are left out. **Predict** which topics share a cluster.
+# *Class-based tf-idf* names a cluster: a word weighs its count in the cluster times $\log(1 + A / f)$, with $f$ its count everywhere and $A$ the average number of words of a cluster. **Predict** which topics share a cluster.
 
 # %% tags=["row-2.10"]
 from course_lib.retrieval.clustering import cluster_words
@@ -571,7 +576,7 @@ if model == "course/sbert-mini" and wrong_costs == 1:
     assert all(tuned_points > always for tuned_points, always in mean_points.values()) and mean_points["question and answer"][0] > 2
 
 # %% [markdown]
-# The figure is a *risk-coverage curve* (of right answers here, not of wrong ones). With the answers in the index the surest replies are better, and they earn more points. The third line shows what a bot without a model gets: it is the one to beat. The threshold beats always answering by far, and silence by a little. It has its price: many questions that the FAQ does answer get nothing, and some that it does not treat still get an answer. A cosine measures how close two texts are, not whether one answers the other.
+# The figure is a *risk-coverage curve*. With the answers in the index the surest replies are better, and they earn more points. The third line shows what a bot without a model gets: it is the one to beat. The threshold beats always answering by far, and silence by a little. It has its price: many questions that the FAQ does answer get nothing, and some that it does not treat still get an answer. A cosine says how close two texts are, not whether one answers the other.
 #
 # ## In practice
 #
@@ -609,7 +614,7 @@ print("paraphrase_mining, community_detection, BinaryClassificationEvaluator and
 #
 # **What to watch.** Label a few hundred pairs around your threshold, as rare as they come. `community_detection` silently drops groups of fewer than `min_community_size` texts, which is 10 unless you say otherwise.
 #
-# **So which texts say the same?** With a model of any size here, the list answers for people to look through. A machine may merge exact copies. It may not merge at a cosine alone.
+# **So which texts say the same?** The vectors propose them, and people decide. A machine may merge exact copies. By a cosine alone it may not, with any model measured here.
 #
 # ## With full-size models
 #
@@ -668,7 +673,7 @@ check("15.2", recommend)
 #
 # ## References
 #
-# - Reimers and Gurevych (2019), [Sentence-BERT](https://arxiv.org/abs/1908.10084): clustering and mining as the reason for sentence vectors.
+# - Reimers and Gurevych (2019), [Sentence-BERT](https://arxiv.org/abs/1908.10084).
 # - Hubert and Arabie (1985), [Comparing partitions](https://doi.org/10.1007/BF01908075): the adjusted Rand index.
 # - Campello, Moulavi and Sander (2013), [Density-based clustering based on hierarchical density estimates](https://doi.org/10.1007/978-3-642-37456-2_14): HDBSCAN.
 # - Grootendorst (2022), [BERTopic](https://arxiv.org/abs/2203.05794): class-based tf-idf.
