@@ -178,7 +178,7 @@ library.max_seq_length = encoder.max_seq_length = max_seq_length
 #
 # **Predict** how many tokens must be read until every text is found, by plain BERT and by the trained encoder.
 
-# %% tags=["row-4.5"] alt="Two panels over the text limit, 8 to 512 tokens on a logarithmic axis, with a curve for plain BERT and one for the trained encoder. Left, the share of beginnings found rises from below a half at 8 tokens to 100 percent at 512; a dotted line marks guessing at 5 percent. Right, the processor time for one text rises steeply towards the higher limits, about the same for both models."
+# %% tags=["row-4.5"] alt="Two panels over the text limit, 8 to 512 tokens on a logarithmic axis, with a curve for plain BERT and one for the trained encoder. Left, the share of beginnings found rises from far below 100 percent at 8 tokens to 100 percent at 512; a dotted line marks guessing at 5 percent. Right, the processor time for one text rises steeply towards the higher limits, about the same for both models."
 import time
 from course_lib.data import load_nli
 from course_lib.plotting import PALETTE, curve
@@ -203,10 +203,10 @@ panels[0].set_title("A beginning must be long to be recognised", fontsize="mediu
 print(limits, found)
 plt.show()
 encoder.max_seq_length = tuned.max_seq_length = max_seq_length
-assert all(shares[0] < 50 and shares[3] < 90 and shares[-2] >= 95 for shares in found.values())
+assert all(shares[0] <= 60 and shares[3] < 100 and shares[-2] >= 95 for shares in found.values())
 
 # %% [markdown]
-# With 64 tokens both models still miss some of the texts; with 256 they find nearly all. Each token that is read costs time. These texts are mixtures of unrelated sentences, a hard case; a text whose point stands at its end is another. So measure on your own texts, and count how many exceed the limit.
+# With 8 tokens both models miss many of the texts, with 64 some; with 256 they find nearly all. Each token that is read costs time. These texts are mixtures of unrelated sentences, a hard case; a text whose point stands at its end is another. So measure on your own texts, and count how many exceed the limit.
 #
 # ## One more module: Dense
 #
@@ -314,7 +314,7 @@ assert (components[0, :2] > lowest[:, :2].max(axis=0)).all() and (learned[:, :2]
 assert quality(lambda x: x) - components[0, 2] < 0.02
 
 # %% [markdown]
-# A random layer is the worst of the four, and it is what the overview's listing gives before training. Principal components cost one matrix decomposition, no training, and lose next to nothing at 64 numbers. To train for more than keeping the cosines, start from them. How well the first numbers do depends on the model; notebook 12 trains one so that they do well.
+# A random layer is what the overview's listing gives before training. At 4 and at 16 numbers it loses more than principal components do, in each of five starts. These cost one matrix decomposition, no training, and lose next to nothing at 64 numbers. To train for more than keeping the cosines, start from them. How well the first numbers do depends on the model; notebook 12 trains one so that they do well.
 #
 # ## Save it, load it
 #
@@ -534,7 +534,7 @@ for place, ((start, how), runs) in enumerate(results.items()):
         ax.plot(values, [place] * len(values), marker, color=colour, alpha=0.7)
 left.axvline(0, color="black", linestyle=":")
 left.set_yticks(range(len(results)), [f"{start}: {how}" for start, how in results])
-left.invert_yaxis()
+left.invert_yaxis(), right.locator_params(axis="x", nbins=4)
 left.set(xlabel=f"lead of {known_word!r} over the best other word", title="Five trainings teach the word")
 right.set(xlabel="1 - cosine with the vector before", title="Training all weights moves other texts")
 plt.show()
