@@ -330,12 +330,13 @@ print(f"cost: {len(questions)} texts read for the vectors, {2 * len(right)} pair
 print(f"cross-encoder minus cosine: {AP['by the cross-encoder'] - AP['by cosine']:+.3f}, 90% of the draws between {low:+.3f} and {high:+.3f}")
 better = [name.removeprefix("by ") for name, value in AP.items() if value > max(shuffles)]
 print("orders better than every shuffle:", ", ".join(better) or "none")
-verdict = "put it behind the vectors" if low > 0 else "leave it out, the cosine's order is better" if high < 0 else "these pairs show no difference"
+ahead = AP["by the cross-encoder"] > max(shuffles)
+verdict = "no better than chance" if not ahead else "put it behind the vectors" if low > 0 else "not shown to beat the cosine's order"
 print(f"verdict: {verdict}")
 assert abs(np.mean(shuffles) - right.mean()) < 0.03                     # a shuffle's average precision is the share of duplicates
 
 # %% [markdown]
-# The last line is the verdict for this cross-encoder on these questions. Compare the bars with the dashed line, too: with near misses on top, an order can be worse than none. A reader helps if it learnt from pairs like yours, near misses among them. You only know after a measurement like this.
+# The last line is the verdict for this cross-encoder on these questions: it has to beat the cosine's order and every shuffle. With near misses on top, an order can be worse than none. A reader helps if it learnt from pairs like yours, near misses among them. You only know after a measurement like this.
 #
 # ## A trap: friends of friends
 #
