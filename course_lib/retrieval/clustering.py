@@ -1,14 +1,14 @@
-"""Groups of texts around a centre, words that name a group, and the sentences that stand for it.
+"""Groups of texts around a centre, and words that name a group.
 
     for members in community_detection(encoder.encode(texts), threshold=0.75, min_community_size=5):
         print(len(members), texts[members[0]])                  # the first is the centre
 
     cluster_words(texts, labels)                                # {0: ["tram", "line", ...], 1: ["library", ...]}
-    texts[lexrank(encoder.encode(texts)).argmax()]              # one sentence for all of them
 
-k-means and agglomerative clustering, which need no more than vectors, are scikit-learn's: `KMeans(k).fit(vectors)`.
+k-means, agglomerative clustering and clusters by density, which need no more than vectors, are scikit-learn's:
+`KMeans(k).fit(vectors)`, `HDBSCAN().fit(vectors)`.
 
-Left out on purpose: clusters by density (HDBSCAN), and names that a language model writes.
+Left out on purpose: names that a language model writes.
 """
 
 import math
@@ -20,10 +20,10 @@ import torch
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from course_lib.retrieval.paraphrases import upper_triangle
-from course_lib.similarity import cos_sim, pairwise_cos_sim
+from course_lib.similarity import pairwise_cos_sim
 from course_lib.support.text_inputs import text_list
 from course_lib.support.texts import only_words
-from course_lib.support.vectors import check_finite, matrix_of
+from course_lib.support.vectors import matrix_of
 
 
 @torch.no_grad()
@@ -91,27 +91,3 @@ def cluster_words(texts: Sequence[str], labels: Sequence[Hashable], k: int = 5) 
         for label, words in counts.items()
     }
     return {label: sorted(words, key=lambda word: (-words[word], word))[:k] for label, words in weights.items()}
-
-
-@torch.no_grad()
-def lexrank(embeddings, damping: float = 0.85) -> np.ndarray:
-    """How central each of n texts is among them: (n, dim) -> (n,) float64, sum 1.
-
-    Erkan & Radev 2004 (JAIR 22, equation 8): a text is central if it is similar to central texts.
-    p = (1 - damping) / n + damping * M^T p, with M the matrix of cosines, negative ones taken for 0, each row divided
-    by its sum: continuous LexRank, which is PageRank on the graph of cosines. (The paper calls 1 - damping d.) Solved
-    by iteration. The paper's variant with a threshold on cosines is left out.
-    Raises ValueError for a damping not in 0..1 or 1 itself, and for vectors that are not finite.
-    """
-    if not 0 <= damping < 1:
-        raise ValueError(f"damping is {damping}; expected 0 <= damping < 1")
-    embeddings = matrix_of(embeddings)
-    check_finite(embeddings)
-    similarity = cos_sim(embeddings, embeddings).double().clamp(min=0).cpu().numpy()  # (n, n)
-    n, sums = len(similarity), similarity.sum(axis=1, keepdims=True)
-    anywhere = np.full_like(similarity, 1 / max(1, n))  # (n, n): where a vector of zeros steps
-    steps = np.divide(similarity, sums, out=anywhere, where=sums > 0)  # (n, n)
-    p, before = np.full(n, 1 / max(1, n)), np.zeros(n)
-    while np.abs(p - before).sum() > 1e-12:
-        p, before = (1 - damping) / n + damping * steps.T @ p, p
-    return p

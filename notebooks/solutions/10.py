@@ -7,120 +7,185 @@ from course_lib.exercises import Exercise
 # ---- 10.1
 
 
-def grow(table, tokens):
-    missing = max(0, tokens - len(table))
-    return torch.cat([table, table.mean(dim=0).expand(missing, -1)])  # (max(rows, tokens), dim)
+def grow(table, known, pieces):
+    missing = max(0, known + len(pieces) - len(table))
+    grown = torch.cat([table, torch.zeros(missing, table.shape[1])])  # (max(rows, known + new), dim)
+    for i, own in enumerate(pieces):
+        grown[known + i] = table[own].mean(dim=0)
+    return grown
 
 
-def cut_to_size(table, tokens):
-    return grow(table, tokens)[:tokens]
+def behind_the_spare_rows(table, known, pieces):
+    return grow(table, len(table), pieces)
 
 
-def new_rows_first(table, tokens):
-    missing = max(0, tokens - len(table))
-    return torch.cat([table.mean(dim=0).expand(missing, -1), table])
+def spare_rows_lost(table, known, pieces):
+    return grow(table, known, pieces)[: known + len(pieces)]
 
 
-def zeros(table, tokens):
-    missing = max(0, tokens - len(table))
-    return torch.cat([table, torch.zeros(missing, table.shape[1])])
+def new_rows_first(table, known, pieces):
+    new = grow(table, len(table), pieces)[len(table) :]
+    return torch.cat([new, table])
 
 
-def one_number(table, tokens):
-    missing = max(0, tokens - len(table))
-    return torch.cat([table, table.mean().expand(missing, table.shape[1])])
+def mean_of_all(table, known, pieces):
+    return grow(table, known, [list(range(len(table)))] * len(pieces))
 
 
-def as_many_as_tokens(table, tokens):
-    return torch.cat([table, table.mean(dim=0).expand(tokens, -1)])
+def mean_of_known(table, known, pieces):
+    return grow(table, known, [list(range(known))] * len(pieces))
 
 
-def last_row_repeated(table, tokens):
-    missing = max(0, tokens - len(table))
-    return torch.cat([table, table[-1:].expand(missing, -1)])
+def same_row_for_all(table, known, pieces):
+    together = [piece for own in pieces for piece in own]
+    return grow(table, known, [together] * len(pieces))
+
+
+def each_piece_once(table, known, pieces):
+    return grow(table, known, [sorted(set(own)) for own in pieces])
+
+
+def first_piece(table, known, pieces):
+    return grow(table, known, [own[:1] for own in pieces])
+
+
+def last_piece(table, known, pieces):
+    return grow(table, known, [own[-1:] for own in pieces])
+
+
+def one_number(table, known, pieces):
+    grown = grow(table, known, pieces)
+    for i, own in enumerate(pieces):
+        grown[known + i] = table[own].mean()
+    return grown
+
+
+def sums(table, known, pieces):
+    grown = grow(table, known, pieces)
+    for i, own in enumerate(pieces):
+        grown[known + i] = table[own].sum(dim=0)
+    return grown
+
+
+def zeros(table, known, pieces):
+    grown = grow(table, known, pieces)
+    grown[known : known + len(pieces)] = 0
+    return grown
 
 
 # ---- 10.2
 
 
-def where(name, folders):
+def where(name, folders, old_names):
     if name in folders:
         return name
     if name.count("/") > 1:
         return "nowhere"
-    return name if "/" in name else f"sentence-transformers/{name}"
+    return name if "/" in name or name in old_names else f"sentence-transformers/{name}"
 
 
-def slash_is_a_path(name, folders):
+def slash_is_a_path(name, folders, old_names):
     if "/" in name:
         return name if name in folders else "nowhere"
-    return f"sentence-transformers/{name}"
+    return where(name, [], old_names)
 
 
-def slash_needed_for_a_folder(name, folders):
-    if "/" in name and name in folders:
-        return name
-    return where(name, [])
+def slash_needed_for_a_folder(name, folders, old_names):
+    return where(name, [folder for folder in folders if "/" in folder], old_names)
 
 
-def addresses_too(name, folders):
+def addresses_too(name, folders, old_names):
+    return name if "/" in name else where(name, folders, old_names)
+
+
+def three_slashes(name, folders, old_names):
+    return name if name.count("/") == 2 else where(name, folders, old_names)
+
+
+def no_prefix(name, folders, old_names):
+    return where(name, folders, [name])
+
+
+def always_prefix(name, folders, old_names):
+    return where(name, folders, [])
+
+
+def prefix_for_old_names(name, folders, old_names):
     if name in folders or "/" in name:
-        return name
-    return f"sentence-transformers/{name}"
+        return where(name, folders, old_names)
+    return f"sentence-transformers/{name}" if name in old_names else name
 
 
-def no_prefix(name, folders):
-    return "nowhere" if name.count("/") > 1 and name not in folders else name
+def hub_first(name, folders, old_names):
+    return where(name, [], old_names)
 
 
-def hub_first(name, folders):
-    return where(name, [])
-
-
-def folders_only(name, folders):
+def folders_only(name, folders, old_names):
     return name if name in folders else "nowhere"
 
 
 FOLDERS = ["my-model", "runs/best", "/home/me/models/best"]
+OLD_NAMES = ["bert-base-uncased", "roberta-base"]
+TABLE = torch.tensor([[1.0, 0.0], [2.0, 3.0], [0.0, 6.0], [5.0, 9.0]])
 
 EXERCISES = {
     "10.1": Exercise(
-        title="Room for new tokens",
+        title="Rows for new tokens",
         cases={
-            "two new tokens": (torch.tensor([[1.0, 0.0], [2.0, 3.0], [0.0, 6.0]]), 5),
-            "spare rows": (torch.tensor([[1.0, 0.0], [2.0, 3.0], [0.0, 6.0], [9.0, 9.0]]), 3),
-            "nothing to do": (torch.tensor([[1.0, 4.0, 7.0]]), 1),
+            "two new tokens, no spare rows": (TABLE, 4, [[0, 1], [1, 2, 3]]),
+            "two new tokens, one spare row": (TABLE, 3, [[0, 1], [1, 2]]),
+            "one new token, two spare rows": (TABLE, 2, [[0, 1]]),
+            "a piece that occurs twice": (TABLE, 4, [[2, 2, 1]]),
+            "nothing to do": (TABLE, 3, []),
         },
         solution=grow,
         wrong=[
             (
-                cut_to_size,
+                behind_the_spare_rows,
+                "Your new rows stand behind the spare ones. Which row does the tokenizer's next number point to?",
+            ),
+            (
+                spare_rows_lost,
                 "You cut rows off where the table has more rows than the tokenizer has tokens. None may be lost.",
             ),
             (
                 new_rows_first,
                 "Your new rows come first, so every old token now has another token's row. Where must they stand?",
             ),
-            (zeros, "Your new rows are zeros. Asked for is the mean of the rows there are."),
+            (
+                mean_of_all,
+                "Your new rows are the mean of the whole table. Which rows belong to the new token's pieces?",
+            ),
+            (
+                mean_of_known,
+                "Your new rows are the mean of all known tokens. Which rows belong to the new token's pieces?",
+            ),
+            (same_row_for_all, "All your new tokens get one row, from the pieces of all. Each has pieces of its own."),
+            (each_piece_once, "A piece that occurs twice in a word counts twice in its mean."),
+            (first_piece, "Your new rows copy the first piece's row. The other pieces count, too."),
+            (last_piece, "Your new rows copy the last piece's row. The other pieces count, too."),
             (
                 one_number,
-                "Your new rows hold one number everywhere: the mean of the whole table. Take the mean of each "
-                "dimension.",
+                "Your new rows hold one number everywhere: the mean of all numbers. Average each dimension by itself.",
             ),
-            (as_many_as_tokens, "You add a row for each token the tokenizer knows. How many rows are missing?"),
-            (last_row_repeated, "Your new rows repeat the last row. Asked for is the mean of all."),
+            (sums, "Your new rows are sums. The more pieces, the longer the row: what is asked for?"),
+            (zeros, "Your new rows are zeros. Fill them from their pieces."),
         ],
     ),
     "10.2": Exercise(
         title="Where a model is looked for",
         cases={
-            "a folder, no slash": ("my-model", FOLDERS),
-            "a folder, one slash": ("runs/best", FOLDERS),
-            "a folder, many slashes": ("/home/me/models/best", FOLDERS),
-            "no folder, no slash": ("all-MiniLM-L6-v2", FOLDERS),
-            "no folder, one slash": ("BAAI/bge-small-en-v1.5", FOLDERS),
-            "no folder, many slashes": ("./my/path/to/model/", FOLDERS),
-            "an address": ("https://example.org/my-model.zip", FOLDERS),
+            "a folder, no slash": ("my-model", FOLDERS, OLD_NAMES),
+            "a folder, one slash": ("runs/best", FOLDERS, OLD_NAMES),
+            "a folder, many slashes": ("/home/me/models/best", FOLDERS, OLD_NAMES),
+            "no folder, no slash": ("all-MiniLM-L6-v2", FOLDERS, OLD_NAMES),
+            "an old name": ("bert-base-uncased", FOLDERS, OLD_NAMES),
+            "an old name that is a folder's, too": ("roberta-base", [*FOLDERS, "roberta-base"], OLD_NAMES),
+            "an old name with its owner": ("google-bert/bert-base-uncased", FOLDERS, OLD_NAMES),
+            "no folder, one slash": ("BAAI/bge-small-en-v1.5", FOLDERS, OLD_NAMES),
+            "no folder, two slashes": ("a/b/c", FOLDERS, OLD_NAMES),
+            "no folder, many slashes": ("./my/path/to/model/", FOLDERS, OLD_NAMES),
+            "an address": ("https://example.org/my-model.zip", FOLDERS, OLD_NAMES),
         },
         solution=where,
         wrong=[
@@ -133,11 +198,17 @@ EXERCISES = {
                 addresses_too,
                 "What has more than one slash and is no folder is not asked for anywhere, addresses included.",
             ),
+            (three_slashes, "Nearly. How many slashes has an owner and a name? Look at a/b/c."),
             (
                 no_prefix,
                 "Nearly. A bare name is not asked for as it is: the hub's names have an owner. Which one is assumed?",
             ),
-            (hub_first, "You go to the hub, or nowhere, even where a folder of that name exists."),
+            (always_prefix, "Nearly. Some bare names, older than that rule, are asked for as they are."),
+            (prefix_for_old_names, "You give an owner to the old names and to no other. It is the other way round."),
+            (
+                hub_first,
+                "You go to the hub, or nowhere, even where a folder of that name exists.",
+            ),
             (folders_only, "You look on disk only. What is tried when there is no such folder?"),
         ],
     ),

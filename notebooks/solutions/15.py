@@ -7,48 +7,6 @@ from course_lib.exercises import Exercise
 # ---- 15.1
 
 
-def precision_recall(scores, labels, threshold):
-    called, labels = scores >= threshold, labels == 1  # (n,) each
-    hits = (called & labels).sum()
-    return (float(hits / called.sum()) if called.any() else 1.0, float(hits / labels.sum()))
-
-
-def turned_round(scores, labels, threshold):
-    return precision_recall(scores, labels, threshold)[::-1]
-
-
-def strictly_above(scores, labels, threshold):
-    return precision_recall(scores, labels, np.nextafter(threshold, np.inf))
-
-
-def accuracy_for_precision(scores, labels, threshold):
-    called = scores >= threshold
-    return (float((called == labels).mean()), precision_recall(scores, labels, threshold)[1])
-
-
-def share_of_all(scores, labels, threshold):
-    called, labels = scores >= threshold, labels == 1
-    return (precision_recall(scores, labels, threshold)[0], float((called & labels).mean()))
-
-
-def nothing_called_is_zero(scores, labels, threshold):
-    precision, recall = precision_recall(scores, labels, threshold)
-    return (precision if (scores >= threshold).any() else 0.0, recall)
-
-
-def divides_by_zero(scores, labels, threshold):
-    called = [label for score, label in zip(scores, labels) if score >= threshold]
-    return (sum(called) / len(called), sum(called) / sum(labels))
-
-
-def nan_for_nothing(scores, labels, threshold):  # what arrays make of that division
-    precision, recall = precision_recall(scores, labels, threshold)
-    return (precision if (scores >= threshold).any() else float("nan"), recall)
-
-
-# ---- 15.2
-
-
 def components(n, pairs):
     group = list(range(n))
     changed = True
@@ -65,6 +23,41 @@ def one_round(n, pairs):
     group = list(range(n))
     for i, j in pairs:
         group[i] = group[j] = min(group[i], group[j])
+    return group
+
+
+def two_rounds(n, pairs):
+    group = list(range(n))
+    for i, j in pairs + pairs:
+        group[i] = group[j] = min(group[i], group[j])
+    return group
+
+
+def sorted_first(n, pairs):
+    return one_round(n, sorted(pairs))
+
+
+def lower_first_and_sorted(n, pairs):
+    return one_round(n, sorted(tuple(sorted(pair)) for pair in pairs))
+
+
+def one_way(n, pairs):
+    def reached(start):
+        seen, waiting = {start}, [start]
+        while waiting:
+            here = waiting.pop()
+            onward = [j for i, j in pairs if i == here and j not in seen]
+            seen.update(onward)
+            waiting += onward
+        return seen
+
+    return [min(reached(i)) for i in range(n)]
+
+
+def names_not_followed(n, pairs):
+    group = list(range(n))
+    for i, j in pairs:
+        group[max(i, j)] = min(group[i], group[j])
     return group
 
 
@@ -111,47 +104,61 @@ def groups_as_lists(n, pairs):
     return [[text for text in range(n) if group[text] == lowest] for lowest in sorted(set(group))]
 
 
+PATH = [7, 12, 3, 14, 5, 10, 1, 13, 6, 15, 2, 11, 4, 9, 8, 0]  # neighbours here are linked
+ZIGZAG = [(PATH[k], PATH[k + 1]) for k in (3, 11, 7, 0, 14, 9, 5, 1, 12, 8, 2, 13, 6, 10, 4)]
+
+# ---- 15.2
+
+
+def recommend(vectors, liked, k):
+    scores = vectors @ vectors[liked].mean(axis=0)  # (n, dim) @ (dim,) -> (n,)
+    scores[liked] = -np.inf
+    return np.argsort(-scores, kind="stable")[:k].tolist()
+
+
+def offers_what_is_liked(vectors, liked, k):
+    return np.argsort(-(vectors @ vectors[liked].mean(axis=0)), kind="stable")[:k].tolist()
+
+
+def too_few(vectors, liked, k):
+    return [row for row in offers_what_is_liked(vectors, liked, k) if row not in liked]
+
+
+def farthest(vectors, liked, k):
+    return offers_what_is_liked(vectors, liked, len(vectors))[::-1][:k]
+
+
+def near_the_first(vectors, liked, k):
+    return [row for row in offers_what_is_liked(vectors, liked[:1], len(vectors)) if row not in liked][:k]
+
+
+def near_any(vectors, liked, k):
+    scores = (vectors @ vectors[liked].T).max(axis=1)
+    scores[liked] = -np.inf
+    return np.argsort(-scores, kind="stable")[:k].tolist()
+
+
+def lowest_rows_first(vectors, liked, k):
+    return sorted(recommend(vectors, liked, k))
+
+
+ANGLES = np.radians([0, 20, 35, 60, 80, 100, 200, 290])
+AROUND = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)  # (8, 2)
+
+
 EXERCISES = {
     "15.1": Exercise(
-        title="Precision and recall of a threshold",
-        cases={
-            "two of three called are right": (np.array([0.9, 0.8, 0.7, 0.6, 0.2]), np.array([1, 0, 1, 1, 0]), 0.65),
-            "one exactly at the threshold": (np.array([0.9, 0.5, 0.25, 0.75]), np.array([0, 1, 1, 1]), 0.5),
-            "nothing is called": (np.array([0.3, 0.2, 0.1]), np.array([1, 0, 0]), 0.5),
-            "everything is called": (np.array([0.9, 0.8, 0.6, 0.7, 0.95]), np.array([1, 0, 0, 1, 0]), 0.5),
-        },
-        solution=precision_recall,
-        wrong=[
-            (
-                turned_round,
-                "You return recall first. Precision: of those called, how many are right? Recall: of the right ones, "
-                "how many were called?",
-            ),
-            (strictly_above, "A score exactly at the threshold is called a duplicate, too."),
-            (
-                accuracy_for_precision,
-                "Your first number counts pairs that were rightly left alone. Precision looks only at those that "
-                "were called.",
-            ),
-            (share_of_all, "Your recall divides by all pairs. Of which pairs is it the share?"),
-            (
-                nothing_called_is_zero,
-                "Where nothing is called nothing is called wrongly. Which precision does the docstring want then?",
-            ),
-            (divides_by_zero, "You divide by zero where nothing is called. Treat that case on its own."),
-            (
-                nan_for_nothing,
-                "Where nothing is called your precision is NaN: zero divided by zero. Treat that case on its own.",
-            ),
-        ],
-    ),
-    "15.2": Exercise(
         title="Groups from pairs",
         cases={
             "a chain, its links out of order": (5, [(3, 4), (1, 2), (2, 3)]),
             "three groups and one alone": (7, [(0, 5), (1, 2), (3, 6)]),
             "a ring": (4, [(3, 2), (2, 1), (1, 0), (0, 3)]),
             "no pairs": (3, []),
+            "the lowest comes last": (4, [(1, 3), (2, 1), (2, 0)]),
+            "two groups that the last pair joins": (4, [(1, 2), (0, 3), (2, 3)]),
+            "the middle one is the highest": (3, [(0, 2), (2, 1)]),
+            "a long chain in no order": (16, ZIGZAG),
+            "a long chain, from its end": (9, [(i, i + 1) for i in range(7, -1, -1)]),
         },
         solution=components,
         wrong=[
@@ -159,6 +166,23 @@ EXERCISES = {
                 one_round,
                 "You go over the pairs once. A later pair can join what earlier ones had already settled: go on "
                 "until nothing changes.",
+            ),
+            (
+                two_rounds,
+                "You go over the pairs twice. A long chain needs more rounds than any fixed number: when can you stop?",
+            ),
+            (
+                sorted_first,
+                "You sort the pairs and go over them once. No order of the pairs makes one round enough.",
+            ),
+            (
+                lower_first_and_sorted,
+                "You sort the pairs, the lower text first, and go over them once. No order makes one round enough.",
+            ),
+            (one_way, "You follow a link (i, j) from i to j only. Friendship goes both ways."),
+            (
+                names_not_followed,
+                "You give the new number to one text of the pair. What becomes of the others that had its old number?",
             ),
             (only_neighbours, "You look at direct neighbours only. Friends of friends belong to the group."),
             (
@@ -183,6 +207,27 @@ EXERCISES = {
             ),
             (only_linked, "Texts without a link are missing. Each of the n texts has a group, if only of itself."),
             (groups_as_lists, "You return the groups. A number for each text is wanted."),
+        ],
+    ),
+    "15.2": Exercise(
+        title="The nearest others to the mean of what is liked",
+        cases={
+            "three liked": (AROUND, [0, 1, 3], 3),
+            "one liked": (AROUND, [2], 2),
+            "two far apart": (AROUND, [0, 5], 3),
+            "all others, the nearest first": (AROUND, [4], 7),
+        },
+        solution=recommend,
+        wrong=[
+            (offers_what_is_liked, "You recommend what the person already has."),
+            (too_few, "You take out the liked things at the end, and fewer than k are left. What if you do it first?"),
+            (farthest, "You recommend what is farthest. Which end of the order is wanted?"),
+            (near_the_first, "You look at the first liked thing only. All of them have a say."),
+            (
+                near_any,
+                "You take what is close to any one of the liked things. Compare with the mean of their vectors.",
+            ),
+            (lowest_rows_first, "The right things in another order: the nearest comes first."),
         ],
     ),
 }

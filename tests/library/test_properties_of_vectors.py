@@ -20,7 +20,7 @@ from course_lib.finetuning.matryoshka import MatryoshkaLoss
 from course_lib.losses import CosineSimilarityLoss, SoftmaxLoss
 from course_lib.models.images import whitening
 from course_lib.retrieval.chunking import Passage, search_passages
-from course_lib.retrieval.clustering import community_detection, lexrank
+from course_lib.retrieval.clustering import community_detection
 from course_lib.retrieval.evaluators import BinaryClassificationEvaluator
 from course_lib.retrieval.inverted_index import InvertedIndex
 from course_lib.retrieval.metrics import binary_classification
@@ -48,7 +48,6 @@ TAKE_VECTORS = {
     "paraphrases": lambda x: paraphrase_mining_embeddings(x, top_k=2),
     "duplicates": lambda x: find_duplicates(x, 0.9),
     "communities": lambda x: community_detection(x, 0.9, 2),
-    "lexrank": lexrank,
     "alignment": lambda x: alignment(x, x).item(),
     "uniformity": lambda x: uniformity(x).item(),
     "whitening": lambda x: whitening(x).linear.weight.abs(),

@@ -1,6 +1,7 @@
 """coverage.csv: each row of the source documents that a notebook treats has a cell with an assert or a figure."""
 
 import csv
+import re
 
 import nbformat
 import pytest
@@ -70,3 +71,10 @@ FINE = [("1.1", "90_example", "row-1.1"), ("1.2", "90_example", "row-1.2"), ("1.
 def test_defect_is_found(lines, message, built):
     found = coverage_problems(lines, {"90_example": nbformat.read(built, as_version=4)})
     assert (len(found) == 1 and message in found[0]) if message else found == []
+
+
+def test_every_row_of_the_sources_is_in_the_table_of_texts():
+    table = (ROOT / "docs" / "sources.md").read_text(encoding="utf-8")
+    spans = re.findall(r"(\d\.|BP|CP|AT)(\d+) to (?:\d\.|BP|CP|AT)(\d+)", table)
+    assert sum(int(last) - int(first) + 1 for _, first, last in spans) == len(ROWS) == 116
+    assert {f"{kind}{i}" for kind, first, last in spans for i in range(int(first), int(last) + 1)} == ROWS

@@ -24,6 +24,15 @@ def test_every_link_to_the_repository_is_to_the_same():
 
 
 def test_local_links_exist():
-    for file in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
+    for file in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")):
         for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", file.read_text(encoding="utf-8")):
             assert (file.parent / link).exists(), f"{file.name} links to {link}"
+
+
+def test_readme_cites_as_the_citation_file_does():
+    cited = dict(re.findall(r"^  (\w+) += \{+(.*?)\}+,$", README, flags=re.M))
+    file = (ROOT / "CITATION.cff").read_text(encoding="utf-8").split("references:")[0]
+    assert cited["title"] == re.search(r'^title: "(.*)"$', file, flags=re.M)[1]
+    assert cited["author"] == re.search(r"^  - name: (.*)$", file, flags=re.M)[1]
+    assert cited["url"] == re.search(r'^repository-code: "(.*)"$', file, flags=re.M)[1]
+    assert re.search(r'^date-released: "(\d{4})-', file, flags=re.M)[1] == cited["year"]

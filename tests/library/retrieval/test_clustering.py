@@ -1,8 +1,5 @@
-"""course_lib.retrieval.clustering against sentence_transformers.util, scikit-learn and networkx, and by hand."""
+"""course_lib.retrieval.clustering against sentence_transformers.util, scikit-learn, and by hand."""
 
-import math
-
-import networkx
 import numpy as np
 import pytest
 import torch
@@ -10,7 +7,7 @@ from sentence_transformers import util
 from sklearn.feature_extraction.text import CountVectorizer
 
 from course_lib.encoder import SentenceEncoder
-from course_lib.retrieval.clustering import cluster_words, community_detection, lexrank
+from course_lib.retrieval.clustering import cluster_words, community_detection
 from course_lib.similarity import cos_sim
 from course_lib.support.tables import find, read_tsv
 
@@ -132,39 +129,3 @@ def test_cluster_words_by_matrices(real):
     expected = {name: vocabulary[np.lexsort((vocabulary, -row))[:6]].tolist() for name, row in zip(names, weights)}
     words = cluster_words(sentences, topics, k=6)
     assert words == expected and list(words) == list(dict.fromkeys(topics))
-
-
-@pytest.mark.parametrize("damping", [0.0, 0.5, 0.85, 0.99])
-@pytest.mark.parametrize("n", [1, 2, 30])
-def test_lexrank_is_pagerank_on_the_cosines(n, damping):
-    embeddings = vectors(n, dtype=torch.float64)
-    graph = networkx.from_numpy_array(cos_sim(embeddings, embeddings).clamp(min=0).numpy())
-    expected = networkx.pagerank(graph, alpha=damping, tol=1e-13, max_iter=5000)
-    scores = lexrank(embeddings, damping)
-    assert scores.dtype == np.float64 and scores.sum() == pytest.approx(1)
-    assert np.abs(scores - [expected[i] for i in range(n)]).max() < 1e-9
-
-
-def test_lexrank_solves_its_equation(real):
-    embeddings = real[2]
-    cosines = cos_sim(embeddings, embeddings).double().clamp(min=0).numpy()
-    steps = cosines / cosines.sum(1, keepdims=True)
-    p = lexrank(embeddings)
-    assert np.allclose(p, 0.15 / len(p) + 0.85 * steps.T @ p, atol=1e-12)
-    values, directions = np.linalg.eig(0.85 * steps.T + 0.15 / len(p))
-    first = directions[:, values.real.argmax()].real
-    assert values.real.max() == pytest.approx(1) and np.allclose(p, first / first.sum(), atol=1e-9)
-
-
-def test_lexrank_of_a_star_and_of_odd_input():
-    star = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
-    assert lexrank(star).argmax() == 0 and len(set(lexrank(star)[1:].round(9))) == 1
-    assert np.allclose(lexrank(torch.ones(4, 2)), 0.25) and np.allclose(lexrank(torch.zeros(4, 2)), 0.25)
-    with_zeros = lexrank(torch.cat([star, torch.zeros(1, 3)]))
-    assert with_zeros.sum() == pytest.approx(1) and with_zeros.argmin() == 4
-    assert lexrank(torch.ones(1, 2)).tolist() == [1.0] and lexrank(torch.empty(0, 2)).tolist() == []
-    for damping in (1.0, -0.1, math.nan):
-        with pytest.raises(ValueError, match="expected 0 <= damping < 1"):
-            lexrank(star, damping)
-    with pytest.raises(ValueError, match="NaN or infinite"):
-        lexrank(star.masked_fill(star == 0, torch.nan))
