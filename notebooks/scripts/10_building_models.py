@@ -260,7 +260,7 @@ print(inspect.getsource(ours.Dense.forward))
 #
 # ### Four ways to fewer numbers
 #
-# The new layer's weights are random. What else would give vectors of that length? You can keep the first numbers and drop the rest (*truncation*). You can compute the *principal components* (PCA), the directions in which many vectors differ most: they are the weights of a Dense layer without activation. Or you can train the layer: here, on the vectors of the bundled NLI sentences, so that the short vectors have the cosines of the long ones. The yardstick is Spearman's correlation with the grades of the bundled STS pairs, which neither PCA nor the training has seen.
+# The new layer's weights are random. What else would give vectors of that length? You can keep the first numbers and drop the rest (*truncation*). You can compute the principal components (PCA), the directions in which many vectors differ most: they are the weights of a Dense layer without activation. Or you can train the layer: here, on the vectors of the bundled NLI sentences, so that the short vectors have the cosines of the long ones. The yardstick is Spearman's correlation with the grades of the bundled STS pairs, which neither PCA nor the training has seen.
 #
 # **Predict** the order of the four at a width of 16.
 
