@@ -65,7 +65,7 @@ from torch.nn.functional import normalize
 from course_lib.data import load_pairs, load_results, load_sts
 from course_lib.datasets.retrieval import load_fields, load_retrieval
 from course_lib.encoder import SentenceEncoder
-from course_lib.plotting import LINES, MARKERS, PALETTE, bars, curve
+from course_lib.plotting import MARKERS, PALETTE, bars, curve
 
 plt.rcParams["figure.dpi"] = 100
 bundled = (model, parent, stranger, dataset, size, overlap) == ("course/sbert-mini", "course/bert-mini", "course/glove-mini", "course/help", 100, 25)
