@@ -123,6 +123,30 @@ def ranking_metrics(
     return {f"{name}@{k}": float(mean) for (name, k), mean in zip(wanted, np.mean(rows, axis=0))}
 
 
+def each_query(
+    rankings: Mapping[str, Sequence[str]], relevant: Mapping, measure: str = "ndcg", k: int = 10
+) -> np.ndarray:
+    """One measure of `ranking_metrics` for each query alone, in the order of `rankings`: (queries,)."""
+    name = f"{measure}@{k}"
+    return np.array([ranking_metrics({q: found}, relevant, {measure: [k]})[name] for q, found in rankings.items()])
+
+
+def paired_bootstrap(a, b, draws: int = 2_000, seed: int = 0) -> tuple[float, float, float]:
+    """By how much is the mean of `a` above that of `b`, and between which values would it lie with other queries?
+
+    a, b: (queries,), what two searches score on the same queries. The queries are drawn anew, with repetition, `draws`
+    times, and each draw serves both searches (Efron 1979). Returns the difference of the means, and the 2.5th and the
+    97.5th percentile of the differences. ValueError unless there is one score for each query in both.
+    """
+    a, b = array_of(a, "a"), array_of(b, "b")
+    if a.ndim != 1 or a.shape != b.shape or not len(a):
+        raise ValueError(f"expected two scores for each query, got {a.shape} and {b.shape}")
+    gains = np.asarray(a - b, dtype=np.float64)  # (queries,)
+    drawn = np.random.default_rng(seed).integers(len(gains), size=(draws, len(gains)))  # (draws, queries)
+    low, high = np.percentile(gains[drawn].mean(axis=1), (2.5, 97.5))
+    return float(gains.mean()), float(low), float(high)
+
+
 def _discounted(gains: np.ndarray) -> float:
     """Each gain divided by log2(1 + its rank), added up: (documents,) -> a number."""
     return (gains / np.log2(np.arange(2, len(gains) + 2))).sum()

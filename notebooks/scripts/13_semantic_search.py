@@ -3,13 +3,13 @@
 #
 # # Can you search by meaning instead of by words?
 #
-# You search help pages for what people mean, measure how often it works, and meet four ways in which it fails without a word (raw dot products, truncation, prompts, two models' vectors).
+# You search help pages by what people mean, measure how well it works, meet four ways in which it fails without an error, and end with a search that you could deploy.
 #
 # | | |
 # |---|---|
-# | You will be able to | compute recall, MRR and nDCG by hand; search a collection exactly and measure it; find and cure silent truncation; tell when vectors can be compared, and make them smaller |
+# | You will be able to | compute recall, MRR and nDCG; say whether one search is better than another; cut long texts into pieces; tell when two vectors can be compared; build a search, and say what it costs for ten million texts |
 # | You need first | notebook 05: pooling, cosine; notebook 08: encoding with a library |
-# | Time | 40 minutes to read; the code runs in about half a minute |
+# | Time | 45 minutes to read; the code runs in about half a minute |
 # | Hardware | any laptop, no GPU |
 # | Download | nothing: models and data come with the course |
 
@@ -39,18 +39,22 @@ if importlib.util.find_spec("course_lib") is None:
     sys.path.insert(0, str(course))
 
 # %% [markdown]
-# `model` is the encoder, `other_model` a second one with vectors of its own. `dataset` is a collection with queries and labelled answers; `overlap` is how many tokens neighbouring pieces of a long text share.
+# `model` is the encoder; `parent`, from which it was trained, and `stranger` are others. `dataset` has texts, queries and labelled answers. `size` and `overlap` are those of the pieces of long texts, in tokens.
 
 # %% tags=["parameters"]
 seed = 0
 model = "course/sbert-mini"
-other_model = "course/bert-mini"
+parent = "course/bert-mini"
+stranger = "course/glove-mini"
 dataset = "course/help"
-overlap = 30
+size = 100
+overlap = 25
 
 # %% tags=["nbval-check-output"]
 import copy
-import inspect
+import json
+import re
+import tempfile
 import time
 
 import matplotlib.pyplot as plt
@@ -58,14 +62,13 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
-from course_lib.data import load_pairs, load_sts
-from course_lib.datasets.questions import load_questions
+from course_lib.data import load_pairs, load_results, load_sts
 from course_lib.datasets.retrieval import load_fields, load_retrieval
 from course_lib.encoder import SentenceEncoder
 from course_lib.plotting import MARKERS, PALETTE, bars, curve
 
-plt.rcParams["figure.dpi"] = 80
-bundled = (model, other_model, dataset) == ("course/sbert-mini", "course/bert-mini", "course/help")
+plt.rcParams["figure.dpi"] = 100
+bundled = (model, parent, stranger, dataset, size, overlap) == ("course/sbert-mini", "course/bert-mini", "course/glove-mini", "course/help", 100, 25)
 queries, corpus, relevant = load_retrieval(dataset)          # {id: text}, {id: text}, {query: {article: grade}}
 ids, texts, asked = list(corpus), list(corpus.values()), list(queries.values())
 kinds = load_fields(dataset, "queries", "words") or dict.fromkeys(queries, "all")
@@ -74,17 +77,17 @@ encoder = SentenceEncoder.load(model, dtype="float32")
 print(len(corpus), "articles,", len(queries), "queries,", sum(map(len, relevant.values())), "labelled answers")
 
 # %% [markdown]
-# The bundled collection is the help pages of an invented town. A grade of 2 means that the article answers the query, 1 that it helps in part. Some queries share no words with their answers: "my handbag was pinched and now I cannot take out novels" is answered by a page about lost library cards.
+# The bundled collection is the help pages of an invented town. A grade of 2 means that the article answers the query, 1 that it helps in part. Some queries share no words with their answers: "my handbag was pinched and now I cannot take out novels" asks for the page about lost library cards.
 #
 # ## How good is a ranking?
 #
-# **Question.** A search gives articles in an order. Which numbers say how good it is? Three are usual, each for the first $k$ places:
+# **Question.** Which numbers say how good an order of articles is? Three are usual, each for the first $k$ places:
 #
-# - *Recall@k*: the share of the right articles that are among the first $k$.
-# - *MRR@k*, mean reciprocal rank: 1 / the rank of the first right article, 0 if there is none, averaged over queries.
-# - *nDCG@k*, normalised discounted cumulative gain: each article adds its grade, divided by $\log_2(1 + \text{rank})$; the sum is divided by that of the best possible order.
+# - *Recall@k* is the share of the right articles that are among the first $k$.
+# - *MRR@k*, the mean reciprocal rank, is 1 / the rank of the first right article, or 0 if there is none, averaged over queries.
+# - *nDCG@k*, the normalised discounted cumulative gain: each article adds its grade, divided by $\log_2(1 + \text{rank})$. The sum is divided by that of the best possible order.
 #
-# **Predict** all three for the toy ranking below, with $k = 4$: the better article stands at rank 4, a lesser one at rank 2, and a third is missing.
+# **Predict** all three for the toy ranking below, with $k = 4$. The better article stands at rank 4, a lesser one at rank 2, and a third is missing.
 
 # %% tags=["row-2.7", "nbval-check-output"]
 from course_lib.retrieval.metrics import ranking_metrics
@@ -102,77 +105,101 @@ library = ranking_metrics({"q": ranking}, {"q": grades}, {"recall": [k], "mrr": 
 assert np.allclose(list(library.values()), [recall, reciprocal_rank, gain / best])
 
 # %% [markdown]
-# Two of three are found, the first at rank 2; nDCG is $(1/\log_2 3 + 2/\log_2 5) / (2 + 1/\log_2 3 + 1/2)$. From here on `ranking_metrics` computes their means over the queries.
+# nDCG is $(1/\log_2 3 + 2/\log_2 5) / (2 + 1/\log_2 3 + 1/2)$. Only nDCG looks at grades; the rest of this notebook uses nDCG@10.
 #
 # ## Keywords or meaning?
 #
-# *Semantic search* encodes all texts once, encodes the query when it comes, and returns the nearest texts. A *keyword search* counts the words that query and text share; here with TF-IDF weights, which make rare words count more (BM25, its successor, comes in notebook 14).
+# **Question.** *Semantic search* encodes all texts once, encodes the query when it comes, and returns the texts with the nearest vectors. A *keyword search* counts the words that query and text share. Rare words count more (TF-IDF; notebook 14 has BM25). Which is better?
 #
-# **Predict** nDCG@10 of both, for queries that share words with their answers, and for those that do not. (For this model `encode_query` and `encode_document` are plain `encode`.)
+# Both answer the same queries, so subtract their scores query by query. The mean depends on the queries you happened to ask. A bootstrap (notebook 07) shows by how much: draw as many queries with repetition, average their differences, repeat. The range of 95 % of the averages is the interval. If it contains 0, these queries cannot tell which search is better.
+#
+# **Predict** nDCG@10 of both searches, for queries that share words with their answers, and for those that do not.
 
-# %% tags=["row-2.1", "row-2.7"] alt="Two bar charts of nDCG at 10, for queries that share words with their answers and for queries that do not. Keyword search is ahead of meaning in the first, 0.76 to 0.66, and close to zero in the second, where meaning keeps about half of its score."
+# %% tags=["row-2.1", "nbval-check-output"]
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from course_lib.retrieval.metrics import each_query, paired_bootstrap
 from course_lib.retrieval.search import top_k
 
-def evaluate(rows, chosen=lambda query: True):
-    rankings = {query: [ids[row] for row in found] for query, found in zip(queries, rows) if chosen(query)}
-    return ranking_metrics(rankings, relevant, {"recall": [10], "mrr": [10], "ndcg": [10]})
-
 words = TfidfVectorizer(sublinear_tf=True).fit(texts)
-common = (words.transform(asked) @ words.transform(texts).T).toarray()                # (queries, articles)
-by_words = (-common).argsort(axis=1, kind="stable")[:, :10]                           # (queries, 10)
-vectors = torch.from_numpy(encoder.encode_document(texts, show_progress_bar=False))   # (articles, dim)
-query_vectors = torch.from_numpy(encoder.encode_query(asked, show_progress_bar=False))  # (queries, dim)
-by_meaning = top_k(query_vectors, vectors, 10)[1].tolist()                            # (queries, 10)
+common = (words.transform(asked) @ words.transform(texts).T).toarray()                       # (queries, articles)
+vectors = encoder.encode_document(texts, convert_to_tensor=True, show_progress_bar=False)    # (articles, dim)
+query_vectors = encoder.encode_query(asked, convert_to_tensor=True, show_progress_bar=False) # (queries, dim)
+cosines = normalize(query_vectors, dim=1) @ normalize(vectors, dim=1).T                      # (queries, articles)
+by_meaning = cosines.sort(dim=1, descending=True, stable=True).indices[:, :10]               # (queries, 10)
+assert torch.equal(by_meaning, top_k(query_vectors, vectors, 10)[1])                         # the library agrees
+any_order = np.random.default_rng(seed).random(common.shape)
 
-heading_of = {"shared": "Queries that share words with their answers", "other": "Queries in other words"}
-figure, axes = plt.subplots(1, len(set(kinds.values())), figsize=(9, 1.8), layout="constrained", sharex=True, squeeze=False)
-for ax, kind in zip(axes[0], sorted(set(kinds.values()), reverse=True)):
-    rows = {"keywords": by_words, "meaning": by_meaning}
-    scores = {name: evaluate(found, lambda query: kinds[query] == kind) for name, found in rows.items()}
-    bars({name: score["ndcg@10"] for name, score in scores.items()}, f"{heading_of.get(kind, kind)} ({sum(kinds[q] == kind for q in queries)})", "nDCG@10", ax)
-    print(f"words {kind}: " + "; ".join(f"{name} nDCG@10 {score['ndcg@10']:.3f}, recall@10 {score['recall@10']:.3f}" for name, score in scores.items()))
-    assert not bundled or (scores["meaning"]["recall@10"] > 5 * scores["keywords"]["recall@10"]) == (kind == "other")
+def ndcg(rows):
+    """nDCG@10 of each query, from the articles found: (queries, 10) -> (queries,)."""
+    rankings = {query: [ids[row] for row in line] for query, line in zip(queries, np.asarray(rows).tolist())}
+    return each_query(rankings, relevant)
+
+scores = {"any order": ndcg(any_order.argsort()[:, :10]), "keywords": ndcg((-common).argsort(axis=1, kind="stable")[:, :10]),
+          "meaning": ndcg(by_meaning)}
+print({name: round(float(found.mean()), 3) for name, found in scores.items()})
+
+# %% tags=["row-2.1", "row-2.7"] alt="Two bar charts of nDCG at 10 with bars for any order, keywords and meaning. For queries that share words with their answers the bar of keywords is the longest. For queries in other words keywords are hardly better than any order, and the bar of meaning is by far the longest."
+def difference(better, than, chosen=slice(None)):
+    """Prints by how much the first mean is above the second, in points of nDCG x 100; returns it with its interval."""
+    values = [100 * value for value in paired_bootstrap(better[chosen], than[chosen], seed=seed)]
+    print("   difference {:+.1f}, interval {:+.1f} to {:+.1f}".format(*values))
+    return values
+
+gains = scores["meaning"] - scores["keywords"]                                               # (queries,)
+drawn = np.random.default_rng(seed).integers(len(gains), size=(2000, len(gains)))            # (draws, queries)
+by_hand = np.percentile(gains[drawn].mean(axis=1), (2.5, 97.5))
+assert np.allclose(paired_bootstrap(scores["meaning"], scores["keywords"], seed=seed)[1:], by_hand)
+
+heading_of, of_kind, ahead = {"shared": "Queries that share words with their answers", "other": "Queries in other words"}, np.array(list(kinds.values())), {}
+figure, axes = plt.subplots(1, len(set(of_kind)), figsize=(9.5, 2), layout="constrained", sharex=True, squeeze=False)
+for ax, kind in zip(axes[0], sorted(set(of_kind), reverse=True)):
+    chosen = of_kind == kind
+    bars({name: found[chosen].mean() for name, found in scores.items()}, f"{heading_of.get(kind, kind)} ({chosen.sum()})", "nDCG@10", ax, baseline="any order")
+    print(f"{heading_of.get(kind, kind)}: meaning against keywords")
+    ahead[kind] = difference(scores["meaning"], scores["keywords"], chosen)
 plt.show()
+assert not bundled or ahead["shared"][1] < 0 and ahead["other"][1] > 10
 
 # %% [markdown]
-# Where words are the same, counting beats this small encoder. Where they differ, counting finds one right article in twenty, and meaning half of them (recall@10). (With 150 queries, two or three points may be chance.) Real queries are of both kinds: notebook 14 combines the two.
+# Where the words are the same, meaning has no lead over counting them. Where they differ, counting is hardly better than any order, and meaning is far ahead: its interval is clear of 0. Real queries are of both kinds, so notebook 14 combines the two searches.
 #
 # ## A trap: dot where cosine was meant
 #
-# The dot product is the cosine times the lengths of the two vectors. That of the query's vector changes no ranking; that of an article's vector does.
+# **Question.** The dot product of two vectors is their cosine times both lengths. The query's length multiplies all scores alike; an article's does not. How much does that change?
 #
-# **Predict.** For how many of the queries is another article first if you rank by the dot product of the vectors as they are?
+# **Predict** for how many of the queries another article comes first if you rank by the dot product of the vectors as they are.
 
-# %% tags=["row-BP4"] alt="Scatter plot of articles: length of the vector against how often the dot product and the cosine put it among the first ten. The dot product's points rise to the right, towards longer vectors, the cosine's do not."
+# %% tags=["row-BP4"] alt="Two curves: how often an article is among the first ten against the mean length of its vector, for five groups of articles. With the raw dot product the curve climbs steeply towards long vectors; with the cosine it does not."
 from course_lib.similarity import dot_score
 
-raw = top_k(query_vectors, vectors, 10, dot_score)[1]
-unit = top_k(query_vectors, normalize(vectors, dim=1), 10, dot_score)[1]
-cosine = top_k(query_vectors, vectors, 10)[1]
-for name, rows in [("dot of raw vectors", raw), ("dot of unit vectors", unit), ("cosine", cosine)]:
-    print(f"{name:<20} nDCG@10 {evaluate(rows.tolist())['ndcg@10']:.3f}   first article differs from cosine's: {int((rows[:, 0] != cosine[:, 0]).sum())}")
-assert torch.equal(unit, cosine)
-
-lengths = vectors.norm(dim=1)                                                         # (articles,)
-_, ax = plt.subplots(figsize=(6.5, 2.8), layout="constrained")
-for i, (name, rows) in enumerate([("dot of raw vectors", raw), ("cosine", cosine)]):
-    often = torch.bincount(rows.flatten(), minlength=len(texts))                      # (articles,)
-    ax.scatter(lengths, often, marker=MARKERS[i], facecolors="none", edgecolors=PALETTE[i], s=18, linewidths=0.8, label=f"{name}: correlation with length {np.corrcoef(lengths, often)[0, 1]:.2f}")
-ax.set(xlabel="length of the article's vector", ylabel="times among the first 10")
+found = {"dot of raw vectors": top_k(query_vectors, vectors, 10, dot_score)[1],
+         "dot of unit vectors": top_k(query_vectors, normalize(vectors, dim=1), 10, dot_score)[1], "cosine": by_meaning}
+lengths = vectors.norm(dim=1)                                                                # (articles,)
+fifths = [part.tolist() for part in lengths.argsort().chunk(5)]                              # the shortest vectors first
+_, ax = plt.subplots(figsize=(6.5, 3), layout="constrained")
+for i, (name, rows) in enumerate(found.items()):
+    print(f"{name:<20} nDCG@10 {ndcg(rows).mean():.3f}   first article differs from cosine's: {int((rows[:, 0] != by_meaning[:, 0]).sum())}")
+    if name != "dot of unit vectors":
+        often = torch.bincount(rows.flatten(), minlength=len(texts)).float()                 # (articles,)
+        curve([lengths[part].mean() for part in fifths], [often[part].mean() for part in fifths], name, ax)
+raw_loss = difference(ndcg(found["dot of raw vectors"]), ndcg(by_meaning))
+ax.set(xlabel="mean length of the articles' vectors, a fifth of the articles each", ylabel="times among the first ten", ylim=0)
 ax.set_title("The raw dot product prefers long vectors", fontsize="medium")
-ax.legend(fontsize=8)
 plt.show()
+assert torch.equal(found["dot of unit vectors"], by_meaning)
+assert not bundled or (found["dot of raw vectors"][:, 0] != by_meaning[:, 0]).sum() > 20 and raw_loss[2] < 0
 
 # %% [markdown]
-# Long vectors come up too often. This model was trained with cosines, so its lengths were never meant to say anything. With *unit vectors*, which are divided by their length, the dot product _is_ the cosine: normalise once, when you store them. Models trained for the raw dot product say so in their folder (`similarity_fn_name`).
+# Articles with long vectors come up too often, and the ranking is worse: the interval lies below 0. This model was trained with cosines, so its lengths were never meant to say anything. With *unit vectors*, which are divided by their length, the dot product _is_ the cosine. Normalise once, when you store them.
+#
+# Some models are trained for the raw dot product: `model.similarity_fn_name` says so, or else the model card.
 #
 # ## What does the encoder not read?
 #
-# An encoder reads `max_seq_length` tokens. What comes after is cut off: *silent truncation*, for nothing tells you.
+# **Question.** An encoder reads the first `max_seq_length` tokens and drops the rest. Nothing tells you, so this is called *silent truncation*. How much is lost here?
 #
-# **Predict.** Replace everything after the limit of a long article by nonsense. How far does its vector move? And how many of the articles are cut?
+# **Predict.** Everything after the limit of a long article is replaced by nonsense. How far does the article's vector move?
 
 # %% tags=["row-CP4", "nbval-check-output"]
 from course_lib.support.tokenization import tokenize
@@ -181,283 +208,448 @@ def count(texts):                                            # tokens of each te
     return [len(found) for found in tokenize(encoder[0].tokenizer, texts, None, special=False)[0]]
 
 room, tokens_of = encoder.max_seq_length - 2, dict(zip(ids, count(texts)))            # beside [CLS] and [SEP]
-long = max(texts, key=lambda text: len(text.split()))
-start = " ".join(long.split()[: encoder.max_seq_length])     # as many words: at least as many tokens
-changed = encoder.encode(start + " The rest is nonsense: purple, seventeen, wombat." * 50)
-_, cut = encoder.encode(texts, return_truncated=True, show_progress_bar=False)
-print(f"the encoder reads {encoder.max_seq_length} tokens; the longest article has {len(long.split())} words")
-print("largest difference of the two vectors:", np.abs(changed - encoder.encode(long)).max())
-lost = [n - room for n in tokens_of.values() if n > room]
-print(f"{cut} of {len(texts)} articles are cut; half of them lose at most {np.median(lost):.0f} tokens, {sum(n > room for n in lost)} more than they keep")
+longest = max(texts, key=lambda text: len(text.split()))
+start = " ".join(longest.split()[: encoder.max_seq_length])  # as many words: at least as many tokens
+changed, before = encoder.encode([start + " The rest is nonsense: purple, seventeen, wombat." * 50, longest], show_progress_bar=False)
+print(f"the encoder reads {encoder.max_seq_length} tokens; the longest article has {len(longest.split())} words")
+print("largest difference of the two vectors:", np.abs(changed - before).max())
 
-assert np.array_equal(changed, encoder.encode(long)) and cut == len(lost) > 0
+_, cut = encoder.encode(texts, return_truncated=True, show_progress_bar=False)
+lost = sum(max(0, n - room) for n in tokens_of.values()) / sum(tokens_of.values())
+print(f"{cut} of {len(texts)} articles are cut; {lost:.0%} of all tokens are never read")
+assert np.array_equal(changed, before) and cut == sum(n > room for n in tokens_of.values()) > 0
 
 # %% [markdown]
-# It does not move at all. Most articles lose a little, some lose most. `encode` tells you how many are cut if you ask with `return_truncated=True`.
+# It does not move at all. Count before you build: with `return_truncated=True` in `course_lib`, or by tokenising without truncation, as in notebook 08.
 #
 # ### Pieces
 #
-# The cure is *chunking*: cut a long text into pieces that fit, encode each, and let the best piece speak for its text. Neighbours share an *overlap*, so that a short sentence on the border is whole in one of them. First pieces of five words, two of them shared.
+# The cure is *chunking*: cut a long text into pieces that fit, and let the best piece speak for its text. Neighbours share an *overlap*, so that a sentence at a border is whole in one of them. First cut ten words into pieces of five, two of them shared.
+#
+# **Predict** how many pieces that makes.
 
 # %% tags=["row-3.1", "nbval-check-output"]
-from course_lib.retrieval.chunking import chunk, chunk_documents, search_passages
+from course_lib.retrieval.chunking import Passage, chunk, chunk_documents
 
 toy = "one two three four five six seven eight nine ten".split()
-size, shared, pieces = 5, 2, []
-for first in range(0, len(toy) - shared, size - shared):
-    pieces.append(" ".join(toy[first : first + size]))
+pieces = []
+for first in range(0, len(toy) - 2, 5 - 2):
+    pieces.append(" ".join(toy[first : first + 5]))
 print(*pieces, sep="\n")
 
 text = " ".join(toy)
-assert [text[start:end] for start, end in chunk(text, encoder, max_tokens=size, overlap=shared)] == pieces
+assert [text[start:end] for start, end in chunk(text, encoder, max_tokens=5, overlap=2)] == pieces
 
-passages = chunk_documents(corpus, encoder, overlap=overlap)
+limit = max(room, 2 * size)
+long = {i: text for i, text in corpus.items() if tokens_of[i] > limit}                # these are cut into pieces
+whole = [Passage(i, 0, len(text), text) for i, text in corpus.items() if i not in long]     # the others stay as they are
+passages = whole + chunk_documents(long, encoder, size, overlap)
 assert all(corpus[p.document][p.start : p.end] == p.text for p in passages)
-_, still_cut = encoder.encode([p.text for p in passages], return_truncated=True, show_progress_bar=False)
-print(f"{len(texts)} articles, {len(passages)} pieces, {still_cut} of them cut")
-assert still_cut == 0
+print(f"{len(whole)} articles stay whole, {len(long)} long ones become {len(passages) - len(whole)} pieces")
 
 # %% [markdown]
-# `chunk` does so with tokens, prefers to end where a sentence ends, and gives character offsets: you can show the very passage.
+# `chunk` counts tokens, prefers to end where a sentence ends, and gives the place of each piece in characters, so that you can show the very passage. Articles that the encoder reads whole stay whole.
 #
 # ### Does position matter?
 #
-# Take a sentence out of a long article and search for it. The article should come first. **Predict**: where does recall@1 break off without pieces? With pieces?
+# **Question.** Take a sentence out of a long article and search for it. Its article should come first. Does it?
+#
+# **Predict** the share that does (recall@1) against the sentence's place in the article, with one vector an article, and with pieces.
 
-# %%
-import re
+# %% tags=["row-CP2"] alt="Two curves of recall at 1 against the place of the sentence in its article. With one vector an article the curve falls to a low level as soon as the sentences lie beyond what the encoder reads. With pieces it stays much higher at every place."
+from course_lib.retrieval.chunking import search_passages
 
 probes = []                                                  # (article, tokens before the sentence, sentence)
-for i in (i for i in ids if tokens_of[i] > 2 * room):
-    ends = [0, *(m.end() for m in re.finditer(r"[.!?]\s+", corpus[i])), len(corpus[i])]
-    sentences = [(a, corpus[i][a:b].strip()) for a, b in zip(ends, ends[1:]) if len(corpus[i][a:b].split()) >= 8]
-    before = count([corpus[i][:a] for a, _ in sentences])
-    probes += [(i, position, sentence) for position, (_, sentence) in zip(before, sentences)]
-chosen = np.random.default_rng(seed).permutation(len(probes))[:600]
-probes = [probes[j] for j in sorted(chosen)]
+for i, text in long.items():
+    ends = [0, *(m.end() for m in re.finditer(r"[.!?]\s+", text)), len(text)]
+    sentences = [(a, text[a:b].strip()) for a, b in zip(ends, ends[1:]) if len(text[a:b].split()) >= 8]
+    probes += [(i, n, sentence) for n, (_, sentence) in zip(count([text[:a] for a, _ in sentences]), sentences)]
+probes = [probes[j] for j in sorted(np.random.default_rng(seed).permutation(len(probes))[:400])]
 
-piece_vectors = torch.from_numpy(encoder.encode([p.text for p in passages], show_progress_bar=False))   # (pieces, dim)
-probe_vectors = torch.from_numpy(encoder.encode([sentence for _, _, sentence in probes], show_progress_bar=False))
-whole = [ids[row] == i for (i, _, _), row in zip(probes, top_k(probe_vectors, vectors, 1)[1][:, 0].tolist())]
-by_piece = [hits[0].document == i for (i, _, _), hits in zip(probes, search_passages(probe_vectors, piece_vectors, passages, 1))]
-bins = np.minimum([position // room for _, position, _ in probes], 6)                # (probes,) 0 to 6
-
-# %% [markdown]
-# Each probe is now in a bin: 0 if it begins within what the encoder reads, 1 within as much again, and so on; 6 is everything behind.
-
-# %% tags=["row-CP2"] alt="Two curves of recall at 1 against the position of the sentence in its article. With one vector an article the curve starts high and falls as soon as the position exceeds what the encoder reads. With pieces it stays at about the height where the first one starts, at every position."
-found = {name: [np.mean(np.array(hits)[bins == b]) for b in np.unique(bins)] for name, hits in [("one vector an article", whole), ("best piece", by_piece)]}
+in_pieces = encoder.encode([p.text for p in passages[len(whole):]], convert_to_tensor=True, show_progress_bar=False)
+place = {i: row for row, i in enumerate(ids)}
+piece_vectors = torch.cat([vectors[[place[p.document] for p in whole]], in_pieces])          # (passages, dim)
+probe_vectors = encoder.encode([sentence for *_, sentence in probes], convert_to_tensor=True, show_progress_bar=False)
+first = {"one vector an article": [ids[row] for row in top_k(probe_vectors, vectors, 1)[1][:, 0].tolist()],
+         "best piece": [hits[0].document for hits in search_passages(probe_vectors, piece_vectors, passages, 1)]}
+right = {name: np.array([a == b for a, (b, *_) in zip(found, probes)]) for name, found in first.items()}
+where = np.minimum([n // (room // 2) for _, n, _ in probes], 5)                              # (probes,): 0 to 5
 ax = None
-for name, values in found.items():
-    ax = curve([f"from {b * room}" for b in np.unique(bins)], values, name, ax)
-ax.set(xlabel="tokens before the sentence", ylabel="recall@1", ylim=(0, 1.05))
-ax.set_title("What the encoder has not read is hardly ever found", fontsize="medium")
-before, after = found["one vector an article"][0], np.mean(np.array(whole)[bins > 0])
-print(f"{len(probes)} sentences; one vector: recall@1 {before:.2f} within the limit, {after:.2f} after it; pieces: {np.mean(by_piece):.2f}")
-assert not bundled or before > after + 0.2 and np.mean(np.array(by_piece)[bins > 0]) > after + 0.3
+for name, hit in right.items():
+    ax = curve([f"from {b * (room // 2)}" for b in np.unique(where)], [hit[where == b].mean() for b in np.unique(where)], name, ax)
+ax.set(xlabel=f"tokens before the sentence; the encoder reads {room}", ylabel="recall@1", ylim=(0, 1.05), title="What the encoder has not read is hardly ever found")
+read = np.array([n < room for _, n, _ in probes])            # (probes,): does the sentence begin within the limit?
+print(f"{read.sum()} sentences within the limit, {(~read).sum()} after it:", {name: f"recall@1 {hit[read].mean():.2f} and {hit[~read].mean():.2f}" for name, hit in right.items()})
+assert not bundled or right["one vector an article"][~read].mean() + 0.1 < min(right["one vector an article"][read].mean(), right["best piece"][~read].mean() - 0.2)
 plt.show()
 
 # %% [markdown]
-# Behind the limit one vector finds next to nothing. Pieces find sentences about equally well wherever they stand, if not all of them: the vector of a sentence is not that of a piece of many sentences.
+# Beyond the limit one vector an article finds next to nothing. Pieces find sentences wherever they stand, if not all of them: the vector of one sentence is not the vector of a piece of several.
 #
-# That test was made for pieces. Now the labelled queries: those with an answer longer than twice the limit, and the others. A piece from the middle no longer says what its article is about; the third row puts the title before each but the first, which has it. **Predict** who wins where.
+# ### How long, how much overlap, and what to put before a piece?
+#
+# **Question.** The sentences above were made for pieces. What do pieces bring for the labelled queries with a long answer?
+#
+# A piece from the middle no longer says what its article is about. So the cell puts the title before each piece but the first, which has it, and for comparison leaves it away once.
+#
+# **Predict** what matters most: the size, the overlap, or the title.
 
-# %% tags=["row-3.1", "row-CP2"]
-titled = chunk_documents(corpus, encoder, room - 26, overlap)                                          # leaves room for a title
-with_title = [p.text if p.start == 0 else f"{titles.get(p.document, '')} {p.text}" for p in titled]
-titled_vectors, cut = encoder.encode(with_title, return_truncated=True, show_progress_bar=False)       # (pieces, dim)
-titled_vectors = torch.from_numpy(titled_vectors)
+# %% tags=["row-3.1"]
+has_long = np.array([any(i in long for i in relevant[query]) for query in queries])          # (queries,)
+row_of = torch.tensor([place[p.document] for p in whole])
 
-place = {i: row for row, i in enumerate(ids)}
-hits = {"one vector an article": by_meaning}
-for name, where, which in [("best piece", piece_vectors, passages), ("best piece, with title", titled_vectors, titled)]:
-    hits[name] = [[place[hit.document] for hit in line] for line in search_passages(query_vectors, where, which, 10)]
-has_long = {query: any(tokens_of[i] > 2 * room for i in relevant[query]) for query in queries}
-table = {}
-print(f"nDCG@10 of queries whose answers are   long ({sum(has_long.values())})   short ({len(queries) - sum(has_long.values())})   all")
-for name, rows in hits.items():
-    table[name] = [evaluate(rows, chosen)["ndcg@10"] for chosen in (lambda query: has_long[query], lambda query: not has_long[query], lambda query: True)]
-    print(f"{name:<38} {table[name][0]:9.3f}   {table[name][1]:10.3f}   {table[name][2]:.3f}")
-assert not bundled or cut == 0 and table["best piece, with title"][0] > table["one vector an article"][0] + 0.1
-answers = [line[0].passage for line in search_passages(query_vectors, titled_vectors, titled, 1)]
-right = [(q, p) for q, p in zip(queries, answers) if relevant[q].get(p.document)]
-behind = [(q, p) for q, p in right if count([corpus[p.document][: p.start]])[0] >= room]              # nothing of it is in the one vector
-for query, best in behind[:1]:
-    print(f"\n{queries[query]!r}\n-> {titles.get(best.document)!r}, characters {best.start} to {best.end}:\n{best.text}")
+def with_pieces(size, overlap, titled):
+    """nDCG@10 of each query when the long articles are cut so: (queries,), and the number of pieces."""
+    cut = chunk_documents(long, encoder, size, overlap)
+    shown = [f"{titles.get(p.document, '')} {p.text}" if titled and p.start else p.text for p in cut]
+    found, too_long = encoder.encode(shown, convert_to_tensor=True, return_truncated=True, show_progress_bar=False)
+    assert not too_long
+    hits = search_passages(query_vectors, torch.cat([vectors[row_of], found]), whole + cut, 10)
+    return ndcg([[place[hit.document] for hit in line] for line in hits]), len(cut)
+
+settings = [(size // 2, overlap // 2), (size, 0), (size, overlap), (size, 2 * overlap), (min(2 * size, room - 26), 2 * overlap)]    # 26: room for a title
+variants = {(*setting, True): with_pieces(*setting, True) for setting in settings}
+variants[size, overlap, False] = with_pieces(size, overlap, False)
+
+# %% tags=["row-CP2"] alt="Six horizontal intervals of the gain in nDCG over one vector an article, for pieces of 50, 100 and 200 tokens with different overlaps and titles, and for one setting without titles. All lie to the right of the dashed line at zero, and they overlap each other."
+_, ax = plt.subplots(figsize=(7.5, 3), layout="constrained")
+effect = {}
+for y, ((tokens, shared, titled), (found, number)) in enumerate(variants.items()):
+    name = f"{tokens} tokens, {shared} shared{', title' if titled else ''}"
+    print(f"{name:<32} {number} pieces, nDCG@10 {found[has_long].mean():.3f}; against one vector an article:", end="")
+    effect[tokens, shared, titled] = middle, low, high = difference(found, scores["meaning"], has_long)
+    ax.plot([low, high], [y, y], color=PALETTE[int(not titled)], linewidth=2)
+    ax.plot(middle, y, MARKERS[int(not titled)], color=PALETTE[int(not titled)])
+ax.axvline(0, color="black", linestyle="--", linewidth=1)
+ax.set_yticks(range(len(variants)), [f"{t} tokens, {s} shared, {'title' if x else 'no title'}" for t, s, x in variants])
+ax.invert_yaxis()
+ax.set(xlabel="points of nDCG@10 x 100 above one vector an article", title="Pieces help; their size, overlap and title matter less")
+plt.show()
+print("the title, all else equal:", end="")
+of_title = difference(variants[size, overlap, True][0], variants[size, overlap, False][0], has_long)
+print("twice the overlap against none:", end="")
+of_overlap = difference(variants[size, 2 * overlap, True][0], variants[size, 0, True][0], has_long)
+assert not bundled or min(low for _, low, _ in effect.values()) > 0 and max(abs(of_title[0]), abs(of_overlap[0])) < min(middle for middle, *_ in effect.values())
+assert variants[size, 2 * overlap, True][1] > 1.8 * variants[size, 0, True][1]
 
 # %% [markdown]
-# Pieces help where answers are long, and more with their title. Where answers are short they cost. Two likely reasons: a long article now has many chances to come first, and short ones are cut in two. (Titled pieces are 26 tokens shorter, to leave room.) Measure on queries like yours.
+# Cutting at all brings by far the most: every interval lies above 0. The pieces differ less among themselves. The last two lines say, with intervals, what title and overlap bring. A title costs next to nothing, so much overlap twice the pieces, to store and to search. Measure on your own queries.
 #
 # ## One encoder, or two?
 #
-# A query is short and asks; an article is long and answers. In *asymmetric search* they are treated differently. The mild form is a *prompt*: a few words put before the text, others for queries than for documents. `encode_query` and `encode_document` do that, where the model's folder names prompts. **Predict**: what does a prompt do to a model that was never trained with one?
+# ### Prompts
+#
+# **Question.** A query is short and asks; an article is long and answers. In *asymmetric search* the two are treated differently. The mild form is a *prompt*: a few words before each text, others before a query than before a document. `encode_query` and `encode_document` put them there, if the model's folder names any. Do they help?
+#
+# **Predict** the effect of `query: ` on this model, which was trained without prompts, and on multilingual-e5-small, which learned with `query: ` and `passage: `. The second is **recorded** with `recipes/prompts.py`, from weights of four bits.
 
-# %% tags=["row-3.7", "nbval-check-output"]
+# %% tags=["row-3.7"] alt="Five horizontal intervals of the gain in nDCG by prompts. For this model the interval does not lie above zero. For multilingual-e5-small the intervals of both prompts as trained, of the one before queries and of the one before documents lie to the right of zero; with the documents' prompt before both the interval contains zero."
 prompted = SentenceEncoder(list(encoder), prompts={"query": "query: "}, dtype="float32")
 assert np.array_equal(prompted.encode_query(asked[:3]), encoder.encode(["query: " + text for text in asked[:3]]))
 assert np.array_equal(prompted.encode_document(texts[:3]), encoder.encode(texts[:3]))
 
-same, other = encoder.encode_query(asked, show_progress_bar=False), prompted.encode_query(asked, show_progress_bar=False)
-print("the model's own prompts:", encoder.prompts)
-for name, these in [("without a prompt", same), ("'query: ' before each query", other)]:
-    rows = top_k(torch.from_numpy(these), vectors, 10)[1].tolist()
-    print(f"{name:<28} nDCG@10 {evaluate(rows)['ndcg@10']:.3f}")
+print("the model's own prompts:", encoder.prompts, "; 'query: ' before each query:", end="")
+with_prompt = ndcg(top_k(prompted.encode_query(asked, convert_to_tensor=True, show_progress_bar=False), vectors, 10)[1])
+shown = {"this model, 'query: ' before queries": difference(with_prompt, scores["meaning"])}
+recorded = load_results("13").query("experiment == 'prompts'").set_index(["setting", "metric"]).value
+e5 = {setting: [100 * recorded[setting, metric].mean() for metric in ("difference", "low", "high")]
+      for setting in ("as trained", "before queries only", "before documents only", "the documents' before both")}
+print(f"recorded, multilingual-e5-small without prompts: nDCG@10 {recorded['no prompts', 'ndcg@10'].item():.3f}")
+for setting, values in e5.items():
+    print(f"   {setting:<20} {recorded[setting, 'ndcg@10'].mean():.3f}, difference {{:+.1f}}, interval {{:+.1f}} to {{:+.1f}}".format(*values))
+    shown[f"multilingual-e5-small, {setting}"] = values
+_, ax = plt.subplots(figsize=(8, 2.2), layout="constrained")
+for y, (name, (middle, low, high)) in enumerate(shown.items()):
+    ax.plot([low, high], [y, y], color=PALETTE[int(y > 0)], linewidth=2)
+    ax.plot(middle, y, MARKERS[int(y > 0)], color=PALETTE[int(y > 0)])
+ax.axvline(0, color="black", linestyle="--", linewidth=1)
+ax.set(yticks=range(len(shown)), yticklabels=shown, xlabel="points of nDCG@10 x 100 above no prompts", title="Prompts help the model that was trained with them", ylim=(len(shown) - 0.5, -0.5))
+plt.show()
+assert not bundled or e5["as trained"][1] > 0 and e5["the documents' before both"][1] < 0 and shown["this model, 'query: ' before queries"][1] < 0
 
 # %% [markdown]
-# Without training a prompt does not help. Use exactly the prompts that a model's card names.
+# `query: ` does not help a model that never saw it. The other model is better with its own two prompts than with none: the interval lies above 0. With the documents' prompt before the queries as well, the gain is gone. No error tells you that prompts are missing or wrong, so use exactly those that the model's card names, on both sides.
 #
 # ### Vectors of two models
 #
-# The strong form is two encoders. Both must have been made for one space. **Predict**: encode the titles of the articles with `other_model`, and search for each among the same titles encoded with `model`. How often is it among the first ten of 300?
+# **Question.** You change to a better model. Can its query vectors search the old model's article vectors?
 #
-# And a repair. If two spaces differ only by a rotation, a matrix $W$ with $W^T W = I$ takes one to the other. The best one for paired sentences, in the rows of $A$ and $B$ (unit vectors, minus their mean), makes the squares of $A W - B$ smallest. It has a closed form, the *orthogonal Procrustes map*: $W = U V^T$, where $U S V^T$ is the singular value decomposition of $A^T B$. It is learned here on other, everyday sentences.
+# **Predict** nDCG@10 if queries are encoded by the model's parent, and by a stranger whose vectors average word vectors.
+#
+# There may be a repair, if the spaces differ mostly by a rotation. Let the rows of $A$ and $B$ be the same everyday sentences in both, as unit vectors minus their mean. The rotation $W$ that makes the squares of $A W - B$ smallest is the *orthogonal Procrustes map* $W = U V^T$, where $U S V^T$ is the singular value decomposition of $A^T B$.
 
-# %% tags=["row-CP3"] alt="Bar chart of recall at 10 when titles encoded by one model are searched among the same titles encoded by another: a bar for chance, one hardly longer for vectors as they are, and a far longer one after the orthogonal map."
-everyday = [q.question for q in load_questions("course/questions")]
-everyday += [text for pair in load_sts("course/sts") for text in (pair.sentence1, pair.sentence2)]
+# %% tags=["row-CP3"] alt="Bar chart of nDCG at 10 for queries encoded by different models. The articles' own model has the longest bar. The parent and the stranger as they are reach hardly more than any order. Mapped, both are clearly longer than that and clearly shorter than the own model's bar."
+everyday = [text for pair in load_sts("course/sts") for text in (pair.sentence1, pair.sentence2)]
 everyday = list(dict.fromkeys(everyday + [text for pair in load_pairs("course/pairs") for text in pair]))
-headings = list(dict.fromkeys([title for title in titles.values() if title] or texts))[:300]
-stranger = SentenceEncoder.load(other_model, dtype="float32")
 
 def unit_vectors(encoder, texts):
-    return normalize(torch.from_numpy(encoder.encode(texts, show_progress_bar=False)), dim=1)     # (texts, dim)
+    return normalize(encoder.encode(texts, convert_to_tensor=True, show_progress_bar=False), dim=1)     # (texts, dim)
 
-A, B = unit_vectors(stranger, everyday), unit_vectors(encoder, everyday)                          # (sentences, dim) each
-U, _, Vh = torch.linalg.svd((A - A.mean(0)).T @ (B - B.mean(0)), full_matrices=False)
-W = U @ Vh                                                                                        # (dim, dim)
-theirs, ours = unit_vectors(stranger, headings), unit_vectors(encoder, headings)                  # (titles, dim) each
-
-def recall_at_10(a, b):
-    dim = min(a.shape[1], b.shape[1])                        # models of two sizes: what they have in common
-    return (top_k(a[:, :dim], b[:, :dim], 10)[1] == torch.arange(len(a))[:, None]).any(1).float().mean().item()
-
-mixed = {"chance": 10 / len(headings), "two models, as they are": recall_at_10(theirs, ours),
-         "two models, mapped": recall_at_10((theirs - A.mean(0)) @ W + B.mean(0), ours)}
-bars(mixed, f"A rotation learned on {len(everyday):,} other sentences", "recall@10 of the same title")
-assert not bundled or mixed["two models, as they are"] < 5 * mixed["chance"] < mixed["two models, mapped"]
-centred = A - A.mean(0), B - B.mean(0)
-assert W.shape[0] != W.shape[1] or (centred[0] @ W - centred[1]).norm() < (centred[0] - centred[1]).norm()
+B, results = unit_vectors(encoder, everyday), {"the articles' own model": scores["meaning"]}              # (sentences, dim)
+for name, other in (("its parent", parent), ("a stranger", stranger)):
+    other = SentenceEncoder.load(other, dtype="float32")
+    A, theirs = unit_vectors(other, everyday), unit_vectors(other, asked)                                 # (sentences, dim), (queries, dim)
+    dim = min(A.shape[1], B.shape[1])                                                                     # what they have in common
+    results[f"{name}, as it is"] = ndcg(top_k(theirs[:, :dim], vectors[:, :dim], 10)[1])
+    U, _, Vh = torch.linalg.svd((A - A.mean(0)).T @ (B - B.mean(0)), full_matrices=False)
+    W = U @ Vh                                                                                            # (their dim, dim)
+    assert torch.allclose(U.T @ U, torch.eye(dim), atol=1e-4) and torch.allclose(Vh @ Vh.T, torch.eye(dim), atol=1e-4)
+    results[f"{name}, mapped"] = ndcg(top_k((theirs - A.mean(0)) @ W + B.mean(0), vectors, 10)[1])
+    results[f"{name} on both sides"] = ndcg(top_k(theirs, unit_vectors(other, texts), 10)[1])
+results["any order"] = scores["any order"]
+bars({name: found.mean() for name, found in results.items()}, "Queries of another model find little, mapped or not", "nDCG@10", baseline="any order")
 plt.show()
+print({name: round(float(found.mean()), 3) for name, found in results.items()})
+assert not bundled or all(results[f"{name}, as it is"].mean() < 0.06 and results[f"{name}, as it is"].mean() + 0.02 < results[f"{name}, mapped"].mean() < min(results["the articles' own model"].mean(), 0.2 + results[f"{name} on both sides"].mean()) - 0.1
+                          for name in ("its parent", "a stranger"))
 
 # %% [markdown]
-# As they are, comparing the vectors of two models is hardly better than chance: the same number of dimensions is all that they have in common, and no error tells you. After a change of model, encode everything anew, or at least map it. The map finds most titles; it should help that one of these models was trained from the other.
+# As they are, the vectors of another model find next to nothing, and no error says so: a number of dimensions is all that they have in common, and not even that for the stranger. The map repairs a part: mapped queries find little more than their own model does on both sides, and far less than the articles' model. After a change of model encode everything again.
 #
 # ### Two towers
 #
-# A useful pair: the query is encoded while somebody waits, so its *tower* should be small; articles are encoded beforehand. Take the first layer of the encoder only, and let a linear map, by least squares on the same everyday sentences, take its vectors to those of the whole encoder. **Predict** what is left of nDCG@10, with the map and without.
+# **Question.** The query is encoded while somebody waits, so its encoder, its *tower*, should be small; articles are encoded beforehand. What does a small tower cost?
+#
+# Take only the encoder's first layer. A linear map, by least squares on the everyday sentences, takes its vectors to those of the whole encoder. **Predict** what is left of nDCG@10, without the map and with it.
 
 # %% tags=["row-AT1"]
 from course_lib.modules import Dense
 from course_lib.models.surgery import keep_layers
 from course_lib.models.two_towers import TwoTowers
 
-small = copy.deepcopy(encoder)
-keep_layers(small, [0])
-x = torch.from_numpy(small.encode(everyday, show_progress_bar=False))                             # (sentences, dim)
-x = torch.cat([x, torch.ones(len(x), 1)], dim=1)                                                  # (sentences, dim + 1): a bias
-solution = torch.linalg.lstsq(x, torch.from_numpy(encoder.encode(everyday, show_progress_bar=False))).solution
+one_layer = copy.deepcopy(encoder)
+keep_layers(one_layer, [0])
+x = one_layer.encode(everyday, convert_to_tensor=True, show_progress_bar=False)                           # (sentences, dim)
+x = torch.cat([x, torch.ones(len(x), 1)], dim=1)                                                          # (sentences, dim + 1): a bias
+y = encoder.encode(everyday, convert_to_tensor=True, show_progress_bar=False)                             # (sentences, dim)
+solution = torch.linalg.lstsq(x, y).solution                                                              # (dim + 1, dim)
 linear_map = Dense(*solution[:-1].shape, activation_function=None)
 linear_map.linear.weight.data, linear_map.linear.bias.data = solution[:-1].T.contiguous(), solution[-1].contiguous()
-towers = TwoTowers(query=SentenceEncoder([*small, linear_map], dtype="float32").eval(), document=encoder)
-
-ndcg = {}
-for name, query_tower in [("the whole encoder", encoder), ("one layer", small), ("one layer and a map", towers)]:
-    took = []
-    for _ in range(4):                                       # the first warms up
-        begin = time.perf_counter()
-        these = torch.from_numpy(query_tower.encode_query(asked, show_progress_bar=False))
-        took.append((time.perf_counter() - begin) / len(asked))
-    ndcg[name] = evaluate(top_k(these, vectors, 10)[1].tolist())["ndcg@10"]
-    print(f"queries by {name:<20} nDCG@10 {ndcg[name]:.3f}   {1000 * min(took):.2f} ms a query")
-assert not bundled or ndcg["one layer"] + 0.15 < ndcg["one layer and a map"] < ndcg["the whole encoder"]
+small = SentenceEncoder([*one_layer, linear_map], dtype="float32").eval()
+towers = {"the whole encoder": encoder, "one layer": one_layer, "one layer and a map": TwoTowers(query=small, document=encoder)}
+by_tower = {}
+for name, tower in towers.items():
+    by_tower[name] = ndcg(top_k(tower.encode_query(asked, convert_to_tensor=True, show_progress_bar=False), vectors, 10)[1])
+    print(f"queries by {name:<20} nDCG@10 {by_tower[name].mean():.2f}")
+cost = difference(by_tower["one layer and a map"], by_tower["the whole encoder"])
+assert not bundled or by_tower["one layer"].mean() + 0.1 < by_tower["one layer and a map"].mean() and cost[2] < 0
 
 # %% [markdown]
-# One layer alone lives in another space. The map brings it back, and most of the quality with it. Real pairs are trained together; sentence-transformers calls them a Router, and `TwoTowers.load` reads its folders.
+# One layer alone lives in another space. A map brings part of the quality back; the time is measured below. Real pairs are trained together.
 #
 # ## How small may a vector be?
 #
-# Vectors of 384 to 1,024 numbers are usual, no law. Two ways to make them smaller: keep the first numbers only (*truncated dimensions*), or keep fewer bits of each. *Quantisation* to int8 keeps 8 of 32 bits, *binary vectors* keep only the signs, compared by how many differ (the *Hamming distance*). Candidates found by codes (here 40) can then be put in order by the full vectors: *rescoring*. **Predict** which saves more for the same loss.
+# **Question.** You can keep only the first numbers of each vector (*truncated dimensions*), or fewer bits of each number. *Quantisation* to int8 keeps 8 of 32 bits. *Binary vectors* keep only the signs, and are compared by how many differ (the *Hamming distance*). Codes can also find candidates, here 20 for 10 places, that the full vectors put in order: *rescoring*.
+#
+# **Predict** which saves more for the same loss: fewer numbers, or fewer bits.
 
-# %% tags=["row-3.6"]
+# %% tags=["row-3.6"] alt="Four curves of nDCG at 10 against the bytes of a vector on a logarithmic axis. float32 falls as numbers are dropped. int8 with rescoring is the same curve at a quarter of the bytes. Binary vectors lie further left and lower, and rescoring lifts them."
 from course_lib.retrieval.quantization import quantize, rescored_top_k, truncate, value_ranges
 from course_lib.retrieval.search import hamming_sim
 
 def search_codes(dim, precision, rescore_multiplier):
+    """The ten best articles for each query by shorter vectors or codes: (queries, 10)."""
     short, short_queries = truncate(vectors, dim), truncate(query_vectors, dim)
     if precision == "float32":
         return top_k(short_queries, short, 10, dot_score)[1]
+    if precision == "ubinary" and not rescore_multiplier:
+        return top_k(quantize(short_queries, precision), quantize(short, precision), 10, hamming_sim)[1]
     ranges = value_ranges(short)
-    codes = quantize(short, precision, ranges)               # (articles, dim), or (articles, dim / 8) bytes of bits
-    if rescore_multiplier:
-        return rescored_top_k(short_queries, codes, short, 10, ranges, rescore_multiplier)[1]
-    if precision == "ubinary":
-        return top_k(quantize(short_queries, precision), codes, 10, hamming_sim)[1]
-    lowest, highest = torch.from_numpy(ranges)               # (dim,) each: a code is one of 256 steps between them
-    return top_k(short_queries, lowest + (codes.float() + 128.5) * (highest - lowest) / 255, 10, dot_score)[1]
+    return rescored_top_k(short_queries, quantize(short, precision, ranges), short, 10, ranges, rescore_multiplier)[1]
 
-# %% tags=["row-3.6"] alt="Curves of nDCG at 10 against bytes of a vector on a logarithmic axis: truncated float32 vectors fall steadily, int8 vectors are the same curve at a quarter of the bytes, binary vectors need an eighth of int8's bytes and score lower at the same number of dimensions, and rescoring brings part of it back."
 width, ax, curves = vectors.shape[1], None, {}
 dims = [width // part for part in (16, 8, 4, 2, 1)]
-for name, precision, multiplier, bits in [("float32", "float32", 0, 32), ("int8", "int8", 0, 8), ("binary", "ubinary", 0, 1),
-                                          ("binary, rescored", "ubinary", 4, 1)]:
-    curves[name] = [evaluate(search_codes(dim, precision, multiplier).tolist())["ndcg@10"] for dim in dims]
-    ax = curve([dim * bits / 8 for dim in dims], curves[name], name, ax)
-ax.set(xscale="log", xlabel="bytes a vector that are searched", ylabel="nDCG@10")
-ax.set_title("Fewer bits cost less than fewer numbers", fontsize="medium")
-print("numbers a vector ", *(f"{dim:>7}" for dim in dims))
-for name, values in curves.items():
-    print(f"{name:<17}", *(f"{value:7.3f}" for value in values))
-assert curves["int8"][-1] > curves["float32"][-1] - 0.02 and (not bundled or curves["int8"][-1] > curves["float32"][2] + 0.05)
+for name, precision, multiplier, bits in [("float32", "float32", 0, 32), ("int8, rescored", "int8", 2, 8), ("binary", "ubinary", 0, 1), ("binary, rescored", "ubinary", 2, 1)]:
+    curves[name] = [ndcg(search_codes(dim, precision, multiplier)) for dim in dims]         # (queries,) each
+    ax = curve([dim * bits / 8 for dim in dims], [found.mean() for found in curves[name]], name, ax)
+    print(f"{name:<17}", *(f"{dim} numbers {found.mean():.3f}  " for dim, found in zip(dims, curves[name])))
+ax.set(xscale="log", xlabel="bytes a vector that are searched", ylabel="nDCG@10", ylim=0, title="Fewer bits cost less than fewer numbers")
 plt.show()
+print("signs rescored, against float32:", end="")
+difference(curves["binary, rescored"][-1], curves["float32"][-1])
+at = {name: dict(zip(dims, (one.mean() for one in found))) for name, found in curves.items()}       # compared at 64 bytes, then at 32
+assert not bundled or at["int8, rescored"][64] > at["float32"][16] + 0.05 and at["binary, rescored"][256] > at["int8, rescored"][32] and at["binary"][256] > at["binary"][64] + 0.02
 
 # %% [markdown]
-# int8 at full width takes a quarter of the memory at no visible loss. The same saving by truncation costs more, in a model not trained for it (notebook 12 trains one). Signs alone lose more; rescoring brings part of it back, from vectors that may lie on disk.
+# At the same number of bytes, fewer bits beat fewer numbers. With rescoring, int8 loses nothing that can be seen at a quarter of the memory; signs lose more at a thirty-second. The full vectors, read for the candidates only, may lie on disk.
 #
-# ## How many texts at a time?
+# Two cautions. This model is narrow, and signs get better with the width, as the printed row shows. And 20 of 300 articles are many; among millions you rescore hundreds.
 #
-# Large matrix products use a processor well, so texts are encoded in *batches*; as texts differ in length, by a budget of tokens. **Predict**: does a text's vector depend on the budget? Does the speed?
+# ## A search you could deploy
+#
+# **Question.** What has to be stored, and what has to be checked, so that a search still works next year?
+#
+# `build` writes a folder: the passages, their unit vectors as int8 codes for the search and as float16 for the rescoring, and a description. The description holds, as a fingerprint, the vector of one sentence. `Search` encodes that sentence again when it opens the folder. Another model, other weights or another prompt give another vector, and it refuses.
 
-# %% tags=["row-BP5"] alt="Curve of texts encoded in a second against the budget of tokens a batch, for budgets from 64 to 4,096 tokens."
-some, budgets, speeds = texts[: min(len(texts), 200)], [64, 256, 1024, 4096], []
-for budget in budgets:
-    begin = time.perf_counter()
-    batched = encoder.encode(some, batch_tokens=budget, show_progress_bar=False)
-    speeds.append(len(some) / (time.perf_counter() - begin))
-    assert np.abs(batched - vectors[: len(some)].numpy()).max() < 1e-4
-    print(f"{budget:5} tokens a batch: {speeds[-1]:6.0f} texts/s")
-ax = curve([str(budget) for budget in budgets], speeds)
-ax.set(xlabel="tokens a batch", ylabel="texts a second", ylim=(0, None))
-ax.set_title("Vectors do not depend on the batch; the speed may", fontsize="medium")
-plt.show()
+# %%
+from dataclasses import asdict
+from pathlib import Path
+
+PROBE = "Where do I get a new card?"
+
+def build(folder, corpus, titles, encoder, name, size, overlap):
+    """Write a searchable folder: what fits stays whole, the rest in pieces with their titles."""
+    passages = []
+    for i, text in corpus.items():
+        fits = count([text])[0] <= encoder.max_seq_length - 2
+        passages += [Passage(i, 0, len(text), text)] if fits else chunk_documents({i: text}, encoder, size, overlap)
+    shown = [f"{titles.get(p.document, '')} {p.text}" if p.start else p.text for p in passages]
+    vectors = encoder.encode_document(shown, normalize_embeddings=True, show_progress_bar=False)         # (passages, dim)
+    ranges = value_ranges(vectors)
+    for file, array in (("codes", quantize(vectors, "int8", ranges)), ("vectors", vectors.astype(np.float16)), ("ranges", ranges)):
+        np.save(folder / f"{file}.npy", array)
+    about = {"model": name, "fingerprint": encoder.encode_query(PROBE).tolist(), "passages": [asdict(p) for p in passages]}
+    (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
+
+# %%
+class Search:
+    def __init__(self, folder, encoder):
+        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        now, then = encoder.encode_query(PROBE), np.array(about["fingerprint"], dtype=np.float32)
+        if now.shape != then.shape or not np.allclose(now, then, atol=1e-3):
+            raise ValueError(f"these vectors were made by {about['model']} as it was then; encode the texts again")
+        self.encoder, self.passages = encoder, [Passage(**p) for p in about["passages"]]
+        self.codes, self.ranges = np.load(folder / "codes.npy"), np.load(folder / "ranges.npy")
+        self.vectors = np.load(folder / "vectors.npy", mmap_mode="r")                        # stays on disk
+
+    def find(self, query, k=10, pieces=50):
+        """The best passages of k different documents, best first: (document, score, passage)."""
+        vector = self.encoder.encode_query([query], normalize_embeddings=True, show_progress_bar=False)  # (1, dim)
+        scores, rows = rescored_top_k(vector, self.codes, self.vectors, min(pieces, len(self.codes)), self.ranges, 2)
+        best = {}
+        for score, row in zip(scores[0].tolist(), rows[0].tolist()):
+            best.setdefault(self.passages[row].document, (score, self.passages[row]))
+        return [(document, *found) for document, found in list(best.items())[:k]]
 
 # %% [markdown]
-# The vectors are the same to rounding: nothing is padded here, and no text sees its neighbours. The speeds are your machine's, at this moment: measure where you will run.
-#
-# ## Now from the library
-#
-# `top_k` came from `course_lib.retrieval.search`. What it gives is what `plain_top_k`, printed below, says in three lines: all scores, sorted. But it never holds all scores: it goes through the corpus in blocks and keeps each query's k best so far. Of the next block only scores above the k-th of these matter, and they are few. To find them it takes the highest score of each group of up to 64, and looks only into groups where that is above the limit.
+# **Predict** whether the folder's codes rank worse than the exact vectors, and what happens when the parent model opens it.
 
 # %% tags=["nbval-check-output"]
-from course_lib.retrieval.search import plain_top_k
-
-by_hand = (normalize(query_vectors, dim=1) @ normalize(vectors, dim=1).T).sort(dim=1, descending=True, stable=True)   # (queries, articles)
-assert torch.equal(plain_top_k(query_vectors, vectors, 10)[1], by_hand.indices[:, :10])
-for block in (50, 300):
-    scores, rows = top_k(query_vectors, vectors, 10, corpus_block=block)
-    assert torch.equal(rows, by_hand.indices[:, :10]) and torch.allclose(scores, by_hand.values[:, :10], atol=1e-6)
-print(inspect.getsource(plain_top_k))
-print("equal to a full sort, in blocks of 50 and of 300")
+folder = Path(tempfile.mkdtemp())
+build(folder, corpus, titles, encoder, model, size, overlap)
+search = Search(folder, encoder)
+stored = ndcg([[place[document] for document, *_ in search.find(query)] for query in asked])
+print(f"from the folder: nDCG@10 {stored.mean():.2f}, exact {variants[size, overlap, True][0].mean():.2f}, one vector an article {scores['meaning'].mean():.2f}")
+against_exact = difference(stored, variants[size, overlap, True][0])
+behind = [query for query in queries if (hit := search.find(queries[query])[0])[0] in relevant[query] and hit[2].start and count([corpus[hit[0]][: hit[2].start]])[0] > room]
+for query in behind[:1]:                                     # its best passage lies beyond what the encoder reads of the article
+    document, _, passage = search.find(queries[query])[0]
+    print(f"\n{queries[query]!r}\n-> {titles.get(document)!r}, characters {passage.start} to {passage.end}:\n{passage.text}\n")
+try:
+    Search(folder, SentenceEncoder.load(parent, dtype="float32"))
+except ValueError as error:
+    print("refused:", error)
+    refused = True
+assert refused and (not bundled or len(behind) > 0 and abs(against_exact[0]) < 1 and stored.mean() > scores["meaning"].mean() + 0.02)
 
 # %% [markdown]
-# So the memory for scores grows with a block, not with the corpus, and the corpus may be a file larger than memory (`numpy.load(..., mmap_mode="r")`). Notebook 17 (to come) goes on from here.
+# The folder ranks as the exact vectors do, it shows a passage that the one vector of its article never held, and it refuses the parent's vectors, which have the same length. To change it, write a new folder beside it, check that with your labelled queries, then switch.
+#
+# ### How long does one query take?
+#
+# **Question.** *Latency* is how long one person waits for one answer; *throughput* is how many you get through in a second. Is one the inverse of the other?
+#
+# **Predict:** are the queries faster alone, one after another, or in one call? Do the vectors differ?
+
+# %% tags=["row-BP5"]
+def milliseconds(function, *arguments):
+    begin = time.perf_counter()
+    result = function(*arguments)
+    return 1000 * (time.perf_counter() - begin), result
+
+quiet = dict(show_progress_bar=False)
+search.find(asked[0]), small.encode(asked[:1], **quiet)                                      # warm up
+alone = {"one layer and a map: encode": [milliseconds(lambda: small.encode([query], **quiet))[0] for query in asked],
+         "the whole encoder: encode": [milliseconds(lambda: encoder.encode([query], **quiet))[0] for query in asked],
+         "find: encode, search, rescore": [milliseconds(search.find, query)[0] for query in asked]}
+for name, took in alone.items():
+    print(f"{name:<30} alone: half of the queries within {np.median(took):5.1f} ms, 95 % within {np.percentile(took, 95):5.1f} ms")
+for budget in (64, 1024, 4096):
+    took, together = milliseconds(lambda: encoder.encode(asked, batch_tokens=budget, **quiet))
+    print(f"{budget:>5} tokens at a time: {took / len(asked):5.1f} ms for each query of {len(asked)}, {1000 * len(asked) / took:6.0f} queries a second")
+    assert np.abs(together - query_vectors.numpy()).max() < 1e-4
+
+# %% [markdown]
+# They are not. Large matrix products use a processor well, so in *batches* a query usually takes less time. That counts while you encode the collection. A person waits for the latency: time single calls, and look at the slow ones. The vectors are the same. `course_lib` counts a batch in tokens (`batch_tokens`), sentence-transformers in texts (`batch_size`); on a GPU large batches gain more. The times are your machine's, at this moment.
+#
+# ### What changes at 100,000 texts, and at ten million?
+#
+# **Question.** Exact search compares the query with every vector. When does that become too slow, or too large?
+#
+# **Predict** the memory of ten million vectors of this model in float32.
+
+# %% alt="Two lines on logarithmic axes: milliseconds for one query against 1,000, 10,000 and 100,000 vectors, for float32 and for int8 with rescoring. Both rise with the number of vectors; dotted lines continue them straight to ten million."
+sizes, took = [1_000, 10_000, 100_000], {"float32, exact": [], "int8, rescored": []}
+random = np.random.default_rng(seed)
+for n in sizes:
+    many = normalize(torch.from_numpy(random.standard_normal((n, width), dtype=np.float32)), dim=1)       # (n, dim)
+    ranges = value_ranges(many[:1000])
+    codes, query = quantize(many, "int8", ranges), normalize(query_vectors[:1], dim=1)
+    ways = {"float32, exact": lambda: top_k(query, many, 10, dot_score), "int8, rescored": lambda: rescored_top_k(query, codes, many, 10, ranges, 4)}
+    for name, way in ways.items():
+        way()
+        took[name].append(np.median([milliseconds(way)[0] for _ in range(9)]))
+_, ax = plt.subplots(figsize=(6.5, 3.2), layout="constrained")
+for name, values in took.items():
+    curve(sizes, values, name, ax)
+for i, values in enumerate(took.values()):
+    ax.plot([sizes[-1], 1e7], [values[-1], 100 * values[-1]], color=PALETTE[i], linestyle=":")
+ax.set(xscale="log", yscale="log", xlabel="vectors", ylabel="ms for one query, alone", title="Exact search grows with the number of vectors")
+plt.show()
+for n in (len(search.passages), 100_000, 10_000_000):
+    in_mb = {kind: n * width * bits / 8 / 1e6 for kind, bits in (("float32", 32), ("float16", 16), ("int8", 8), ("signs", 1))}
+    print(f"{n:>10,} vectors of {width} numbers, in MB: " + ", ".join(f"{kind} {mb:,.1f}" for kind, mb in in_mb.items()))
+assert not bundled or round(in_mb["float32"]) == 10_240
+
+# %% [markdown]
+# Exact search reads all vectors, so the dotted lines go on with a hundred times the time for a hundred times the vectors.
+#
+# - **At 100,000 texts** the search stays the same: all vectors fit into memory, and one exact scan answers a query. What takes long is encoding. Do it once, keep the vectors, encode only what is new. Long texts become several vectors each.
+# - **At ten million** float32 takes ten gigabytes for this narrow model. Keep int8 codes in memory and full vectors on disk. If the dotted line lies above what your users accept, you need an _index_, which groups the vectors beforehand and looks only into groups near the query. It misses some neighbours, and a setting trades time for recall: measure that against exact search. Filters, deletions and updates are the business of a vector database. Notebook 17 (to come) builds all this.
+#
+# ## In practice
+#
+# The same in sentence-transformers, asserted equal.
+
+# %% tags=["nbval-check-output"]
+from course_lib.support.folders import resolve
+import transformers
+from sentence_transformers import SentenceTransformer, util
+from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
+from sentence_transformers.sentence_transformer.modules import Router
+from sentence_transformers.util.quantization import quantize_embeddings
+
+transformers.utils.logging.disable_progress_bar()
+library = SentenceTransformer(str(resolve(model)), device="cpu")
+assert np.allclose(library.encode_document(texts[:8]), vectors[:8], atol=1e-5) and np.allclose(library.encode_query(asked), query_vectors, atol=1e-5)
+assert [[hit["corpus_id"] for hit in line] for line in util.semantic_search(query_vectors, vectors, top_k=10)] == by_meaning.tolist()
+ranges = value_ranges(vectors)                                                               # keep them with the codes
+assert np.array_equal(quantize_embeddings(vectors.numpy(), "int8", ranges=ranges), quantize(vectors.numpy(), "int8", ranges))
+assert np.allclose(library.encode(asked[:8], truncate_dim=width // 4, normalize_embeddings=True), truncate(query_vectors[:8], width // 4), atol=1e-5)
+few = dict(list(corpus.items())[:60])
+answered = {q: {i for i in found if i in few} for q, found in relevant.items() if any(i in few for i in found)}
+theirs = InformationRetrievalEvaluator({q: queries[q] for q in answered}, few, answered, write_csv=False)(library)
+ours = {q: [ids[row] for row in cosines[list(queries).index(q), :60].argsort(descending=True)[:10]] for q in answered}
+ours = ranking_metrics(ours, answered, {"mrr": [10], "recall": [10], "ndcg": [10]})
+assert all(np.isclose(theirs[f"cosine_{name}"], value) for name, value in ours.items())
+
+small.save(folder / "small")
+pair = SentenceTransformer(modules=[Router.for_query_document(list(SentenceTransformer(str(folder / "small"), device="cpu")), list(library))], device="cpu")
+assert np.allclose(pair.encode_query(asked[:8]), small.encode(asked[:8]), atol=1e-4) and np.allclose(pair.encode_document(texts[:8]), vectors[:8], atol=1e-5)
+print("equal: encode_query, encode_document, semantic_search, quantize_embeddings, truncate_dim, the evaluator, Router")
+
+# %% [markdown]
+# - **What to use.** `encode_query` and `encode_document`; `util.semantic_search`, meant for up to about a million vectors; `InformationRetrievalEvaluator`, which knows no grades; `semantic_search_faiss`, beside `quantize_embeddings`, which searches codes and rescores; `Router` for two towers.
+# - **What it costs.** Encoding once, then memory: vectors times numbers times bytes.
+# - **What to watch.** Texts that are cut, prompts on both sides, one model for all vectors, unit vectors before a dot product, ranges kept with int8 codes. Keep labelled queries, and look at intervals before each change.
 #
 # ## With full-size models
 #
-# Set `model = "sentence-transformers/all-MiniLM-L6-v2"` (90 MB): it learned from pairs of questions and answers, among others, and reads 256 tokens. `dataset = "scifact"` searches scientific abstracts, if that set lies in the folder `COURSE_DATA`; it has one bar chart.
+# Set `model = "sentence-transformers/all-MiniLM-L6-v2"` (90 MB), which also learned from questions with answers. `dataset = "scifact"` searches scientific abstracts, if that set lies in the folder `COURSE_DATA`.
 #
 # ## Exercises
 #
-# Write the function, run the cell, read what `check` says. It names the kind of mistake, never the answer.
+# `check` names the kind of mistake, never the answer.
 #
 # **1.** The graded nDCG of one ranking.
 
@@ -486,30 +678,33 @@ check("13.2", windows)
 #
 # **1.** Your search works well on the first page of each manual and badly on the rest. What do you check first?
 #
-# <details><summary>Answer</summary>How many texts are longer than `max_seq_length` (`return_truncated=True`). Encoded whole, only their first page is in the vectors: cut them into pieces, each with its title.</details>
+# <details><summary>Answer</summary>How many texts are longer than <code>max_seq_length</code>: only their beginning is in the vectors. Cut them into pieces.</details>
 #
-# **2.** You switch to a better model for new documents, and leave the old vectors as they are. Both have 384 numbers. What happens?
+# **2.** You switch to a better model for new documents and leave the old vectors as they are. Both models give 384 numbers. What happens?
 #
-# <details><summary>Answer</summary>Nothing fails, and old documents are found by chance. Vectors of two models do not compare: encode all documents again, and keep the model's name beside the vectors.</details>
+# <details><summary>Answer</summary>Nothing fails, and old documents are found by chance. Encode all documents again, and keep a fingerprint of the model beside the vectors.</details>
 #
-# **3.** A colleague normalises all vectors before taking cosines, and the scores stay the same. Useless?
+# **3.** A new search is 2 points of nDCG better on 150 queries, with an interval from -1 to +5. Do you deploy it?
 #
-# <details><summary>Answer</summary>For the cosine itself, yes: it divides by the lengths anyway. It is useful where something else is computed: a dot product, an index for inner products, codes of few bits.</details>
+# <details><summary>Answer</summary>These queries cannot tell: the interval contains 0. Label more, or decide by something else, such as cost.</details>
 #
 # ## Summary
 #
-# - Recall, MRR and nDCG say how good a ranking is; only nDCG looks at grades.
-# - Meaning finds what keywords cannot, and keywords are strong where the words are the same.
-# - What comes after `max_seq_length` is not in the vector. Count what is cut, and search pieces, with their titles.
-# - Use the similarity and the prompts that the model was trained with. Vectors of two models compare by chance, unless they are mapped to one space.
-# - int8 costs next to nothing. Binary vectors need rescoring, truncated ones a model trained for it.
+# - nDCG says how good a ranking is, a paired bootstrap whether another is better.
+# - Meaning finds what keywords cannot; where the words are the same, it has no such lead.
+# - What comes after `max_seq_length` is not in the vector. Count what is cut, and search pieces with their titles.
+# - Use the similarity and the prompts that the model was trained with. Vectors of two models do not compare.
+# - int8 codes with rescoring cost nothing that could be seen. Fewer numbers and signs alone cost quality.
+# - Store a fingerprint of the model with the vectors, and time queries alone.
 #
 # ## References
 #
-# - Thakur et al. (2021), [BEIR](https://arxiv.org/abs/2104.08663): search tasks to measure encoders on; SciFact is one.
+# - Thakur et al. (2021), [BEIR](https://arxiv.org/abs/2104.08663): sets of search tasks.
 # - Järvelin and Kekäläinen (2002), [cumulated gain](https://doi.org/10.1145/582415.582418).
+# - Efron (1979), [bootstrap methods](https://doi.org/10.1214/aos/1176344552).
+# - Wang et al. (2024), [multilingual E5](https://arxiv.org/abs/2402.05672).
 # - Schönemann (1966), [the orthogonal Procrustes problem](https://doi.org/10.1007/BF02289451).
 # - Kusupati et al. (2022), [Matryoshka representation learning](https://arxiv.org/abs/2205.13147).
-# - Sources of this course: an overview, a guide, and Mixpeek's lists of good practice and mistakes.
+# - sentence-transformers, [semantic search](https://sbert.net/examples/sentence_transformer/applications/semantic-search/README.html) and [quantisation](https://sbert.net/examples/sentence_transformer/applications/embedding-quantization/README.html).
 #
 # **Next:** [14_hybrid_and_reranking](14_hybrid_and_reranking.ipynb) puts keywords and meaning together.

@@ -15,7 +15,13 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from course_lib.retrieval.metrics import AT_K, binary_classification, ranking_metrics
+from course_lib.retrieval.metrics import (
+    AT_K,
+    binary_classification,
+    each_query,
+    paired_bootstrap,
+    ranking_metrics,
+)
 
 
 def classified():
@@ -237,3 +243,34 @@ def test_queries_without_answers_count_in_no_mean():
 def test_what_cannot_be_measured(found, relevant, at_k, message):
     with pytest.raises(ValueError, match=message):
         ranking_metrics(found, relevant, at_k)
+
+
+def test_each_query_alone():
+    rankings = {"p": ["a", "b"], "q": ["b", "a"]}
+    found = each_query(rankings, {"p": {"a": 1}, "q": {"a": 1}}, "mrr", 10)
+    assert found.tolist() == [1.0, 0.5]
+    both = ranking_metrics(rankings, {"p": {"a": 1}, "q": {"a": 1}}, {"mrr": [10]})
+    assert found.mean() == both["mrr@10"]
+
+
+def test_paired_bootstrap_knows_its_interval():
+    random = np.random.default_rng(0)
+    shared, gain = random.normal(size=400), random.normal(0.2, 0.5, size=400)
+    difference, low, high = paired_bootstrap(shared + gain, shared)
+    error = gain.std() / 20  # of a mean of 400
+    assert np.isclose(difference, gain.mean())
+    assert (
+        abs(low - (difference - 1.96 * error)) < 0.2 * error and abs(high - (difference + 1.96 * error)) < 0.2 * error
+    )
+    assert paired_bootstrap(shared, shared + gain)[0] == -difference
+
+
+def test_paired_bootstrap_draws_each_query_with_its_partner():
+    hard_and_easy = np.repeat([0.0, 1.0], 50)
+    assert np.allclose(paired_bootstrap(hard_and_easy + 0.1, hard_and_easy), 0.1)  # not so, if drawn apart
+
+
+@pytest.mark.parametrize("a, b", [([1.0, 2.0], [1.0]), ([], []), ([[1.0]], [[1.0]])])
+def test_scores_that_are_no_pairs(a, b):
+    with pytest.raises(ValueError, match="two scores for each query"):
+        paired_bootstrap(a, b)
