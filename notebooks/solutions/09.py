@@ -45,6 +45,10 @@ def summed(anchors, positives, negatives, margin=0.5):
     return triplet_loss(anchors, positives, negatives, margin) * len(anchors)
 
 
+def fixed_margin(anchors, positives, negatives, margin=0.5):
+    return triplet_loss(anchors, positives, negatives)
+
+
 # ---- 09.2
 
 
@@ -122,6 +126,20 @@ def not_scaled(anchors, positives, mask, scale=20.0):
     return masked_ranking_loss(anchors, positives, mask, 1.0)
 
 
+def fixed_scale(anchors, positives, mask, scale=20.0):
+    return masked_ranking_loss(anchors, positives, mask)
+
+
+def of_dot_products(anchors, positives, mask, scale=20.0):
+    return F.cross_entropy((scale * anchors @ positives.T).masked_fill(mask, -torch.inf), torch.arange(len(anchors)))
+
+
+def own_masked(anchors, positives, mask, scale=20.0):
+    scores = scale * normalize(anchors, dim=1) @ normalize(positives, dim=1).T
+    others = scores.masked_fill(mask | torch.eye(len(mask), dtype=torch.bool), -torch.inf)
+    return (others.logsumexp(1) - scores.diag()).mean()
+
+
 ANCHORS = torch.tensor([[1.0, 0.2, 0.0], [0.1, 2.0, 0.3], [0.5, 0.4, 1.0], [3.0, 0.5, 0.3]])
 POSITIVES = torch.tensor([[0.7, 0.5, 0.2], [0.3, 1.0, 0.1], [0.2, 0.4, 0.6], [1.0, 0.1, 0.1]])
 NEGATIVES = torch.tensor([[1.0, 0.25, 0.0], [0.3, 1.5, 0.6], [-0.3, -0.2, -1.0], [0.9, 0.4, 0.2]])
@@ -155,6 +173,7 @@ EXERCISES = {
             (euclidean, "You measure straight lines between points. The distance asked for is 1 - cosine."),
             (dot_products, "You compare dot products, so a long vector counts more. Which similarity is meant?"),
             (summed, "You add up the losses of the batch where their mean is wanted."),
+            (fixed_margin, "Another `margin` gives the same loss in yours. Where does it belong?"),
         ],
     ),
     "09.2": Exercise(
@@ -208,6 +227,12 @@ EXERCISES = {
                 "candidates only.",
             ),
             (not_scaled, "You leave `scale` out."),
+            (fixed_scale, "Another `scale` gives the same loss in yours. Where does it belong?"),
+            (of_dot_products, "You compare dot products, so a long vector counts more. Which similarity is meant?"),
+            (
+                own_masked,
+                "You leave the own positive out of the sum below the fraction. It is a candidate like the others.",
+            ),
         ],
     ),
 }
