@@ -494,9 +494,9 @@ for ax, ylabel in ((left, "silhouette, without labels"), (right, "ARI, with labe
     ax.minorticks_off()
 plt.suptitle("The collection has two right answers")
 plt.show()
-best = {"silhouette": ks[np.argmax(silhouettes["sentence vectors"])], **{label: ks[np.argmax(fit)] for label, fit in fits.items()}}
-print("best number of clusters by", best)
-assert model != "course/sbert-mini" or (best["the 15 topics"] <= 50 and 100 <= best["the 150 groups"] and best["silhouette"] >= 100)
+print("best number of clusters by", best := {"silhouette": ks[np.argmax(silhouettes["sentence vectors"])], **{label: ks[np.argmax(fit)] for label, fit in fits.items()}})
+assert model != "course/sbert-mini" or min(map(max, fits.values())) > 0.2
+assert model != "course/sbert-mini" or best["the 15 topics"] <= 50 < 100 <= min(best["the 150 groups"], best["silhouette"])
 
 # %% [markdown]
 # On the left, the silhouette prefers very many clusters. On the right, the collection has _two_ right answers, topics and groups, each with its own $k$. The silhouette points at the finer one and is silent about the other. So $k$ follows from what you need the clusters for.
