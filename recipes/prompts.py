@@ -109,8 +109,8 @@ def read_model(content: bytes) -> SentenceEncoder:
         type_vocab_size=types,
         layer_norm_eps=eps,
     )
-    names = {f"emb.{short}": f"embeddings.{long}_embeddings.weight" for short, long in
-             (("word", "word"), ("pos", "position"), ("type", "token_type"))}  # fmt: skip
+    tables = {"word": "word", "pos": "position", "type": "token_type"}
+    names = {f"emb.{short}": f"embeddings.{long}_embeddings.weight" for short, long in tables.items()}
     norms = [("emb.ln", "embeddings.LayerNorm")]
     layered = [(f"l{i}.{s}", f"encoder.layer.{i}.{part}") for i in range(layers) for s, part in PARTS.items()]
     for short, long in norms + layered:

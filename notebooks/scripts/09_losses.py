@@ -420,11 +420,11 @@ assert false > true + 0.3 and abs(own - false) < 0.2
 # **Predict** how many of the 300 the guide finds, and how many others it marks.
 
 # %%
-from course_lib.support.tables import find, read_tsv
+from course_lib.datasets.town import load_duplicates
 
 asked = {}
-for _, (group, question) in read_tsv(find("course/duplicates"), "group", "question"):
-    asked.setdefault(group, []).append(question)
+for q in load_duplicates():
+    asked.setdefault(q.group, []).append(q.question)
 two_pairs = [(group, *of[i : i + 2]) for group, of in asked.items() for i in (0, 2)]
 group_of, firsts, seconds = zip(*two_pairs)
 cosines = cos_sim(*(judge.encode(list(side), show_progress_bar=False) for side in (firsts, seconds)))       # (300, 300)
