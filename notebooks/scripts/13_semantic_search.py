@@ -309,7 +309,7 @@ settings = [(size // 2, overlap // 2), (size, 0), (size, overlap), (size, 2 * ov
 variants = {(*setting, True): with_pieces(*setting, True) for setting in settings}
 variants[size, overlap, False] = with_pieces(size, overlap, False)
 
-# %% tags=["row-CP2"] alt="Six horizontal intervals of the gain in nDCG over one vector an article, for pieces of 50, 100 and 200 tokens with different overlaps and titles, and for one setting without titles. All lie to the right of the dashed line at zero, and they overlap each other."
+# %% tags=["row-CP2"] alt="Horizontal intervals of the gain in nDCG over one vector an article, for pieces of several sizes and overlaps with titles, and for one setting without titles. All lie to the right of the dashed line at zero, and they overlap each other."
 _, ax = plt.subplots(figsize=(7.5, 3), layout="constrained")
 effect, with_answers = {}, [query for query, chosen in zip(queries, has_long) if chosen]
 for y, ((tokens, shared, titled), (found, number)) in enumerate(variants.items()):
