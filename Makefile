@@ -7,6 +7,7 @@
 #   make fuzz        property tests with more inputs, others every time: 10,000 texts of any characters (half an hour)
 #   make notebooks   rebuild notebooks/*.ipynb from notebooks/scripts/*.py
 #   make lab         JupyterLab on this machine
+#   make site        the course as a website, in build/site: from the stored outputs, nothing is executed
 #   make browser     a notebook run in JupyterLab in a real browser (needs Chromium)
 #   make bench       measurements beside the peer library
 #   make bench-models   larger models for them, into build/bench-models: 1.2 GB
@@ -28,14 +29,16 @@ NAMES := $(basename $(notdir $(if $(strip $(NOTEBOOKS)),$(NOTEBOOKS),$(sort $(wi
 # What every notebook depends on: the library, the solutions and the data. Only names with a dot: files, not folders.
 SOURCES := $(wildcard course_lib/*.py course_lib/*/*.py notebooks/solutions/*.py data/*.* data/*/*.* data/*/*/*.* data/*/*/*/*.*)
 
-.PHONY: run executed lint check test kills fuzz notebooks lab browser bench bench-models compat colab doctor
+.PHONY: run executed lint check test kills fuzz notebooks lab site browser bench bench-models compat colab doctor
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
 
+FITTING_PYTHON = $(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else "the course needs Python 3.11, 3.12 or 3.13; $(PYTHON) is %d.%d: name another, make PYTHON=python3.12" % v)'
+
 # The environment is made anew whenever the lock changes.
 $(INSTALLED): requirements-lock.txt requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else "the course needs Python 3.11, 3.12 or 3.13; $(PYTHON) is %d.%d: name another, make PYTHON=python3.12" % v)'
+	@$(FITTING_PYTHON)
 	$(PYTHON) -m venv --clear .venv
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-lock.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
@@ -86,6 +89,16 @@ notebooks: $(INSTALLED)
 
 lab: $(INSTALLED)
 	$(PY) -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks --LabApp.extra_labextensions_path=tools/lab
+
+# An environment of its own: who runs notebooks needs no Sphinx, and the site needs no torch.
+build/site-env/.installed: tools/site/requirements.txt
+	@$(FITTING_PYTHON)
+	$(PYTHON) -m venv --clear build/site-env
+	build/site-env/bin/python -m pip install --quiet --disable-pip-version-check -r tools/site/requirements.txt
+	@touch $@
+
+site: build/site-env/.installed
+	build/site-env/bin/python tools/site/build_site.py
 
 # The batch run first: the browser opens its index too.
 browser: $(INSTALLED)

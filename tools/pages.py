@@ -7,6 +7,8 @@ from pathlib import Path
 import nbformat
 from alt_texts import add_alt
 from glossary import anchor
+from mathml import mathml
+from table_headers import with_header_cells
 
 from course_lib.support.files import atomic_file
 
@@ -40,23 +42,32 @@ def html_of(notebook, name):
     from nbconvert import HTMLExporter
 
     exporter = HTMLExporter(template_name="html", extra_template_basedirs=[str(Path(__file__).parent)])
+    exporter.register_filter("markdown2html", markdown)
     notebook.metadata["title"] = title_of(notebook) or name
     body, _ = exporter.from_notebook_node(add_alt(notebook), resources={"metadata": {"name": name}})
-    body = re.sub(r"<table.*?</table>", table_headers, body, flags=re.S)
+    body = with_header_cells(body)
     body = re.sub(r'href="(?:\.\./(?:docs|notebooks)/)?(\w+)\.(?:md|ipynb)(["#])', r'href="\1.html\2', body)
     return body
 
 
-def table_headers(match):
-    """An HTML table whose header cells say what they head; one without column titles has row titles instead."""
-    table = match[0]
-    head, end, rows = table.partition("</thead>")
-    if end and not re.search(r"<th\b[^>]*>\s*[^<\s]", head):
-        opening = re.match(r"<table[^>]*>", head)[0]
-        return opening + re.sub(
-            r"(<tr[^>]*>\s*)<td([^>]*)>(.*?)</td>", r'\1<th scope="row"\2>\3</th>', rows, flags=re.S
-        )
-    return re.sub(r"<th(?=[ >])(?![^>]*scope)", '<th scope="col"', head) + end + rows
+def markdown(source):
+    """Markdown as HTML, as nbconvert makes it, but with formulas as MathML: the page needs no MathJax from a host."""
+    from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+
+    class Renderer(IPythonRenderer):
+        def block_math(self, body):
+            return self.formula(body, block=True)
+
+        def inline_math(self, body):
+            return self.formula(body, block=False)
+
+        def formula(self, body, block):
+            try:
+                return mathml(body, block)
+            except ValueError:  # of a learner's own notebook: it shows as it is written
+                return f"<code>{self.escape_html(body)}</code>"
+
+    return MarkdownWithMath(renderer=Renderer(escape=False)).render(source)
 
 
 def title_of(notebook):

@@ -1,5 +1,6 @@
 """Colours can be told apart by colour-blind readers; maps are ordered by lightness; pages say what they are made of."""
 
+import re
 import shutil
 from html.parser import HTMLParser
 
@@ -122,9 +123,13 @@ Of [tokens](../docs/glossary.md#token); next [06](06_sbert.ipynb), or [elsewhere
 
 ## Numbers
 
-| name | number |
-|:--|--:|
-| a | 1 |
+| name | number | |
+|:--|--:|--|
+| a | $x_1 \\lt 2$ | `$1` |
+
+$$ \\sum_i x_i $$
+
+A mistake: $\\unknown x$.
 """
 
 
@@ -151,6 +156,12 @@ def test_report(report):
     for link in ("glossary.html#token", "06_sbert.html", "https://example.org/x.ipynb"):
         assert f'href="{link}"' in report
     assert '<th scope="row">You need</th>\n<td>nothing</td>' in report
+
+
+def test_report_shows_formulas_and_loads_nothing(report):
+    assert report.count("<math") == 2 and report.count('display="block"') == 1
+    assert "<code>$1</code>" in report and "<code>\\unknown x</code>" in report
+    assert not re.findall(r'(?:src="|<link[^>]*href="|url\(["\']?|@import ["\'])(?!data:)(?:https?:)?//', report)
 
 
 @pytest.mark.parametrize(
