@@ -24,6 +24,7 @@ PARAMS ?=
 
 PY := .venv/bin/python
 INSTALLED := .venv/.installed
+DEV := .venv/.dev
 
 NAMES := $(basename $(notdir $(if $(strip $(NOTEBOOKS)),$(NOTEBOOKS),$(sort $(wildcard notebooks/*.ipynb)))))
 # What every notebook depends on: the library, the solutions and the data. Only names with a dot: files, not folders.
@@ -42,6 +43,11 @@ $(INSTALLED): requirements-lock.txt requirements.txt pyproject.toml
 	$(PYTHON) -m venv --clear .venv
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-lock.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# What tests and tools need besides.
+$(DEV): requirements-lock-dev.txt $(INSTALLED)
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-lock-dev.txt
 	@touch $@
 
 # Names and parameters are checked first; then make decides what is out of date, goes on after a failure
@@ -64,7 +70,7 @@ build/%.ipynb: notebooks/%.ipynb build/parameters/%.yaml $(SOURCES) $(INSTALLED)
 build/parameters/%.yaml:
 	@$(PY) tools/batch.py check --notebooks "$*" -- $(PARAMS)
 
-lint: $(INSTALLED)
+lint: $(DEV)
 	$(PY) -m ruff format --check --quiet .
 	$(PY) -m ruff check --quiet .
 	$(dir $(PY))lint-imports --no-logo --no-cache
@@ -75,16 +81,16 @@ check: lint
 test: lint
 	$(PY) -m pytest -n 2
 
-kills: $(INSTALLED)
+kills: $(DEV)
 	COURSE_KILLS=100 COURSE_FORKS=1 $(PY) -m pytest -s -k killed_at_any_time tests/library/test_training_killed.py
 	COURSE_KILLS=100 COURSE_FORKS=1 $(PY) -m pytest -s -k random tests/library/support/test_saving_killed.py
 	COURSE_KILLS=100 $(PY) -m pytest -s tests/tools/test_run_killed.py
 
-fuzz: $(INSTALLED)
+fuzz: $(DEV)
 	COURSE_EXAMPLES=100 $(PY) -m pytest tests/library/test_properties.py tests/library/test_properties_of_vectors.py tests/library/support/test_rankings.py
 	COURSE_EXAMPLES=1000 $(PY) -m pytest -s tests/library/test_properties_of_characters.py
 
-notebooks: $(INSTALLED)
+notebooks: $(DEV)
 	$(PY) tools/build_notebooks.py $(NOTEBOOKS)
 
 lab: $(INSTALLED)
@@ -101,20 +107,20 @@ site: build/site-env/.installed
 	build/site-env/bin/python tools/site/build_site.py
 
 # The batch run first: the browser opens its index too.
-browser: $(INSTALLED)
+browser: $(DEV)
 	@$(MAKE) --no-print-directory run NOTEBOOKS="$(or $(NOTEBOOKS),05_mean_pooling)"
 	NOTEBOOKS="$(NOTEBOOKS)" $(PY) -m pytest tests/browser
 
-bench-models: $(INSTALLED)
+bench-models: $(DEV)
 	$(PY) tools/bench_models.py
 
-bench: $(INSTALLED)
+bench: $(DEV)
 	@set -e; for script in benchmarks/*.py; do echo "$$script"; $(PY) $$script; done
 
-compat: $(INSTALLED)
+compat: $(DEV)
 	$(PY) tools/compat.py
 
-colab: $(INSTALLED)
+colab: $(DEV)
 	$(PY) tools/colab.py $(NOTEBOOKS)
 
 # Of the environment as it is: a broken one is not mended first.

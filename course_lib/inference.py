@@ -56,15 +56,10 @@ class FusedSelfAttention(BertSelfAttention):
         nn.Module.__init__(self)
         self.heads, self.dropout = attention.heads, 0.0
         three = attention.query, attention.key, attention.value
-        self.qkv = nn.utils.skip_init(
-            nn.Linear,
-            three[0].in_features,
-            3 * three[0].out_features,
-            dtype=three[0].weight.dtype,
-            device=three[0].weight.device,
-        )  # without drawing random numbers
-        self.qkv.weight.data = torch.cat([m.weight.data for m in three])
-        self.qkv.bias.data = torch.cat([m.bias.data for m in three])
+        rows = 3 * three[0].out_features
+        self.qkv = nn.Linear(three[0].in_features, rows, device="meta")  # without drawing random numbers
+        self.qkv.weight = nn.Parameter(torch.cat([m.weight.data for m in three]), requires_grad=False)
+        self.qkv.bias = nn.Parameter(torch.cat([m.bias.data for m in three]), requires_grad=False)
 
     def project(self, x: Tensor) -> Tensor:
         return self.qkv(x)

@@ -25,7 +25,9 @@ def read(lines):
     return dict(zip(names, found))
 
 
-LOCK = read((ROOT / "requirements-lock.txt").read_text(encoding="utf-8").splitlines())
+LOCK, DEV_LOCK = (
+    read((ROOT / f"requirements-lock{which}.txt").read_text(encoding="utf-8").splitlines()) for which in ("", "-dev")
+)
 
 BY_NAME = ("find_spec", "import_module", "importorskip")
 

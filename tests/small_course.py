@@ -20,7 +20,13 @@ def small_course(folder, scripts):
     for name, text in scripts.items():
         (folder / "script.py").write_text(text, encoding="utf-8")
         nbformat.write(convert(folder / "script.py"), folder / "notebooks" / f"{name}.ipynb")
-    for name in ("requirements.txt", "requirements-lock.txt", "pyproject.toml", "installed"):
+    for name in (
+        "requirements.txt",
+        "requirements-lock.txt",
+        "requirements-lock-dev.txt",
+        "pyproject.toml",
+        "installed",
+    ):
         (folder / name).touch()
     for file in folder.rglob("*"):
         set_age(file, 100)

@@ -15,13 +15,31 @@ from notebook_files import available, choose, read_notebook
 from parameters import defaults
 from repository import SETUP, colab_badge
 
-CELLS = (30, 50)
-CODE_CELLS = (12, 24)
+CHAPTER = {
+    "cells": (30, 50),
+    "code cells": (12, 24),
+    "words of markdown": (1000, 2500),
+    "exercises": (2, 3),
+    "questions": (3, 9),
+}
+SHORTER = {  # what is no chapter
+    "00_start_here": {
+        "cells": (12, 20),
+        "code cells": (8, 12),
+        "words of markdown": (500, 1000),
+        "exercises": (1, 1),
+        "questions": (0, 3),
+    }
+}
 CODE_LINES = 25
-WORDS = (1000, 2500)
 BYTES = 500_000
 ALT = 40
 COMPARED = 5
+
+
+def limits(name):
+    """{what: (least, most)} of notebook `name`."""
+    return SHORTER.get(name, CHAPTER)
 
 
 def tags(cell):
@@ -81,6 +99,7 @@ def problems(file, name=None):
     if broken:
         return [f"a code cell is not plain Python: {cell.source.splitlines()[0]!r}" for cell in broken]
     return [
+        *size_problems(notebook, code, limits(name or file.stem)),
         *text_problems(notebook, name or file.stem),
         *code_problems(notebook, code),
         *output_problems(notebook, code),
@@ -96,6 +115,13 @@ def parses(source):
     return True
 
 
+def size_problems(notebook, code, limits):
+    numbers = {"cells": len(notebook.cells), "code cells": len(code), "words of markdown": words(notebook)}
+    for what, number in numbers.items():
+        if not limits[what][0] <= number <= limits[what][1]:
+            yield f"{number} {what}, not {limits[what][0]} to {limits[what][1]}"
+
+
 def text_problems(notebook, name):
     if not notebook.cells or not notebook.cells[0].source.startswith(colab_badge(name)):
         yield f"the first cell does not begin with the Colab badge: {colab_badge(name)}"
@@ -105,12 +131,9 @@ def text_problems(notebook, name):
     for (above, _), (level, text) in zip(found, found[1:]):
         if level > above + 1:
             yield f"heading {text!r} jumps from level {above} to {level}"
-    yield from outside("words of markdown", words(notebook), WORDS)
-    yield from outside("cells", len(notebook.cells), CELLS)
 
 
 def code_problems(notebook, code):
-    yield from outside("code cells", len(code), CODE_CELLS)
     for cell in code:
         if len(cell.source.splitlines()) > CODE_LINES:
             yield f"{where(cell)} has {len(cell.source.splitlines())} lines, more than {CODE_LINES}"
@@ -172,11 +195,6 @@ def storage_problems(notebook, file):
         extra = sorted(set(cell.metadata) - set(KEPT_CELL_METADATA))
         if extra:
             yield f"{where(cell)} has the metadata {', '.join(extra)}"
-
-
-def outside(what, number, limits):
-    if not limits[0] <= number <= limits[1]:
-        yield f"{number} {what}, not {limits[0]} to {limits[1]}"
 
 
 def is_literal(node):

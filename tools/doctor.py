@@ -38,7 +38,7 @@ def python():
             BROKEN,
             what,
             f"the course needs Python 3.{low} to 3.{high - 1}: make PYTHON=python3.{high - 2}, "
-            "or the README's way without make",
+            "or without make, as docs/running.md says",
         )
     elif sys.maxsize < 2**32:
         yield Finding("python", BROKEN, what, "torch exists for 64-bit Python only: install that")

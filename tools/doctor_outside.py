@@ -36,7 +36,7 @@ def hub(seconds=5):
         yield (
             "note",
             f"{url} cannot be reached: {problem}",
-            "nothing, for what comes with the course; full-size models: COURSE_MODELS, see the README",
+            "nothing, for what comes with the course; full-size models: COURSE_MODELS, see docs/running.md",
         )
     else:
         yield ("ok", f"{url} answers", "")

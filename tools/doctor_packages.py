@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 INSTALL = "python -m pip install -r requirements-lock.txt (or run make, which does it in .venv)"
+FOR_TESTS = "nothing, to run notebooks; for tests: python -m pip install -r requirements-lock-dev.txt (or make test)"
 IMPORTS = """
 import importlib, sys
 for name in sys.argv[1:]:
@@ -49,7 +50,8 @@ def numbers(version):
 
 def packages():
     required, dev = bounds()
-    for names, state, use in ((required, "BROKEN", "the notebooks"), (dev, "note", "tests and tools")):
+    uses = (required, "BROKEN", "the notebooks", INSTALL), (dev, "note", "tests and tools", FOR_TESTS)
+    for names, state, use, advice in uses:
         bad = []
         for name, lowest in names.items():
             version = installed(name)
@@ -58,10 +60,11 @@ def packages():
             elif numbers(version) < numbers(lowest):
                 bad.append(f"{name} {version} is older than {lowest}")
         if bad:
-            yield state, f"for {use}: {', '.join(bad)}", INSTALL
+            yield state, f"for {use}: {', '.join(bad)}", advice
         else:
             yield "ok", f"for {use}: {len(names)}, none too old", ""
-    lock = re.findall(r"^([\w.-]+)==([^\s;]+)", read("requirements-lock.txt"), flags=re.M)
+    both = read("requirements-lock.txt") + read("requirements-lock-dev.txt")
+    lock = re.findall(r"^([\w.-]+)==([^\s;]+)", both, flags=re.M)
     other = [
         f"{name} {installed(name)} ({version})"
         for name, version in lock

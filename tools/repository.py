@@ -23,6 +23,12 @@ def colab_badge(name):
     return f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab_url(name)})"
 
 
+def pages_url(repository=REPOSITORY):
+    """Where GitHub Pages shows the site of a repository."""
+    owner, name = repository.split("/")
+    return f"https://{owner.lower()}.github.io/{name}/"
+
+
 def links(repository=REPOSITORY, branch=BRANCH):
     """Pattern of a link to the course: (1) the host, then the name, then perhaps (2) /blob/ or such and the branch."""
     return re.compile(

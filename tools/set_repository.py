@@ -18,7 +18,7 @@ from pathlib import Path
 
 import nbformat
 from notebook_files import text_of
-from repository import BRANCH, REPOSITORY, ROOT, SETUP, links
+from repository import BRANCH, REPOSITORY, ROOT, SETUP, links, pages_url
 
 SUFFIXES = {".cff", ".html", ".ipynb", ".j2", ".md", ".py", ".toml", ".txt", ".yml"}
 LEFT_OUT = {
@@ -77,6 +77,7 @@ def rewritten(path, repository, branch):
     place = path.relative_to(ROOT).as_posix()
 
     def move(text):
+        text = text.replace(pages_url(), pages_url(repository))
         return links().sub(lambda m: m[1] + repository + (m[2] + branch if m[2] else ""), text)
 
     setup = move(SETUP).replace(f'"--branch", "{BRANCH}"', f'"--branch", "{branch}"')

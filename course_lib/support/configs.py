@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from torch import Size, Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from course_lib.support.folders import read_json, read_weights, write_json
 from course_lib.support.reading import of_kind
@@ -75,8 +76,17 @@ def shapes(make: Callable[[], nn.Module], layers: int, weights: Mapping[str, Ten
     """
     if layers > len(weights):
         raise ValueError(f"the config.json in {where} has {layers} layers, and there are {len(weights)} weights in all")
-    with torch.device("meta"):
+    with _WithoutInitialValues(), torch.device("meta"):
         return {name: tensor.shape for name, tensor in make().state_dict().items()}
+
+
+class _WithoutInitialValues(TorchFunctionMode):
+    """What torch.nn.init draws is left out: without memory there is nothing to fill, and torch would import a lot."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if getattr(function, "__module__", "") == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **(kwargs or {}))
 
 
 def check_shapes(weights: Mapping[str, Tensor], expected: Mapping[str, Size], where: Path, unknown: Sequence[str] = ()):

@@ -23,7 +23,11 @@ from course_lib.support.model_files import INDEX, WEIGHTS, is_model, own_files
 from course_lib.support.reading import is_error, of_kind, reading
 
 DEFAULT = "course/sbert-mini"
-COURSE_HOME = Path(os.environ.get("COURSE_HOME") or Path(__file__).resolve().parents[2])
+PACKAGE = Path(__file__).resolve().parents[1]
+BUNDLED = PACKAGE / "bundled"  # in an installed library, which has no clone around it: setup.py puts the model there
+COURSE_HOME = Path(os.environ.get("COURSE_HOME") or (BUNDLED if BUNDLED.is_dir() else PACKAGE.parent))
+CLONE = "; a clone of the course has all: name its folder in the environment variable COURSE_HOME"
+ADVICE = CLONE if COURSE_HOME == BUNDLED else ""
 
 
 def resolve(name: str | Path) -> Path:
@@ -40,7 +44,7 @@ def resolve(name: str | Path) -> Path:
             return place
     if name.startswith("course/"):
         known = sorted(f"course/{f.name}" for f in bundled.iterdir() if f.is_dir()) if bundled.is_dir() else []
-        raise FileNotFoundError(f"no model {name!r}; bundled in {bundled}: {', '.join(known) or 'none'}")
+        raise FileNotFoundError(f"no model {name!r}; bundled in {bundled}: {', '.join(known) or 'none'}{ADVICE}")
     if folder.is_absolute() or name.startswith(".") or name.count("/") > 1:
         raise FileNotFoundError(
             f"no folder {folder}; expected a model folder, a bundled name such as {DEFAULT!r}, or a hub name"

@@ -18,7 +18,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from course_lib.support.folders import COURSE_HOME
+from course_lib.support.folders import ADVICE, COURSE_HOME
 from course_lib.support.reading import numbered_lines
 
 NLI_COLUMNS = ("label", "premise", "hypothesis")
@@ -52,7 +52,7 @@ def find(name: str | Path) -> Path:
             if (path := DATA / f"{file}{ending}").is_file():
                 return path
         known = ", ".join(f"course/{path.name.partition('.')[0]}" for path in sorted(DATA.glob("*.tsv*")))
-        raise FileNotFoundError(f"no data set {str(name)!r} in {DATA}: there are {known or 'none'}")
+        raise FileNotFoundError(f"no data set {str(name)!r} in {DATA}: there are {known or 'none'}{ADVICE}")
     if Path(name).is_file():
         return Path(name)
     root = os.environ.get("COURSE_DATA")

@@ -9,12 +9,12 @@
 TypeError for dictionaries, sets, DataFrames, sparse vectors, arrays of strings or objects, and masked values.
 """
 
+import sys
 import warnings
 from collections.abc import Iterable, Mapping
 from numbers import Real
 
 import numpy as np
-import scipy.sparse
 import torch
 from torch import Tensor
 
@@ -31,7 +31,8 @@ def tensor_of(values, name: str) -> Tensor:
         if values.is_complex() or values.is_quantized:
             raise TypeError(f"{name} is a tensor of {values.dtype}; expected {NUMBERS}")
         return values
-    if scipy.sparse.issparse(values):
+    sparse = sys.modules.get("scipy.sparse")  # whoever has such a matrix has imported it
+    if sparse and sparse.issparse(values):
         raise TypeError(
             f"{name} is a sparse matrix; expected a dense one: its products are a @ b.T, or call .toarray()"
         )

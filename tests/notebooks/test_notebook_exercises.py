@@ -35,7 +35,8 @@ def test_exercises(notebook):
     named = check_notebooks.exercises(nbformat.read(notebook, as_version=4))
     exercises = load_exercises(file) if file.exists() else {}
     assert sorted(named) == sorted(exercises), "notebook and solutions name other exercises"
-    assert 2 <= len(exercises) <= 3
+    least, most = check_notebooks.limits(notebook.stem)["exercises"]
+    assert least <= len(exercises) <= most
     assert all(name.startswith(f"{notebook.stem[:2]}.") for name in exercises)
     assert [problem for name, exercise in exercises.items() for problem in exercise_problems(name, exercise)] == []
 

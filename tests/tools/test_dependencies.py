@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 
 import pytest
 from colab import COLAB, COLAB_PYTHON
-from dependencies import IMPORT_NAMES, LOCK, imported, read
+from dependencies import DEV_LOCK, IMPORT_NAMES, LOCK, imported, read
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -31,16 +31,13 @@ REQUIREMENTS = read((ROOT / "requirements.txt").read_text(encoding="utf-8").spli
 EXTRAS = {name: read(lines) for name, lines in PYPROJECT["project"]["optional-dependencies"].items()}
 DEV = EXTRAS["dev"]
 CONDA = read_conda((ROOT / "environment.yml").read_text(encoding="utf-8"))
+LIBRARY = read(PYPROJECT["project"]["dependencies"])
 NAMED = {**REQUIREMENTS, **DEV}
+LOCKED = {**LOCK, **DEV_LOCK}
 
 
 def bounds(requirements):
     return {name: str(requirement.specifier) for name, requirement in requirements.items()}
-
-
-def test_pyproject_reads_requirements():
-    assert PYPROJECT["project"]["dynamic"] == ["version", "dependencies"]
-    assert PYPROJECT["tool"]["setuptools"]["dynamic"]["dependencies"] == {"file": ["requirements.txt"]}
 
 
 def test_no_package_stands_in_two_places():
@@ -70,8 +67,8 @@ def test_colab_satisfies_the_bounds():
 
 
 def test_lock_is_exact_and_within_the_bounds():
-    assert set(NAMED) < set(LOCK)
-    for name, requirement in LOCK.items():
+    assert set(NAMED) < set(LOCKED) and not set(LOCK) & set(DEV_LOCK)
+    for name, requirement in LOCKED.items():
         pins = list(requirement.specifier)
         assert len(pins) == 1 and pins[0].operator == "==" and "*" not in pins[0].version, requirement
         assert not Version(pins[0].version).local, f"{requirement}: a local version is not to be had everywhere"
@@ -124,22 +121,30 @@ CUDA = re.compile(r"(nvidia-.*|cuda-.*|triton)$")  # torch's Linux wheels pin th
 
 @pytest.mark.parametrize("system", SYSTEMS)
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
-def test_lock_is_complete(python, system):
+def test_locks_are_complete(python, system):
+    """That of the notebooks alone, and with that of the tests on top."""
     environment = environment_of(python, system)
-    locked = {
-        name
-        for name, requirement in LOCK.items()
-        if requirement.marker is None or requirement.marker.evaluate(environment)
-    }
-    missing = {name for name in needed(NAMED, environment) - locked if not CUDA.match(name)}
-    assert not missing, f"run on Python {python} on {system}, the lock lacks {', '.join(sorted(missing))}"
+    for named, lock in ((REQUIREMENTS, LOCK), (NAMED, LOCKED)):
+        locked = {
+            name
+            for name, requirement in lock.items()
+            if requirement.marker is None or requirement.marker.evaluate(environment)
+        }
+        missing = {name for name in needed(named, environment) - locked if not CUDA.match(name)}
+        assert not missing, f"run on Python {python} on {system}, the lock lacks {', '.join(sorted(missing))}"
+
+
+def test_who_runs_notebooks_installs_nothing_that_only_tests_need():
+    everywhere = [environment_of(python, system) for python in ("3.11", "3.12", "3.13") for system in SYSTEMS]
+    used = set.union(*(needed(REQUIREMENTS, environment) for environment in everywhere))
+    assert {"faiss-cpu", "ruff", "hypothesis"} <= set(DEV_LOCK) and not used & set(DEV_LOCK)
 
 
 def test_lock_is_what_is_installed():
     """Where the tests run in the environment that make builds; elsewhere (conda, Colab) there is nothing to compare."""
     if not (ROOT / ".venv" / ".installed").exists() or not sys.prefix.startswith(str(ROOT)):
         pytest.skip("not the environment of the Makefile")
-    for name, requirement in LOCK.items():
+    for name, requirement in LOCKED.items():
         if requirement.marker is None or requirement.marker.evaluate():
             assert Version(version(name)).public in requirement.specifier, requirement
 
@@ -165,14 +170,14 @@ def test_the_cards_packages_are_required_and_used():
         assert IMPORT_NAMES.get(name, name) in used, f"{name} is required but the course does not use it"
 
 
-def test_what_course_lib_imports_is_required():
+def test_an_installed_library_brings_what_it_imports():
     own = {
         canonicalize_name(name)
         for name in imported(("course_lib",))
         if name not in sys.stdlib_module_names and name != "course_lib"
     }
-    required = {canonicalize_name(IMPORT_NAMES.get(name, name)) for name in REQUIREMENTS}
-    assert own <= required, f"course_lib imports {', '.join(sorted(own - required))}"
+    assert own == {canonicalize_name(IMPORT_NAMES.get(name, name)) for name in LIBRARY}
+    assert bounds(LIBRARY).items() <= bounds(REQUIREMENTS).items()
 
 
 def test_no_registry_is_named():
@@ -187,6 +192,7 @@ def test_no_registry_is_named():
     for name in (
         "requirements.txt",
         "requirements-lock.txt",
+        "requirements-lock-dev.txt",
         "environment.yml",
         "pyproject.toml",
         "Makefile",

@@ -138,7 +138,8 @@ def test_version_numbers(version, numbers):
 def test_packages(package, version, state, what, monkeypatch):
     lock = dict(
         line.split(" ")[0].strip().split("==")
-        for line in doctor_packages.read("requirements-lock.txt").splitlines()
+        for which in ("", "-dev")
+        for line in doctor_packages.read(f"requirements-lock{which}.txt").splitlines()
         if "==" in line
     )
     monkeypatch.setattr(doctor_packages, "installed", lambda name: version if name == package else lock[name])
@@ -147,7 +148,7 @@ def test_packages(package, version, state, what, monkeypatch):
         for finding in doctor_packages.packages()
         if finding[0] != OK and ("lock" in finding[1]) == ("lock" in what)
     ]
-    assert [finding[:2] for finding in found] == [(state, what)] and "requirements-lock.txt" in found[0][2]
+    assert [finding[:2] for finding in found] == [(state, what)] and ("-lock-dev" in found[0][2]) == ("tests" in what)
 
 
 def test_modules_that_cannot_be_imported(tmp_path, monkeypatch):

@@ -196,12 +196,12 @@ def test_line_ends():
     assert [str(file) for file, content in contents.items() if b"\r\n" in content and file.suffix not in binary] == []
 
 
-def test_the_workflow_runs_three_systems_as_the_readme_says():
+def test_the_workflow_runs_three_systems_as_the_page_says():
     workflow = (ROOT / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8")
-    readme = (ROOT / "README.md").read_text(encoding="utf-8").split("## Without make")[1].split("\n## ")[0]
+    page = (ROOT / "docs" / "running.md").read_text(encoding="utf-8").split("## Without make")[1].split("\n## ")[0]
     assert re.search(r"os: \[ubuntu, macos, windows\]", workflow) and 'python: ["3.11", "3.12", "3.13"]' in workflow
     commands = re.findall(r"^ +\.venv/Scripts/python (.+)$", workflow, flags=re.M)
-    assert len(commands) == 3 and all(f".venv/bin/python {command}" in readme for command in commands)
+    assert len(commands) == 4 and all(f".venv/bin/python {command}" in page for command in commands)
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="the system does not tell what is mapped")

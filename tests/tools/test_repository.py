@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import set_repository
-from repository import BRANCH, REPOSITORY, ROOT, SETUP, colab_badge, links
+from repository import BRANCH, REPOSITORY, ROOT, SETUP, colab_badge, links, pages_url
 from set_repository import CONSTANTS, checked_branch, checked_repository, text_files
 
 NAMES = sorted(file.stem for file in (ROOT / "notebooks").glob("*.ipynb"))
@@ -170,7 +170,7 @@ def contents(copy):
 
 def left_behind(contents):
     """Files that still link to the course where it was."""
-    old = re.compile(rf"github(\.com)?/{re.escape(REPOSITORY)}\b".encode())
+    old = re.compile(rf"github(\.com)?/{re.escape(REPOSITORY)}\b|{re.escape(pages_url())}".encode())
     return [place for place, content in contents.items() if old.search(content) and place != f"tests/tools/{FILE}"]
 
 
@@ -202,6 +202,8 @@ def test_there_and_back_on_a_copy(copy):
         place for place in before if before[place] != moved[place]
     }
     assert new in moved["CITATION.cff"].decode()
+    assert pages_url(NEW).removeprefix("https://") == "some-body.github.io/my.course_2/"
+    assert pages_url(NEW) in moved["README.md"].decode()
     # Badges, set-up cells and scripts say the same; ids, outputs and all else of a notebook stay.
     repository, branch, setup, out_of_step = said_by(copy)
     assert (repository, branch) == (NEW, TAG) and f'"{new}"' in setup and out_of_step == []
