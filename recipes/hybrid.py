@@ -4,8 +4,9 @@
 
 For each system: ndcg@10 and recall@100, x 100; milliseconds a query, encoding of the query included, and milliseconds
 to encode a document, measured on the first 200; bytes of what is searched. Times are processor time of one thread, all
-queries together, so that other work on the machine counts little. A fused system costs what its parts cost. Resumable:
-vectors stay in build/hybrid, under the hash of the weights they come from.
+queries together, so that other work on the machine counts little. Models compute in float32, as wherever a score is
+recorded: bfloat16 moves the third digit. A fused system costs what its parts cost. Resumable: vectors stay in
+build/hybrid, under the hash of the weights they come from.
 """
 
 import argparse
@@ -128,7 +129,7 @@ def main():
     table.add("BM25", table.results(scores, rows), ms, bm25.index.nbytes, built)
 
     for name, folder in (("course/sbert-mini", resolve("course/sbert-mini")), (MINILM, minilm_folder())):
-        encoder, sha = SentenceEncoder.load(folder), weights_sha256(folder)
+        encoder, sha = SentenceEncoder.load(folder, dtype="float32"), weights_sha256(folder)
         vectors = kept(
             name,
             sha,
@@ -144,10 +145,10 @@ def main():
         (scores, rows), ms = timed(search, len(asked))
         table.add(name, table.results(scores, rows), ms, vectors.nbytes, encode, sha)
 
-    bert = weights_sha256(resolve("course/bert-mini"))
+    bert, splade = weights_sha256(resolve("course/bert-mini")), resolve("course/splade-mini")
     for name, encoder, sha in (
         ("bert-mini as a sparse encoder", start(), bert),
-        ("course/splade-mini", SparseEncoder.load("course/splade-mini"), weights_sha256(resolve("course/splade-mini"))),
+        ("course/splade-mini", SparseEncoder.load(splade, dtype="float32"), weights_sha256(splade)),
     ):
         vectors = kept(name, sha, table.data_sha256, lambda: encoder.encode_document(texts, show_progress_bar=False))
         _, encode = timed(lambda: encoder.encode_document(texts[:200], show_progress_bar=False), 200)
@@ -170,7 +171,8 @@ def main():
 
     first = "RRF of BM25, course/splade-mini"
     folder = resolve("course/cross-encoder-mini")
-    scorer, ranked = CrossEncoder.load(folder), {query: list(scores) for query, scores in table.found[first].items()}
+    scorer = CrossEncoder.load(folder, dtype="float32")
+    ranked = {query: list(scores) for query, scores in table.found[first].items()}
 
     def read_again() -> dict[str, list[str]]:
         return rerank(scorer, table.queries, table.corpus, ranked, RERANKED, show_progress_bar=False)
