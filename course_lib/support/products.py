@@ -17,6 +17,8 @@ from torch import Tensor
 from course_lib.support.devices import native_bfloat16
 from course_lib.support.linear import linear
 
+TOGETHER = 8  # rows that a matrix times a vector takes at a time, or a multiple of them
+
 
 def dot_products(a: Tensor, b: Tensor) -> Tensor:
     """(n, dim), (m, dim) -> (n, m): int32 and exact for int8, float64 if one is, else float32."""
@@ -25,11 +27,25 @@ def dot_products(a: Tensor, b: Tensor) -> Tensor:
     dtype = torch.promote_types(torch.promote_types(a.dtype, b.dtype), torch.float32)
     a = a.to(dtype)
     if len(a) == 1 and len(b):
-        return torch.cat([torch.mv(part, a[0]) for part in converted(b, dtype)])[None]  # as fast as memory is read
+        return torch.cat([of_one(part, a[0]) for part in converted(b, dtype)])[None]  # as fast as memory is read
     b = b.to(dtype)
     if 0 < len(a) < 32 and dtype == torch.float32 and a.device.type == "cpu":
         return linear(b, a).T.contiguous()  # a few queries: oneDNN is faster with the many vectors first
     return linear(a, b)
+
+
+def of_one(vectors: Tensor, query: Tensor) -> Tensor:
+    """(m, dim), (dim,) -> (m,): equal vectors get equal products, wherever they stand.
+
+    MKL takes several rows at a time, and adds up what is left over in another order, which differs in the last digit.
+    So the rest gets rows of zeros beside it.
+    """
+    whole = len(vectors) // TOGETHER * TOGETHER
+    if whole == len(vectors):
+        return torch.mv(vectors, query)
+    rest = vectors.new_zeros(TOGETHER, vectors.shape[1])
+    rest[: len(vectors) - whole] = vectors[whole:]
+    return torch.cat([torch.mv(vectors[:whole], query), torch.mv(rest, query)[: len(vectors) - whole]])
 
 
 def has_coarse_products(a: Tensor, b: Tensor) -> bool:
