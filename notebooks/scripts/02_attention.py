@@ -339,10 +339,10 @@ for ax, outcome in zip(axes, ["Both on their links", "Only the noun"]):
         for en, es in pairs.links[i]:
             ax.add_patch(plt.Rectangle((en - 0.5, es - 0.5), 1, 1, fill=False, edgecolor="tab:red", linewidth=2))
 plt.show()
-assert not this_run or 20 < share["Both on their links"] < 30 and max(share, key=share.get) == "Only the noun"
+assert not this_run or share["Both on their links"] < 50 and share["Only the noun"] > share["Only the adjective"]
 
 # %% [markdown]
-# In this run both do in about a quarter of the swaps. More often only the noun does: on the right, "verde" is translated rightly while its weight lies elsewhere. So a decoder can look back, and need not. (This is a poor run: see the marks in the next figure.)
+# In this run both do in fewer than half of the swaps. Where one of the two does, it is more often the noun: on the right, "verde" is translated rightly while its weight lies elsewhere. So a decoder can look back, and need not. (This is a poor run: see the marks in the next figure.)
 #
 # ### Count, and count what a ruler would get
 #
