@@ -113,7 +113,13 @@ def test_notebooks_come_with_their_outputs_alt_texts_and_colab_link(name, source
 
 def test_a_search_finds_the_notebook_that_introduces_a_term(sources):
     notebook = nbformat.read(sources / "notebooks" / "05_mean_pooling.ipynb", as_version=4)
-    assert re.search(r"^```\{index\} .*!mean pooling(,|$)", notebook.cells[1].source, flags=re.M)
+    assert re.search(r"^```\{index\} .*!mean pooling(,|$)", notebook.cells[0].source, flags=re.M)
+
+
+def test_links_to_notebooks_say_their_questions(sources):
+    text = (sources / "glossary.md").read_text("utf-8")
+    assert "[07 Which pooling, which concatenation, and how sure can you be?](notebooks/07_ablations.ipynb)" in text
+    assert not re.search(r"\[\d\d_\w+\]\(", text)
 
 
 def test_cards_begin_with_their_title(sources):
@@ -150,6 +156,7 @@ def test_status_says_what_the_repository_says():
     assert rows["05"][3] == sum("image/png" in o.get("data", {}) for c in notebook.cells for o in c.get("outputs", []))
     versions = {row[0]: row for row in site_status.version_rows()}
     assert f"=={versions['torch'][2]}" == str(LOCK["torch"].specifier) and all(row[2] for row in versions.values())
+    assert all(row[1] for row in rows.values())
     text = site_status.page()
     assert "Python 3.11, 3.12, 3.13, on ubuntu, macos, windows" in text and "None" not in text
 
@@ -166,12 +173,15 @@ def test_seconds_are_those_of_the_code_that_ran(tmp_path):
         nbformat.write(notebook, tmp_path / "build" / f"{name}.ipynb")
     found = site_seconds.measured(tmp_path)
     assert list(found) == ["01_a"] and found["01_a"]["seconds"] == "12.3" and found["01_a"]["date"] == "2026-11-30"
-    assert site_status.seconds(found, tmp_path) == {"01_a": "12"}
+    assert site_status.time_of("01_a", notebook.cells, found, tmp_path) == "12 s"
     notebook.cells[1].source = "2 + 2"
     nbformat.write(notebook, tmp_path / "notebooks" / "01_a.ipynb")
-    assert site_status.seconds(found, tmp_path) == {"01_a": "12, then changed"}
-    assert site_status.conditions({}) == "`make run`, where they are recorded"
-    assert "Python 3" in site_status.conditions(found) and "2026-11-30" in site_status.conditions(found)
+    assert site_status.time_of("01_a", notebook.cells, found, tmp_path) == "12 s, then changed"
+    assert "Python 3" in site_status.times(found) and "on 2026-11-30. Times in words" in site_status.times(found)
+    said = nbformat.v4.new_markdown_cell(
+        "# Why?\n\n| | |\n|---|---|\n| Time | an hour; the code runs in half a minute |"
+    )
+    assert site_status.time_of("02_b", [said], found, tmp_path) == "half a minute"
 
 
 GOOD = '<a href="b.html#x">b</a><a href="https://example.org/">e</a><img src="p.png" alt="A point"><a href="#top">t</a>'
@@ -236,4 +246,4 @@ def test_the_site_builds_without_a_warning(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0 and ": 0 faults" in done.stdout, done.stdout + done.stderr
     page = (tmp_path / "site" / "notebooks" / "05_mean_pooling.html").read_text("utf-8")
-    assert "<math" in page and 'href="../glossary.html#mean-pooling"' in page and 'alt="Heatmap' in page
+    assert "<math" in page and 'href="../glossary.html#mean-pooling"' in page

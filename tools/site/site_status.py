@@ -16,11 +16,11 @@ those that are stored in them.
 
 ## The notebooks
 
-Seconds are those of {conditions}. *Compared* outputs are those that `make test` requires to come out as they are
-stored. *Rows* are statements of the [texts from which the course began](sources.md) that the notebook checks.
+{times} *Compared* outputs are those that `make test` requires to come out as they are stored. *Rows* are statements of
+the [texts from which the course began](sources.md) that the notebook checks.
 
-| notebook | seconds | code cells | figures | compared outputs | exercises | rows |
-|---|--:|--:|--:|--:|--:|--:|
+| notebook | runs in | code cells | figures | compared outputs | exercises | rows |
+|---|---|--:|--:|--:|--:|--:|
 """
 VERSIONS = """
 ## Versions
@@ -34,45 +34,38 @@ is what the library asks for at least; Colab's versions are those with which `ma
 """
 
 
-def seconds(recorded, root=ROOT):
-    """{notebook: its recorded seconds}, with a word where the code is no longer what was timed."""
-    return {
-        name: f"{float(row['seconds']):.0f}"
-        + ("" if row["code"] == code_of(available(root)[name]) else ", then changed")
-        for name, row in recorded.items()
-        if name in available(root)
-    }
+def time_of(name, cells, recorded, root=ROOT):
+    """How long a notebook runs: as it was recorded, or as its own table says, in words."""
+    if row := recorded.get(name):
+        changed = row["code"] != code_of(available(root)[name])
+        return f"{float(row['seconds']):.0f} s" + (", then changed" if changed else "")
+    said = re.search(r"^\| Time \|.*\bruns in (.+?) *\|$", cells[0].source, flags=re.M)
+    return said[1] if said else ""
 
 
-def conditions(recorded):
-    """On what the seconds were measured, in words."""
-    found = {(row["date"], row["cores"], row["processor"], row["python"], row["torch"]) for row in recorded.values()}
-    words = [
-        f"`make run` on {cores} cores ({processor}), Python {python}, torch {torch}, {date}"
-        for date, cores, processor, python, torch in sorted(found)
+def times(recorded):
+    """What the column of times is, in a sentence."""
+    found = {(row["cores"], row["processor"], row["python"], row["torch"], row["date"]) for row in recorded.values()}
+    runs = [
+        f"`make run` on {cores} cores ({processor}), Python {python}, torch {torch}, on {date}"
+        for cores, processor, python, torch, date in sorted(found)
     ]
-    return "; or of ".join(words) or "`make run`, where they are recorded"
+    seconds = f"Seconds are those of {'; or of '.join(runs)}. " if runs else ""
+    return f"{seconds}Times in words are those that the notebook says of itself."
 
 
 def notebook_rows(root=ROOT):
-    times = seconds(read(root), root)
+    recorded = read(root)
     covered = [line.split(",")[1] for line in text_of(root / "tests" / "coverage.csv").splitlines()[1:]]
     for name, file in available(root).items():
-        cells = [cell for cell in read_notebook(file).cells if cell.cell_type == "code"]
-        tags = [cell.metadata.get("tags", []) for cell in cells]
-        figures = sum("image/png" in output.get("data", {}) for cell in cells for output in cell.outputs)
-        numbers = [
-            len(cells),
-            figures,
-            sum("nbval-check-output" in t for t in tags),
-            sum("exercise" in t for t in tags),
-        ]
-        yield [
-            f"[{name[:2]} {title_of(file)}](notebooks/{name}.ipynb)",
-            times.get(name, "not recorded"),
-            *numbers,
-            covered.count(name),
-        ]
+        cells = read_notebook(file).cells
+        code = [cell for cell in cells if cell.cell_type == "code"]
+        tags = [cell.metadata.get("tags", []) for cell in code]
+        figures = sum("image/png" in output.get("data", {}) for cell in code for output in cell.outputs)
+        compared, exercises = (sum(tag in t for t in tags) for tag in ("nbval-check-output", "exercise"))
+        link = f"[{name[:2]} {title_of(file)}](notebooks/{name}.ipynb)"
+        time = time_of(name, cells, recorded, root)
+        yield [link, time, len(code), figures, compared, exercises, covered.count(name)]
 
 
 def constant(file, name):
@@ -111,4 +104,4 @@ def page(root=ROOT):
         systems=systems,
     )
     versions = ["| " + " | ".join(row) + " |\n" for row in version_rows(root)]
-    return "".join([HEAD.format(conditions=conditions(read(root))), *lines, said, *versions])
+    return "".join([HEAD.format(times=times(read(root))), *lines, said, *versions])
