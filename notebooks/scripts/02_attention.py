@@ -342,7 +342,7 @@ plt.show()
 assert not this_run or share["Both on their links"] < 50 and share["Only the noun"] > share["Only the adjective"]
 
 # %% [markdown]
-# In this run both do in fewer than half of the swaps. Where one of the two does, it is more often the noun: on the right, "verde" is translated rightly while its weight lies elsewhere. So a decoder can look back, and need not. (This is a poor run: see the marks in the next figure.)
+# Here both do in fewer than half of the swaps. If only one does, it is oftener the noun: on the right, "verde" is translated rightly while its weight lies elsewhere. So a decoder can look back, and need not. (This is a poor run: see the marks in the next figure.)
 #
 # ### Count, and count what a ruler would get
 #
