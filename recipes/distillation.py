@@ -1,18 +1,19 @@
-"""Make `course/sbert-mini`: the student of all-MiniLM-L6-v2, which starts from the ranking model.
+"""Make `course/sbert-mini`: the student of all-MiniLM-L6-v2 goes on learning, from more and longer texts.
 
+    git archive d050e45 data/models/sbert-mini | tar x -C build/distillation     # the start
     COURSE_DATA=... python recipes/distillation.py vectors [--minilm FOLDER]     # the teacher reads all texts
-    COURSE_DATA=... torchrun --nproc-per-node 2 recipes/distillation.py student
+    COURSE_DATA=... python recipes/distillation.py student
 
-No labels, only texts. Loss: 1 - a text's cosine with its vector by the teacher, rotated by PCA to the student's 256
-dimensions, and the squared difference of all cosines in a list of texts from the teacher's. What lies in a list
-together decides what the second term teaches: the cosines of strangers are all about 0, and those of near texts are
-what similarity is about. So each list holds texts that are near one another for the teacher, and each text is in two
-lists, with other neighbours each time. Among the texts are paragraphs beside sentences of theirs, since search compares
-short texts with long ones.
+No labels, only texts. Loss: 1 - a text's cosine with its vector by the teacher, and the squared difference of all
+cosines in a list of texts from the teacher's. The teacher's 384 dimensions are cut to the student's 256 by PCA and
+turned to where the student's vectors are (orthogonal Procrustes, Schoenemann 1966): a rotation changes no cosine, and
+the student need not learn one. What lies in a list together decides what the second term teaches: the cosines of
+strangers are all about 0, and those of near texts are what similarity is about. So each list holds texts that are near
+one another for the teacher. Among the texts are paragraphs beside sentences of theirs, since search compares short
+texts with long ones.
 
-The student runs as well without torchrun, in one process: the lists of a batch are what the processes share out. The
-teacher is compared with the published hash. Resumable: started again after an interruption, both go on from what lies
-in build/distillation.
+The start had learnt the same from 608,702 shorter texts; that commit's recipes say how it was made. Resumable: started
+again after an interruption, both go on from what lies in build/distillation.
 """
 
 import argparse
@@ -33,7 +34,6 @@ from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import EmbeddingSimilarityEvaluator
 from course_lib.finetuning.distillation import RelationalLoss
 from course_lib.similarity import pairwise_cos_sim
-from course_lib.support.distributed import processes
 from course_lib.support.files import atomic_file
 from course_lib.support.folders import resolve, write_json
 from recipes.shared.cards import model_folder, weights_sha256, write_facts
@@ -45,14 +45,16 @@ from recipes.shared.results import data_sha256, record, row
 from recipes.shared.sentence_pairs import CAPTION_SETS, NLI_SETS
 from recipes.shared.training import Numbers, train_in
 
-COMMAND = "torchrun --nproc-per-node 2 recipes/distillation.py student"
+COMMAND = "python recipes/distillation.py student"
 WORK = BUILD / "distillation"
 WIKI_GROUPS, WIKI_WORDS = 70_000, 40  # paragraphs of which up to three sentences are read, and their most words
 PASSAGE_WORDS = range(60, 140)  # of the one paragraph an article that is read whole
 MAX_TOKENS = 192
+ALIGNED = 8_000  # texts by which the teacher is turned to the student
 CHUNK = 16_384  # texts the teacher encodes between two saves
-TRAINING = dict(batch_size=2, learning_rate=5e-4, warmup=0.03)  # a batch is two lists
-NEIGHBOURS, CLUSTERS, TURNS = 64, 4096, 2  # texts a list, and how often all texts are dealt out to lists
+TRAINING = dict(batch_size=2, learning_rate=4e-4, warmup=0.03)  # a batch is two lists
+NEIGHBOURS, CLUSTERS = 64, 4096  # texts a list
+START = WORK / "data" / "models" / "sbert-mini"
 RELATIONS = 20.0  # weight of the second term
 
 
@@ -140,6 +142,12 @@ def principal_axes(vectors: np.ndarray, dim: int) -> np.ndarray:
     return np.linalg.eigh(moments)[1][:, ::-1][:, :dim].astype(np.float32)
 
 
+def turn_towards(vectors: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """(n, dim) each -> (dim, dim): the rotation (or reflection) that brings vectors nearest to `wanted`."""
+    left, _, right = np.linalg.svd(vectors.astype(np.float64).T @ wanted.astype(np.float64))
+    return (left @ right).astype(np.float32)
+
+
 def neighbours(vectors: Tensor, size: int, clusters: int, seed: int = 0) -> list[list[int]]:
     """Unit vectors (texts, dim) -> lists of `size` indices, each index once, of texts that lie near one another.
 
@@ -202,17 +210,21 @@ def main():
         teacher_vectors(texts, minilm_folder(arguments.minilm), WORK / "minilm")
         return
     teacher = kept_vectors(texts, WORK / "minilm")
-    student = SentenceEncoder.load("course/sbert-mini-ranking")
+    student = SentenceEncoder.load(START)
     student.max_seq_length = MAX_TOKENS
     axes = principal_axes(teacher, student.get_embedding_dimension())
+    some = np.linspace(0, len(texts) - 1, ALIGNED).astype(int)
+    before = student.encode([texts[row] for row in some], normalize_embeddings=True, show_progress_bar=False)
+    axes = axes @ turn_towards(teacher[some].astype(np.float32) @ axes, before)  # (384, dim)
     parts = np.array_split(teacher, len(teacher) // CHUNK + 1)
     targets = torch.from_numpy(np.concatenate([part.astype(np.float32) @ axes for part in parts]))
     kept = targets.square().sum(1).mean().item()
-    print(f"{targets.shape[1]} dimensions keep {kept:.4f} of the teacher's squared length", flush=True)
     targets = F.normalize(targets, dim=1)  # (texts, dim)
+    agreed = (targets[some] * torch.from_numpy(before)).sum(1).mean().item()
+    print(f"{kept:.4f} of the teacher's squared length kept; cosine of the start with it {agreed:.3f}", flush=True)
 
     lengths = [len(ids) for ids in student[0].tokenize(texts)[0]]
-    lists = [rows for turn in range(TURNS) for rows in neighbours(targets, NEIGHBOURS, CLUSTERS, seed=turn)]
+    lists = neighbours(targets, NEIGHBOURS, CLUSTERS)
 
     def loss(batch: list[int]) -> Tensor:
         rows = [row for k in batch for row in lists[k]]
@@ -231,8 +243,6 @@ def main():
         evaluators=[lambda model: {"stsb_dev": sts(model)[sts.primary_metric]}],
         evaluate_every=1000,
     )
-    if processes()[0] > 0:
-        return
     student.max_seq_length = 256
     student.save(model_folder("sbert-mini"), half=True)
     facts = {
@@ -241,7 +251,7 @@ def main():
         "kept_by_pca": kept,
         "relations": RELATIONS,
         "texts_a_list": NEIGHBOURS,
-        "turns": TURNS,
+        "cosine_at_the_start": agreed,
         **TRAINING,
         "tokens": sum(lengths[row] for rows in lists for row in rows),
         "loss": history[-1]["loss"],

@@ -14,6 +14,7 @@ from recipes.distillation import (
     principal_axes,
     teacher_vectors,
     texts_to_learn,
+    turn_towards,
 )
 
 TEXTS = [
@@ -34,6 +35,18 @@ def test_principal_axes_are_the_leading_singular_vectors():
     assert np.allclose(
         vectors @ whole @ (vectors @ whole).T, vectors @ vectors.T, rtol=1e-4, atol=1e-2
     )  # a rotation keeps dot products
+
+
+def test_the_teacher_is_turned_to_the_student_and_no_cosine_changes():
+    generator = np.random.default_rng(0)
+    vectors, rotation = generator.normal(size=(50, 6)), np.linalg.qr(generator.normal(size=(6, 6)))[0]
+    turn = turn_towards(vectors, vectors @ rotation)
+    assert np.allclose(turn, rotation, atol=1e-5) and np.allclose(turn @ turn.T, np.eye(6), atol=1e-5)
+    noisy = vectors @ rotation + generator.normal(size=(50, 6))
+    best, nearer = np.linalg.norm(vectors @ turn_towards(vectors, noisy) - noisy), []
+    for _ in range(20):
+        nearer.append(np.linalg.norm(vectors @ np.linalg.qr(generator.normal(size=(6, 6)))[0] - noisy) < best)
+    assert not any(nearer)
 
 
 def test_the_loss_is_zero_for_the_teachers_own_directions_only():
