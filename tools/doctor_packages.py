@@ -24,11 +24,12 @@ def read(name):
 
 
 def bounds():
-    """({package: lowest version} of requirements.txt, and of the dev extra)."""
-    dev = re.search(r"^dev = \[(.*?)^\]", read("pyproject.toml"), flags=re.M | re.S)[1]
-    return dict(re.findall(r"^([\w.-]+)>=([\d.]+)", read("requirements.txt"), flags=re.M)), dict(
-        re.findall(r'"([\w.-]+)>=([\d.]+)"', dev)
-    )
+    """[{package: lowest version} of requirements.txt, of the extra dev, of the extra scale]."""
+    found = [dict(re.findall(r"^([\w.-]+)>=([\d.]+)", read("requirements.txt"), flags=re.M))]
+    for extra in ("dev", "scale"):
+        named = re.search(rf"^{extra} = \[(.*?)^\]", read("pyproject.toml"), flags=re.M | re.S)[1]
+        found.append(dict(re.findall(r'"([\w.-]+)(?:\[\w+\])?>=([\d.]+)"', named)))
+    return found
 
 
 def installed(package):
@@ -48,8 +49,8 @@ def numbers(version):
 
 
 def packages():
-    required, dev = bounds()
-    for names, state, use in ((required, "BROKEN", "the notebooks"), (dev, "note", "tests and tools")):
+    states = ("BROKEN", "the notebooks"), ("note", "tests and tools"), ("note", "notebook 17")
+    for names, (state, use) in zip(bounds(), states):
         bad = []
         for name, lowest in names.items():
             version = installed(name)

@@ -29,9 +29,9 @@ def read_conda(text):
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 REQUIREMENTS = read((ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines())
 EXTRAS = {name: read(lines) for name, lines in PYPROJECT["project"]["optional-dependencies"].items()}
-DEV = EXTRAS["dev"]
+DEV, SCALE = EXTRAS["dev"], EXTRAS["scale"]
 CONDA = read_conda((ROOT / "environment.yml").read_text(encoding="utf-8"))
-NAMED = {**REQUIREMENTS, **DEV}
+NAMED = {**REQUIREMENTS, **DEV, **SCALE}
 
 
 def bounds(requirements):
@@ -44,7 +44,7 @@ def test_pyproject_reads_requirements():
 
 
 def test_no_package_stands_in_two_places():
-    assert not set(REQUIREMENTS) & set(DEV)
+    assert len(NAMED) == len(REQUIREMENTS) + len(DEV) + len(SCALE)
 
 
 def test_conda_names_the_same_packages_with_the_same_bounds():
@@ -172,7 +172,16 @@ def test_what_course_lib_imports_is_required():
         if name not in sys.stdlib_module_names and name != "course_lib"
     }
     required = {canonicalize_name(IMPORT_NAMES.get(name, name)) for name in REQUIREMENTS}
-    assert own <= required, f"course_lib imports {', '.join(sorted(own - required))}"
+    of_scale = {canonicalize_name(IMPORT_NAMES.get(name, name)) for name in SCALE}
+    assert own <= required | of_scale, f"course_lib imports {', '.join(sorted(own - required - of_scale))}"
+
+
+def test_only_chapter_17_needs_the_extra_scale():
+    """Whoever installs the course without it has every other chapter; pyarrow is a part of datasets."""
+    of_scale = {IMPORT_NAMES.get(name, name) for name in SCALE} - {"pyarrow"}
+    found = imported(("course_lib", "notebooks/scripts"))
+    users = {file for name in of_scale for file in found.get(name, [])}
+    assert users and {file for file in users if file.parent.name != "scale" and not file.stem.startswith("17")} == set()
 
 
 def test_no_registry_is_named():
