@@ -320,7 +320,7 @@ ax.set(xlabel="Spearman x 100 on 328 graded pairs; a point is a seed", title="At
 plt.show()
 
 # %% [markdown]
-# At the smallest rate no loss has moved far: that rate alone would call them alike. At the largest, cosine MSE, triplet and contrastive loss have torn the order apart, the first two as much as the control. Softmax, CoSENT and both ranking losses kept it. None gained: a layer is little, and the groups are few.
+# At the smallest rate no loss moves far: it alone would call them alike. At the largest, cosine MSE, triplet and contrastive loss have torn the order apart, the first two as much as the control; contrastive and triplet loss had one margin, which must fit the encoder. Softmax, CoSENT and both ranking losses kept it. None gained: a layer is little, and the groups are few.
 #
 # `recipes/loss_comparison.py` trained the whole encoder on public data: premises of SNLI, 7,488 sentences read, one learning rate, 2e-4. STSb dev measures. Averages of three seeds were **recorded**, with the lowest and the highest.
 #
@@ -347,7 +347,7 @@ assert highest[["softmax", "cosine MSE"]].max() < lowest["untrained"] and whole.
 assert abs(whole.loc[("ranking", "spearman"), "mean"] - whole.loc[("ranking, hard negatives", "spearman"), "mean"]) < 0.5
 
 # %% [markdown]
-# At this one rate both ranking losses and CoSENT lead: the worst of their runs beats the best of all others. Softmax and cosine MSE end below the encoder before training. Hard negatives added nothing. And CoSENT moved all sentences close together: any two have a cosine above 0.9 on average, so 0.9 says nothing there.
+# At this one rate both ranking losses and CoSENT lead: the worst of their runs beats the best of all others. Softmax and cosine MSE end below the encoder before training. Hard negatives added nothing. And CoSENT moved all sentences close together: any two have a cosine above 0.9 on average, so 0.9 says nothing.
 #
 # ## Made-up scores and real ones
 #
@@ -379,7 +379,7 @@ assert (drawn["CoSENT, real scores"][:, 1] > 1).all() and (drawn["cosine MSE, ma
 assert all(drawn[name].mean(dim=0).abs().max() < 1.5 for name in ("cosine MSE, real scores", "CoSENT, made-up scores"))
 
 # %% [markdown]
-# Both matter. CoSENT gains with real scores and stays where it was with made-up ones, of which it reads only the order. Cosine MSE takes the made-up numbers at their word and loses at every rate; with real scores it holds its place. So take real scores, and CoSENT first.
+# Both matter. CoSENT gains with real scores, on average, and stays where it was with made-up ones, of which it reads only the order. Cosine MSE takes the made-up numbers at their word and loses at every rate; with real scores it holds its place. So take real scores, and CoSENT first.
 #
 # ## False negatives
 #
@@ -413,7 +413,7 @@ print(f"{same.sum()} of {7 * 6} negatives are false. Mean cosine: own positive {
 assert false > true + 0.3 and abs(own - false) < 0.2
 
 # %% [markdown]
-# On average the boxed cells are as high as the diagonal, and the loss tears just these apart. With twice the batch an anchor meets twice the candidates, and more of these.
+# On average the boxed cells are nearly as high as the diagonal, and the loss pulls just these apart. With twice the batch an anchor meets twice the candidates, and more of these.
 #
 # If you know where texts come from, use a rule: same picture, same product. If not, let another trained encoder, a *guide*, mark each candidate that it finds nearer to the anchor than the anchor's own positive. The bundled duplicate questions know the truth: four ask the same, which makes two pairs. So each anchor of the 300 pairs has exactly one false negative.
 #

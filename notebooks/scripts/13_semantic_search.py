@@ -162,7 +162,7 @@ plt.show()
 assert not bundled or ahead["shared"][1] < 0 and ahead["other"][1] > 10
 
 # %% [markdown]
-# Where the words are the same, meaning has no lead over counting them. Where they differ, counting is hardly better than any order, and meaning is far ahead: its interval is clear of 0. Real queries are of both kinds, so notebook 14 combines the two searches.
+# Where the words are the same, counting wins. But keywords read whole articles. Where they differ, counting is hardly better than any order, and meaning is far ahead: its interval is clear of 0. Real queries are of both kinds, so notebook 14 combines the two searches.
 #
 # ## A trap: dot where cosine was meant
 #
@@ -288,7 +288,7 @@ plt.show()
 #
 # **Question.** The sentences above were made for pieces. What do pieces bring for the labelled queries with a long answer?
 #
-# A piece from the middle no longer says what its article is about. So the cell puts the title before each piece but the first, which has it, and for comparison leaves it away once.
+# A piece from the middle no longer says what its article is about. So the cell puts the title before each piece but the first, which has it, and for comparison leaves it out once.
 #
 # **Predict** what matters most: the size, the overlap, or the title.
 
@@ -405,7 +405,7 @@ assert not bundled or all(results[f"{name}, as it is"].mean() < 0.06 and results
                           for name in ("its parent", "a stranger"))
 
 # %% [markdown]
-# As they are, the vectors of another model find next to nothing, and no error says so: a number of dimensions is all that they have in common. The map repairs a part: mapped queries find little more than their own model does on both sides, and far less than the articles' model. After a change of model encode everything again.
+# As they are, the vectors of another model find next to nothing, and no error says so: a number of dimensions is all that they have in common. The map repairs a part: mapped queries of these two weak models find far less than the articles' model does. After a change of model encode everything again.
 #
 # ### Two towers
 #
@@ -436,7 +436,7 @@ cost = difference(by_tower["one layer and a map"], by_tower["the whole encoder"]
 assert not bundled or by_tower["one layer"].mean() + 0.1 < by_tower["one layer and a map"].mean() and cost[2] < 0
 
 # %% [markdown]
-# One layer alone lives in another space. A map brings part of the quality back; the time is measured below. Real pairs are trained together.
+# One layer alone lives in another space. A map brings part of the quality back; the time comes below. Real pairs are trained together.
 #
 # ## How small may a vector be?
 #
@@ -472,7 +472,7 @@ at = {name: dict(zip(dims, (one.mean() for one in found))) for name, found in cu
 assert not bundled or at["int8, rescored"][64] > at["float32"][16] + 0.05 and at["binary, rescored"][256] > at["int8, rescored"][32] and at["binary"][256] > at["binary"][64] + 0.02
 
 # %% [markdown]
-# At the same number of bytes, fewer bits beat fewer numbers. With rescoring, int8 loses nothing that can be seen at a quarter of the memory; signs lose more at a thirty-second.
+# At the same number of bytes, fewer bits beat fewer numbers. With rescoring, int8 loses nothing that can be seen at a quarter of the memory, beside the full vectors on disk; signs lose more at a thirty-second.
 #
 # Two cautions. This model is narrow, and signs get better with the width, as the printed row shows. And 20 of 300 articles are many; among millions you rescore hundreds.
 #
@@ -480,7 +480,7 @@ assert not bundled or at["int8, rescored"][64] > at["float32"][16] + 0.05 and at
 #
 # **Question.** What has to be stored, and what has to be checked, so that a search still works next year?
 #
-# `build` writes a folder: the passages, their unit vectors as int8 codes for the search and as float16 for the rescoring, and a description. The description holds, as a fingerprint, the vector of one sentence. `Search` encodes that sentence again when it opens the folder. Another model, other weights or another prompt give another vector, and it refuses.
+# `build` writes a folder: the passages, their unit vectors as int8 codes for the search and as float16 for the rescoring, and a description. The description holds, as a fingerprint, the vector of one sentence. `Search` encodes that sentence again when it opens the folder. Another model, other weights or another query prompt give another vector, and it refuses.
 
 # %%
 from dataclasses import asdict
@@ -544,7 +544,7 @@ except ValueError as error:
 assert refused and (not bundled or len(behind) > 0 and abs(against_exact[0]) < 1 and stored.mean() > scores["meaning"].mean() + 0.02)
 
 # %% [markdown]
-# The folder ranks as the exact vectors do, it shows a passage that the one vector of its article never held, and it refuses the parent's vectors, which have the same length. To change it, write a new folder beside it, check that with your labelled queries, then switch.
+# By nDCG the folder is as good as the pieces above, it shows a passage that the one vector of its article never held, and it refuses the parent's vectors, which have the same length. To change it, write a new folder beside it, check that with your labelled queries, then switch.
 #
 # ### How long does one query take?
 #
@@ -692,7 +692,7 @@ check("13.2", windows)
 # ## Summary
 #
 # - nDCG says how good a ranking is, a paired bootstrap whether another is better.
-# - Meaning finds what keywords cannot; where the words are the same, it has no such lead.
+# - Meaning finds what keywords cannot. Where the words are the same, one vector of a long article loses against them.
 # - What comes after `max_seq_length` is not in the vector. Count what is cut, and search pieces with their titles.
 # - Use the similarity and the prompts that the model was trained with. Vectors of two models do not compare.
 # - int8 codes with rescoring cost nothing that could be seen. Fewer numbers and signs alone cost quality.

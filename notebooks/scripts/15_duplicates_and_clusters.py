@@ -188,7 +188,7 @@ print(f"a changed meaning beats the middle paraphrase in {(with_changed > np.med
 assert model != "course/sbert-mini" or (closer[-4:].all() and (with_changed > np.median(paraphrases)).sum() > 8)
 
 # %% [markdown]
-# Swapped roles lie above the line, because their words are the same. The other kinds lie on both sides of it, so the vectors do know something of meaning. The second count explains your list: a changed word leaves more cosine than an honest paraphrase has. No threshold helps where wrong pairs score higher than right ones.
+# Swapped roles lie above the line, because their words are the same. The other kinds lie on both sides of it. The second count explains your list: a text with one word changed is nearer than an honest paraphrase. No threshold helps where wrong pairs score higher than right ones.
 #
 # ## A threshold
 #
@@ -260,7 +260,7 @@ plt.show()
 #
 # ### Can you have the precision you need?
 #
-# `calibrate` looks for the lowest threshold with a given precision. Is it this small model that fails? `recipes/duplicates.py` has recorded the same measurement for the full-size all-MiniLM-L6-v2, and for pairs of questions that people really asked on Quora, half of which or so are duplicates. (MiniLM learnt from Quora's duplicates, so its numbers there are no test of it.)
+# `calibrate` looks for the lowest threshold with a given precision. Is it this small model that fails? `recipes/duplicates.py` has recorded the same measurement for `sbert-mini-ranking` (notebook 06) and the full-size all-MiniLM-L6-v2, and for pairs of questions that people really asked on Quora, half of which or so are duplicates. (MiniLM learnt from Quora's duplicates, so its numbers there are no test of it.)
 #
 # **Predict** the recall that a precision of 0.9 leaves, here and on Quora.
 
@@ -287,7 +287,7 @@ assert (recorded["average_precision"].groupby("data").max() == minilm["average_p
 assert minilm["recall wanting 0.9"]["quora/dev"] > 3 * recorded["recall wanting 0.9"]["quora/dev"].drop(minilm_name).max()
 
 # %% [markdown]
-# A precision of 0.9 cannot be had here. The table (means of five splits; average precision in percent) says whose fault that is. MiniLM has the highest average precision on both sets, and on the town's questions it still has no threshold with 0.9: the twins are hard for _every_ cosine in the table. On Quora nobody planted twins, and word overlap keeps up with a small model, but MiniLM leaves far more recall at 0.9. Where your collection lies between the two, only labelled pairs tell.
+# A precision of 0.9 cannot be had here. The table (means of five splits; average precision in percent) says whose fault that is. MiniLM has the highest average precision on both sets, and on the town's questions it still has no threshold with 0.9: the twins are hard for _every_ cosine in the table. On Quora word overlap keeps up with the small model, and MiniLM leaves far more recall at 0.9. But half of Quora's pairs are duplicates: by precision the two do not compare. Label pairs of your own.
 #
 # ## A second reader
 #
@@ -336,7 +336,7 @@ print(f"verdict: {verdict}")
 assert abs(np.mean(shuffles) - right.mean()) < 0.03                     # a shuffle's average precision is the share of duplicates
 
 # %% [markdown]
-# The last line is the verdict for this cross-encoder on these questions: it has to beat the cosine's order and every shuffle. With near misses on top, an order can be worse than none. A reader helps if it learnt from pairs like yours, near misses among them. You only know after a measurement like this.
+# The last line is the verdict for this cross-encoder on this shortlist; a longer one may turn it. It has to beat the cosine's order and every shuffle. With near misses on top, an order can be worse than none. Whether a reader helps, only a measurement says.
 #
 # ## A trap: friends of friends
 #
@@ -403,7 +403,7 @@ at_30 = {name: np.interp(0.3, [r for _, r in of_name], [p for p, _ in of_name]) 
 assert at_30["complete linkage"] > at_30["the list of pairs"] - 0.05 and points["connected components"][-1][0] < 0.02
 
 # %% [markdown]
-# In the figure, joining by complete linkage costs nothing beside the list of pairs (dashed). Connected components pay for a wrong pair with a merger of two groups, until one component swallows the collection. Communities do little better at equal recall, but no group of theirs gets as large. Look at the largest group before you merge anything.
+# In the figure, joining by complete linkage costs little beside the list of pairs. Connected components pay for a wrong pair with a merger of two groups, until one component swallows the collection. Communities do little better at equal recall, but no group of theirs gets as large. Look at the largest group before you merge anything.
 #
 # ## Topics
 #
@@ -555,7 +555,7 @@ for name, s in found.items():
         order = np.flatnonzero(~tuned)[np.argsort(-confidence[~tuned])]                                  # the surest first
         surest.setdefault(name, []).append(np.cumsum(right[order]) / np.arange(1, len(order) + 1))
 
-# %% tags=["row-2.26"] alt="Line chart with bands: the share of the bot's answers that are right against the share of questions that it answers, the mean of 50 splits and the middle four fifths of them. All three fall to about one third or less when everything is answered. Below a share of one third, questions with answers lie above the FAQ's questions alone; by word overlap they start lowest, rise, and end lowest."
+# %% tags=["row-2.26"] alt="Line chart with bands: the share of the bot's answers that are right against the share of questions that it answers, the mean of 50 splits and the middle four fifths of them. All three fall when everything is answered. Below a share of one third, questions with answers lie above the FAQ's questions alone; by word overlap they start lowest, rise, and end lowest."
 _, ax = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
 share = np.arange(1, 61) / 60
 for k, (name, of_split) in enumerate(surest.items()):
@@ -609,13 +609,13 @@ assert np.allclose(LibraryCrossEncoder(str(resolve(scorer)), device="cpu").predi
 print("paraphrase_mining, community_detection, BinaryClassificationEvaluator and CrossEncoder.predict give the same")
 
 # %% [markdown]
-# **What to use today.** `util.paraphrase_mining` for candidates; complete linkage for groups; `HDBSCAN` if you cannot name a $k$. Begin with word overlap: it is your baseline, and exact copies need no model at all.
+# **What to use today.** `util.paraphrase_mining` for candidates; complete linkage for groups; `HDBSCAN` if you cannot name a $k$ and can judge what its settings find. Begin with word overlap: it is your baseline, and exact copies need no model at all.
 #
 # **What it costs.** Each text is read once, each candidate of a cross-encoder too. Mining keeps one block in memory; complete linkage and silhouette keep all $n^2$ distances, so with many texts group within topics.
 #
-# **What to watch.** Label a few hundred pairs around your threshold, as rare as they come. `community_detection` silently drops groups of fewer than `min_community_size` texts, which is 10 unless you say otherwise.
+# **What to watch.** Label a few hundred of the pairs above your threshold. `community_detection` silently drops groups of fewer than `min_community_size` texts, which is 10 unless you say otherwise.
 #
-# **So which texts say the same?** The vectors propose them, and people decide. A machine may merge exact copies. By a cosine alone it may not, with any model measured here.
+# **So which texts say the same?** The vectors propose them, and people decide. A machine may merge exact copies. By a cosine alone it may not: on the town's questions no model here had the precision.
 #
 # ## With full-size models
 #
@@ -667,7 +667,7 @@ check("15.2", recommend)
 # ## Summary
 #
 # - All pairs cost $n(n-1)/2$ comparisons; blocks limit the memory, not the work.
-# - The closest pairs are often near misses: a changed word moves a vector less than other words for the same do.
+# - The closest pairs are often near misses: a text with one word changed is nearer than an honest paraphrase.
 # - Choose a threshold on labelled pairs, measure it on others, and keep duplicates as rare as they will be.
 # - Joined pairs chain. Complete linkage does not. Judge groups by the precision and recall of their pairs.
 # - A reranker, a number of clusters, a threshold: measure each for your purpose, beside word overlap.
