@@ -76,6 +76,7 @@ def test_a_page_without_title_is_an_error(tmp_path):
         ("docs/glossary.md", "[a](../recipes)", f"[a](https://github.com/{REPOSITORY}/tree/main/recipes)"),
         ("README.md", "`[a](none.md)`\n```\n[a](none.md) `x`\n```\n", "`[a](none.md)`\n```\n[a](none.md) `x`\n```\n"),
         ("README.md", "| [![Open](https://x/b.svg)](https://x) |", "| [Open](https://x) |"),
+        ("README.md", "`[![Open](https://x/b.svg)](https://x)`", "`[![Open](https://x/b.svg)](https://x)`"),
         ("README.md", "`a` [a](docs/glossary.md) `b`", "`a` [a](glossary.md) `b`"),
     ],
 )
