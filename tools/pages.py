@@ -8,6 +8,7 @@ import nbformat
 from alt_texts import add_alt
 from glossary import anchor
 from mathml import mathml
+from repository import badges_as_links
 from table_headers import with_header_cells
 
 from course_lib.support.files import atomic_file
@@ -51,7 +52,7 @@ def html_of(notebook, name):
 
 
 def markdown(source):
-    """Markdown as HTML, as nbconvert makes it, but with formulas as MathML: the page needs no MathJax from a host."""
+    """Markdown as HTML, as nbconvert makes it, but with formulas as MathML and badges as words: nothing is loaded."""
     from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
     class Renderer(IPythonRenderer):
@@ -67,7 +68,7 @@ def markdown(source):
             except ValueError:  # of a learner's own notebook: it shows as it is written
                 return f"<code>{self.escape_html(body)}</code>"
 
-    return MarkdownWithMath(renderer=Renderer(escape=False)).render(source)
+    return MarkdownWithMath(renderer=Renderer(escape=False)).render(badges_as_links(source))
 
 
 def title_of(notebook):

@@ -37,6 +37,13 @@ def links(repository=REPOSITORY, branch=BRANCH):
     )
 
 
+def badges_as_links(text):
+    """Markdown with each badge, an image that a host sends, replaced by its words: the link stays, and so does code."""
+    code = r"(?P<ticks>`+)(?!`).*?(?<!`)(?P=ticks)(?!`)"
+    either = re.compile(rf"{code}|\[!\[(?P<words>[^\]]*)\]\(https?:[^)]*\)\](?=\()", re.S)
+    return either.sub(lambda match: match[0] if match["ticks"] else f"[{match['words']}]", text)
+
+
 # The clone goes on sys.path; pip installs nothing. An editable install would show in new processes only, so that the
 # kernel had to be restarted; it would need Colab's setuptools, more seconds than the clone, and change `pip freeze`.
 # Every package that the notebooks import is part of Colab's image, or installed by INSTALL: test_colab.py checks it.

@@ -112,7 +112,9 @@ def page_problems(text):
     yield from ["an image without alt text"] * any(not alt for alt in page.images)
 
 
-TABLES = """# A report
+TABLES = """[![Open in Colab](https://example.org/badge.svg)](https://example.org/colab)
+
+# A report
 
 Of [tokens](../docs/glossary.md#token); next [06](06_sbert.ipynb), or [elsewhere](https://example.org/x.ipynb).
 
@@ -160,6 +162,7 @@ def test_report(report):
 
 def test_report_shows_formulas_and_loads_nothing(report):
     assert report.count("<math") == 2 and report.count('display="block"') == 1
+    assert '<a href="https://example.org/colab">Open in Colab</a>' in report
     assert "<code>$1</code>" in report and "<code>\\unknown x</code>" in report
     assert not re.findall(r'(?:src="|<link[^>]*href="|url\(["\']?|@import ["\'])(?!data:)(?:https?:)?//', report)
 

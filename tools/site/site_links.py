@@ -4,11 +4,10 @@ import os
 import posixpath
 import re
 
-from repository import BRANCH, REPOSITORY, ROOT
+from repository import BRANCH, REPOSITORY, ROOT, badges_as_links
 
 # Code, which stays as it is, or the target of a link or an image.
 CODE_OR_LINK = re.compile(r"(?P<ticks>`+)(?!`).*?(?<!`)(?P=ticks)(?!`)|(?<=\]\()(?P<target>[^()\s]+)(?=\))", re.S)
-BADGE = re.compile(r"\[!\[(?P<text>[^\]]*)\]\(https?:[^)]*\)\](?=\()")  # an image from a host, within a link
 PICTURES = {".gif", ".jpg", ".png", ".svg"}
 
 
@@ -38,4 +37,4 @@ def moved(text, source, pages, root=ROOT):
         kind = "tree" if (root / file).is_dir() else "blob"
         return f"https://github.com/{REPOSITORY}/{kind}/{BRANCH}/{file}{mark}{fragment}"
 
-    return CODE_OR_LINK.sub(move, BADGE.sub(r"[\g<text>]", text)), pictures
+    return CODE_OR_LINK.sub(move, badges_as_links(text)), pictures
