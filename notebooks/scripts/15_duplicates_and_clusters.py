@@ -591,7 +591,7 @@ from sentence_transformers.sentence_transformer.evaluation import BinaryClassifi
 
 transformers.utils.logging.disable_progress_bar()                       # quiet, no more
 library = SentenceTransformer(str(resolve(model)), device="cpu")
-theirs = util.paraphrase_mining(library, questions, max_pairs=1000, top_k=20)           # [[cosine, i, j], ...], best first
+theirs = util.paraphrase_mining(library, questions, max_pairs=3000, top_k=20)[:1000]    # [[cosine, i, j], ...]; 5.x counts both orders
 ours = paraphrase_mining_embeddings(vectors["sentence vectors"], max_pairs=1000, top_k=20)
 assert np.allclose([p[0] for p in theirs], [p[0] for p in ours], atol=1e-5)
 assert {(i, j) for _, i, j in theirs[:950]} <= {(i, j) for _, i, j in ours}             # the last places are a matter of rounding
