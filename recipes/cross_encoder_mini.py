@@ -1,100 +1,167 @@
-"""Make `course/cross-encoder-mini`: bert-mini learns to look from one text to the other, then to score pairs.
+"""Make `course/cross-encoder-mini`: the encoder of course/sbert-mini learns to read two texts at once.
 
+    COURSE_DATA=... python recipes/distillation.py vectors        # the teacher's vectors, in build/distillation
     COURSE_DATA=... python recipes/cross_encoder_mini.py
 
-bert-mini never saw two texts at once, and fine-tuning alone hardly teaches it to compare them: one label a pair, seen
-through one [CLS] vector that depends on nothing yet, is too little to find out that tokens of one text should look for
-their like in the other. So there is a stage before, on pairs of captions and of NLI (their labels unused), with two
-aims: for each token, does it occur in the other text? And for the pair, the cosine that the ranking model
-(`recipes/siamese.py captions`) gives it. Then the head learns the scores of STSb train (binary cross-entropy).
+sbert-mini never saw two texts in a row, and one score a pair, seen through one vector, is too little to find out that
+tokens of one text should look for their like in the other. So there is a stage before, on pairs that nobody labelled:
 
-Measured for comparison, on the same STSb train: no stage before, and NLI's three classes as the stage before.
-Resumable: started again after an interruption, it goes on from the last checkpoint in build/cross-encoder-mini.
+    search   a sentence of Wikipedia and four paragraphs: the one it was taken out of, and three of the twenty that
+             sbert-mini finds nearest. Cross-entropy of the four scores.
+    near     two texts that are near for all-MiniLM-L6-v2: its cosine. Binary cross-entropy.
+
+In both, a second head says of each token whether it occurs in the other text, too. Then the scores of STSb train are
+learnt, with some of the first two in between, so that they are not forgotten.
+
+Measured for comparison, on the same STSb train: bert-mini alone, with NLI's three classes before, and sbert-mini
+without the stage of pairs. Resumable: started again, it goes on from what lies in build/cross-encoder-mini.
 """
 
 import argparse
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from course_lib.data import ScoredPair, load_nli, load_sts
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import spearman
 from course_lib.models.cross_encoder import CrossEncoder
-from course_lib.similarity import pairwise_cos_sim
+from course_lib.retrieval.search import top_k
 from course_lib.support.tokenization import tokenize_pairs
-from recipes.evaluate import CAPTIONS, NLI, STS
+from recipes import distillation
+from recipes.evaluate import NLI, STS
 from recipes.shared.cards import model_folder, weights_sha256, write_cards, write_facts
 from recipes.shared.places import BUILD
 from recipes.shared.pretraining_text import LeakFilter
 from recipes.shared.results import data_sha256, record, row
-from recipes.shared.sentence_pairs import all_caption_pairs, nli_examples
-from recipes.shared.training import Numbers, train_in
+from recipes.shared.sentence_pairs import nli_examples
+from recipes.shared.training import train_in
+from recipes.wikipedia_pairs import paragraph_pairs
 
 NAME, WORK, COMMAND = "cross-encoder-mini", BUILD / "cross-encoder-mini", "python recipes/cross_encoder_mini.py"
-TOKENS = 2_000_000  # of the first stage
-LOOK = dict(batch_size=32, learning_rate=4e-4, epochs=1)
-CLASSES = dict(batch_size=32, learning_rate=2e-4, epochs=1)
-SCORES = dict(batch_size=32, learning_rate=2e-4, epochs=4)
+GROUPS, NEAR_TEXTS, NEAR_WORDS = (
+    2_500,
+    120_000,
+    30,
+)  # groups of four queries; texts the near pairs come from, and their words
+CANDIDATES = 20
+TOGETHER = 8  # labelled pairs that make one example, so that a batch of any task has about as many tokens
+PAIRS = dict(batch_size=8, learning_rate=3e-4, warmup=0.05)
+CLASSES = dict(batch_size=4, learning_rate=2e-4, epochs=1)
+SCORES = dict(batch_size=4, learning_rate=1e-4, epochs=4)
+KEPT = 300, 300  # examples of the two beside the scores
 SEEDS = (0, 1, 2)
 
 
-def unlabelled_pairs(allowed: LeakFilter) -> list[tuple[str, str]]:
-    """In turn: two captions of one image, captions of two images, premise and hypothesis."""
-    captions, nli = all_caption_pairs(allowed), [(e.premise, e.hypothesis) for e in nli_examples(allowed)]
-    random.Random(0).shuffle(captions)
-    random.Random(0).shuffle(nli)
-    strangers = [(a, captions[(i + 7) % len(captions)][1]) for i, (a, _) in enumerate(captions)]
-    return [pair for three in zip(captions, strangers, nli) for pair in three]
+def searches(allowed: LeakFilter, encoder: SentenceEncoder) -> list[tuple[str, ...]]:
+    """(sentence, its paragraph, three other paragraphs near the sentence)."""
+    pairs = [pair for group in paragraph_pairs(allowed, GROUPS) for pair in group]
+    asked, documents = ([pair[side] for pair in pairs] for side in (0, 1))
+    queries, corpus = (
+        encoder.encode(texts, normalize_embeddings=True, show_progress_bar=False) for texts in (asked, documents)
+    )
+    _, nearest = top_k(queries, corpus, CANDIDATES + 1)  # (queries, CANDIDATES + 1)
+    draw, found = random.Random(0), []
+    for own, (rows, (query, document)) in enumerate(zip(nearest.tolist(), pairs)):
+        others = draw.sample([k for k in rows if k != own][:CANDIDATES], 3)
+        found.append((query, document, *(documents[k] for k in others)))
+    return found
 
 
-def look_across(scorer: CrossEncoder, pairs: list[tuple[str, str]]) -> list[dict]:
-    """The first stage: token by token, does it occur in the other text; and the pair's cosine for a bi-encoder."""
-    ids, types = tokenize_pairs(scorer.tokenizer, pairs, 128)
-    count = int(np.searchsorted(np.cumsum([len(i) for i in ids]), TOKENS))
-    teacher = SentenceEncoder.load(CAPTIONS, dtype="float32")
-    sides = ([pair[side] for pair in pairs[:count]] for side in (0, 1))
-    u, v = (torch.from_numpy(teacher.encode(side, show_progress_bar=False)) for side in sides)  # (pairs, dim) each
-    target = pairwise_cos_sim(u, v).clamp(0, 1)  # (pairs,)
+def near_pairs(texts: list[str], vectors: np.ndarray) -> list[tuple[str, str, float]]:
+    """(text, text, cosine): each text with the nearest of a list of near texts, and with any other of the list."""
+    draw, found = random.Random(0), []
+    short = [row for row, text in enumerate(texts) if len(text.split()) <= NEAR_WORDS]
+    short = sorted(draw.sample(short, min(NEAR_TEXTS, len(short))))
+    unit = F.normalize(torch.from_numpy(vectors[short]).float(), dim=1)  # (NEAR_TEXTS, 384)
+    for rows in distillation.neighbours(unit, size=32, clusters=max(1, len(short) // 64)):
+        cosines = unit[rows] @ unit[rows].T  # (texts of the list, the same)
+        nearest = (cosines - 2 * torch.eye(len(rows))).argmax(1).tolist()
+        for i, j in [*enumerate(nearest), *zip(range(len(rows)), draw.sample(range(len(rows)), len(rows)))]:
+            if i != j:
+                found.append((texts[short[rows[i]]], texts[short[rows[j]]], cosines[i, j].clamp(0, 1).item()))
+    draw.shuffle(found)
+    return list(dict.fromkeys(found))[:NEAR_TEXTS]
+
+
+def read(model: nn.ModuleDict, pairs: list[tuple[str, str]]) -> tuple[Tensor, Tensor]:
+    """Pairs to their logits, (pairs,), and to the loss of the second head: which tokens occur in the other text?"""
+    scorer = model["scorer"]
+    ids, types = scorer._tokenize(pairs)
+    order = sorted(range(len(ids)), key=lambda k: len(ids[k]))
+    input_ids, lengths, token_types = scorer._packed([ids[k] for k in order], [types[k] for k in order])
+    hidden = scorer.model.bert(input_ids, lengths, token_types)  # (tokens, hidden)
+    logits = scorer.model.classifier(scorer.model.pool(hidden, lengths)).squeeze(1).float()  # (pairs,), in that order
     occurs = [np.where(t == 0, np.isin(i, i[t == 1]), np.isin(i, i[t == 0])) for i, t in zip(ids, types)]
-    special = [scorer.tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]")]
-    model = nn.ModuleDict({"scorer": scorer, "token_head": nn.Linear(scorer.model.config.hidden_size, 1)})
-
-    def loss(batch: list[int]) -> torch.Tensor:
-        batch = sorted(batch, key=lambda k: len(ids[k]))
-        input_ids, lengths, token_types = scorer._packed([ids[k] for k in batch], [types[k] for k in batch])
-        hidden = scorer.model.bert(input_ids, lengths, token_types)  # (tokens, hidden)
-        scores = scorer.model.classifier(scorer.model.pool(hidden, lengths)).squeeze(1).float()  # (batch,)
-        inner = ~torch.isin(input_ids, torch.tensor(special))
-        found = torch.from_numpy(np.concatenate([occurs[k] for k in batch])).float()  # (tokens,)
-        guesses = model["token_head"](hidden).squeeze(1).float()  # (tokens,)
-        by_token = F.binary_cross_entropy_with_logits(guesses[inner], found[inner])
-        return by_token + F.binary_cross_entropy_with_logits(scores, target[batch])
-
-    settings = dict(length=lambda k: len(ids[k]), checkpoint_every=200, **LOOK)
-    return train_in(WORK / "look", model, loss, Numbers(count, pairs[:count]), **settings)
+    occurs = torch.from_numpy(np.concatenate([occurs[k] for k in order])).float()  # (tokens,)
+    special = torch.tensor([scorer.tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]")])
+    inner, guesses = ~torch.isin(input_ids, special), model["token_head"](hidden).squeeze(1).float()  # (tokens,) each
+    by_token = F.binary_cross_entropy_with_logits(guesses[inner], occurs[inner])
+    return logits[torch.tensor(order).argsort()], by_token
 
 
-def train_scorer(scorer: CrossEncoder, examples: list[tuple], folder: Path, **settings) -> list[dict]:
-    """Train on (text, text, label), and save the model in `folder`."""
-    ids, _ = tokenize_pairs(scorer.tokenizer, [e[:2] for e in examples], scorer.max_seq_length)
-    counts = dict(zip(examples, map(len, ids)))
+def together(labelled: list[tuple]) -> list[tuple]:
+    """(text, text, label) each -> examples of TOGETHER of them."""
+    return [tuple(labelled[i : i + TOGETHER]) for i in range(0, len(labelled), TOGETHER)]
 
-    def loss(batch: list[tuple]) -> torch.Tensor:
-        return scorer.loss([e[:2] for e in batch], [e[2] for e in batch])
 
-    history = train_in(folder, scorer, loss, examples, length=counts.__getitem__, checkpoint_every=200, **settings)
+def pairs_of(example: tuple) -> list[tuple[str, str]]:
+    """Of a search, (query, document, document, ...), or of several labelled pairs, ((text, text, label), ...)."""
+    if isinstance(example[0], str):
+        return [(example[0], document) for document in example[1:]]
+    return [(a, b) for a, b, _ in example]
+
+
+def tasks(model: nn.ModuleDict) -> list[Callable[[list[tuple]], Tensor]]:
+    def search(batch: list[tuple]) -> Tensor:
+        logits, by_token = read(model, [pair for example in batch for pair in pairs_of(example)])
+        return F.cross_entropy(logits.view(len(batch), -1), torch.zeros(len(batch), dtype=torch.long)) + by_token
+
+    def near(batch: list[tuple]) -> Tensor:
+        logits, by_token = read(model, [pair for example in batch for pair in pairs_of(example)])
+        cosines = torch.tensor([cosine for example in batch for *_, cosine in example])
+        return F.binary_cross_entropy_with_logits(logits, cosines) + by_token
+
+    def labels(batch: list[tuple]) -> Tensor:
+        pairs = [pair for example in batch for pair in pairs_of(example)]
+        return model["scorer"].loss(pairs, [label for example in batch for *_, label in example])
+
+    return [search, near, labels]
+
+
+def trained(model: nn.ModuleDict, losses: list, examples: list[list], folder: Path, **settings) -> list[dict]:
+    every, scorer = [example for several in examples for example in several], model["scorer"]
+    ids, _ = tokenize_pairs(scorer.tokenizer, [p for e in every for p in pairs_of(e)], scorer.max_seq_length)
+    tokens = map(len, ids)
+    tokens = {example: sum(next(tokens) for _ in pairs_of(example)) for example in every}
+    history = train_in(folder, model, losses, examples, length=tokens.__getitem__, checkpoint_every=200, **settings)
     scorer.save(folder / "model", half=True)
     return history
 
 
 def load_scorer(folder: Path) -> CrossEncoder:
     return CrossEncoder.load(folder / "model", dtype="float32")
+
+
+def fresh(name: str, num_labels: int = 1, seed: int = 0) -> nn.ModuleDict:
+    """A folder's BERT with untrained heads."""
+    torch.manual_seed(seed)
+    scorer = CrossEncoder.load(name, num_labels=num_labels, dtype="float32")
+    scorer.max_seq_length = 256
+    return nn.ModuleDict({"scorer": scorer, "token_head": nn.Linear(scorer.model.config.hidden_size, 1)})
+
+
+def with_core_of(folder: Path, seed: int) -> nn.ModuleDict:
+    """The core of a trained scorer with untrained heads."""
+    model = fresh("course/bert-mini", seed=seed)
+    model["scorer"].model.bert.load_state_dict(load_scorer(folder).model.bert.state_dict())
+    return model
 
 
 def sts_spearman(scorer: CrossEncoder, pairs: list[ScoredPair]) -> float:
@@ -106,18 +173,6 @@ def nli_accuracy(scorer: CrossEncoder, data: str) -> float:
     examples = load_nli(data)
     logits = scorer.predict([(e.premise, e.hypothesis) for e in examples], show_progress_bar=False)  # (examples, 3)
     return float((logits.argmax(1) == [e.label for e in examples]).mean())
-
-
-def untrained(num_labels: int, seed: int = 0) -> CrossEncoder:
-    torch.manual_seed(seed)
-    return CrossEncoder.load("course/bert-mini", num_labels=num_labels, dtype="float32")
-
-
-def new_head(scorer: CrossEncoder, seed: int) -> CrossEncoder:
-    """The same core with an untrained head for one score."""
-    fresh = untrained(1, seed)
-    fresh.model.bert.load_state_dict(scorer.model.bert.state_dict())
-    return fresh
 
 
 def main():
@@ -133,49 +188,45 @@ def main():
         print(f"{name:32} {data:22} {seed} {metric:10} {rows[-1]['value']}", flush=True)
 
     scored = (p for p in load_sts("stsbenchmark/train") if allowed(p.sentence1) and allowed(p.sentence2))
-    sts = [(p.sentence1, p.sentence2, p.score) for p in scored]
-    pairs, look = unlabelled_pairs(allowed), untrained(1)
-    dropped = allowed.dropped
-    look_history = look_across(look, pairs)
-    labelled = [(e.premise, e.hypothesis, e.label) for e in nli_examples(allowed)]
-    classes = untrained(3)
-    classes.model.id2label = {0: "contradiction", 1: "entailment", 2: "neutral"}
+    sts = together([(p.sentence1, p.sentence2, p.score) for p in scored])
+    texts = distillation.texts_to_learn(allowed)
+    near = together(near_pairs(texts, distillation.kept_vectors(texts, distillation.WORK / "minilm")))
+    search = searches(allowed, SentenceEncoder.load("course/sbert-mini"))
+    dropped, dev = allowed.dropped, load_sts("stsbenchmark/dev")
+    print(f"{len(search)} searches, {TOGETHER * len(near)} near pairs, {dropped} leaks dropped", flush=True)
 
-    dev, seconds = load_sts("stsbenchmark/dev"), look_history[-1]["seconds"]
-    watch = [lambda scorer: {"stsb_dev_spearman": sts_spearman(scorer, dev)}]
-    before = {
-        "pairs, then STSb": lambda seed: load_scorer(WORK / "look"),
-        "STSb only": lambda seed: untrained(1, seed),
-        "NLI, then STSb": lambda seed: new_head(load_scorer(WORK / "nli"), seed),
+    watch = [lambda model: {"stsb_dev": sts_spearman(model["scorer"], dev)}]
+    pairs = fresh("course/sbert-mini")
+    history = trained(pairs, tasks(pairs)[:2], [search, near], WORK / "pairs", evaluators=watch, **PAIRS)
+    some = [several[:kept] for several, kept in zip((search, near), KEPT)]
+    ways = {
+        "pairs, then STSb": lambda seed: with_core_of(WORK / "pairs", seed),
+        "sbert-mini, then STSb": lambda seed: fresh("course/sbert-mini", seed=seed),
+        "STSb only": lambda seed: fresh("course/bert-mini", seed=seed),
+        "NLI, then STSb": lambda seed: with_core_of(WORK / "nli", seed),
     }
-    look.save(WORK / "look" / "model")
-    for name, start in before.items():
+    for name, begin in ways.items():
         if name == "NLI, then STSb":
-            train_scorer(classes, labelled, WORK / "nli", **CLASSES)
+            classes = fresh("course/bert-mini", num_labels=3)
+            classes["scorer"].model.id2label = {0: "contradiction", 1: "entailment", 2: "neutral"}
+            labelled = together([(e.premise, e.hypothesis, e.label) for e in nli_examples(allowed)])
+            trained(classes, tasks(classes)[2:], [labelled], WORK / "nli", **CLASSES)
             for data in NLI:
                 measured("NLI", data, "accuracy", WORK / "nli", 0)
         for seed in SEEDS:
-            folder = WORK / f"{name.split()[0].strip(',').lower()}-{seed}"
-            history = train_scorer(start(seed), sts, folder, seed=seed, evaluators=watch, **SCORES)
-            shipped = name == "pairs, then STSb" and seed == SEEDS[0]
+            model, folder = begin(seed), WORK / f"{name.split(',')[0].replace(' ', '-').lower()}-{seed}"
+            own, shipped = name == "pairs, then STSb", name == "pairs, then STSb" and seed == SEEDS[0]
+            losses, examples = (tasks(model), [*some, sts]) if own else (tasks(model)[2:], [sts])
+            end = trained(model, losses, examples, folder, seed=seed, evaluators=watch, **SCORES)[-1]
             for data in STS:
                 measured(f"course/{NAME}" if shipped else name, data, "spearman", folder, seed)
             if shipped:
                 load_scorer(folder).save(model_folder(NAME), half=True)
-                write_facts(
-                    NAME,
-                    {
-                        "tokens_of_pairs": TOKENS,
-                        "pairs_learning_rate": LOOK["learning_rate"],
-                        "pairs_loss": look_history[-1]["loss"],
-                        "scored_pairs": len(sts),
-                        "leaks_dropped": dropped,
-                        **SCORES,
-                        "scores_loss": history[-1]["loss"],
-                        "stsb_dev_by_epoch": [e["stsb_dev_spearman"] for e in history if "stsb_dev_spearman" in e],
-                        "seconds": seconds + history[-1]["seconds"],
-                    },
-                )
+                facts = {"searches": len(search), "near_pairs": TOGETHER * len(near), "leaks_dropped": dropped}
+                facts |= {f"pairs_{name}": value for name, value in PAIRS.items()}
+                facts |= {"pairs_loss": history[-1]["loss"], "scored_pairs": sum(map(len, sts)), **SCORES}
+                facts |= {"scores_loss": end["loss"], "seconds": history[-1]["seconds"] + end["seconds"]}
+                write_facts(NAME, facts | {"stsb_dev": end["stsb_dev"]})
                 write_cards(rows)
         record("04.csv", "cross-encoder", rows)
 

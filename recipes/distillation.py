@@ -1,28 +1,25 @@
-"""Make `course/sbert-mini`: the student of two teachers, which starts from the ranking model.
+"""Make `course/sbert-mini`: the student of all-MiniLM-L6-v2 goes on learning, from more and longer texts.
 
-    COURSE_DATA=... python recipes/siamese.py captions     # the start, in build/siamese
-    make bench-models                                      # all-mpnet-base-v2, in build/bench-models
-    COURSE_DATA=... python recipes/distillation.py [--minilm FOLDER] [--mpnet FOLDER] [--vectors minilm | mpnet]
+    git archive d050e45 data/models/sbert-mini | tar x -C build/distillation     # the start
+    COURSE_DATA=... python recipes/distillation.py vectors [--minilm FOLDER]     # the teacher reads all texts
+    COURSE_DATA=... python recipes/distillation.py student
 
-No labels, only texts. Loss: 1 - a text's cosine with its vector by all-MiniLM-L6-v2, rotated by PCA to the student's
-256 dimensions, and the squared difference of all cosines in the batch from the teacher's. What lies in a batch together
-decides what the second term teaches. First, texts that have something to do with one another by where they come from
-(captions of one image, a premise and its hypotheses, sentences in a row), then texts that are near one another for
-MiniLM: the cosines of strangers are all about 0, and those of near texts are what similarity is about. In this second
-stage a second teacher, all-mpnet-base-v2, which is eight times as slow and knows more, has read the texts, too, and
-the cosines to learn are the mean of both. Among the texts are whole paragraphs beside sentences of theirs, since
-search compares short texts with long ones.
+No labels, only texts. Loss: 1 - a text's cosine with its vector by the teacher, and the squared difference of all
+cosines in a list of texts from the teacher's. The teacher's 384 dimensions are cut to the student's 256 by PCA and
+turned to where the student's vectors are (orthogonal Procrustes, Schoenemann 1966): a rotation changes no cosine, and
+the student need not learn one. What lies in a list together decides what the second term teaches: the cosines of
+strangers are all about 0, and those of near texts are what similarity is about. So each list holds texts that are near
+one another for the teacher. Among the texts are paragraphs beside sentences of theirs, since search compares short
+texts with long ones.
 
---vectors makes the vectors of one teacher and stops: two cores can run both at once. The teachers are compared with the
-published hashes. Resumable: started again after an interruption, it goes on from what lies in build/distillation.
+The start had learnt the same from 608,702 shorter texts; that commit's recipes say how it was made. Resumable: started
+again after an interruption, both go on from what lies in build/distillation.
 """
 
 import argparse
 import hashlib
 import json
-import random
 import time
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -39,8 +36,6 @@ from course_lib.finetuning.distillation import RelationalLoss
 from course_lib.similarity import pairwise_cos_sim
 from course_lib.support.files import atomic_file
 from course_lib.support.folders import resolve, write_json
-from course_lib.support.hub import verify_weights
-from recipes.evaluate import CAPTIONS, MINED
 from recipes.shared.cards import model_folder, weights_sha256, write_facts
 from recipes.shared.minilm import minilm_folder
 from recipes.shared.places import BUILD
@@ -50,55 +45,45 @@ from recipes.shared.results import data_sha256, record, row
 from recipes.shared.sentence_pairs import CAPTION_SETS, NLI_SETS
 from recipes.shared.training import Numbers, train_in
 
-COMMAND = "python recipes/distillation.py"
+COMMAND = "python recipes/distillation.py student"
 WORK = BUILD / "distillation"
-WIKI_GROUPS, WIKI_WORDS = 70_000, 40
-PASSAGES, PASSAGE_WORDS = 2, range(60, 200)  # paragraphs an article, from the fifth on, and their words
-MAX_TOKENS = 256
-MPNET = "sentence-transformers/all-mpnet-base-v2"
+WIKI_GROUPS, WIKI_WORDS = 70_000, 40  # paragraphs of which up to three sentences are read, and their most words
+PASSAGE_WORDS = range(60, 140)  # of the one paragraph an article that is read whole
+MAX_TOKENS = 192
+ALIGNED = 8_000  # texts by which the teacher is turned to the student
 CHUNK = 16_384  # texts the teacher encodes between two saves
-STAGES = {
-    "groups": dict(batch_size=64, learning_rate=5e-4, epochs=2, warmup=0.075),
-    "neighbours": dict(batch_size=4, learning_rate=4e-4, epochs=1, warmup=0.03),
-}  # of 48 texts each
-NEIGHBOURS, CLUSTERS = 48, 4096
+TRAINING = dict(batch_size=2, learning_rate=4e-4, warmup=0.03)  # a batch is two lists
+NEIGHBOURS, CLUSTERS = 64, 4096  # texts a list
+START = WORK / "data" / "models" / "sbert-mini"
 RELATIONS = 20.0  # weight of the second term
-BOTH = 0.45  # share of the groups that both teachers read
 
 
-def related_texts(allowed: LeakFilter) -> list[tuple[str, ...]]:
-    """Texts that belong together, 1 to 5 a group, each text once in all."""
-    seen: set[str] = set()
+def texts_to_learn(allowed: LeakFilter) -> list[str]:
+    """Captions, sentences of NLI sets, of Tatoeba and of Wikipedia, then paragraphs of it; each text once."""
+    found: dict[str, None] = {}
 
-    def new(texts) -> tuple[str, ...]:
-        kept = tuple(t for t in dict.fromkeys(texts) if t not in seen and allowed(t))
-        seen.update(kept)
-        return kept
+    def add(texts):
+        found.update((text, None) for text in texts if text not in found and allowed(text))
 
-    found = []
     for name in CAPTION_SETS:
-        found += [new(captions) for captions in load_captions(name).values()]
-    hypotheses = defaultdict(list)
+        for captions in load_captions(name).values():
+            add(captions)
     for name in NLI_SETS:
         for example in load_nli(name):
-            hypotheses[example.premise].append(example.hypothesis)
-    for premise, several in hypotheses.items():
-        group = new([premise, *several])
-        found += [group[i : i + 5] for i in range(0, len(group), 5)]
-    english = new(pair.english for pair in load_translations("tatoeba"))
-    found += [english[i : i + 4] for i in range(0, len(english), 4)]
-    wiki, pages = 0, articles(seed=1)
+            add((example.premise, example.hypothesis))
+    add(pair.english for pair in load_translations("tatoeba"))
+    groups, pages = 0, articles(seed=1)
     for article in pages:
         for paragraph in article[:4]:
-            group = new([s for s in sentences_of(paragraph) if len(s.split()) <= WIKI_WORDS][:3])
-            wiki += bool(group)
-            found.append(group)
-        if wiki >= WIKI_GROUPS:
+            group = [s for s in sentences_of(paragraph) if len(s.split()) <= WIKI_WORDS][:3]
+            groups += bool(group)
+            add(group)
+        if groups >= WIKI_GROUPS:
             break
     for article in pages:
-        long = [paragraph for paragraph in article[4:] if len(paragraph.split()) in PASSAGE_WORDS][:PASSAGES]
-        found.append(new([text for passage in long for text in (sentence_of(passage), passage)]))
-    return [group for group in found if group]
+        long = [paragraph for paragraph in article[4:] if len(paragraph.split()) in PASSAGE_WORDS][:1]
+        add(text for passage in long for text in (sentence_of(passage), passage))
+    return list(found)
 
 
 def sentence_of(paragraph: str) -> str:
@@ -112,13 +97,9 @@ def teacher_vectors(texts: list[str], folder: Path, work: Path, max_tokens: int 
     work.mkdir(parents=True, exist_ok=True)
     teacher = SentenceEncoder.load(folder)
     teacher.max_seq_length = max_tokens
-    state = {"texts": len(texts), "sha256": hashlib.sha256("\n".join(texts).encode()).hexdigest()}
     path, progress, done = work / "teacher.npy", work / "teacher.json", 0
     if progress.exists():
-        before = json.loads(progress.read_text(encoding="utf-8"))
-        if {k: before[k] for k in state} != state:
-            raise ValueError(f"{path} holds the vectors of other texts; remove {work} to start anew")
-        done = before["done"]
+        done = texts_done(texts, work)
     shape = (len(texts), teacher.get_embedding_dimension())
     vectors = np.lib.format.open_memmap(
         path, "r+" if done else "w+", dtype=None if done else np.float16, shape=None if done else shape
@@ -128,8 +109,27 @@ def teacher_vectors(texts: list[str], folder: Path, work: Path, max_tokens: int 
         vectors[first : first + len(chunk)] = teacher.encode(chunk, normalize_embeddings=True, show_progress_bar=False)
         vectors.flush()
         with atomic_file(progress) as unfinished:
-            write_json(unfinished, state | {"done": first + len(chunk)})
+            write_json(unfinished, texts_known_by(texts) | {"done": first + len(chunk)})
     return vectors
+
+
+def kept_vectors(texts: list[str], work: Path) -> np.ndarray:
+    """What `teacher_vectors` left in `work`: float16 (texts, dim). FileNotFoundError or ValueError if not of these."""
+    if not (work / "teacher.json").exists() or texts_done(texts, work) < len(texts):
+        raise FileNotFoundError(f"{work} does not hold the vectors of all texts; run recipes/distillation.py vectors")
+    return np.load(work / "teacher.npy", mmap_mode="r")
+
+
+def texts_known_by(texts: list[str]) -> dict:
+    return {"texts": len(texts), "sha256": hashlib.sha256("\n".join(texts).encode()).hexdigest()}
+
+
+def texts_done(texts: list[str], work: Path) -> int:
+    """How many of the texts have their vectors in `work`. ValueError where these are the vectors of other texts."""
+    before = json.loads((work / "teacher.json").read_text(encoding="utf-8"))
+    if {k: before[k] for k in ("texts", "sha256")} != texts_known_by(texts):
+        raise ValueError(f"{work / 'teacher.npy'} holds the vectors of other texts; remove {work} to start anew")
+    return before["done"]
 
 
 def principal_axes(vectors: np.ndarray, dim: int) -> np.ndarray:
@@ -140,6 +140,12 @@ def principal_axes(vectors: np.ndarray, dim: int) -> np.ndarray:
     parts = (part.astype(np.float64) for part in np.array_split(vectors, max(1, len(vectors) // 10_000)))
     moments = sum(part.T @ part for part in parts)
     return np.linalg.eigh(moments)[1][:, ::-1][:, :dim].astype(np.float32)
+
+
+def turn_towards(vectors: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """(n, dim) each -> (dim, dim): the rotation (or reflection) that brings vectors nearest to `wanted`."""
+    left, _, right = np.linalg.svd(vectors.astype(np.float64).T @ wanted.astype(np.float64))
+    return (left @ right).astype(np.float32)
 
 
 def neighbours(vectors: Tensor, size: int, clusters: int, seed: int = 0) -> list[list[int]]:
@@ -172,26 +178,20 @@ def distillation_loss(student: Tensor, target: Tensor, teacher: Tensor) -> Tenso
 
 
 def ingredients() -> list[dict]:
-    """Quality after each step of the way from bert-mini to the student, and after one more, for data/results/12.csv."""
+    """Quality before and after, for data/results/12.csv."""
     steps = [
-        ("mean of bert-mini", resolve("course/bert-mini"), "the start"),
-        ("ranking loss on NLI", resolve("course/sbert-mini-ranking"), "python recipes/siamese.py ranking"),
-        ("and on caption pairs", CAPTIONS, "python recipes/siamese.py captions"),
-        ("distillation, groups", WORK / "groups" / "model", COMMAND),
-        ("and neighbours", WORK / "neighbours" / "model", COMMAND),
-        ("mined, not shipped", MINED, "python recipes/siamese.py mined"),
+        ("mean of bert-mini", "course/bert-mini", "the start"),
+        ("ranking loss on NLI", "course/sbert-mini-ranking", "python recipes/siamese.py ranking"),
+        ("and distillation", "course/sbert-mini", COMMAND),
     ]
     rows = []
-    for name, folder, command in steps:
-        if not folder.is_dir():
-            print(f"{name}: {folder} is not there, `{command}` makes it", flush=True)
-            continue
-        start, encoder = time.perf_counter(), SentenceEncoder.load(folder, dtype="float32")
+    for name, model, command in steps:
+        start, encoder = time.perf_counter(), SentenceEncoder.load(model, dtype="float32")
         for data, metric, value in quality(encoder):
             sha = data_sha256(data) if data.startswith(("sts", "course")) else ""
             share = value / 100 if metric in ("spearman", "accuracy") else value
             what = "ingredients", name, data, metric, share, command, time.perf_counter() - start
-            rows.append(row(*what, data_sha256=sha, model_sha256=weights_sha256(folder)))
+            rows.append(row(*what, data_sha256=sha, model_sha256=weights_sha256(resolve(model))))
             print(f"{name:24} {data:18} {metric:10} {rows[-1]['value']}", flush=True)
             start = time.perf_counter()
     return rows
@@ -199,77 +199,65 @@ def ingredients() -> list[dict]:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=("vectors", "student"))
     parser.add_argument("--minilm", type=Path)
-    parser.add_argument("--mpnet", type=Path, default=BUILD / "bench-models" / "all-mpnet-base-v2")
-    parser.add_argument("--vectors", choices=("minilm", "mpnet"))
     arguments = parser.parse_args()
-    verify_weights(MPNET, arguments.mpnet / "model.safetensors", arguments.mpnet)
 
     allowed = LeakFilter()
-    grouped = related_texts(allowed)
-    texts = [t for group in grouped for t in group]
-    first = np.cumsum([0, *map(len, grouped)]).tolist()  # where a group's texts begin
-    chosen = sorted(random.Random(0).sample(range(len(grouped)), round(BOTH * len(grouped))))
-    both = [row for k in chosen for row in range(first[k], first[k + 1])]  # the texts that both teachers read
-    print(
-        f"{len(grouped)} groups, {len(texts)} texts, {len(both)} for both, {allowed.dropped} leaks dropped", flush=True
-    )
-    if arguments.vectors != "mpnet":
-        minilm = teacher_vectors(texts, minilm_folder(arguments.minilm), WORK / "minilm")
-    if arguments.vectors != "minilm":
-        mpnet = teacher_vectors([texts[row] for row in both], arguments.mpnet, WORK / "mpnet")
-    if arguments.vectors:
+    texts = texts_to_learn(allowed)
+    print(f"{len(texts)} texts, {allowed.dropped} leaks dropped", flush=True)
+    if arguments.part == "vectors":
+        teacher_vectors(texts, minilm_folder(arguments.minilm), WORK / "minilm")
         return
-    student = SentenceEncoder.load(CAPTIONS)
+    teacher = kept_vectors(texts, WORK / "minilm")
+    student = SentenceEncoder.load(START)
     student.max_seq_length = MAX_TOKENS
-    axes = principal_axes(minilm, student.get_embedding_dimension())
-    parts = np.array_split(minilm, len(minilm) // CHUNK + 1)
+    axes = principal_axes(teacher, student.get_embedding_dimension())
+    some = np.linspace(0, len(texts) - 1, ALIGNED).astype(int)
+    before = student.encode([texts[row] for row in some], normalize_embeddings=True, show_progress_bar=False)
+    axes = axes @ turn_towards(teacher[some].astype(np.float32) @ axes, before)  # (384, dim)
+    parts = np.array_split(teacher, len(teacher) // CHUNK + 1)
     targets = torch.from_numpy(np.concatenate([part.astype(np.float32) @ axes for part in parts]))
     kept = targets.square().sum(1).mean().item()
-    print(f"{targets.shape[1]} dimensions keep {kept:.4f} of MiniLM's squared length", flush=True)
     targets = F.normalize(targets, dim=1)  # (texts, dim)
-    of_both = torch.from_numpy(np.concatenate([minilm[both], mpnet], axis=1))  # (texts for both, 384 + 768)
+    agreed = (targets[some] * torch.from_numpy(before)).sum(1).mean().item()
+    print(f"{kept:.4f} of the teacher's squared length kept; cosine of the start with it {agreed:.3f}", flush=True)
 
     lengths = [len(ids) for ids in student[0].tokenize(texts)[0]]
-    groups = [list(range(a, b)) for a, b in zip(first, first[1:])]
-    batches = {  # lists of places, the row of `texts` at each place, and the vector whose cosines are to be learnt
-        "groups": (groups, range(len(texts)), targets),
-        "neighbours": (neighbours(targets[both], NEIGHBOURS, CLUSTERS), both, of_both),
-    }
+    lists = neighbours(targets, NEIGHBOURS, CLUSTERS)
+
+    def loss(batch: list[int]) -> Tensor:
+        rows = [row for k in batch for row in lists[k]]
+        cosines_of = torch.from_numpy(teacher[rows]).float()  # (rows, 384)
+        return distillation_loss(student([texts[row] for row in rows]), targets[rows], cosines_of)
+
     sts = EmbeddingSimilarityEvaluator(load_sts("stsbenchmark/dev"), "stsb_dev")
+    history = train_in(
+        WORK / "student",
+        student,
+        loss,
+        Numbers(len(lists), [*texts, *lists]),
+        **TRAINING,
+        length=lambda k: sum(lengths[row] for row in lists[k]),
+        checkpoint_every=250,
+        evaluators=[lambda model: {"stsb_dev": sts(model)[sts.primary_metric]}],
+        evaluate_every=1000,
+    )
+    student.max_seq_length = 256
+    student.save(model_folder("sbert-mini"), half=True)
     facts = {
         "texts": len(texts),
-        "texts_for_both": len(both),
         "leaks_dropped": allowed.dropped,
         "kept_by_pca": kept,
         "relations": RELATIONS,
+        "texts_a_list": NEIGHBOURS,
+        "cosine_at_the_start": agreed,
+        **TRAINING,
+        "tokens": sum(lengths[row] for rows in lists for row in rows),
+        "loss": history[-1]["loss"],
+        "seconds": history[-1]["seconds"],
+        "stsb_dev": history[-1]["stsb_dev"],
     }
-    for stage, (lists, row_at, teacher) in batches.items():
-        rows_of = [[row_at[place] for place in places] for places in lists]
-
-        def loss(batch: list[int], lists=lists, rows_of=rows_of, teacher=teacher) -> Tensor:
-            places, rows = ([i for k in batch for i in some[k]] for some in (lists, rows_of))
-            return distillation_loss(student([texts[row] for row in rows]), targets[rows], teacher[places].float())
-
-        history = train_in(
-            WORK / stage,
-            student,
-            loss,
-            Numbers(len(rows_of), [*texts, *rows_of]),
-            **STAGES[stage],
-            length=lambda k, rows_of=rows_of: sum(lengths[row] for row in rows_of[k]),
-            checkpoint_every=250,
-            evaluators=[lambda model: {"stsb_dev_spearman_cosine": sts(model)[sts.primary_metric]}],
-        )
-        student.save(WORK / stage / "model", half=True)
-        facts |= {f"{stage}_{name}": value for name, value in STAGES[stage].items()}
-        facts |= {
-            f"{stage}_tokens": STAGES[stage]["epochs"] * sum(lengths[row] for rows in rows_of for row in rows),
-            f"{stage}_loss": history[-1]["loss"],
-            f"{stage}_seconds": history[-1]["seconds"],
-            f"{stage}_stsb_dev": history[-1]["stsb_dev_spearman_cosine"],
-        }
-    student.save(model_folder("sbert-mini"), half=True)
     write_facts("sbert-mini", facts)
     record("12.csv", "ingredients", ingredients())
 

@@ -19,7 +19,6 @@ from course_lib.models.static import StaticEmbedding
 from course_lib.modules import Pooling
 from course_lib.support.folders import read_weights, resolve
 from recipes.shared.cards import model_folder, weights_sha256, write_cards
-from recipes.shared.places import BUILD
 from recipes.shared.pretraining_text import course_data
 from recipes.shared.results import data_sha256, write_rows
 
@@ -27,8 +26,6 @@ COMMAND = "python recipes/evaluate.py"
 STS = ["stsbenchmark/dev", "course/sts"]
 GLOVE_6B = "word_vectors/glove6B_50d_5000.npz"  # below COURSE_DATA
 NLI = ["snli/dev", "multinli/dev_matched", "cad_nli/dev"]
-CAPTIONS = BUILD / "siamese/sbert-mini-captions/model"  # ranking on NLI and captions: where course/sbert-mini starts
-MINED = BUILD / "siamese/sbert-mini-mined/model"  # course/sbert-mini after ranking with mined negatives; not shipped
 
 
 def weighted(encoder: SentenceEncoder, a: float = 1e-3) -> SentenceEncoder:

@@ -4,8 +4,7 @@
 
     softmax     course/sbert-mini-nli: softmax over (u, v, |u - v|) on SNLI
     ranking     course/sbert-mini-ranking: multiple negatives ranking on SNLI and MultiNLI, nothing else
-    captions    the same on all NLI sets and on captions: what distillation.py starts from
-    mined       ranking with mined negatives, from course/sbert-mini: a trial that does not ship
+    mined       the same with mined negatives on all NLI sets and captions, from course/sbert-mini: does not ship
 
 A head that knows nothing asks the encoder for nonsense, and at a rate that teaches something the encoder pays for it.
 So the softmax head is fitted first, on the vectors as they are; then both learn together: linear probing, then
@@ -55,7 +54,6 @@ class Settings(NamedTuple):
 OBJECTIVES = {
     "softmax": Settings("sbert-mini-nli", 1e-4, share=0.5, ships=True),
     "ranking": Settings("sbert-mini-ranking", 3e-4, ships=True),
-    "captions": Settings("sbert-mini-captions", 3e-4),
     "mined": Settings("sbert-mini-mined", 5e-5, begin="course/sbert-mini"),
 }
 NLI_OF = {"softmax": SNLI, "ranking": SNLI + MULTINLI}
@@ -69,8 +67,7 @@ def examples_of(objective: str, allowed: LeakFilter) -> list:
         return nli_examples(allowed, NLI_OF[objective])
     if objective == "ranking":
         return nli_triplets(allowed, NLI_OF[objective])
-    examples = nli_triplets(allowed) + all_caption_pairs(allowed)
-    return mined_triplets(examples, SentenceEncoder.load(minilm_folder())) if objective == "mined" else examples
+    return mined_triplets(nli_triplets(allowed) + all_caption_pairs(allowed), SentenceEncoder.load(minilm_folder()))
 
 
 def fit_head(

@@ -74,14 +74,8 @@ def spaced(count: int, of: int) -> list[int]:
 
 def distillation_data(work: Path) -> tuple[list[str], torch.Tensor]:
     """TEXTS sentences and the teacher's vectors (texts, 384)."""
-    texts = [t for group in distillation.related_texts(LeakFilter()) for t in group]
-    path = distillation.WORK / "minilm" / "teacher.npy"
-    wide = np.load(path, mmap_mode="r")
-    if len(wide) != len(texts):
-        raise ValueError(
-            f"{path} has {len(wide)} vectors for {len(texts)} texts; "
-            "run recipes/distillation.py, which makes them first"
-        )
+    texts = distillation.texts_to_learn(LeakFilter())
+    wide = distillation.kept_vectors(texts, distillation.WORK / "minilm")
     chosen = sorted(random.Random(0).sample(range(len(texts)), TEXTS))
     return [texts[k] for k in chosen], torch.from_numpy(wide[chosen].astype(np.float32))
 

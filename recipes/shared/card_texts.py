@@ -58,15 +58,16 @@ TEXTS = {
     "sbert-mini": dict(
         title="the course's default encoder",
         what="an earlier bert-mini with mean pooling, trained with multiple negatives ranking loss (Henderson et al. "
-        "2017; cosine, scale 20), then as the student of all-MiniLM-L6-v2 (Apache-2.0): it learnt to give texts the "
-        "teacher's vectors, rotated by PCA to 256 dimensions, and pairs of texts the teacher's cosines. No "
+        "2017; cosine, scale 20), then, twice, as the student of all-MiniLM-L6-v2 (Apache-2.0): it learnt to give "
+        "texts the teacher's vectors, rotated by PCA to 256 dimensions, and pairs of texts the teacher's cosines. No "
         "similarity scores of people were used.",
         data=f"Entailment pairs and triplets of {NLI_DATA}; pairs of captions of one image from {CAPTIONS}; then the "
         "teacher's vectors of all these sentences, of English sentences of Tatoeba (CC BY 2.0) and of sentences "
-        "of the English Wikipedia of 2015 (CC BY-SA 3.0); and what the earlier bert-mini, which it starts from, learnt "
-        "from: Wikipedia and the same captions and sentences.",
-        command="python recipes/siamese.py ranking`, then `COURSE_DATA=... python recipes/distillation.py` "
-        f"{EARLIER} `python recipes/distillation.py",
+        "and paragraphs of the English Wikipedia of 2015 (CC BY-SA 3.0); and what the earlier bert-mini, which it "
+        "starts from, learnt from: Wikipedia and the same captions and sentences.",
+        command="python recipes/distillation.py vectors`, then `python recipes/distillation.py student`, "
+        "from the model of commit d050e45, whose own recipes made it from a bert-mini that had read 30 million tokens: "
+        "`python recipes/siamese.py ranking`, then `python recipes/distillation.py",
         bad="Negation and numbers (`not bad` against `bad`), rare words, long documents, languages other than "
         "English. It has the size of a teaching model: for real use take a full-size one.",
     ),

@@ -9,10 +9,12 @@ from recipes import distillation
 from recipes.distillation import (
     RELATIONS,
     distillation_loss,
+    kept_vectors,
     neighbours,
     principal_axes,
-    related_texts,
     teacher_vectors,
+    texts_to_learn,
+    turn_towards,
 )
 
 TEXTS = [
@@ -33,6 +35,18 @@ def test_principal_axes_are_the_leading_singular_vectors():
     assert np.allclose(
         vectors @ whole @ (vectors @ whole).T, vectors @ vectors.T, rtol=1e-4, atol=1e-2
     )  # a rotation keeps dot products
+
+
+def test_the_teacher_is_turned_to_the_student_and_no_cosine_changes():
+    generator = np.random.default_rng(0)
+    vectors, rotation = generator.normal(size=(50, 6)), np.linalg.qr(generator.normal(size=(6, 6)))[0]
+    turn = turn_towards(vectors, vectors @ rotation)
+    assert np.allclose(turn, rotation, atol=1e-5) and np.allclose(turn @ turn.T, np.eye(6), atol=1e-5)
+    noisy = vectors @ rotation + generator.normal(size=(50, 6))
+    best, nearer = np.linalg.norm(vectors @ turn_towards(vectors, noisy) - noisy), []
+    for _ in range(20):
+        nearer.append(np.linalg.norm(vectors @ np.linalg.qr(generator.normal(size=(6, 6)))[0] - noisy) < best)
+    assert not any(nearer)
 
 
 def test_the_loss_is_zero_for_the_teachers_own_directions_only():
@@ -97,7 +111,20 @@ def test_an_interrupted_teacher_goes_on(tmp_path, monkeypatch, minilm_folder):
         teacher_vectors(TEXTS[:-1], minilm_folder, other)
 
 
-def test_groups_hold_each_text_once_and_none_that_is_forbidden(monkeypatch, tmp_path):
+def test_the_student_takes_only_vectors_of_all_its_texts(tmp_path, monkeypatch, minilm_folder):
+    with pytest.raises(FileNotFoundError, match="distillation.py vectors"):
+        kept_vectors(TEXTS, tmp_path)
+    whole = np.array(teacher_vectors(TEXTS, minilm_folder, tmp_path))
+    assert np.array_equal(kept_vectors(TEXTS, tmp_path), whole)
+    with pytest.raises(ValueError, match="other texts"):
+        kept_vectors(TEXTS[::-1], tmp_path)
+    progress = tmp_path / "teacher.json"
+    progress.write_text(progress.read_text(encoding="utf-8").replace('"done": 27', '"done": 20'), encoding="utf-8")
+    with pytest.raises(FileNotFoundError, match="all texts"):
+        kept_vectors(TEXTS, tmp_path)
+
+
+def test_each_text_is_there_once_and_none_that_is_forbidden(monkeypatch, tmp_path):
     (tmp_path / "captions.tsv").write_text(
         "image\tcaption\n1\tA dog runs.\n1\tDog running\n2\tA cat.\n2\tA dog runs.\n", encoding="utf-8"
     )
@@ -107,16 +134,14 @@ def test_groups_hold_each_text_once_and_none_that_is_forbidden(monkeypatch, tmp_
     (tmp_path / "es.tsv").write_text("english\tspanish\nHi.\tHola.\nIt sleeps.\tDuerme.\nGo.\tVe.\n", encoding="utf-8")
     monkeypatch.setattr(distillation, "CAPTION_SETS", [tmp_path / "captions.tsv"])
     monkeypatch.setattr(distillation, "NLI_SETS", [tmp_path / "nli.tsv"])
+    monkeypatch.setattr(distillation, "PASSAGE_WORDS", range(11, 20))
     spanish = distillation.load_translations(tmp_path / "es.tsv")
     monkeypatch.setattr(distillation, "load_translations", lambda name: spanish)
-    monkeypatch.setattr(
-        distillation, "articles", lambda seed: [["One sentence stands here. Another one follows it here."]]
-    )
-    found = related_texts(lambda text: text != "Go.")
-    assert found == [
-        ("A dog runs.", "Dog running"),
-        ("A cat.",),
-        ("It sleeps.", "An animal."),
-        ("Hi.",),
-        ("One sentence stands here.", "Another one follows it here."),
+    short = "One sentence stands here. Another one follows it here."
+    long = "The first sentence is this one. The middle sentence is that one. The last sentence ends it."
+    monkeypatch.setattr(distillation, "articles", lambda seed: [[short, short, short, short, short, long, long + " x"]])
+    assert texts_to_learn(lambda text: text != "Go.") == [
+        *("A dog runs.", "Dog running", "A cat.", "It sleeps.", "An animal.", "Hi."),
+        *("One sentence stands here.", "Another one follows it here."),
+        *("The middle sentence is that one.", long),  # a paragraph of the right length, and a sentence of it
     ]
