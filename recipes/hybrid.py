@@ -1,35 +1,44 @@
-"""Measure search by words, by meaning, by both, and reranked, on SciFact: data/results/14.csv.
+"""Measure search by words, by meaning and by both on SciFact: data/results/14.csv. (recipes/reranking.py goes on.)
 
     COURSE_DATA=... python recipes/hybrid.py
 
-For each system: ndcg@10 and recall@100, x 100; milliseconds a query, encoding of the query included, and milliseconds
-to encode a document, measured on the first 200; bytes of what is searched. Times are processor time of one thread, all
-queries together, so that other work on the machine counts little. Models compute in float32, as wherever a score is
-recorded: bfloat16 moves the third digit. A fused system costs what its parts cost. Resumable: vectors stay in
-build/hybrid, under the hash of the weights they come from.
+scifact  For each system: ndcg@10 and recall@100, x 100; the difference of ndcg@10 from BM25's with the interval of a
+         paired bootstrap, "low" to "high"; milliseconds a query, encoding of the query included, of all queries
+         together and of each of the first 50 alone (the median); milliseconds to encode a document, measured on the
+         first 200; bytes of what is searched. Times are processor time of one thread, so that other work on the
+         machine counts little. A fused system costs what its parts cost.
+weights  ndcg@10 of fusions of BM25 with each partner: of sums by BM25's weight (the partner has the rest), of ranks by
+         k; and the same of SciFact's train queries, on which a setting can be chosen. The one chosen so is among the
+         systems of scifact, as "chosen sum" and "chosen RRF".
+terms    how many terms the sparse vectors have.
+
+"pieces of" an encoder: a text longer than it reads is cut into pieces of 100 tokens, 25 shared, with its title before
+each but the first, and its best piece speaks for it. Models compute in float32, as wherever a score is recorded:
+bfloat16 moves the third digit. Resumable: vectors stay in build/hybrid, under the hash of the weights they come from.
 """
 
 import argparse
 import hashlib
 import time
+from collections.abc import Callable
 
 import numpy as np
 import scipy.sparse
 import torch
 
-from course_lib.datasets.retrieval import find_folder, load_retrieval
+from course_lib.datasets.retrieval import find_folder, load_fields, load_retrieval
 from course_lib.encoder import SentenceEncoder
-from course_lib.models.cross_encoder import CrossEncoder
 from course_lib.models.sparse import SparseEncoder
 from course_lib.retrieval.bm25 import BM25
+from course_lib.retrieval.chunking import Passage, chunk_documents, search_passages
 from course_lib.retrieval.fusion import reciprocal_rank_fusion, weighted_fusion
 from course_lib.retrieval.inverted_index import InvertedIndex
-from course_lib.retrieval.metrics import ranking_metrics
-from course_lib.retrieval.reranking import rerank
+from course_lib.retrieval.metrics import each_query, paired_bootstrap, ranking_metrics
 from course_lib.retrieval.search import top_k
 from course_lib.similarity import dot_score
 from course_lib.support.files import atomic_file
 from course_lib.support.folders import resolve
+from course_lib.support.tokenization import tokenize
 from recipes.shared.cards import weights_sha256, write_cards
 from recipes.shared.made import made
 from recipes.shared.minilm import MINILM, minilm_folder
@@ -38,12 +47,15 @@ from recipes.shared.results import record, row
 from recipes.splade_mini import start
 
 COMMAND, DATA, WORK = "python recipes/hybrid.py", "scifact", BUILD / "hybrid"
-DEPTH, RERANKED = 100, 10  # documents of a ranking; those of them that the cross-encoder reads
-METRICS = {"ndcg": (10,), "recall": (DEPTH,)}
+DEPTH, ALONE = 100, 50  # documents of a ranking; queries that are timed one by one
+SIZE, OVERLAP = 100, 25  # of the pieces, in tokens
+WEIGHTS, CONSTANTS = [round(0.1 * tenth, 1) for tenth in range(11)], (1, 5, 10, 20, 60, 200)  # BM25's; k of RRF
+OURS, SPARSE = "course/sbert-mini", "course/splade-mini"
+Found = dict[str, dict[str, float]]  # {query: {document: score}}, best first
 
 
-def data_hash() -> str:
-    folder = find_folder(DATA)
+def data_hash(data: str) -> str:
+    folder = find_folder(data)
     files = sorted(path for path in folder.rglob("*") if path.name.startswith(("corpus.", "queries.", "test.")))
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
@@ -59,132 +71,153 @@ def kept(name: str, sha: str, data_sha: str, make):
         return loaded["arr_0"] if "arr_0" in loaded else scipy.sparse.csr_array(scipy.sparse.load_npz(path))
 
 
-class Table:
-    """The rows so far, and each system's rankings with scores: {query: {document: score}}, best first."""
-
-    def __init__(self):
-        self.queries, self.corpus, self.relevant = load_retrieval(DATA)
-        self.documents, self.data_sha256 = list(self.corpus), data_hash()
-        self.rows, self.found, self.cost, self.begin = [], {}, {}, time.perf_counter()
-
-    def results(self, scores: np.ndarray, rows: np.ndarray) -> dict[str, dict[str, float]]:
-        """(queries, k) each -> {query: {document: score}}; documents with score 0 share nothing with the query."""
-        return {
-            query: {self.documents[r]: float(s) for s, r in zip(of_scores, of_rows) if s > 0 or scores.min() < 0}
-            for query, of_scores, of_rows in zip(self.queries, scores, rows)
-        }
-
-    def add(
-        self,
-        name: str,
-        found: dict[str, dict[str, float]],
-        milliseconds: float,
-        size: int,
-        encode: float = 0.0,
-        sha: str = "",
-    ):
-        self.found[name], self.cost[name] = found, (milliseconds, size)
-        measured = ranking_metrics({query: list(scores) for query, scores in found.items()}, self.relevant, METRICS)
-        values = {metric: 100 * value for metric, value in measured.items()} | {
-            "milliseconds": milliseconds,
-            "bytes": size,
-            "milliseconds a document": encode,
-        }
-        self.add_rows("scifact", name, values, sha)
-        self.begin = time.perf_counter()
-        print(f"{name:42}", *(f"{metric} {value:.2f}" for metric, value in values.items()), sep="  ", flush=True)
-
-    def add_rows(self, experiment: str, name: str, values: dict[str, float], sha: str):
-        for metric, value in values.items():
-            what = experiment, name, DATA, metric, value, COMMAND, time.perf_counter() - self.begin
-            self.rows.append(row(*what, data_sha256=self.data_sha256, model_sha256=sha))
-
-    def add_fused(self, name: str, parts: list[str], fuse=None):
-        cost = [self.cost[part] for part in parts]
-        fuse = fuse or (lambda results: reciprocal_rank_fusion([list(r) for r in results]))
-
-        def fuse_all() -> dict:
-            return {query: fuse([self.found[part][query] for part in parts]) for query in self.queries}
-
-        found, ms = timed(fuse_all, len(self.queries))
-        self.add(name, found, sum(ms for ms, _ in cost) + ms, sum(size for _, size in cost))
+def pieces_of(data: str, corpus: dict[str, str], encoder: SentenceEncoder) -> tuple[list[Passage], list[str]]:
+    """The pieces of long texts and the others whole, and the text of each as it is encoded: with its title."""
+    titles, room = load_fields(data, "corpus", "title"), encoder.max_seq_length - 2
+    lengths = map(len, tokenize(encoder[0].tokenizer, list(corpus.values()), None, special=False)[0])
+    long = {document: text for (document, text), tokens in zip(corpus.items(), lengths) if tokens > room}
+    whole = [Passage(document, 0, len(text), text) for document, text in corpus.items() if document not in long]
+    passages = whole + chunk_documents(long, encoder, SIZE, OVERLAP)
+    return passages, [f"{titles.get(p.document, '')} {p.text}" if p.start else p.text for p in passages]
 
 
-def timed(run, n: int):
+def timed(run: Callable, n: int):
     """What `run()` returns, and the milliseconds of processor time it took for each of n texts."""
     begin = time.process_time()
     found = run()
     return found, 1000 * (time.process_time() - begin) / n
 
 
+class Table:
+    """The rows so far, and what each system found for the test queries and for the train queries."""
+
+    def __init__(self):
+        self.queries, self.corpus, self.relevant = load_retrieval(DATA)
+        self.learning, _, self.known = load_retrieval(DATA, "train")
+        self.documents, self.data_sha256 = list(self.corpus), data_hash(DATA)
+        self.rows, self.found, self.train, self.cost, self.begin = [], {}, {}, {}, time.perf_counter()
+
+    def results(self, queries: dict[str, str], scores: np.ndarray, rows: np.ndarray) -> Found:
+        """(queries, k) each; documents with score 0 share nothing with the query, where none is negative."""
+        return {
+            query: {self.documents[r]: float(s) for s, r in zip(of_scores, of_rows) if s > 0 or scores.min() < 0}
+            for query, of_scores, of_rows in zip(queries, scores, rows)
+        }
+
+    def add_system(self, name: str, search: Callable, size: int, encode: float = 0.0, sha: str = ""):
+        """search: a list of queries to scores and rows of documents, or to {document: score} of each."""
+
+        def find(queries: dict[str, str]) -> Found:
+            found = search(list(queries.values()))
+            return dict(zip(queries, found)) if isinstance(found, list) else self.results(queries, *found)
+
+        found, together = timed(lambda: find(self.queries), len(self.queries))
+        alone = [timed(lambda: search([query]), 1)[1] for query in list(self.queries.values())[:ALONE]]
+        self.train[name] = find(self.learning)
+        self.add(name, found, (together, float(np.median(alone)), size), encode, sha)
+
+    def add(self, name: str, found: Found, cost: tuple[float, float, int], encode=0.0, sha="", setting=""):
+        """cost: milliseconds a query, of all together and of one alone, and bytes."""
+        self.found[name], self.cost[name] = found, cost
+        values = {key: 100 * value for key, value in self.quality(found, ("ndcg", 10), ("recall", DEPTH)).items()}
+        own, words = (each_query(self.found[key], self.relevant) for key in (name, "BM25"))
+        values |= {key: 100 * v for key, v in zip(("difference", "low", "high"), paired_bootstrap(own, words))}
+        times = dict(zip(("milliseconds", "milliseconds alone", "bytes"), cost))
+        self.add_rows("scifact", name, values | times | {"milliseconds a document": encode}, sha, setting)
+        self.begin = time.perf_counter()
+        print(f"{name:42}", *(f"{metric} {value:.2f}" for metric, value in values.items()), sep="  ", flush=True)
+
+    def quality(self, found: Found, *measures: tuple[str, int]) -> dict[str, float]:
+        relevant = self.relevant if next(iter(found)) in self.relevant else self.known
+        return ranking_metrics(found, relevant, {name: (k,) for name, k in measures})
+
+    def add_rows(self, experiment: str, name: str, values: dict[str, float], sha: str = "", setting: str = ""):
+        for metric, value in values.items():
+            what = experiment, name, DATA, metric, value, COMMAND, time.perf_counter() - self.begin
+            self.rows.append(row(*what, setting=setting, data_sha256=self.data_sha256, model_sha256=sha))
+
+    def add_fused(self, partner: str):
+        """Sums and RRF of BM25 and a partner as they are used, and with the setting that is best for train queries."""
+        sums = {f"BM25 {w}": lambda r, w=w: weighted_fusion(r, [w, 1 - w]) for w in WEIGHTS}
+        ranks = {f"k {k}": lambda r, k=k: reciprocal_rank_fusion(r, k) for k in CONSTANTS}
+        for kind, fusions, usual in (("sum", sums, "BM25 0.5"), ("RRF", ranks, "k 60")):
+            name, by_train, made_of = f"{kind} of BM25, {partner}", {}, {}
+            for setting, fuse in fusions.items():
+                train, made_of[setting] = (
+                    {query: fuse([found["BM25"][query], found[partner][query]]) for query in found["BM25"]}
+                    for found in (self.train, self.found)
+                )
+                by_train[setting] = self.quality(train, ("ndcg", 10))["ndcg@10"]
+                values = {
+                    "ndcg@10": 100 * self.quality(made_of[setting], ("ndcg", 10))["ndcg@10"],
+                    "train ndcg@10": 100 * by_train[setting],
+                }
+                self.add_rows("weights", name, values, setting=setting)
+            cost = tuple(sum(values) for values in zip(self.cost["BM25"], self.cost[partner]))
+            chosen = max(by_train, key=by_train.get)
+            self.add(name, made_of[usual], cost, setting=usual)
+            self.add(f"chosen {name}", made_of[chosen], cost, setting=chosen)
+
+
 def main():
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    table = Table()
+    table, quiet = Table(), dict(show_progress_bar=False)
     texts, asked = list(table.corpus.values()), list(table.queries.values())
 
     bm25, built = timed(lambda: BM25(texts), len(texts))
-    (scores, rows), ms = timed(lambda: bm25.search(asked, DEPTH), len(asked))
-    table.add("BM25", table.results(scores, rows), ms, bm25.index.nbytes, built)
+    table.add_system("BM25", lambda queries: bm25.search(queries, DEPTH), bm25.index.nbytes, built)
 
-    for name, folder in (("course/sbert-mini", resolve("course/sbert-mini")), (MINILM, minilm_folder())):
+    for name, folder in ((OURS, resolve(OURS)), (MINILM, minilm_folder())):
         encoder, sha = SentenceEncoder.load(folder, dtype="float32"), weights_sha256(folder)
-        vectors = kept(
-            name,
-            sha,
-            table.data_sha256,
-            lambda: encoder.encode(texts, normalize_embeddings=True, show_progress_bar=False),
-        )
-        _, encode = timed(lambda: encoder.encode(texts[:200], show_progress_bar=False), 200)
 
-        def search() -> tuple:
-            queries = encoder.encode(asked, normalize_embeddings=True, show_progress_bar=False)
-            return top_k(queries, vectors, DEPTH, dot_score)
+        def unit(some: list[str]) -> np.ndarray:
+            return encoder.encode(some, normalize_embeddings=True, **quiet)  # (texts, dim)
 
-        (scores, rows), ms = timed(search, len(asked))
-        table.add(name, table.results(scores, rows), ms, vectors.nbytes, encode, sha)
+        vectors = kept(name, sha, table.data_sha256, lambda: unit(texts))
+        _, encode = timed(lambda: unit(texts[:200]), 200)
 
-    bert, splade = weights_sha256(resolve("course/bert-mini")), resolve("course/splade-mini")
+        def by_vectors(queries: list[str]) -> tuple:
+            return top_k(unit(queries), vectors, DEPTH, dot_score)
+
+        table.add_system(name, by_vectors, vectors.nbytes, encode, sha)
+        if name == OURS:
+            passages, shown = pieces_of(DATA, table.corpus, encoder)
+            pieces = kept(f"pieces of {name}", sha, table.data_sha256, lambda: unit(shown))
+            of_first = set(table.documents[:200])
+            some = [text for p, text in zip(passages, shown) if p.document in of_first]
+            _, encode = timed(lambda: unit(some), 200)
+
+            def by_pieces(queries: list[str]) -> list[dict[str, float]]:
+                found = search_passages(unit(queries), pieces, passages, DEPTH)
+                return [{hit.document: hit.score for hit in hits} for hits in found]
+
+            table.add_system(f"pieces of {name}", by_pieces, pieces.nbytes, encode, sha)
+
+    bert, splade = weights_sha256(resolve("course/bert-mini")), resolve(SPARSE)
     for name, encoder, sha in (
         ("bert-mini as a sparse encoder", start(), bert),
-        ("course/splade-mini", SparseEncoder.load(splade, dtype="float32"), weights_sha256(splade)),
+        (SPARSE, SparseEncoder.load(splade, dtype="float32"), weights_sha256(splade)),
     ):
-        vectors = kept(name, sha, table.data_sha256, lambda: encoder.encode_document(texts, show_progress_bar=False))
-        _, encode = timed(lambda: encoder.encode_document(texts[:200], show_progress_bar=False), 200)
+        vectors = kept(name, sha, table.data_sha256, lambda: encoder.encode_document(texts, **quiet))
+        _, encode = timed(lambda: encoder.encode_document(texts[:200], **quiet), 200)
         index = InvertedIndex(vectors)
 
-        def search() -> tuple:
-            return index.search(encoder.encode_query(asked, show_progress_bar=False), DEPTH)
+        def by_terms(queries: list[str]) -> tuple:
+            return index.search(encoder.encode_query(queries, **quiet), DEPTH)
 
-        (scores, rows), ms = timed(search, len(asked))
-        table.add(name, table.results(scores, rows), ms, index.nbytes, encode, sha)
-        queries = encoder.encode_query(asked, show_progress_bar=False)
+        table.add_system(name, by_terms, index.nbytes, encode, sha)
+        queries = encoder.encode_query(asked, **quiet)
         terms = {"terms a document": vectors.nnz / len(texts), "terms a query": queries.nnz / len(asked)}
         table.add_rows("terms", name, terms, sha)
 
-    for partner in ("course/sbert-mini", "course/splade-mini", MINILM):
-        table.add_fused(f"RRF of BM25, {partner}", ["BM25", partner])
-        table.add_fused(f"sum of BM25, {partner}", ["BM25", partner], weighted_fusion)
-    ours = ["course/sbert-mini", "course/splade-mini"]
-    table.add_fused(f"RRF of BM25, {', '.join(ours)}", ["BM25", *ours])
-
-    first = "RRF of BM25, course/splade-mini"
-    folder = resolve("course/cross-encoder-mini")
-    scorer = CrossEncoder.load(folder, dtype="float32")
-    ranked = {query: list(scores) for query, scores in table.found[first].items()}
-
-    def read_again() -> dict[str, list[str]]:
-        return rerank(scorer, table.queries, table.corpus, ranked, RERANKED, show_progress_bar=False)
-
-    found, ms = timed(read_again, len(asked))
-    reranked = {query: {document: -float(i) for i, document in enumerate(of)} for query, of in found.items()}
-    before, size = table.cost[first]
-    table.add(f"{first}; {RERANKED} reranked", reranked, before + ms, size, sha=weights_sha256(folder))
-    for experiment in ("scifact", "terms"):
+    for partner in (OURS, f"pieces of {OURS}", SPARSE, MINILM):
+        table.add_fused(partner)
+    for experiment in ("scifact", "weights", "terms"):
         record("14.csv", experiment, [r for r in table.rows if r["experiment"] == experiment])
     wanted = ("ndcg@10", f"recall@{DEPTH}", "terms a document", "terms a query")
-    ours = [r for r in table.rows if r["model"] == "course/splade-mini" and r["metric"] in wanted]
+    ours = [r for r in table.rows if r["model"] == SPARSE and r["metric"] in wanted]
     write_cards([r | {"pooling": "max"} for r in ours])
 
 
