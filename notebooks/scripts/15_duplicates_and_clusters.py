@@ -240,7 +240,7 @@ for name in scores:
 # %% [markdown]
 # Thinning leaves recall alone and makes precision look splendid, even for word overlap. But duplicates grow with $n$ and pairs with $n^2$. In half of the questions one pair in 100 is a duplicate, in all 600 one in 200, and precision falls again. Worst is a threshold that was also _chosen_ on thinned pairs: splendid there, and nearly all that it calls in the collection is wrong. **A precision measured on balanced pairs does not hold in a collection:** choose the threshold on pairs as rare as you will meet them.
 
-# %% tags=["row-2.8"] alt="Two panels. Left, histogram of the cosines of all question pairs on a logarithmic count axis: pairs that ask different things are far more nearly everywhere, and outnumber the duplicates again at the highest cosines. Right, precision against recall on the other half: with thinned pairs the curve stays near 1 and falls at its end; with all pairs the curve of sentence vectors starts near zero, climbs to a peak at low recall and falls; the curve of word overlap begins low, too, and lies close to it or below; a dotted line at the bottom is chance."
+# %% tags=["row-2.8"] alt="Two panels. Left, histogram of the cosines of all question pairs on a logarithmic count axis: pairs that ask different things are far more nearly everywhere, and outnumber the duplicates again at the highest cosines. Right, precision against recall on the other half: with thinned pairs the curve stays near 1 and falls at its end; with all pairs the curve of sentence vectors starts low, climbs to a peak at low recall and falls; the curve of word overlap begins low, too, and lies below it; a dotted line at the bottom is chance."
 from sklearn.metrics import precision_recall_curve
 
 chosen_on, measured_on = split(seed)
@@ -389,7 +389,7 @@ for name, labels in groupings(fan, np.cos(np.radians(30))).items():
 #
 # **Predict:** how many of the 600 questions end up in the largest component?
 
-# %% tags=["row-2.9"] alt="Line chart of pair precision against pair recall as the threshold falls. Complete linkage runs along the dashed curve of the list of pairs, or above it. Communities and connected components lie clearly below it; the precision of components is near zero once their recall nears one half, and so is that of components by word overlap."
+# %% tags=["row-2.9"] alt="Line chart of pair precision against pair recall as the threshold falls. Complete linkage runs along the dashed curve of the list of pairs, or above it. Communities and connected components lie clearly below it; the precision of components is near zero once their recall nears three quarters; by word overlap, once it nears one half."
 limits = np.arange(0.85, 0.29, -0.05).round(2)
 found = {t: groupings(vectors["sentence vectors"], t) for t in limits}
 points = {name: [judge((g := found[t][name])[first] == g[second], same) for t in limits] for name in found[limits[0]]}
