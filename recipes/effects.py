@@ -239,8 +239,8 @@ EFFECTS = [
         "Ma et al. 2021, arXiv 2104.05740",
         "14",
         "BM25 and all-MiniLM-L6-v2 against BM25: SciFact, nDCG@10 x 100",
-        found("14", model="sum of BM25, sentence-transformers/all-MiniLM-L6-v2"),
-        found("14", model="BM25"),
+        found("14", experiment="scifact", model="sum of BM25, sentence-transformers/all-MiniLM-L6-v2"),
+        found("14", experiment="scifact", model="BM25"),
     ),
     Effect(
         "A cross-encoder improves what a search found",
@@ -248,9 +248,10 @@ EFFECTS = [
         "Thakur et al. 2021 (BEIR), table 2",
         "14",
         "ten reranked against not: SciFact, nDCG@10 x 100",
-        found("14", model="RRF of BM25, course/splade-mini; 10 reranked"),
-        found("14", model="RRF of BM25, course/splade-mini"),
-        "Our cross-encoder learnt to score how alike two sentences are, not what answers a question.",
+        found("14", experiment="reranking", data="scifact", model="BM25", setting="best piece", n="10"),
+        found("14", experiment="reranking", data="scifact", model="BM25", setting="before"),
+        "Our cross-encoder learnt from sentences and the paragraphs around them, and from scores of how alike two "
+        "sentences are, not from questions with answers.",
     ),
 ]
 

@@ -2,14 +2,14 @@
 
     COURSE_DATA=... python recipes/reranking.py
 
-For each first search and number of candidates: ndcg@10 x 100, before and after, and the difference with the interval of
-a paired bootstrap, "low" to "high". The setting says what course/cross-encoder-mini read of a candidate, the whole text
-(as far as it reads) or the piece that is nearest for course/sbert-mini, and whether the order is by its score alone or
-by the sum of both, each brought to 0..1 for each query. The candidates in any order, the mean of 20 shuffles, are the
-control. "milliseconds alone" is the median processor time of one thread for one query: 20 queries, one at a time.
+For each first search and number of candidates: ndcg@10 x 100 after reranking, and its difference from before with the
+interval of a paired bootstrap, "low" to "high". The setting says what course/cross-encoder-mini read: of each
+candidate the piece that is nearest for course/sbert-mini, or the whole text, as far as it reads. With ", sum" its
+score and the first search's are added, each brought to 0..1 for each query. Controls are "before"; "any order", the
+mean of 20 shuffles of the candidates; and "best order", what no reranker can exceed.
 
-First searches: BM25, one vector a text, the best piece of a text, and the sum of BM25 and pieces with equal weights; of
-SciFact only the last. Everything is computed in float32.
+First searches, from bad to good: pieces by the word vectors of course/glove-mini, BM25, one vector a text of
+course/sbert-mini, its pieces; of SciFact only BM25. Everything is computed in float32.
 """
 
 import argparse
@@ -29,10 +29,11 @@ from recipes.hybrid import OURS, WORK, Found, data_hash, kept, pieces_of, timed
 from recipes.shared.cards import weights_sha256
 from recipes.shared.results import record, row
 
-COMMAND, SCORER = "python recipes/reranking.py", "course/cross-encoder-mini"
+COMMAND, SCORER, WORDS = "python recipes/reranking.py", "course/cross-encoder-mini", "course/glove-mini"
 CANDIDATES = {"course/help": (10, 50, 100), "scifact": (10, 50)}
-READ = {"course/help": ("whole text", "best piece"), "scifact": ("best piece",)}
-BOTH, SHUFFLES, ALONE = f"sum of BM25, pieces of {OURS}", 20, 20
+WHOLE = 10  # candidates of which whole texts are read, too
+FIRST = {"course/help": (f"pieces of {WORDS}", "BM25", OURS, f"pieces of {OURS}"), "scifact": ("BM25",)}
+SHUFFLES = 20
 
 
 def first_searches(data: str, depth: int) -> tuple[dict[str, Found], dict[tuple[str, str], str]]:
@@ -40,31 +41,41 @@ def first_searches(data: str, depth: int) -> tuple[dict[str, Found], dict[tuple[
     queries, corpus, _ = load_retrieval(data)
     encoder, sha = SentenceEncoder.load(OURS, dtype="float32"), weights_sha256(resolve(OURS))
     passages, shown = pieces_of(data, corpus, encoder)
-
-    def unit(texts) -> np.ndarray:
-        return encoder.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)  # (texts, dim)
-
-    vectors, pieces = (
-        kept(f"{name} {data}", sha, data_hash(data), lambda: unit(some))
-        for name, some in (("vectors", corpus.values()), ("pieces", shown))
-    )  # (documents, dim), (pieces, dim)
-    documents, asked, counted = list(corpus), unit(queries.values()), BM25(list(corpus.values()))
+    documents, counted = list(corpus), BM25(list(corpus.values()))
     row_of = {document: k for k, document in enumerate(documents)}
     of_pieces = np.array([row_of[p.document] for p in passages])  # (pieces,): the rows of their documents
-    found, best_text = {name: {} for name in ("BM25", OURS, f"pieces of {OURS}", BOTH)}, {}
-    for query, text, vector in zip(queries, queries.values(), asked):
-        by_piece, best = pieces @ vector, np.full(len(documents), -np.inf, np.float32)  # (pieces,), (documents,)
-        np.maximum.at(best, of_pieces, by_piece)
-        for name, scores in ((OURS, vectors @ vector), (f"pieces of {OURS}", best)):
-            rows = np.argsort(-scores, kind="stable")[:depth]
-            found[name][query] = {documents[k]: float(scores[k]) for k in rows}
+
+    def unit(texts, encoder=encoder) -> np.ndarray:
+        return encoder.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)  # (texts, dim)
+
+    pieces, asked = kept(f"pieces {data}", sha, data_hash(data), lambda: unit(shown)), unit(queries.values())
+    found, best_text = {"BM25": {}}, {}
+    for query, text in queries.items():
         (scores,), (rows,) = counted.search([text], depth)  # (depth,) each
         found["BM25"][query] = {documents[k]: float(score) for score, k in zip(scores, rows) if score > 0}
-        found[BOTH][query] = weighted_fusion([found["BM25"][query], found[f"pieces of {OURS}"][query]])
-        wanted = np.isin(of_pieces, [row_of[document] for of in found.values() for document in of[query]])  # (pieces,)
-        for k in sorted(np.flatnonzero(wanted), key=lambda k: by_piece[k]):  # the best comes last, and stays
+    if data == "course/help":
+        words = SentenceEncoder.load(WORDS, dtype="float32")
+        by_words = unit(queries.values(), words) @ unit(shown, words).T  # (queries, pieces)
+        whole = asked @ unit(corpus.values()).T  # (queries, documents)
+        for name, cosines, rows in (
+            (f"pieces of {WORDS}", by_words, of_pieces),
+            (OURS, whole, np.arange(len(documents))),
+            (f"pieces of {OURS}", asked @ pieces.T, of_pieces),
+        ):
+            found[name] = {query: best_of(line, rows, documents, depth) for query, line in zip(queries, cosines)}
+    for query, line in zip(queries, asked @ pieces.T):  # (pieces,)
+        wanted = {row_of[document] for of in found.values() for document in of[query]}
+        places = np.flatnonzero(np.isin(of_pieces, list(wanted)))
+        for k in places[np.argsort(line[places], kind="stable")]:  # the best comes last, and stays
             best_text[query, documents[of_pieces[k]]] = shown[k]
-    return (found if data == "course/help" else {BOTH: found[BOTH]}), best_text
+    return found, best_text
+
+
+def best_of(cosines: np.ndarray, rows: np.ndarray, documents: list[str], depth: int) -> dict[str, float]:
+    """(pieces,), and the row of each one's document, to the best documents by their best piece."""
+    best = np.full(len(documents), -np.inf, np.float32)  # (documents,)
+    np.maximum.at(best, rows, cosines)
+    return {documents[k]: float(best[k]) for k in np.argsort(-best, kind="stable")[:depth]}
 
 
 def reordered(first: Found, read: dict[tuple[str, str], float], candidates: int, with_first: bool) -> Found:
@@ -83,43 +94,42 @@ def reordered(first: Found, read: dict[tuple[str, str], float], candidates: int,
 
 def measure(data: str, scorer: CrossEncoder, sha: str) -> list[dict]:
     queries, corpus, relevant = load_retrieval(data)
-    first, best_text = first_searches(data, max(CANDIDATES[data]))
-    pairs = list(
-        dict.fromkeys(
-            (q, d) for found in first.values() for q in found for d in list(found[q])[: max(CANDIDATES[data])]
-        )
-    )
+    found, best_text = first_searches(data, max(CANDIDATES[data]))
     rows, draw, begin = [], np.random.default_rng(0), time.perf_counter()
 
-    def add(name: str, setting: str, n: int, values: dict[str, float]):
-        for metric, value in values.items():
-            what = "reranking", name, data, metric, value, COMMAND, time.perf_counter() - begin
-            rows.append(row(*what, n=n, setting=setting, data_sha256=data_hash(data), model_sha256=sha))
+    def score(what: str, text_of: dict[tuple[str, str], str], depth: int) -> dict[tuple[str, str], float]:
+        """What the cross-encoder gives to each query with the first documents of each search."""
+        pairs = list(dict.fromkeys((q, d) for of in found.values() for q in of for d in list(of[q])[:depth]))
+        texts = [(queries[q], text_of[q, d]) for q, d in pairs]
+        scores, ms = timed(lambda: scorer.predict(texts, show_progress_bar=False), len(pairs))
+        print(f"{data}, {what}: {len(pairs)} pairs, {ms:.1f} ms each", flush=True)
+        return dict(zip(pairs, scores.tolist()))
 
-    for name, found in first.items():
-        before = each_query(found, relevant)  # (queries,)
-        add(name, "before", 0, {"ndcg@10": 100 * before.mean()})
+    pieces = score("best piece", best_text, max(CANDIDATES[data]))
+    whole = score("whole text", {(q, d): corpus[d] for q, d in pieces}, WHOLE)
+
+    def add(name: str, setting: str, n: int, after: np.ndarray, before: np.ndarray):
+        change = dict(zip(("difference", "low", "high"), paired_bootstrap(after, before)))
+        for metric, value in {"ndcg@10": after.mean(), **change}.items():
+            what = "reranking", name, data, metric, 100 * float(value), COMMAND, time.perf_counter() - begin
+            rows.append(row(*what, n=n, setting=setting, data_sha256=data_hash(data), model_sha256=sha))
+        print(f"{name:28} {n:4} {setting:18}", *(r["value"] for r in rows[-4:]), flush=True)
+
+    for name in FIRST[data]:
+        first = found[name]
+        before = each_query(first, relevant)  # (queries,)
+        add(name, "before", 0, before, before)
         for n in CANDIDATES[data]:
-            any_order = [{pair: draw.random() for pair in pairs} for _ in range(SHUFFLES)]
-            after = [each_query(reordered(found, order, n, False), relevant).mean() for order in any_order]
-            add(name, "any order", n, {"ndcg@10": 100 * float(np.mean(after))})
-    for what in READ[data]:
-        texts = [(queries[q], best_text[q, d] if what == "best piece" else corpus[d]) for q, d in pairs]
-        read = dict(zip(pairs, scorer.predict(texts, show_progress_bar=False).tolist()))
-        print(f"{data}: {len(pairs)} pairs, {what}, {time.perf_counter() - begin:.0f} s", flush=True)
-        for name, found in first.items():
-            before = each_query(found, relevant)
-            for n in CANDIDATES[data]:
-                for order in ("", ", sum"):
-                    after = each_query(reordered(found, read, n, bool(order)), relevant)
-                    values = dict(zip(("difference", "low", "high"), paired_bootstrap(after, before)))
-                    values = {key: 100 * value for key, value in values.items()}
-                    add(name, what + order, n, {"ndcg@10": 100 * after.mean()} | values)
-                    print(f"{name:36} {n:4} {what + order:18}", rows[-4]["value"], *values.values(), flush=True)
-        for n in CANDIDATES[data]:
-            some = [[pair for pair, (q, _) in zip(texts, pairs) if q == query][:n] for query in list(queries)[:ALONE]]
-            times = [timed(lambda: scorer.predict(few, show_progress_bar=False), 1)[1] for few in some]
-            add(SCORER, what, n, {"milliseconds alone": float(np.median(times))})
+            grades = {(q, d): relevant[q].get(d, 0) for q in first for d in first[q]}
+            shuffles = [{pair: draw.random() for pair in grades} for _ in range(SHUFFLES)]
+            ways = {"any order": shuffles, "best order": [grades], "best piece": [pieces], "whole text": [whole]}
+            for setting, orders in ways.items():
+                if setting != "whole text" or n <= WHOLE:
+                    after = [each_query(reordered(first, order, n, False), relevant) for order in orders]
+                    add(name, setting, n, np.mean(after, axis=0), before)
+                    if setting in ("best piece", "whole text"):
+                        after = each_query(reordered(first, orders[0], n, True), relevant)
+                        add(name, f"{setting}, sum", n, after, before)
     return rows
 
 
@@ -128,7 +138,10 @@ def main():
     WORK.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     scorer, sha = CrossEncoder.load(SCORER, dtype="float32"), weights_sha256(resolve(SCORER))
-    record("14.csv", "reranking", [r for data in CANDIDATES for r in measure(data, scorer, sha)])
+    rows = []
+    for data in CANDIDATES:
+        rows += measure(data, scorer, sha)
+        record("14.csv", "reranking", rows)
 
 
 if __name__ == "__main__":

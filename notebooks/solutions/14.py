@@ -1,5 +1,6 @@
 """Solutions of notebook 14. Try the exercises first: check() tells you what kind of mistake you made."""
 
+import numpy as np
 import torch
 
 from course_lib.exercises import Exercise
@@ -117,6 +118,60 @@ def masked_first(logits, attention_mask):
     return torch.log1p((logits * attention_mask.unsqueeze(-1)).amax(1))  # the log of numbers below 0
 
 
+def first_tokens(logits, attention_mask):
+    lengths = attention_mask.sum(1)
+    return torch.stack([torch.log1p(torch.relu(of[:n])).amax(0) for of, n in zip(logits, lengths)])
+
+
+def mask_of_the_first(logits, attention_mask):
+    return (torch.log1p(torch.relu(logits)) * attention_mask[0].unsqueeze(-1)).amax(1)
+
+
+# ---- 14.3
+
+
+def choose_and_report(values, chooses):
+    best = values[:, chooses].mean(1).argmax()
+    return int(best), float(values[best, ~chooses].mean())
+
+
+def report_on_the_same(values, chooses):
+    best = values[:, chooses].mean(1).argmax()
+    return int(best), float(values[best, chooses].mean())
+
+
+def report_on_all(values, chooses):
+    best = values[:, chooses].mean(1).argmax()
+    return int(best), float(values[best].mean())
+
+
+def choose_on_all(values, chooses):
+    best = values.mean(1).argmax()
+    return int(best), float(values[best, ~chooses].mean())
+
+
+def choose_on_the_others(values, chooses):
+    best = values[:, ~chooses].mean(1).argmax()
+    return int(best), float(values[best, ~chooses].mean())
+
+
+def halves_swapped(values, chooses):
+    return choose_and_report(values, ~chooses)
+
+
+def luckiest_query(values, chooses):
+    best = values[:, chooses].max(1).argmax()
+    return int(best), float(values[best, ~chooses].mean())
+
+
+def worst_setting(values, chooses):
+    best = values[:, chooses].mean(1).argmin()
+    return int(best), float(values[best, ~chooses].mean())
+
+
+SWEEP = np.array([[0.9, 0.5, 0.1, 0.2], [0.6, 0.9, 0.6, 0.3], [0.2, 0.4, 0.8, 0.9]])  # (settings, queries)
+FIRST_TWO = np.array([True, True, False, False])
+
 EXERCISES = {
     "14.1": Exercise(
         title="Fuse rankings by their reciprocal ranks",
@@ -171,11 +226,17 @@ EXERCISES = {
                 torch.tensor([[[2.0, 0.5, -0.5], [-3.0, -4.0, -5.0]]]),
                 torch.tensor([[1, 0]]),
             ),
+            "the padding on the left": (
+                torch.tensor([[[9.0, 9.0, 9.0], [1.0, -1.0, 0.5], [0.5, -3.0, 2.0]]]),
+                torch.tensor([[0, 1, 1]]),
+            ),
             "two texts": (torch.arange(-8.0, 10.0).reshape(2, 3, 3) / 3, torch.tensor([[1, 1, 1], [1, 0, 0]])),
         },
         solution=splade,
         wrong=[
             (unmasked, "Padding takes part in your maximum. Which tokens does attention_mask say to count?"),
+            (first_tokens, "You take as many tokens as the mask counts, from the first on. Where may padding stand?"),
+            (mask_of_the_first, "All texts get the first one's mask. Does each have its own?"),
             (summed, "You add over the tokens, as the first SPLADE did. Here the highest guess counts."),
             (averaged, "You average over the tokens. Here the highest guess counts."),
             (without_log, "There is no logarithm in your weights: one large logit outweighs everything."),
@@ -189,6 +250,26 @@ EXERCISES = {
                 "You mask the logits, but a negative one still reaches the logarithm. Where did relu go?",
             ),
             (without_relu, "A negative logit reaches your logarithm, and below -1 that is NaN. Where did relu go?"),
+        ],
+    ),
+    "14.3": Exercise(
+        title="Choose a setting on some queries, and report on the others",
+        cases={
+            "three settings, four queries": (SWEEP, FIRST_TWO),
+            "the other two choose": (SWEEP, ~FIRST_TWO),
+            "one query chooses": (SWEEP, np.array([True, False, False, False])),
+            "one query is left": (SWEEP, np.array([True, False, True, True])),
+            "one setting": (SWEEP[:1], FIRST_TWO),
+        },
+        solution=choose_and_report,
+        wrong=[
+            (report_on_the_same, "You report on the queries that chose. Are they not the ones that flatter?"),
+            (report_on_all, "The queries that chose are still among those that you report on."),
+            (choose_on_all, "All queries take part in your choice. Which may?"),
+            (choose_on_the_others, "You choose on the queries that you report on. Which ones may choose?"),
+            (halves_swapped, "You took the two parts the wrong way round. What does True in `chooses` mean?"),
+            (luckiest_query, "You choose by a setting's best query. What stands for all of them?"),
+            (worst_setting, "You choose the lowest mean. Is a high nDCG good or bad?"),
         ],
     ),
 }
