@@ -3,7 +3,7 @@
 #
 # # Which recipe trains a good encoder?
 #
-# First you train an encoder on texts of your own with today's library, from the data to the model card. Then you measure what each decision of the recipe is worth.
+# You train an encoder with today's library, from the data to the model card. Then you measure what each decision of the recipe is worth.
 #
 # | | |
 # |---|---|
@@ -46,7 +46,7 @@ seed = 0
 model = "course/sbert-mini-ranking"
 learning_rate = 5e-4
 batch_size = 32
-epochs = 2
+epochs = 1
 full = False
 
 # %% [markdown]
@@ -56,7 +56,7 @@ full = False
 #
 # ### Data
 #
-# The file holds groups of four questions that ask the same thing. Two questions of a group make a pair that belongs together, which is what the ranking loss wants (notebook 09). Split three ways, by **group**: `train` to learn from, `dev` to choose with, `test` to report. If you split pairs instead, a text would stand on both sides, and you would measure memory.
+# The file holds groups of four questions that ask the same thing. Two of a group make a pair that belongs together, as the ranking loss wants (notebook 09). Split by **group**: `train` to learn from, `dev` to choose with, `test` to report. If you split pairs, a text would stand on two sides, and you would measure memory.
 #
 # **Predict** how many pairs 75 groups of four questions give.
 
@@ -90,11 +90,9 @@ print(train_dataset[0])
 # %% [markdown]
 # ### Evaluator
 #
-# An *evaluator* is called with the model now and then, and returns scores on examples that it is not trained on. Choose one that does what your application does; here it searches. Two questions of each group are documents, the other two are queries that should find them. The score is nDCG@10, which is 1 if both stand first (notebook 13).
+# An *evaluator* is called with the model now and then, and returns scores on examples that it is not trained on. Choose one that does what your application does. Here two questions of each group are documents, and the other two are queries that should find them. The score, nDCG@10, is 1 if both stand first (notebook 13).
 #
-# Two baselines: _counted letters_ compare pieces of three to five letters, rare ones weighing more, and know no meaning. The other is the encoder as it is.
-#
-# **Predict** which of the two is better.
+# One baseline is the encoder as it is. The other, _counted letters_, compares pieces of three to five letters, rare ones weighing more, and knows no meaning. **Predict** which is better.
 
 # %%
 from sentence_transformers import SentenceTransformer
@@ -124,13 +122,11 @@ assert abs(100 * theirs["dev"](encoder)["dev_cosine_ndcg@10"] - before["dev"]) <
 print(f"nDCG@10 x 100 on dev: counted letters {words['dev']:.1f}, the encoder before training {before['dev']:.1f}")
 
 # %% [markdown]
-# Counting wins: this encoder learnt from NLI and has never seen such questions.
+# Counting wins: this encoder learnt from NLI and never saw such questions.
 #
 # ### Training
 #
-# One object holds the settings, another the training. Read each line: none is there for show.
-#
-# **Predict** how many steps 450 pairs make in batches of 32, seen twice, and whether the last checkpoint will be the best.
+# **Predict** how many steps 450 pairs make in batches of 32, seen once, and whether the last checkpoint will be the best.
 
 # %%
 import tempfile
@@ -147,8 +143,8 @@ arguments = SentenceTransformerTrainingArguments(
     num_train_epochs=epochs, per_device_train_batch_size=batch_size, learning_rate=learning_rate,
     warmup_steps=0.1,                                               # below 1: a share of all steps
     batch_sampler=BatchSamplers.NO_DUPLICATES,                      # no text twice in a batch (notebook 09)
-    eval_strategy="steps", eval_steps=5,                            # call the evaluator every five steps,
-    save_strategy="steps", save_steps=5,                            # save as often,
+    eval_strategy="steps", eval_steps=3,                            # call the evaluator every three steps,
+    save_strategy="steps", save_steps=3,                            # save as often,
     load_best_model_at_end=True, metric_for_best_model="dev_cosine_ndcg@10",    # and end with the best of these
     save_total_limit=1, save_only_model=True,                       # on the disk: no more than needed for that
     logging_steps=1, report_to="none", disable_tqdm=True, use_cpu=True, seed=seed)
@@ -156,11 +152,11 @@ trainer = SentenceTransformerTrainer(encoder, arguments, train_dataset, loss=los
 trainer.remove_callback(transformers.PrinterCallback)               # it prints every entry of the log
 trainer.train()
 
-# %% tags=["row-4.13"] alt="Two line charts over the steps of the training. Above, the loss falls from step to step. Below, nDCG on dev, measured every five steps, rises from the encoder's score before training, a dotted grey line, across the dashed line of counted letters; a star marks the best checkpoint."
+# %% tags=["row-4.13"] alt="Two line charts over the steps of the training. Above, the loss falls from step to step. Below, nDCG on dev, measured every three steps, rises from the encoder's score before training, a dotted grey line, across the dashed line of counted letters; a star marks the best checkpoint."
 from course_lib.plotting import LINES, MARKERS, PALETTE, history_curves
 
 plt.rcParams["figure.dpi"] = 100
-as_given = (model, learning_rate, batch_size, epochs) == ("course/sbert-mini-ranking", 5e-4, 32, 2)    # what is claimed below
+as_given = (model, learning_rate, batch_size, epochs) == ("course/sbert-mini-ranking", 5e-4, 32, 1)    # what is claimed below
 log, metric = trainer.state.log_history, "nDCG on dev"
 history = [{"step": entry["step"], "loss": entry["loss"]} for entry in log if "loss" in entry]
 history += [{"step": entry["step"], metric: 100 * entry["eval_dev_cosine_ndcg@10"]} for entry in log if "eval_dev_cosine_ndcg@10" in entry]
@@ -177,13 +173,13 @@ assert not as_given or seen[peak] > words["dev"] + 1 > before["dev"] + 5
 print(f"best on dev: {seen[peak]:.1f} after step {peak} of {trainer.state.global_step}; the last: {seen[max(seen)]:.1f}")
 
 # %% [markdown]
-# The star is the checkpoint that the encoder holds now. (Where the last one is the best, the training was too short: try more epochs.) It was chosen because its score was the highest, and the highest of many wavering scores is partly luck. So that score flatters it: report another set.
+# The star is the checkpoint that the encoder holds now. (Where the last is the best, try more epochs.) The highest of many wavering scores is partly luck, so it flatters: report another set.
 #
 # ### Test, save, reload
 #
-# `save_pretrained` writes weights, settings and a _model card_: a README with data, settings and scores, which the library has collected on the way. An evaluator that you call before saving is on the card, too.
+# `save_pretrained` writes weights, settings and a _model card_: a README with data, settings and scores, which the library collected on the way. Call the evaluator of test before saving, and it is on the card, too.
 #
-# **Predict** whether the score on test will be higher or lower than on dev. (Look at the baselines before you say why.)
+# **Predict** whether the score on test is higher or lower than on dev.
 
 # %% tags=["row-1.45"]
 from pathlib import Path
@@ -204,20 +200,23 @@ for name, scores in {"counted letters": words, "before training": before, "train
     print(f"{name:26} dev {scores['dev']:.1f}, test {scores['test']:.1f}")
 print("the card's parts:", ", ".join(line[4:] for line in card.splitlines() if line.startswith("### ")))
 assert again.max_seq_length == 32 and all(f"`{name}`" in card for name in ours)
-assert not as_given or (after["test"] > before["test"] + 2 and abs(after["test"] - words["test"]) < 4 and ready["test"] > words["test"] + 4)
+assert not as_given or (after["test"] > before["test"] + 2 and after["test"] > words["test"] + 1 and ready["test"] > words["test"] + 4)
 
 # %% [markdown]
-# Training took the encoder past counting letters on dev, and level with it on test. But look at the last line: a better encoder, which has never seen the town, beats both by far. You chose a start before you chose a recipe, and the start weighed more.
+# Training took the encoder past counting letters on both sets. But look at the last line: a better encoder, which has never seen the town, beats both by far. The start weighed more than the recipe.
 #
-# Scores on test are higher all round, also those of the baselines: its questions are easier, by chance. So a number on test says little alone, and a difference to a baseline on the same set says more.
+# Scores on test are higher all round, also the baselines': its questions are easier, by chance. A number says little alone, and the difference to a baseline on the same set says more.
 #
 # ## What happens to what you leave out?
 #
-# **Question.** Which defaults would you have had?
-#
-# **Predict** the batch size, and what `load_best_model_at_end=True` does if it stands alone.
+# **Predict** the default batch size, and what `load_best_model_at_end=True` does if it stands alone.
 
 # %%
+import pandas as pd
+
+def show(rows):
+    print(pd.DataFrame(rows).set_index("").rename_axis(None).to_string(float_format="%.1f", na_rep=""))
+
 def settings(**options):
     return SentenceTransformerTrainingArguments(output_dir="unused", use_cpu=True, report_to="none", **options)
 
@@ -235,13 +234,13 @@ assert default.eval_strategy == "no" and default.batch_sampler == BatchSamplers.
 assert [settings(warmup_steps=w).get_warmup_steps(30) for w in (0.1, 100)] == [3, 100]
 
 # %% [markdown]
-# A batch of 8 gives the ranking loss seven negatives, and the default sampler does not look for texts that stand in it twice. Nothing is evaluated, and a checkpoint is written every 500 steps, so a short training leaves none. To keep the best, name four things: an evaluator, `eval_strategy`, the same `save_strategy`, and `metric_for_best_model`. (Without the last, the loss on an `eval_dataset` decides.)
+# A batch of 8 gives the ranking loss seven negatives, and the default sampler does not look for texts that stand in it twice. Nothing is evaluated. To keep the best, name four things: an evaluator, `eval_strategy`, the same `save_strategy`, and `metric_for_best_model`. (Without the last, the loss on an `eval_dataset` decides.)
 #
 # ## Which learning rate, which batch size?
 #
 # **Question.** Are they two questions or one?
 #
-# Three rates with two batch sizes, three seeds each: 18 trainings, all on the same 150 pairs, seen once. The course's `train` (notebook 06) is a loop like the trainer's; it is called with one line.
+# Three rates with two batch sizes, three seeds each, on a pair of each group, seen once. The course's `train` (notebook 06) is called with one line.
 #
 # **Predict** which batch size wants the larger rate.
 
@@ -250,7 +249,7 @@ from course_lib.losses import MultipleNegativesRankingLoss
 from course_lib.siamese import siamese_objective
 from course_lib.training import train
 
-few = [(asked[g][0], other) for g in part["train"] for other in asked[g][2:]]
+few = [(asked[g][1], asked[g][3]) for g in part["train"]]
 rates, sizes, seeds = (5e-5, 5e-4, 2e-3), (8, 64), range(seed, seed + 3)
 
 def trained(size, rate, s):
@@ -263,14 +262,14 @@ def trained(size, rate, s):
 
 grid = {(size, rate): np.array([trained(size, rate, s) for s in seeds]) for size in sizes for rate in rates}    # (seeds, 2) each
 
-# %% alt="ALTGRID"
+# %% alt="Two lines over three learning rates, with a mark for each of three seeds, on the axis of nDCG on dev; a dotted line is the encoder before training. Both begin a little above it at the smallest rate and are highest at the middle one. At the largest, batch size 8, solid, falls far below the dotted line; batch size 64, dashed, falls back to a little above it."
 _, ax = plt.subplots(figsize=(7, 3.4), layout="constrained")
 for i, size in enumerate(sizes):
     found = np.array([grid[size, rate][:, 0] for rate in rates])            # (rates, seeds)
     ax.plot(rates, found.mean(axis=1), color=PALETTE[i], linestyle=LINES[i], label=f"batch size {size}, {-(-len(few) // size)} steps")
     ax.plot(rates, found, MARKERS[i], color=PALETTE[i], alpha=0.7)
 ax.axhline(before["dev"], color="gray", linestyle=":", label="before training")
-ax.set(xscale="log", xlabel="learning rate", ylabel="nDCG on dev", title="TITLEGRID")
+ax.set(xscale="log", xlabel="learning rate", ylabel="nDCG on dev", title="Which rate is too large depends on the batch size")
 ax.legend(fontsize=8)
 plt.show()
 mean = {setting: values.mean(axis=0) for setting, values in grid.items()}
@@ -278,15 +277,21 @@ for (size, rate), values in grid.items():
     print(f"batch size {size:2}, rate {rate:g}: dev {mean[size, rate][0]:.1f} ({values[:, 0].min():.1f} to {values[:, 0].max():.1f}), test {mean[size, rate][1]:.1f}")
 chosen = max(mean, key=lambda setting: mean[setting][0])
 print(f"chosen on dev: batch size {chosen[0]}, rate {chosen[1]:g}; on test {mean[chosen][1]:.1f}, before training {before['test']:.1f}")
+gain = {setting: values - [before["dev"], before["test"]] for setting, values in grid.items()}                  # (seeds, 2) each
+if as_given:
+    assert gain[8, 2e-3].max() < -5 and gain[64, 5e-4].min() > 1.5 and max(gain[8, 5e-5].max(), gain[64, 5e-5].max()) < 4
+    assert gain[64, 2e-3][:, 0].min() > 0 > gain[64, 2e-3][:, 1].max()
 
 # %% [markdown]
-# GRIDTEXT
+# It is one question. The largest rate tears the encoder apart in batches of 8, which make 10 steps; with batches of 64, which make 2, it stays above its start. At the smallest rate both have hardly moved. A rate belongs to a batch size and a number of steps: change these, and try rates again.
+#
+# Now compare dev with test. The large batch at the largest rate gains on dev and loses on test, with all three seeds. Seeds show how much the _training_ wavers, and not what 70 queries can tell apart. A choice needs more queries than a report of seeds suggests, and its score needs another set.
 #
 # ## A trap: a warm-up longer than the run
 #
 # **Question.** You run the example of the training overview of 2022: two pairs, one epoch, `warmup_steps=100`. What has the encoder learnt?
 #
-# *Warm-up*: the learning rate climbs in a line over the first steps, so that Adam's first, ill-informed steps are small. The schedule of transformers, and so the trainer's, multiplies the rate at step $s$ by $s / 100$. Two pairs in batches of 16 make a single step, step 0.
+# *Warm-up*: the learning rate climbs in a line over the first steps. transformers multiplies it at step $s$ by $s / 100$. Two pairs make a single step, step 0.
 #
 # **Predict** the largest change of a weight, and the same with a factor of 1. (Adam divides a gradient by its own size.)
 
@@ -316,11 +321,9 @@ for name, change in zip(("100 warm-up steps", "the same in course_lib", "no warm
 assert moved[0] == 0 < moved[1] < 1e-6 and 1.9e-5 < moved[2] < 2.2e-5
 
 # %% [markdown]
-# Nothing. There was a batch, a loss and a gradient, and AdamW multiplies all it does by the rate, weight decay too. The first step of Adam moves a weight by about the rate, whatever the gradient. `course_lib` counts from one; that makes the change small, not useful. The mistake is the number 100: write a share. The SBERT paper used a tenth.
+# Nothing. There was a batch, a loss and a gradient, and AdamW multiplies all it does by the rate, weight decay too. (At a factor of 1 its first step moves a weight by about the rate.) `course_lib` counts from one; that makes the change small, not useful. The mistake is the number 100: write a share. The SBERT paper used a tenth.
 #
-# The figure shows a run of 60 steps. A line's factors, added up, say what the run is worth in steps at the full rate.
-#
-# **Predict** that sum for 100 warm-up steps.
+# In a run of 60 steps, a line's factors, added up, say what it is worth in steps at the full rate. **Predict** that sum for 100 warm-up steps.
 
 # %% alt="Line chart of the learning rate, as a share of its maximum, over 60 steps. With a tenth of warm-up it rises quickly to one and falls in a line to zero. With 100 warm-up steps it only climbs, and ends at about six tenths. With 10,000 warm-up steps it lies on the floor."
 import inspect
@@ -342,7 +345,7 @@ assert 17 < sum(schedules["100 steps"]) < 18 and sum(schedules["10,000 steps"]) 
 print(inspect.getsource(learning_rate_factor))
 
 # %% [markdown]
-# On the floor lies 10,000, the default of the old `fit`. Below the figure is the schedule in `course_lib`: while it rises, one step ahead of transformers'; while it falls, the same.
+# On the floor lies 10,000, the default of the old `fit`. The schedule of `course_lib`, printed below, is one step ahead of transformers' while it rises, and the same while it falls.
 #
 # ## How many pairs does an evaluator need?
 #
@@ -372,18 +375,17 @@ for size in (20, 160):
 assert abs(ours_3 - theirs_3) < 1e-4 and possible == [-1.0, -0.5, 0.5, 1.0]
 
 # %% [markdown]
-# Three pairs know only four scores, and twenty still waver widely around what 160 say. Use hundreds.
+# Three pairs know only four scores, and twenty still waver widely. Use hundreds.
 #
 # ## Two stages: first NLI, then STS
 #
 # **Question.** Does training on NLI first help an encoder that is then trained on scored pairs?
 #
-# This and the next sections compare trainings on public data sets, too long for a notebook. They were **recorded** by `recipes/training_recipes.py`, each with three seeds. Here: all of STSb's training pairs four times with cosine MSE, as in the paper. The start is `bert-mini` as it is, or `sbert-mini-nli` (NLI with the softmax loss, as in 2019), or `sbert-mini-ranking` (the same NLI sets with the ranking loss).
+# The next sections compare longer trainings on public data sets, **recorded** by `recipes/training_recipes.py`, each with three seeds. Here: all of STSb's training pairs four times with cosine MSE, as in the paper. The start is `bert-mini`, or `sbert-mini-nli` (NLI with the softmax loss, as in 2019), or `sbert-mini-ranking` (the same NLI sets with the ranking loss).
 #
 # **Predict** the order of the three.
 
 # %% tags=["row-4.15"]
-import pandas as pd
 from course_lib.data import load_results
 
 recorded = load_results("11")
@@ -400,26 +402,26 @@ def values(experiment, setting, where):
 def spread(found):
     return f"{sum(found) / len(found):.1f} ({min(found):.1f} to {max(found):.1f})" if len(found) > 1 else f"{found[0]:.1f}"
 
-def show(rows):
-    print(pd.DataFrame(rows).set_index("").rename_axis(None).to_string(float_format="%.1f"))
-
 stsb_dev, stages = "stsbenchmark/dev", ["STSb alone", "NLI by softmax, then STSb", "NLI by ranking, then STSb"]
 show([{"": name, "STSb dev before": values("stages", f"{name}: before", stsb_dev)[0], "after": spread(values("stages", name, stsb_dev)),
        "SICK before": values("stages", f"{name}: before", "sick/trial")[0], "SICK after": spread(values("stages", name, "sick/trial"))} for name in stages])
-STAGEASSERT
+print("the paper, BERT-base, STSb test (Table 2): STSb alone 84.67, NLI first 85.35")
+alone, softmax, ranking = (values("stages", name, stsb_dev) for name in stages)
+assert min(softmax) > max(alone) + 0.5 and min(ranking) > max(alone) + 3.5
+assert values("stages", "NLI by ranking, then STSb: before", stsb_dev)[0] > max(alone + softmax)
 
 # %% [markdown]
-# STAGETEXT
+# The paper's order is reproduced: NLI by softmax first is worth about a point, in the paper 0.7, and the worst run with it beats the best without. The same NLI sets with the ranking loss are worth about four. That encoder is above both others before it has seen a score. A first stage helps more if its loss trains what the second needs, a cosine.
 #
 # ## Several tasks at once
 #
 # **Question.** Can one encoder learn two tasks in one training?
 #
-# *Multi-task learning*, here: several sets of examples, each with its own loss, on one encoder. Give the trainer dictionaries, `train_dataset={"sts": ..., "nli": ...}` and `loss={"sts": ..., "nli": ...}`. Each batch comes from one set. By default a set comes as often as its size says (*proportional sampling*). *Round-robin sampling* takes one batch of each in turn, and ends with the smallest set.
+# *Multi-task learning*, here: several sets of examples, each with its own loss, on one encoder. Give the trainer dictionaries, `train_dataset={"sts": ..., "nli": ...}` and `loss={"sts": ..., "nli": ...}`. Each batch comes from one set, by default as often as its size says (*proportional sampling*). *Round-robin sampling* takes a batch of each in turn, and ends with the smallest set.
 #
 # **Predict** the orders for 70 rows of A and 30 of B, in batches of 10.
 #
-# Below that, recorded: `sbert-mini-nli`, with the head it was trained with, learns all of STSb's training pairs once, alone or together with NLI. There are twice as many NLI pairs. **Predict** what STSb alone does to its accuracy on NLI.
+# Below, recorded: `sbert-mini-nli`, with its head, learns all of STSb's training pairs once, alone or together with twice as many of NLI. **Predict** what STSb alone does to its accuracy on NLI.
 
 # %% tags=["row-4.11", "row-4.18", "nbval-check-output"]
 from course_lib.support.batches import Order
@@ -438,20 +440,21 @@ for sampling in ("round-robin", "proportional"):
 together = ["before", "STSb", "STSb and NLI, round-robin", "STSb and NLI, proportional"]
 joint = {name: {data: values("together", name, data) for data in (stsb_dev, "sick/trial", "snli/dev")} for name in together}
 show([{"": name, "STSb dev": spread(of[stsb_dev]), "SICK": spread(of["sick/trial"]), "NLI accuracy": spread(of["snli/dev"])} for name, of in joint.items()])
-JOINTASSERT
+nli, own = ({name: of[data] for name, of in joint.items()} for data in ("snli/dev", stsb_dev))
+assert max(nli["STSb"]) < 45 and all(min(nli[name]) > nli["before"][0] - 6 and abs(np.mean(own[name]) - np.mean(own["STSb"])) < 1 for name in together[2:])
 
 # %% [markdown]
-# JOINTTEXT
+# STSb alone makes the encoder forget NLI: the old head does little better than guessing among three labels. Batches of the old task in between keep nearly all of it, and on STSb all three end level. The price is two and three times as many steps.
 #
 # ## In the domain, and out of it
 #
 # **Question.** What does training on your own kind of text give, and what does it cost elsewhere?
 #
-# STSb's pairs come from captions, news and forums. Recorded: `sbert-mini-ranking` learns from 1,300 pairs of captions, or from as many of news. Seven measures of three kinds say what was gained. The length of a training, the rate and the loss are the same.
+# STSb's pairs come from captions, news and forums. `sbert-mini-ranking` learns from 1,300 pairs of captions, or of news.
 #
 # **Predict:** after training on captions, which of the measures fall?
 
-# %% tags=["row-2.19", "row-4.1", "row-BP2"] alt="ALTDOMAIN"
+# %% tags=["row-2.19", "row-4.1", "row-BP2"] alt="Three panels of points gained on seven measures, by kind of measure, for an encoder trained on captions (circles) and one trained on news (squares), three seeds each, with a vertical line at zero. Trained on news it gains three to four points on news and loses about three on captions. Trained on captions it gains a point or none on captions and loses two to three on forums. Both lose on SICK. On Quora, TREC and AG News most marks lie within two points of zero."
 kinds = {"Spearman x 100": {"STSb captions": f"{stsb_dev}: captions", "STSb news": f"{stsb_dev}: news", "STSb forums": f"{stsb_dev}: forums", "SICK": "sick/trial"},
          "average precision x 100": {"Quora duplicates": "quora/dev"},
          "accuracy in %": {"TREC questions": "trec_questions/train", "AG News topics": "ag_news/train"}}
@@ -464,20 +467,22 @@ for ax, (kind, measures) in zip(axes, kinds.items()):
             ax.plot(gain[genre][where], [row + 0.3 * i - 0.15] * 3, MARKERS[i], color=PALETTE[i], alpha=0.8, label=f"trained on {genre}" if row == 0 else None)
     ax.axvline(0, color="gray", linewidth=1)
     ax.set(yticks=range(len(measures)), yticklabels=list(measures), xlabel=f"gain in {kind}; a mark is a seed", ylim=(len(measures) - 0.5, -0.5))
-axes[0].set_title("TITLEDOMAIN")
+axes[0].set_title("News gains at home; captions were known already")
 axes[0].legend(fontsize=8)
 plt.show()
 show([{"": name} | {f"by {genre}": spread(gain[genre][where]) for genre in gain} for kind in kinds.values() for name, where in kind.items()])
-DOMAINASSERT
+home = {genre: gain[genre][f"{stsb_dev}: {genre}"] for genre in gain}
+assert min(home["news"]) > 3 and max(home["captions"]) < 1.5 and max(gain["news"][f"{stsb_dev}: captions"]) < -2
+assert max(gain["captions"][f"{stsb_dev}: forums"]) < -2 and max(gain["captions"]["sick/trial"] + gain["news"]["sick/trial"]) < -1
 
 # %% [markdown]
-# DOMAINTEXT
+# Training on news gains three points on news and costs about as many on captions. Training on captions gains little on captions, since SNLI's premises are captions, and this encoder knew them; it costs two points and more on forums. Both lose on SICK. So a domain pays where it is new to the encoder, and only measures from outside show the price.
 #
 # ## Which network to start from?
 #
 # **Question.** Does a better language model make a better encoder?
 #
-# The overview trained thirteen networks alike, on 560,000 triplets, and measured 14 tasks. Five of them have a model card with a score on MNLI, a test of language understanding.
+# The overview of 2022 trained thirteen networks alike, on 560,000 triplets, and measured 14 tasks. Five have a model card with a score on MNLI, a test of language understanding.
 #
 # **Predict** the sign of the correlation between the two columns.
 
@@ -495,13 +500,13 @@ assert list(fourteen_tasks.values()) == sorted(fourteen_tasks.values(), reverse=
 assert max(mnli, key=mnli.get) == min(fourteen_tasks, key=fourteen_tasks.get)
 
 # %% [markdown]
-# Five networks do not settle a sign: leave one out, and it turns. All they show is that you cannot rely on such a score, for the best of them made the worst encoder under that recipe. (These are networks of 2018 to 2021. The lesson is to measure on your own task; the list is history.)
+# Five networks do not settle a sign: leave one out, and it turns. But you cannot rely on such a score, for the best of them made the worst encoder.
 #
-# Recorded at our size: 4,096 NLI triplets, seen once with the ranking loss, then five tasks. Three networks share one architecture: random weights, the same after 0.4 million tokens of masked language modelling, and `bert-mini`, which read 150 million. Then averaged word vectors, and all-MiniLM-L6-v2, an encoder already.
+# Recorded at our size: 4,096 NLI triplets, seen once with the ranking loss, then five tasks. Three networks share one architecture: random weights, the same after 0.4 million tokens of masked language modelling, and `bert-mini`, after 150 million. Then averaged word vectors, and all-MiniLM-L6-v2, an encoder already.
 #
-# **Predict** which one gains most, and how bad a network with random weights is before training.
+# **Predict** which one gains most.
 
-# %% tags=["row-2.16", "row-4.22", "row-4.23", "row-4.21"] alt="ALTBACKBONES"
+# %% tags=["row-2.16", "row-4.22", "row-4.23", "row-4.21"] alt="Chart of five networks by the mean of five tasks, before (open circles) and after training on NLI triplets (squares, three seeds). Random weights rise from 51 to 57, bert-mini from 65 to between 67 and 68, word vectors from 51 to 52, the network with little pre-training from 35 to 52, all-MiniLM-L6-v2 from 79 to 80."
 tasks = {"STSb dev": stsb_dev, "SICK": "sick/trial", "Quora": "quora/dev", "TREC": "trec_questions/train", "AG News": "ag_news/train"}
 of_backbones = recorded.query("experiment == 'backbones' and data in @tasks.values()")
 raw = {name: of_backbones.query("model == @name and setting == 'before'").set_index("data").value for name in of_backbones.model.unique()}
@@ -510,20 +515,21 @@ figure, ax = plt.subplots(figsize=(7, 2.8), layout="constrained")
 for i, name in enumerate(raw):
     ax.plot(raw[name].mean(), i, "o", markerfacecolor="none", color="black", label="before" if i == 0 else None)
     ax.plot(own[name], [i] * 3, MARKERS[1], color=PALETTE[1], alpha=0.7, label="after, three seeds" if i == 0 else None)
-ax.set(yticks=range(len(raw)), yticklabels=[name.split("/")[-1].replace(", ", ",\n") for name in raw], xlabel="mean of five tasks x 100", title="TITLEBACKBONES")
+ax.set(yticks=range(len(raw)), yticklabels=[name.split("/")[-1].replace(", ", ",\n") for name in raw], xlabel="mean of five tasks x 100", title="None comes near the network that was an encoder before")
 ax.invert_yaxis()
 ax.legend(fontsize=8)
 plt.show()
 perplexity = recorded.query("metric == 'pseudo_perplexity'").set_index("model").value
-show([{"": name[:38]} | {task: raw[name][where] for task, where in tasks.items()} | {"mean": raw[name].mean(), "after": spread(own[name]), "perplexity": perplexity.get(name, "")} for name in raw])
-BACKBONEASSERT
+show([{"": name[:38]} | {task: raw[name][where] for task, where in tasks.items()} | {"mean": raw[name].mean(), "after": spread(own[name]), "perplexity": perplexity.get(name, float("nan"))} for name in raw])
+little, random_weights = "random weights, 0.4 million tokens of pre-training", "random weights"
+assert perplexity["course/bert-mini"] < perplexity[little] < perplexity[random_weights]
+assert max(own[little]) < min(own[random_weights]) and max(own[random_weights]) + 8 < min(own["course/bert-mini"])
+assert all(raw[name].mean() < min(own[name]) for name in raw) and max(own["course/bert-mini"]) + 10 < raw["sentence-transformers/all-MiniLM-L6-v2"].mean()
 
 # %% [markdown]
-# BACKBONETEXT
+# On the same triplets `bert-mini` ends about ten points above its own architecture from random weights. The road need not be straight: after 0.4 million tokens the network guesses words far better (the last column is notebook 04's pseudo-perplexity), and is the worse encoder. That is one network and one budget: a warning, not a law. (A mean of five unlike measures gives an order, not a quantity.)
 #
-# Random weights are no zero: they give each word piece a random vector of its own, and the mean then compares which pieces two texts share.
-#
-# **Predict** how close the cosines of a random network are to the plain share of pieces in common, as a rank correlation.
+# Random weights are no zero: each word piece gets a random vector of its own, and the mean compares which pieces two texts share. **Predict** the rank correlation of a random network's cosines with the cosines of counted pieces.
 
 # %%
 torch.manual_seed(seed)
@@ -539,19 +545,17 @@ print(f"random network and shared pieces {spearman(random_cosines, shared):.2f};
       f"shared pieces {spearman(grades, shared):.2f}, bert-mini {spearman(grades, close):.2f}")
 
 # %% [markdown]
-# RANDOMTEXT
+# Close: much of that 51 is what shared words are worth.
 #
 # ## In practice
 #
-# - **Start** from the best encoder that your machine runs, not from a bare language model. Measure counted letters first: what they find needs no encoder.
-# - **Data**: pairs that belong together, split by what they are about. The cached ranking loss, `NO_DUPLICATES`, the largest batch (notebook 09).
-# - **Rate**: three values, a factor of ten in all, tried at _your_ batch size; a tenth of warm-up; one to three epochs.
-# - **Choose on dev, report test once**, beside the start and the dumb baseline. A gain smaller than the spread over seeds is none.
-# - **Watch** a set from outside your domain. What falls there is the price.
+# - **Start** from the best encoder that your machine runs. Measure counted letters first: what they find needs no encoder.
+# - **Data**: pairs that belong together, split by what they are about; the cached ranking loss, `NO_DUPLICATES`, a large batch (notebook 09).
+# - **Rate**: three values at _your_ batch size, a tenth of warm-up, one to three epochs. Larger networks want rates near 2e-5.
+# - **Choose on dev, report test once**, beside start and baseline. A gain smaller than the spread over seeds is none.
+# - **Watch** a set from outside your domain.
 #
-# When memory is short, try `bf16=True` on a GPU that has it, then `gradient_checkpointing=True`, which keeps less of the forward pass and computes it a second time. *LoRA*, thin matrices beside frozen weights, needs the package `peft` (notebook 10 builds one). Larger models learn with rates near 2e-5.
-#
-# If the encoder was trained with prompts, train with them: `prompts={"anchor": "query: ", ...}`, by column. The trainer does not write them into the model.
+# When memory is short: `bf16=True` on a GPU that has it; `gradient_checkpointing=True`, which keeps less of the forward pass and computes it again; LoRA, with the package `peft` (notebook 10 builds one). An encoder with prompts is trained with them, `prompts={"anchor": "query: ", ...}`; the trainer does not write them into the model.
 #
 # **Predict** how much less a step keeps with gradient checkpointing.
 
@@ -583,15 +587,13 @@ print(f"kept {kept[False]:.0f} MB, with gradient checkpointing {kept[True]:.0f} 
 assert torch.allclose(gradient[False], gradient[True], atol=1e-5) and kept[True] < kept[False] / 3 and len(ran[True]) == 2 * len(ran[False])
 
 # %% [markdown]
-# The gradient is the same; the price is a second forward pass. **What it costs:** the trainer also keeps, for each weight, a gradient and two numbers of Adam's.
+# The gradient is the same; the price is a second forward pass.
 #
 # ## Appendix: the old `fit`
 #
 # **Question.** What do you do with a script from before 2024?
 #
-# It builds `InputExample`s, a `DataLoader` and a loss, and calls `fit`. That still runs: `fit` hands all to the trainer. Below is the overview's minimal example, with its 100 warm-up steps.
-#
-# **Predict** what it saves.
+# `fit` still runs: it hands all to the trainer. Below is the overview's minimal example, with its 100 warm-up steps. **Predict** what it saves.
 
 # %% tags=["row-4.10", "row-4.13", "nbval-check-output"]
 import contextlib
@@ -614,9 +616,7 @@ assert change == 0.0 and saved == []
 print(f"largest change of {len(weights)} weight tensors: {change}; models saved: {len(saved)}")
 
 # %% [markdown]
-# Nothing learnt, and nothing saved: `fit` saves the best model only if it is given an evaluator, `output_path` and `save_best_model`, all three. Here are all of its options, with what they are called in the trainer and in `course_lib`, and defaults that are plain values.
-#
-# **Predict** two defaults that differ between `fit` and the trainer.
+# Nothing learnt, and nothing saved: `fit` saves the best model only if it is given an evaluator, `output_path` and `save_best_model`. Here are all of its options and what they are called today. **Predict** two defaults that differ.
 
 # %% tags=["row-4.12", "row-4.11"]
 OPTIONS = """train_objectives train_dataset examples; epochs num_train_epochs epochs; steps_per_epoch max_steps -; scheduler lr_scheduler_type -
@@ -640,7 +640,7 @@ assert {row[0] for row in rows} == set(known[0]) - {"self"}
 assert known[0]["optimizer_params"] == {"lr": 2e-5} and known[0]["weight_decay"] == 0.01 and known[1]["weight_decay"] == 0.0
 
 # %% [markdown]
-# What the names hide: the loss was half of each pair in `train_objectives`; now it is an argument. `use_amp` computed in float16; bfloat16 needs no scaled loss. Several objectives came in turn; the trainer's default is by size.
+# What the names hide: the loss was half of each pair in `train_objectives`. `use_amp` computed in float16; bfloat16 needs no scaled loss. Several objectives came in turn; now the default is by size.
 #
 # ## With full-size models
 #
@@ -650,7 +650,7 @@ assert known[0]["optimizer_params"] == {"lr": 2e-5} and known[0]["weight_decay"]
 #
 # Write the function, run the cell, read what `check` says.
 #
-# **1.** Choose a setting on dev, say its score on test. Each setting was trained with several seeds. The setting with the best mean on dev is chosen; its score is the mean on test.
+# **1.** Choose the setting with the best mean over its seeds on dev; its score is the mean on test.
 
 # %% tags=["exercise", "nbval-check-output"]
 from course_lib.exercises import check
@@ -690,7 +690,12 @@ check("11.2", early_stop)
 #
 # ## Summary
 #
-# SUMMARY
+# - A training is: pairs split by group; an evaluator that does what the application does; rate and batch size tried together; the checkpoint that is best on dev; one report on test, beside the start and a baseline that knows no meaning; a saved folder with its card.
+# - The trainer's defaults evaluate nothing and keep nothing. `load_best_model_at_end` needs an evaluator, and equal strategies for saving and evaluating.
+# - A rate belongs to a batch size. What dev cannot tell apart may differ on test.
+# - Warm-up is a share of the steps. One step under 100 warm-up steps changes no weight.
+# - NLI first helps STSb, by the ranking loss more than by softmax. Batches of an old task keep it from being forgotten.
+# - A domain pays where it is new to the encoder, and costs elsewhere. The start weighs more than the recipe.
 #
 # ## References
 #
