@@ -284,7 +284,7 @@ if as_given:
     assert gain[64, 2e-3][:, 0].min() > 0 > gain[64, 2e-3][:, 1].max()
 
 # %% [markdown]
-# It is one question. The middle rate is the best for both here; what differs is the price of too large a one. The largest tears the encoder apart in batches of 8, which make 10 steps; with batches of 64, which make 2, it stays above its start. At the smallest both have hardly moved. A rate belongs to a batch size and a number of steps: change these, and try rates again.
+# It is one question. On dev the middle rate is the best for both; what differs is the price of too large a one. The largest tears the encoder apart in batches of 8, which make 10 steps; with batches of 64, which make 2, it stays above its start. At the smallest both have hardly moved. A rate belongs to a batch size and a number of steps: change these, and try rates again.
 #
 # Now compare dev with test. The large batch at the largest rate gains on dev and loses on test, with all three seeds. Seeds show how much the _training_ wavers, not what 70 queries can tell apart. A choice needs many queries, and its score another set.
 #
