@@ -435,7 +435,7 @@ sets = {"A": train_dataset.select(range(70)), "B": train_dataset.select(range(70
 for sampling in ("round-robin", "proportional"):
     one = settings(per_device_train_batch_size=10, multi_dataset_batch_sampler=sampling.replace("round-robin", "round_robin"), disable_tqdm=True)
     loss = losses.MultipleNegativesRankingLoss(bert)
-    order = SentenceTransformerTrainer(bert, one, sets, loss={name: loss for name in sets}).get_train_dataloader()
+    order = SentenceTransformerTrainer(bert, one, sets, loss=dict.fromkeys(sets, loss)).get_train_dataloader()
     letters = "".join(batch["dataset_name"] for batch in order)
     turns, _ = Order((70, 30), 10, seed, sampling, lengths=(None, None), texts=(None, None)).epoch(0)
     assert sorted(letters) == sorted("AB"[task] for task, _ in turns)       # the same counts in course_lib
