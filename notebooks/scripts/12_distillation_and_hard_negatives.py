@@ -337,7 +337,7 @@ assert at16[model, "first"] > at16[model, "random"] + 3 and abs(at16[start, "fir
 assert at16[start, "ranking loss"] + 1 < at16[start, "Matryoshka loss"] < at16[start, "components of NLI"] and at16[model, "components of the test"] > at16[model, "components of NLI"] + 1
 
 # %% [markdown]
-# bert-mini's first numbers are as good as any. Those of `course/sbert-mini` are better: the vectors that it was taught were turned by PCA, so it learned to put first what varies most. The Matryoshka loss helps short vectors and costs the whole ones nothing; after so short a training, components are still ahead. And it matters where these come from: fit them on texts like those you will search.
+# bert-mini's first numbers are as good as any. Those of `course/sbert-mini` are better: the vectors that it learned first were turned by PCA, so it puts first what varies most. The Matryoshka loss helps short vectors and costs the whole ones nothing; after so short a training, components are still ahead. And it matters where these come from: fit them on texts like those you will search.
 #
 # ### Fewer numbers, or fewer bits?
 #
