@@ -16,7 +16,7 @@ one text more, its negative:
 All kinds see the same pairs, batches, steps and learning rate. They start from course/bert-mini, which was never
 trained on pairs, and from course/sbert-mini, which is a sentence encoder. Measured: the graded pairs of course/sts, and
 the search in course/help, of whose pages the first 64 tokens are read. Resumable: what is in the table is
-not measured again, unless one of the encoders has changed.
+not measured again, unless the encoder from which it started, or the one that mined its negatives, has changed.
 """
 
 import argparse
@@ -43,6 +43,7 @@ FILE, EXPERIMENT, COMMAND = "12.csv", "live negatives", "python recipes/live_neg
 DATA, MINER = "course/nli", "course/sbert-mini"
 STARTS, SEEDS = ("course/bert-mini", "course/sbert-mini"), (0, 1, 2, 3)
 SETTINGS = dict(batch_size=32, learning_rate=3e-4, epochs=1)
+MINED = ("mined", "filtered", "ranks 50 to 100")
 RANKS, TOKENS = range(49, 100), 64  # the 50th to the 100th nearest; of a page
 Example = tuple[str, ...]  # anchor, positive, and perhaps a negative
 
@@ -127,14 +128,22 @@ def sha256_of(data: str) -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
+def still_true(rows: list[dict], shas: dict[str, str]) -> list[dict]:
+    """The rows whose start has these weights still, and whose negatives do not come from a miner of before.
+
+    A row names its start's weights, not the miner's: other weights in any row of the miner's tell that it has changed.
+    """
+    same = [r for r in rows if r["model_sha256"] == shas[r["model"]]]
+    changed = any(r["model"] == MINER and r not in same for r in rows)
+    return [r for r in same if not (changed and r["setting"] in MINED)]
+
+
 def main():
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     torch.set_num_threads(1)
     examples, todo = kinds(SentenceEncoder.load(MINER, device="cpu", dtype="float32")), measures()
     shas = {start: weights_sha256(model_folder(start.removeprefix("course/"))) for start in STARTS}
-    rows = [r for r in read_rows(FILE) if r["experiment"] == EXPERIMENT]
-    if any(r["model_sha256"] != shas[r["model"]] for r in rows):
-        rows = []  # one of the encoders, the miner perhaps, is another now
+    rows = still_true([r for r in read_rows(FILE) if r["experiment"] == EXPERIMENT], shas)
     done = {(r["model"], r["setting"], r["seed"]) for r in rows}
     runs = [(start, "untrained", 0) for start in STARTS]
     runs += [(start, kind, seed) for seed in SEEDS for start in STARTS for kind in examples]

@@ -51,7 +51,7 @@ from recipes.speed_and_quality import processor_seconds, sts_texts
 WORK, FILE, COMMAND = BUILD / "students", "12.csv", "python recipes/students.py"
 DEPTHS, TEXTS, ROUNDS = (3, 2, 1), 8_000, 5
 DISTILLATION = dict(batch_size=64, learning_rate=5e-4, epochs=1)
-BUNDLED = dict(batch_size=32, learning_rate=1e-3, epochs=1)
+BUNDLED = dict(batch_size=32, learning_rate=3e-3, epochs=1)
 DIMS = (256, 128, 64, 32, 16, 8)
 STS = ("stsbenchmark/dev", "course/sts")
 

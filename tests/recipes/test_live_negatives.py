@@ -47,6 +47,20 @@ def test_ranks_and_margin():
         assert others[99] - 1e-5 <= unit[place[ranked[2]]] @ unit[place[a]] <= others[48] + 1e-5
 
 
+def test_what_another_miner_chose_is_measured_again():
+    def rows(miner):
+        return [
+            {"model": model, "setting": kind, "model_sha256": sha}
+            for model, sha in (("course/bert-mini", "a"), ("course/sbert-mini", miner))
+            for kind in ("none", "mined", "filtered", "ranks 50 to 100")
+        ]
+
+    shas = {"course/bert-mini": "a", "course/sbert-mini": "b"}
+    assert live_negatives.still_true(rows("b"), shas) == rows("b")
+    assert live_negatives.still_true(rows("before"), shas) == rows("b")[:1]
+    assert live_negatives.still_true(rows("b"), shas | {"course/bert-mini": "new"}) == rows("b")[4:]
+
+
 def test_every_run_is_recorded():
     kept = kinds(Kept(TEXTS, VECTORS))
     for start in STARTS:
