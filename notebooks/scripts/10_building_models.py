@@ -203,7 +203,7 @@ panels[0].set_title("A beginning must be long to be recognised", fontsize="mediu
 print(limits, found)
 plt.show()
 encoder.max_seq_length = tuned.max_seq_length = max_seq_length
-assert all(shares[0] <= 60 and shares[3] < 100 and shares[-2] >= 95 for shares in found.values())
+assert all(shares[0] <= 70 and shares[3] < 100 and shares[-2] >= 95 for shares in found.values())
 
 # %% [markdown]
 # With 8 tokens both models miss many of the texts, with 64 some; with 256 they find nearly all. Each token that is read costs time. These texts are mixtures of unrelated sentences, a hard case; a text whose point stands at its end is another. So measure on your own texts, and count how many exceed the limit.

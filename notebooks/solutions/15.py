@@ -211,6 +211,7 @@ EXERCISES = {
     ),
     "15.2": Exercise(
         title="The nearest others to the mean of what is liked",
+        keeps_arguments=True,
         cases={
             "three liked": (AROUND, [0, 1, 3], 3),
             "one liked": (AROUND, [2], 2),
