@@ -48,7 +48,7 @@ start = "course/bert-mini"
 data = "course/nli"
 student_layers = [0]
 batch_size = 32
-learning_rate = 1e-3
+learning_rate = 3e-3
 epochs = 1
 relative_margin = 0.05
 full = False
@@ -97,7 +97,7 @@ print(f"vectors: {by_vectors:.3f}   similarities: {by_relations:.3f}")
 #
 # **Predict** which test the teacher helps more.
 
-# %% tags=["row-2.17"] alt="Two bar charts for three encoders of one size. On the graded pairs bert-mini has about 74, sbert-mini-ranking 77 and sbert-mini about 87. In the search they have about 14, 26 and 49: the last one, which had a teacher, is nearly twice as good as the second."
+# %% tags=["row-2.17"] alt="Two bar charts for three encoders of one size. On the graded pairs bert-mini has about 74, sbert-mini-ranking 77 and sbert-mini about 87. In the search they have about 14, 26 and 48: the last one, which had a teacher, is nearly twice as good as the second."
 from course_lib.data import load_nli, load_pairs, load_results, load_sts
 from course_lib.datasets.retrieval import load_retrieval
 from course_lib.encoder import SentenceEncoder
@@ -113,7 +113,7 @@ def measure(encoder):
     encoder.max_seq_length = 64
     return {name: 100 * test(encoder)[test.primary_metric] for name, test in TESTS.items()}
 
-ways = {"bert-mini: fills gaps": start, "sbert-mini-ranking: labels": "course/sbert-mini-ranking", "sbert-mini: a teacher": model}
+ways = {"bert-mini: fills gaps": "course/bert-mini", "sbert-mini-ranking: labels": "course/sbert-mini-ranking", "sbert-mini: a teacher": "course/sbert-mini"}
 way = {name: measure(SentenceEncoder.load(folder, dtype="float32")) for name, folder in ways.items()}
 figure, axes = plt.subplots(1, 2, figsize=(10, 2), layout="constrained", sharey=True)
 for ax, test, unit in zip(axes, TESTS, ("Spearman x 100", "nDCG@10 x 100")):
@@ -157,11 +157,12 @@ def compare(name, encoder, found=None):
     print(f"{name:24} {count:>9,} parameters", *(f"{key} {value:.{1 if value > 2 else 2}f}" for key, value in found.items()), sep="   ")
     return found
 
-table = {"teacher": compare("teacher", teacher, had_teacher), "cut": compare("cut", cut())}
-assert table["cut"]["search"] < table["teacher"]["search"] - 10 and table["cut"]["cosine with the teacher"] < 0.9
+default = (model, start, data, student_layers, batch_size, learning_rate, epochs, relative_margin) == ("course/sbert-mini", "course/bert-mini", "course/nli", [0], 32, 3e-3, 1, 0.05)
+table = {"teacher": compare("teacher", teacher, had_teacher if model == "course/sbert-mini" else None), "cut": compare("cut", cut())}
+assert not default or table["cut"]["search"] < 0.65 * table["teacher"]["search"] and table["cut"]["graded pairs"] > 0.9 * table["teacher"]["graded pairs"]
 
 # %% [markdown]
-# Half of so small a BERT are its embeddings: leaving out layers saves more time than bytes. Graded pairs make the cut look harmless, the search does not.
+# Half of so small a BERT are its embeddings: leaving out layers saves more time than bytes. On the graded pairs the cut looks mild. The search loses two fifths.
 #
 # Now the student learns, once with each loss: the same texts (of NLI and of the bundled pairs, without labels), steps and learning rate.
 #
@@ -188,10 +189,12 @@ def taught(loss):
 students = {"vectors": taught(MSELoss()), "similarities": taught(RelationalLoss())}
 for name, student in students.items():
     table[name] = compare(f"taught by {name}", student)
-assert all(table["vectors"][key] > table["similarities"][key] for key in table["cut"]) and table["vectors"]["search"] > table["cut"]["search"] + 1
+for test in TESTS if default else ():
+    assert table["vectors"][test] - 1 > table["cut"][test] > table["similarities"][test] + 1
+assert not default or table["vectors"]["search"] > table["cut"]["search"] + 3
 
 # %% [markdown]
-# The vectors win on every count: a few seconds bring the search back a part of the way. Similarities alone even lose on the graded pairs. In a batch most texts have nothing to do with one another, which says little about the near ones. The recipe of `course/sbert-mini` takes both losses, and puts _near_ texts into each batch.
+# The vectors win on every count: in a few seconds they bring back about a quarter of what the search had lost. Similarities alone leave the student worse than the cut did. In a batch most texts have nothing to do with one another, which says little about the near ones; so the recipe of `course/sbert-mini` puts _near_ texts into each batch, and adds the teacher's vectors to the loss.
 #
 # The same runs with three seeds were **recorded** in `data/results/12.csv`. So was the real thing: all-MiniLM-L6-v2 cut from six layers to 3, 2 and 1, as it is and after a short distillation on 8,000 sentences (`recipes/students.py`).
 #
@@ -208,9 +211,9 @@ recorded = load_results("12")
 bundled = recorded.query("experiment == 'bundled'")
 bands = bundled.groupby(["setting", "metric"]).value.agg(["min", "max"])
 print("recorded with three seeds:", *(f"{setting}, {metric} {low:.4g} to {high:.4g}" for (setting, metric), (low, high) in bands.iterrows()), sep="\n    ")
-same = set(bundled.model_sha256) == {weights_sha256(resolve(model))} and (data, student_layers, batch_size, learning_rate, epochs) == ("course/nli", [0], 32, 1e-3, 1)
-for (setting, _), (low, high) in bands.query("metric == 'spearman'").iterrows() if same else ():
+for (setting, _), (low, high) in bands.query("metric == 'spearman'").iterrows() if default else ():
     assert low - 1 < table[setting.removeprefix("layers 0; ")]["graded pairs"] < high + 1
+assert not default or set(bundled.model_sha256) == {weights_sha256(resolve(model))}
 
 depths = [1, 2, 3, 6]
 def by_depth(kind, metric="spearman", data="stsbenchmark/dev"):
@@ -333,8 +336,8 @@ axes[0].set_ylabel("Spearman x 100")
 figure.suptitle("The first numbers are ordinary in one model, and better than others in the next", fontsize="medium")
 plt.show()
 at16 = {key: values[:, DIMS.index(16)].mean() for key, values in kept.items()}
-assert at16[model, "first"] > at16[model, "random"] + 3 and abs(at16[start, "first"] - at16[start, "random"]) < 4
-assert at16[start, "ranking loss"] + 1 < at16[start, "Matryoshka loss"] < at16[start, "components of NLI"] and at16[model, "components of the test"] > at16[model, "components of NLI"] + 1
+assert not default or at16[model, "first"] > at16[model, "random"] + 3 and abs(at16[start, "first"] - at16[start, "random"]) < 4
+assert not default or at16[start, "ranking loss"] + 1 < at16[start, "Matryoshka loss"] < at16[start, "components of NLI"] and at16[model, "components of the test"] > at16[model, "components of NLI"] + 1
 
 # %% [markdown]
 # bert-mini's first numbers are as good as any. Those of `course/sbert-mini` are better: the vectors that it learned first were turned by PCA, so it puts first what varies most. The Matryoshka loss helps short vectors and costs the whole ones nothing; after so short a training, components are still ahead. And it matters where these come from: fit them on texts like those you will search.
@@ -345,7 +348,7 @@ assert at16[start, "ranking loss"] + 1 < at16[start, "Matryoshka loss"] < at16[s
 #
 # **Predict** which 32 bytes are worth most: eight float32 numbers, eight principal components, 32 numbers in int8, or 256 signs.
 
-# %% alt="Two bar charts, for the graded pairs and for the search, of six forms of a vector. All numbers as float32 and as int8 are equal on both. The 256 signs follow at 84 and 35, the first 32 numbers in int8 at 83 and 35; eight principal components reach 75 and 16, the first eight numbers 67 and 10."
+# %% alt="Two bar charts, for the graded pairs and for the search, of six forms of a vector. All numbers as float32 and as int8 are equal on both. The 256 signs follow at 84 and 37, the first 32 numbers in int8 at 84 and 34; eight principal components reach 76 and 15, the first eight numbers 68 and 10."
 from course_lib.retrieval.metrics import ranking_metrics
 from course_lib.retrieval.quantization import quantize, value_ranges
 
@@ -368,7 +371,7 @@ _, axes = plt.subplots(1, 2, figsize=(11, 2.8), layout="constrained", sharey=Tru
 for ax, (test, values) in zip(axes, worth.items()):
     bars(values, test, "Spearman x 100" if test == "graded pairs" else "nDCG@10 x 100", ax=ax, digits=1)
     whole, steps, signs, _, components, first = values.values()
-    assert abs(whole - steps) < 1 and signs > components + 5 and components > first
+    assert not default or (abs(whole - steps) < 1 and signs > components + 5 and components > first)
 axes[0].invert_yaxis()
 plt.show()
 
@@ -391,7 +394,7 @@ by_dot = spearman(scores, pairwise_dot_score(u[:, :16], v[:, :16]))
 again = spearman(scores, pairwise_dot_score(F.normalize(u[:, :16], dim=1), F.normalize(v[:, :16], dim=1)))
 print(f"lengths after the cut: {lengths.min():.2f} to {lengths.max():.2f}")
 print(f"Spearman with the dot product {by_dot:.2f}, with length 1 again {again:.2f}")
-assert lengths.max() > 1.5 * lengths.min() and again > by_dot
+assert not default or (lengths.max() > 1.5 * lengths.min() and again > by_dot)
 
 # %% [markdown]
 # A long cut vector beats a short one by dot product, whatever it means: normalise again after a cut.
@@ -406,7 +409,7 @@ assert lengths.max() > 1.5 * lengths.min() and again > by_dot
 #
 # **Predict** which are beaten.
 
-# %% tags=["row-BP1"] alt="Scatter plot of quality (Spearman on the graded pairs) against speed as a multiple of all-MiniLM-L6-v2's, logarithmic; the area of a point is its number of parameters, filled points are on the front. all-MiniLM-L6-v2 is highest and slowest. Its student with two layers is a large empty ring around the small filled point of sbert-mini. Averaged word vectors lie far to the right and far below."
+# %%
 import time
 
 def seconds(encoder):
@@ -415,7 +418,7 @@ def seconds(encoder):
     return time.process_time() - begun
 
 speed = load_results("08").query("metric == 'relative_speed'").set_index("model").value      # as a multiple of sbert-mini's
-speed["your student"] = np.median([seconds(teacher) / seconds(students["vectors"]) for _ in range(3)])
+speed["your student"] = speed[model] * np.median([seconds(teacher) / seconds(students["vectors"]) for _ in range(3)])
 encoders = {name: SentenceEncoder.load(name, dtype="float32") for name in ("course/glove-mini", "course/bert-mini", "course/sbert-mini-nli", "course/sbert-mini")}
 encoders["your student"] = students["vectors"]
 points = {name.split("/")[-1]: (speed[name] / speed["sentence-transformers/all-MiniLM-L6-v2"], 100 * TESTS["graded pairs"](encoder)["spearman_cosine"],
@@ -441,8 +444,8 @@ ax.margins(0.12)
 plt.show()
 drawn = np.random.default_rng(seed).integers(0, len(graded), (200, len(graded)))              # 200 times 328 pairs, some twice
 wobble = np.std([100 * spearman(np.array(scores)[rows], pairwise_cos_sim(u[rows], v[rows])) for rows in drawn])
-print(f"other pairs would move sbert-mini's quality by about {wobble:.1f} points")
-assert beaten("MiniLM-2") and beaten("sbert-mini-nli") and not beaten("sbert-mini") and not beaten("glove-mini") and 1 < wobble < 2.5
+print(f"other pairs would move {model}'s quality by about {wobble:.1f} points")
+assert not default or beaten("MiniLM-2") and beaten("sbert-mini-nli") and not beaten("sbert-mini") and not beaten("glove-mini") and 1 < wobble < 2.5
 
 # %% [markdown]
 # Each filled point is somebody's best choice. Without a tolerance in quality, a lead of a few hundredths can keep a model on the front that is twice as large. Averaged word vectors are far behind in quality and far ahead in speed: a first sieve for millions of texts. For another test or machine, draw the picture again.
@@ -493,7 +496,7 @@ for margin in (None, relative_margin):
     print(f"relative margin {margin}:", *(negative for _, _, negative in by_hand), sep="\n    ")
 
 # %% [markdown]
-# Among four pairs nothing is hard. In a larger set there is. The anchors are the 552 premises of the bundled NLI set, the positives what each entails, and any hypothesis of the file may become a negative. The cell makes six kinds of negatives (`recipes/live_negatives.py`) and measures how hard each is: its mean cosine with the anchor, and how often it is at least as near as the positive.
+# Among four pairs no negative is hard and wrong. In a larger set there are such. The anchors are the 552 premises of the bundled NLI set, the positives what each entails, and any hypothesis of the file may become a negative. The cell makes six kinds of negatives (`recipes/live_negatives.py`) and measures how hard each is: its mean cosine with the anchor, and how often it is at least as near as the positive.
 #
 # Of most mined texts the labels say nothing, since they were written for another premise. So compare each with the _positive_: what nearly repeats a right answer is probably right, too. The cell prints the ten closest.
 #
@@ -515,7 +518,7 @@ for kind, rows in list(triples.items())[1:]:
     nearer, repeats = (cosine(a, n) >= cosine(a, p)).float().mean(), (cosine(p, n) > 0.8).float().mean()
     against = sum(known.get(pair) == LABELS["contradiction"] for pair in zip(a, n)) / len(a)
     print(f"{kind:21} cosine {hardness[kind]:.2f}   as near as the positive {nearer:4.0%}   contradict the anchor {against:4.0%}   cosine with the positive above 0.8: {repeats:4.0%}")
-assert hardness["mined"] > hardness["own contradiction"] > hardness["ranks 50 to 100"] > hardness["random contradiction"]
+assert not default or hardness["mined"] > hardness["own contradiction"] > hardness["ranks 50 to 100"] > hardness["random contradiction"]
 
 unlabelled = [row for row in triples["mined"] if len(row) == 3 and row[::2] not in known]
 ten = sorted(unlabelled, key=lambda row: -cosine([row[1]], [row[2]]).item())[:10]
@@ -533,7 +536,7 @@ right = {"Take your gloves off at the press.", "The paintings in the cave are th
          "Kofi played in the school band.", "Two babies were born during her shift.", "The dough should rest until the following day.",
          "Sergei's daughter paid for another roof.", "The powder smelled of eggs.", "Halima sold all her eggs.", "Piotr returned the novel late.",
          "The farmers built nests for the storks.", "The play is over in less than an hour.", "Aylin jumped further than her sister.",
-         "Take the tablets before meals.", "Aylin's sister jumped further than Aylin."}
+         "Take the tablets before meals.", "Training is on Wednesday this week.", "The comet has a green tail."}
 wrong = {"The test server is getting more memory.", "Paint the sky first and then the trees.", "Roses are sold in the square from May."}
 ours = "".join("r" if negative in right else "w" if negative in wrong else "?" for _, _, negative in ten)
 verdicts = yours or ours
@@ -543,18 +546,19 @@ for name, at in (("mined", None), ("filtered", relative_margin)):
     print(f"{name:9} {near} of {len(triples[name])} negatives nearly repeat the positive, and no label judges them")
 same = recorded.query("experiment == 'negatives' and metric == 'same_image'").set_index("model").value / 2000
 print("captions, mined by all-MiniLM-L6-v2: share that describes the anchor's own image:", ", ".join(f"{kind} {same[kind]:.0%}" for kind in ("random", "mined", "filtered")))
-assert ours.count("r") > 5 and same["random"] == 0 and same["mined"] > 3 * same["filtered"] > 0.2
+assert not default or ours == 10 * "r"
+assert same["random"] == 0 and same["mined"] > 3 * same["filtered"] > 0.2
 
 # %% [markdown]
-# Most of the ten are rewordings: false negatives. The margin leaves half as many suspects, and also removes many contradictions: both are near, and a cosine cannot tell them apart. Where the truth is known, with captions of one image, more than a third of the mined negatives are false, and a tenth after the margin. Labels, a rule, or a cross-encoder that reads both texts (`mine_hard_negatives` takes one) tell more.
+# By our verdicts all ten are rewordings: false negatives. The margin leaves half as many suspects, and also removes many contradictions: both are near, and a cosine cannot tell them apart. Where the truth is known, with captions of one image, more than a third of the mined negatives are false, and a tenth after the margin. Labels, a rule, or a cross-encoder that reads both texts (`mine_hard_negatives` takes one) tell more.
 #
 # ### Do they teach more?
 #
-# `start` learns from the 552 pairs in one epoch with the ranking loss. Same pairs, batches and steps; only the additional negative differs. One run with mined negatives is made here. All kinds with four seeds, from bert-mini and from `course/sbert-mini`, are recorded.
+# `start` learns from the 552 pairs in one epoch with the ranking loss. Same pairs, batches and steps; only the additional negative differs. One run with mined negatives is made here. All kinds with three seeds, from bert-mini and from `course/sbert-mini`, are recorded.
 #
 # **Predict** which kind is best for the graded pairs, and which for the search.
 
-# %% tags=["row-AT2"] alt="Four panels of dots, a row for each of seven kinds of negatives, from none to mined; bert-mini above, sbert-mini below, graded pairs left, search right. On the graded pairs mined negatives and own contradictions lie a little to the right for bert-mini, and all kinds together for sbert-mini. In the search, both models lie farthest to the left with mined negatives and own contradictions."
+# %% tags=["row-AT2"] alt="Four panels of dots, a row for each of seven kinds of negatives, from none to mined; bert-mini above, sbert-mini below, graded pairs left, search right. On the graded pairs mined negatives and own contradictions lie a little to the right for bert-mini, and all kinds together for sbert-mini. In the search, mined negatives lie farthest to the left for both; own contradictions lie beside them for bert-mini, and among the other kinds for sbert-mini."
 from recipes.live_negatives import trained
 
 live = measure(trained(start, triples["mined"], seed))
@@ -572,23 +576,25 @@ for line, name in zip(axes, ("course/bert-mini", "course/sbert-mini")):
         ax.set_title(f"{name}, {test}: {runs[name, file, 'untrained'][0]:.4g} before training", fontsize="medium")
         ax.set_yticks(range(len(order)), order[::-1])
 axes[0, 1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-figure.suptitle("The hardest negatives blunt the search; the younger model gains on near pairs", fontsize="medium")
+figure.suptitle("Mined negatives blunt the search; the younger model gains on near pairs", fontsize="medium")
 plt.show()
 young, trained_one = ({kind: [runs[name, file, kind].mean() for file in ("course/sts", "course/help")] for kind in order} for name in ("course/bert-mini", "course/sbert-mini"))
-assert all(of["mined"][1] < min(of[kind][1] for kind in order[:3]) - 0.5 for of in (young, trained_one)) and young["own contradiction"][1] < min(young[kind][1] for kind in order[:3])
-assert start != "course/bert-mini" or data != "course/nli" or abs(live["graded pairs"] - young["mined"][0]) < 1.5 and abs(live["search"] - young["mined"][1]) < 3
+assert all(of["mined"][1] < min(of[kind][1] for kind in order[:3]) - 0.5 and of["filtered"][1] > of["mined"][1] + 0.3 for of in (young, trained_one))
+assert young["own contradiction"][1] < min(young[kind][1] for kind in order[:4]) and trained_one["own contradiction"][1] > min(trained_one[kind][1] for kind in order[:4])
+assert max(search for _, search in trained_one.values()) < runs["course/sbert-mini", "course/help", "untrained"][0]
+assert not default or abs(live["graded pairs"] - young["mined"][0]) < 1.5 and abs(live["search"] - young["mined"][1]) < 3
 assert young["mined"][0] > max(young[kind][0] for kind in order[:3]) and np.ptp([sts for sts, _ in trained_one.values()]) < 1
 
 # %% [markdown]
-# For bert-mini hardness trades one test for the other. The hard kinds gain a little on graded pairs, where near texts that mean different things must be told apart. They lose in the search, where texts on one subject should stay together. Are the false negatives to blame? Not alone: own contradictions are true negatives, by their labels, and cost search as well. The margin takes back a part, and ranks 50 to 100 do as little as random texts.
+# For bert-mini hardness trades one test for the other. Mined negatives and own contradictions gain a little on the graded pairs, where near texts that mean different things must be told apart. They lose in the search, where texts on one subject should stay together. Are the false negatives to blame? Not alone: own contradictions are true negatives, by their labels, and cost search as well. The margin takes back a part, and ranks 50 to 100 do as little as random texts.
 #
-# For `course/sbert-mini`, a trained encoder, all kinds are alike on the graded pairs. In the search it loses with every kind, and most with mined ones.
+# For `course/sbert-mini`, a trained encoder, all kinds are alike on the graded pairs. In the search it loses with every kind, and most with mined ones. Here own contradictions do no more harm than random texts, and the margin takes back what mining cost: for this model, the false ones are the likelier culprits.
 #
 # Published gains from mined negatives are for questions whose negatives come from the very collection that is searched; ours come from other texts. **Count false negatives, compare with random ones, and measure on your own task before you believe in mined ones.**
 #
 # ## In practice
 #
-# The same in sentence-transformers, asserted equal. Its `GISTEmbedLoss` applies the margin where it matters, in each batch: what a guide finds nearly as near as the positive is no negative.
+# The same in sentence-transformers, asserted equal. Its `GISTEmbedLoss` applies the margin where it matters, in each batch: what a guide finds nearly as near as the positive is not used as a negative.
 
 # %% tags=["nbval-check-output"]
 import datasets
@@ -619,7 +625,7 @@ print("equal: mine_hard_negatives, GISTEmbedLoss, MatryoshkaLoss, MSELoss, trunc
 
 # %% [markdown]
 # - **What to use.** int8 first, then signs with rescoring (`semantic_search_faiss`), then a Matryoshka model with `truncate_dim`. For a small model, the teacher with layers left out, and `MSELoss`, whose column `label` holds vectors; `MarginMSELoss` where a cross-encoder teaches. `mine_hard_negatives` also has `range_min`, `max_score` and `sampling_strategy="random"`, which skip the nearest and are not in `course_lib`.
-# - **What it costs.** One encoding of all texts by the teacher, the miner or the guide. Speed without any training: `backend="onnx"` or `"openvino"`, or static embeddings, which are averaged word vectors made anew.
+# - **What it costs.** One encoding of all texts by the teacher, the miner or the guide. Speed without any training: `backend="onnx"` or `"openvino"`, or static embeddings: averaged word vectors that were trained for this.
 # - **What to watch.** Students on the task you have; unit length after a cut; ranges and components from texts like yours; negatives read by you.
 #
 # ## With full-size models
@@ -668,7 +674,7 @@ check("12.3", suspects)
 #
 # **1.** A student reaches nearly its teacher's score on your graded pairs. Does it give the same search results?
 #
-# <details><summary>Answer</summary>Not necessarily: graded pairs say whether pairs are ordered as well, not whether the same pages are found. Above, the cut student lost little on one test and half on the other. Measure the search.</details>
+# <details><summary>Answer</summary>Not necessarily: graded pairs say whether pairs are ordered as well, not whether the same pages are found. Above, the cut student lost less than a tenth on one test, and two fifths on the other. Measure the search.</details>
 #
 # **2.** You fit PCA on news and cut the vectors of recipes with it. What can go wrong?
 #
