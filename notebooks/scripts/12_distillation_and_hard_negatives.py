@@ -125,7 +125,7 @@ untaught, labels, had_teacher = way.values()
 assert had_teacher["search"] > 1.5 * labels["search"] > 1.5 * untaught["search"] and had_teacher["graded pairs"] > labels["graded pairs"] + 4
 
 # %% [markdown]
-# The same layers find far more once a teacher has shown them where texts belong. (It also read other texts: this compares recipes, not losses.) Labels and pairs of your own were notebooks 06, 09 and 11; sparse vectors are notebook 14.
+# The same layers find far more once a teacher has shown them where texts belong. (It also read other texts: this compares recipes, not losses.) Labels and pairs of your own were notebooks 06, 09 and 11.
 #
 # ## A student with fewer layers
 #
@@ -194,7 +194,7 @@ for test in TESTS if default else ():
 assert not default or table["vectors"]["search"] > table["cut"]["search"] + 3
 
 # %% [markdown]
-# The vectors win on every count: in a few seconds they bring back about a quarter of what the search had lost. Similarities alone leave the student worse than the cut did. In a batch most texts have nothing to do with one another, which says little about the near ones; so the recipe of `course/sbert-mini` puts _near_ texts into each batch, and adds the teacher's vectors to the loss.
+# The vectors win on every count: in a few seconds they bring back about a quarter of what the search had lost. Similarities alone leave the student worse than the cut did. In a batch most texts have nothing to do with one another, which says little about the near ones; so the recipe of `course/sbert-mini` puts _near_ texts into each batch.
 #
 # The same runs with three seeds were **recorded** in `data/results/12.csv`. So was the real thing: all-MiniLM-L6-v2 cut from six layers to 3, 2 and 1, as it is and after a short distillation on 8,000 sentences (`recipes/students.py`).
 #
@@ -344,7 +344,7 @@ assert not default or at16[start, "ranking loss"] + 1 < at16[start, "Matryoshka 
 #
 # ### Fewer numbers, or fewer bits?
 #
-# Bytes can be saved in another way: not fewer numbers, but fewer bits for each. int8 keeps a number as one of 256 steps; a binary vector keeps only its sign (both in notebook 13).
+# Bytes can be saved in another way: fewer bits for each number. int8 keeps a number as one of 256 steps; a binary vector keeps only its sign (both in notebook 13).
 #
 # **Predict** which 32 bytes are worth most: eight float32 numbers, eight principal components, 32 numbers in int8, or 256 signs.
 
@@ -431,7 +431,7 @@ def beaten(name, faster=1.05, better=1.0):
     fast, good, small = points[name]
     return any(f > fast / faster and g > good - better and m <= small and (f > fast * faster or g > good + better or m < small) for f, g, m in points.values())
 
-# %% tags=["row-BP1"] alt="Scatter plot of quality (Spearman on the graded pairs) against speed as a multiple of all-MiniLM-L6-v2's, logarithmic; the area of a point is its number of parameters, filled points are on the front. MiniLM-6 is highest and slowest. MiniLM-2 is a large empty ring around the small filled point of sbert-mini. Averaged word vectors lie far to the right and far below; bert-mini and sbert-mini-nli are small empty rings below sbert-mini."
+# %% tags=["row-BP1"] alt="Scatter plot of quality (Spearman on the graded pairs) against speed as a multiple of all-MiniLM-L6-v2's, logarithmic; the area of a point is its number of parameters, filled points are on the front. MiniLM-6 is highest and slowest. MiniLM-2 is a large empty ring beside the small filled point of sbert-mini. Averaged word vectors lie far to the right and far below; bert-mini and sbert-mini-nli are small empty rings below sbert-mini."
 _, ax = plt.subplots(figsize=(9, 4), layout="constrained")
 for name, (times, good, size) in sorted(points.items(), key=lambda item: -item[1][2]):          # the small ones on top
     ax.scatter(times, good, s=14 * size, color="white" if beaten(name) else "black", edgecolor="black")
@@ -448,19 +448,19 @@ print(f"other pairs would move {model}'s quality by about {wobble:.1f} points")
 assert not default or beaten("MiniLM-2") and beaten("sbert-mini-nli") and not beaten("sbert-mini") and not beaten("glove-mini") and 1 < wobble < 2.5
 
 # %% [markdown]
-# Each filled point is somebody's best choice. Without a tolerance in quality, a lead of a few hundredths can keep a model on the front that is twice as large. Averaged word vectors are far behind in quality and far ahead in speed: a first sieve for millions of texts. For another test or machine, draw the picture again.
+# Without a tolerance in quality, a lead of a few hundredths can keep a model on the front that is twice as large. Averaged word vectors are far behind in quality and far ahead in speed: a first sieve for millions of texts.
 #
 # ## Negatives: random, hard, false
 #
 # **Question.** Which wrong answers teach most?
 #
-# A random text is told from the positive at a glance. A *hard negative* looks like the answer and is not one. To find such texts, search: the nearest neighbours of the anchor, without its own positive. That is *hard negative mining*.
+# A *hard negative* looks like the answer and is not one. To find such texts, search: the nearest neighbours of the anchor, without its own positive. That is *hard negative mining*.
 #
 # The catch is in four pairs. Rows are anchors, columns the positives of all pairs.
 #
 # **Predict** which negative is mined for anchor 1, and whether you would want it pushed away.
 
-# %% tags=["row-AT2"] alt="Heatmap of the cosines of four anchors with four positives. The diagonal is high. The second positive is as close to the first anchor as its own, and the first positive close to the second anchor: both pairs tell of a child jumping into a pool. The other cells are low."
+# %% tags=["row-AT2"] alt="Heatmap of the cosines of four anchors with four positives. Anchors 3 and 4 are closest to their own positives. The second positive is closer to the first anchor than its own, and the first positive as close to the second anchor as its own: both pairs tell of a child jumping into a pool. The other cells are low."
 from course_lib.plotting import heatmap
 
 four = [("A boy jumps into the pool.", "A child is leaping into the water."),
@@ -474,7 +474,7 @@ plt.show()
 assert (cosines - 2 * torch.eye(4)).argmax(dim=1)[0] == 1 and cosines[0, 1] > cosines[0, 0] - 0.1
 
 # %% [markdown]
-# The second positive fits the first anchor as well as its own does: the two pairs tell of one scene, and nobody said so. That is a false negative (notebook 09).
+# The second positive fits the first anchor even better than its own does: the two pairs tell of one scene, and nobody said so. That is a false negative (notebook 09).
 #
 # A remedy: distrust a negative that is _nearly as close_ as the positive. Keep one only if its cosine is at most 0.95 of the positive's, a relative margin of 0.05.
 
@@ -496,7 +496,7 @@ for margin in (None, relative_margin):
     print(f"relative margin {margin}:", *(negative for _, _, negative in by_hand), sep="\n    ")
 
 # %% [markdown]
-# Among four pairs no negative is hard and wrong. In a larger set there are such. The anchors are the 552 premises of the bundled NLI set, the positives what each entails, and any hypothesis of the file may become a negative. The cell makes six kinds of negatives (`recipes/live_negatives.py`) and measures how hard each is: its mean cosine with the anchor, and how often it is at least as near as the positive.
+# In a larger set some negatives are hard and wrong. The anchors are the 552 premises of the bundled NLI set, the positives what each entails, and any hypothesis of the file may become a negative. The cell makes six kinds of negatives (`recipes/live_negatives.py`) and measures how hard each is: its mean cosine with the anchor, and how often it is at least as near as the positive.
 #
 # Of most mined texts the labels say nothing, since they were written for another premise. So compare each with the _positive_: what nearly repeats a right answer is probably right, too. The cell prints the ten closest.
 #
@@ -526,7 +526,7 @@ for i, (anchor, positive, negative) in enumerate(ten, 1):
     print(f"{i:2}  {anchor}\n      positive  {positive}\n      negative  {negative}")
 
 # %% [markdown]
-# More than half of the mined negatives are at least as near to their anchor as the positive. Part of them contradict it. Part of them are right.
+# More than half of the mined negatives are at least as near to their anchor as the positive. Many contradict it, and some are right.
 #
 # Put your verdicts on the ten into `yours`, a letter each: `r` for a right answer, that is a false negative, and `w` for a wrong one. Until you do, ours stand in.
 
@@ -575,7 +575,7 @@ for line, name in zip(axes, ("course/bert-mini", "course/sbert-mini")):
                 ax.plot(live[test], i, "D", color=PALETTE[1], markerfacecolor="none", markersize=10, label="trained here")
         ax.set_title(f"{name}, {test}: {runs[name, file, 'untrained'][0]:.4g} before training", fontsize="medium")
         ax.set_yticks(range(len(order)), order[::-1])
-axes[0, 1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+axes[0, 1].legend(fontsize=8, labelspacing=1.6, loc="center left", bbox_to_anchor=(1, 0.5))
 figure.suptitle("Mined negatives blunt the search; the younger model gains on near pairs", fontsize="medium")
 plt.show()
 young, trained_one = ({kind: [runs[name, file, kind].mean() for file in ("course/sts", "course/help")] for kind in order} for name in ("course/bert-mini", "course/sbert-mini"))
@@ -586,7 +586,7 @@ assert not default or abs(live["graded pairs"] - young["mined"][0]) < 1.5 and ab
 assert young["mined"][0] > max(young[kind][0] for kind in order[:3]) and np.ptp([sts for sts, _ in trained_one.values()]) < 1
 
 # %% [markdown]
-# For bert-mini hardness trades one test for the other. Mined negatives and own contradictions gain a little on the graded pairs, where near texts that mean different things must be told apart. They lose in the search, where texts on one subject should stay together. Are the false negatives to blame? Not alone: own contradictions are true negatives, by their labels, and cost search as well. The margin takes back a part, and ranks 50 to 100 do as little as random texts.
+# For bert-mini, by the means of seeds that overlap, hardness trades one test for the other. Mined negatives and own contradictions gain a little on the graded pairs, where near texts that mean different things must be told apart. They lose in the search, where texts on one subject should stay together. Are the false negatives to blame? Not alone: own contradictions are true negatives, by their labels, and cost search as well. The margin takes back a part, and ranks 50 to 100 do as little as random texts.
 #
 # For `course/sbert-mini`, a trained encoder, all kinds are alike on the graded pairs. In the search it loses with every kind, and most with mined ones. Here own contradictions do no more harm than random texts, and the margin takes back what mining cost: for this model, the false ones are the likelier culprits.
 #
@@ -634,7 +634,7 @@ print("equal: mine_hard_negatives, GISTEmbedLoss, MatryoshkaLoss, MSELoss, trunc
 #
 # ## Exercises
 #
-# Write the function, run the cell, read what `check` says.
+# `check` names the kind of mistake.
 #
 # **1.** Cosine similarity of vectors cut to their first numbers.
 
@@ -674,7 +674,7 @@ check("12.3", suspects)
 #
 # **1.** A student reaches nearly its teacher's score on your graded pairs. Does it give the same search results?
 #
-# <details><summary>Answer</summary>Not necessarily: graded pairs say whether pairs are ordered as well, not whether the same pages are found. Above, the cut student lost less than a tenth on one test, and two fifths on the other. Measure the search.</details>
+# <details><summary>Answer</summary>Not necessarily: graded pairs say whether pairs are ordered as well, not whether the same pages are found. Above, the cut student lost less than a tenth on one test, and two fifths on the other.</details>
 #
 # **2.** You fit PCA on news and cut the vectors of recipes with it. What can go wrong?
 #
