@@ -76,8 +76,8 @@ TEXTS = {
         what="the network of `course/sbert-mini` with a classification head: it reads two texts at once, `[CLS] A "
         "[SEP] B [SEP]`, and gives the pair a score from 0 (nothing in common) to 1 (the same meaning). It first "
         "learnt from pairs that nobody labelled: from which of four near paragraphs a sentence was taken, which "
-        "cosine all-MiniLM-L6-v2 (Apache-2.0) gives two near texts, and of each token, whether it occurs in the other text; "
-        "then the scores of people.",
+        "cosine all-MiniLM-L6-v2 (Apache-2.0) gives two near texts, and of each token, whether it occurs in the other "
+        "text; then the scores of people.",
         data=f"Sentences and paragraphs of the English Wikipedia of 2015 (CC BY-SA 3.0); near texts among captions of "
         f"{CAPTIONS}, sentences of {NLI_DATA} without their labels, sentences of Tatoeba (CC BY 2.0) and Wikipedia, "
         "with the teacher's cosines; scored pairs of the STS Benchmark (train; CC BY-SA 4.0); and what sbert-mini, "
