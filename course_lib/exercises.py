@@ -33,7 +33,8 @@ from course_lib.support.folders import COURSE_HOME
 class Exercise:
     """One exercise: see the module's docstring. Answers may be numbers, strings, tensors, arrays, or lists,
     tuples and dictionaries of these; numbers agree when they differ by less than atol + rtol * |expected|. Where a
-    tensor of a case requires a gradient, what is returned must carry it on."""
+    tensor of a case requires a gradient, what is returned must carry it on; where a mask of True and False is expected,
+    one of numbers is wrong."""
 
     title: str
     cases: dict  # description -> tuple of arguments
@@ -169,6 +170,8 @@ def difference(got, expected, rtol=1e-4, atol=1e-5):
     if is_numeric(expected):
         if getattr(expected, "requires_grad", False) and not getattr(got, "requires_grad", False):
             return "returns numbers that no gradient flows through (.item(), detach() and no_grad() cut it off)"
+        if is_mask(expected) and not is_mask(got):
+            return f"returns {str(got.dtype).removeprefix('torch.')} where True and False are wanted (a mask of bool)"
         return number_difference(as_array(got), as_array(expected), rtol, atol)
     return None if got == expected else f"returns something else: {got!r}"
 
@@ -190,6 +193,13 @@ def number_difference(got, expected, rtol, atol):
 
 def is_numeric(value):
     return isinstance(value, (bool, int, float, np.generic, np.ndarray, torch.Tensor))
+
+
+def is_mask(value):
+    """Whether it is a tensor or an array of True and False: 0.0 and 1.0 pick nothing out of another."""
+    return (
+        isinstance(value, (np.ndarray, torch.Tensor)) and value.ndim > 0 and str(value.dtype) in ("torch.bool", "bool")
+    )
 
 
 def as_array(value):

@@ -182,7 +182,6 @@ EFFECTS = [
         f"NLI by softmax, then STSb, against STSb alone: {STSB}",
         stsb("11", experiment="stages", setting="NLI by softmax, then STSb"),
         stsb("11", experiment="stages", setting="STSb alone"),
-        EARLIER,
     ),
     Effect(
         "NLI by the ranking loss first, then STSb",
@@ -192,7 +191,6 @@ EFFECTS = [
         f"against STSb alone: {STSB}",
         stsb("11", experiment="stages", setting="NLI by ranking, then STSb"),
         stsb("11", experiment="stages", setting="STSb alone"),
-        EARLIER,
     ),
     Effect(
         "Half the layers keep most, after distillation",

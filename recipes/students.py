@@ -1,7 +1,7 @@
 """Smaller models and smaller vectors from a model that is there. Writes to data/results/12.csv.
 
     COURSE_DATA=... python recipes/students.py layers        # all-MiniLM-L6-v2 with 3, 2 and 1 of its 6 layers
-    COURSE_DATA=... python recipes/students.py dimensions    # PCA, truncation, and a training that expects truncation
+    COURSE_DATA=... python recipes/students.py dimensions    # a training that expects truncation, and one that does not
     python recipes/students.py bundled                       # what notebook 12 trains, with other seeds
 
 layers: the evenly spaced layers that are kept run as they are, and after a short distillation: the mean squared
@@ -9,9 +9,10 @@ difference of the student's vectors from the whole model's, on 8,000 caption, NL
 without a label. The word embeddings stay as they are. Speed is measured as in recipes/speed_and_quality.py: processor
 time on one thread, all models in turns.
 
-dimensions: vectors of all-MiniLM-L6-v2, and of bert-mini after the ranking loss on the pairs of recipes/negatives.py
-with and without MatryoshkaLoss around it, cut to their first numbers, or projected on the principal components of the
-4,000 anchors of those pairs.
+bundled: what notebook 12 trains, by both losses: the teacher's vectors, and its similarities.
+
+dimensions: bert-mini after the ranking loss on the pairs of recipes/negatives.py, with and without MatryoshkaLoss
+around it, and its vectors cut to their first numbers.
 
 Resumable: models lie in build/students. The teacher's vectors are those that recipes/distillation.py makes first.
 """
@@ -28,7 +29,7 @@ import torch
 from course_lib.data import load_nli, load_pairs, load_sts
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import spearman
-from course_lib.finetuning.distillation import MSELoss
+from course_lib.finetuning.distillation import MSELoss, RelationalLoss
 from course_lib.finetuning.matryoshka import MatryoshkaLoss
 from course_lib.losses import MultipleNegativesRankingLoss
 from course_lib.models.surgery import freeze, keep_layers
@@ -37,6 +38,7 @@ from course_lib.similarity import pairwise_cos_sim
 from course_lib.support.fingerprint import fingerprint
 from course_lib.training import train
 from recipes import distillation, negatives
+from recipes.live_negatives import measures, sha256_of
 from recipes.shared.cards import model_folder, weights_sha256
 from recipes.shared.made import made
 from recipes.shared.minilm import MINILM, minilm_folder
@@ -49,7 +51,7 @@ from recipes.speed_and_quality import processor_seconds, sts_texts
 WORK, FILE, COMMAND = BUILD / "students", "12.csv", "python recipes/students.py"
 DEPTHS, TEXTS, ROUNDS = (3, 2, 1), 8_000, 5
 DISTILLATION = dict(batch_size=64, learning_rate=5e-4, epochs=1)
-BUNDLED = dict(batch_size=32, learning_rate=1e-3, epochs=2)
+BUNDLED = dict(batch_size=32, learning_rate=3e-3, epochs=1)
 DIMS = (256, 128, 64, 32, 16, 8)
 STS = ("stsbenchmark/dev", "course/sts")
 
@@ -134,39 +136,38 @@ def layers():
 
 def bundled():
     """course/sbert-mini with its first layer only, taught by the whole of it on the bundled NLI sentences and pairs."""
-    teacher = SentenceEncoder.load("course/sbert-mini", device="cpu", dtype="float32")
+    torch.set_num_threads(1)
+    teacher, todo = SentenceEncoder.load("course/sbert-mini", device="cpu", dtype="float32"), measures()
     texts = [t for e in load_nli() for t in (e.premise, e.hypothesis)] + [t for pair in load_pairs() for t in pair]
-    texts, rows, mse = list(dict.fromkeys(texts)), [], MSELoss()
+    texts, rows, sha = list(dict.fromkeys(texts)), [], weights_sha256(model_folder("sbert-mini"))
     targets = torch.from_numpy(teacher.encode(texts, show_progress_bar=False))
-    origin = dict(data_sha256=data_sha256("course/sts"), model_sha256=weights_sha256(model_folder("sbert-mini")))
-    for seed in negatives.SEEDS:
-        start, student = time.perf_counter(), SentenceEncoder.load("course/sbert-mini", device="cpu", dtype="float32")
-        keep_layers(student, [0])
-        freeze(student, 0)
-        train(
-            student,
-            lambda batch: mse(student([texts[k] for k in batch]), targets[batch]),
-            list(range(len(texts))),
-            seed=seed,
-            show_progress_bar=False,
-            **BUNDLED,
-        )
-        u, v = both_sides(student, "course/sts")
-        agreement = np.mean([pairwise_cos_sim(a, b).mean() for a, b in zip((u, v), both_sides(teacher, "course/sts"))])
-        for metric, value in (("spearman", correlation(u, v, "course/sts")), ("cosine_with_teacher", agreement)):
-            seconds = time.perf_counter() - start
-            what = "bundled", "course/sbert-mini", "course/sts", metric, value, f"{COMMAND} bundled", seconds
-            rows.append(row(*what, n=len(texts), seed=seed, setting="layers 0", **origin))
-            print(seed, metric, rows[-1]["value"], flush=True)
+    for name, loss in (("vectors", MSELoss()), ("similarities", RelationalLoss())):
+        for seed in negatives.SEEDS:
+            start = time.perf_counter()
+            student = SentenceEncoder.load("course/sbert-mini", device="cpu", dtype="float32")
+            keep_layers(student, [0])
+            freeze(student, 0)
+            train(
+                student,
+                lambda batch: loss(student([texts[k] for k in batch]), targets[batch]),
+                list(range(len(texts))),
+                seed=seed,
+                show_progress_bar=False,
+                **BUNDLED,
+            )
+            u, wanted = (both_sides(encoder, "course/sts")[0] for encoder in (student, teacher))
+            found = {(data, metric): measure(student) for data, (metric, measure) in todo.items()}
+            found["course/sts", "cosine_with_teacher"] = pairwise_cos_sim(u, wanted).mean().item()
+            for (data, metric), value in found.items():
+                what = "bundled", "course/sbert-mini", data, metric, value, f"{COMMAND} bundled"
+                origin = dict(data_sha256=sha256_of(data), model_sha256=sha)
+                setting, seconds = f"layers 0; {name}", time.perf_counter() - start
+                rows.append(row(*what, seconds, n=len(texts), seed=seed, setting=setting, **origin))
+                print(name, seed, metric, rows[-1]["value"], flush=True)
     record(FILE, "bundled", rows)
 
 
 # ---- shorter vectors
-
-
-def principal_components(vectors: np.ndarray) -> np.ndarray:
-    """(n, wide) -> (wide, wide): as columns the directions of greatest variance, the greatest first."""
-    return np.linalg.eigh(np.cov(vectors.astype(np.float64).T))[1][:, ::-1]
 
 
 def ranking_model(name: str, seed: int, work: Path) -> Path:
@@ -198,22 +199,21 @@ def ranking_model(name: str, seed: int, work: Path) -> Path:
 
 
 def dimensions():
-    rows, anchors = [], [p[1] for p in negatives.training_pairs()]
-    models = [(MINILM, 0), *((name, seed) for name in ("ranking", "matryoshka") for seed in negatives.SEEDS)]
+    rows, models = [], [(name, seed) for name in ("ranking", "matryoshka") for seed in negatives.SEEDS]
     for name, seed in models:
-        start = time.perf_counter()
-        folder = minilm_folder() if name == MINILM else ranking_model(name, seed, WORK)
-        encoder = SentenceEncoder.load(folder, device="cpu", dtype="float32")
-        axes = principal_components(encoder.encode(anchors, show_progress_bar=False))
-        u, v = both_sides(encoder, STS[0])
+        start, folder = time.perf_counter(), ranking_model(name, seed, WORK)
+        u, v = both_sides(SentenceEncoder.load(folder, device="cpu", dtype="float32"), STS[0])
         origin = dict(data_sha256=data_sha256(STS[0]), model_sha256=weights_sha256(folder))
         for dim in (u.shape[1], *(d for d in DIMS if d < u.shape[1])):
-            for kind, first, second in (("first numbers", u, v), ("principal components", u @ axes, v @ axes)):
-                value, seconds = correlation(first[:, :dim], second[:, :dim], STS[0]), time.perf_counter() - start
-                what = "dimensions", name, STS[0], "spearman", value, f"{COMMAND} dimensions", seconds
-                rows.append(row(*what, n=dim, seed=seed, setting=kind, **origin))
-        of_this = [r for r in rows if (r["model"], r["seed"]) == (name, seed)]
-        print(name, seed, *(f"{r['setting'][0]}{r['n']} {r['value']}" for r in of_this), flush=True)
+            value, seconds = correlation(u[:, :dim], v[:, :dim], STS[0]), time.perf_counter() - start
+            what = "dimensions", name, STS[0], "spearman", value, f"{COMMAND} dimensions", seconds
+            rows.append(row(*what, n=dim, seed=seed, setting="first numbers", **origin))
+        print(
+            name,
+            seed,
+            *(f"{r['n']}: {r['value']}" for r in rows if (r["model"], r["seed"]) == (name, seed)),
+            flush=True,
+        )
         record(FILE, "dimensions", rows)
 
 

@@ -7,13 +7,12 @@
     stages       where training starts       cosine loss on all of STSb train, four times, as in the paper: alone, or
                                              after NLI (trained in one of two ways)
     domains      an encoder trained on NLI   cosine loss on 1,300 pairs of STSb's captions, or of its news
-    tasks        course/sbert-mini-nli       cosine loss on 1,300 STSb pairs; the same in turn with softmax batches on
-                                             1,300 NLI pairs
+    together     course/sbert-mini-nli       cosine loss on all of STSb train; the same together with softmax batches on
+                                             twice as many NLI pairs, by round-robin or proportional sampling
     backbones    five networks               ranking loss on 4,096 NLI triplets: the published 14-task protocol, scaled
                                              down
-    live         course/bert-mini            what notebook 11 repeats on the bundled pairs
 
-All are seen once, but for "stages" and "live" (four times). The setting "before" is the model as it was. `n` is the
+All are seen once, but for "stages" (four times). The setting "before" is the model as it was. `n` is the
 number of training examples, `data` what was measured (see task_mix.py). Pairs with a sentence of STSb dev or SICK trial
 are not trained on. data_sha256 is of the files trained on and the file measured on, one after the other; model_sha256
 of the weights at the start; seconds are of training and measuring. A unit's rows are written when it is done. Trained
@@ -30,9 +29,9 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from course_lib.data import ScoredPair, load_nli, load_sts
+from course_lib.data import ScoredPair, load_nli
 from course_lib.encoder import SentenceEncoder
-from course_lib.evaluation import EmbeddingSimilarityEvaluator, LabelAccuracyEvaluator
+from course_lib.evaluation import LabelAccuracyEvaluator
 from course_lib.losses import CosineSimilarityLoss, MultipleNegativesRankingLoss, SoftmaxLoss
 from course_lib.models.masked_lm import load_masked_lm, pseudo_perplexity
 from course_lib.siamese import siamese_objective
@@ -153,54 +152,41 @@ def backbones(names: list[str]) -> Iterator[Training]:
             yield Training("backbones", name, setting, seed, n, start, NLI_SETS if n else [], task)
 
 
-def multitask() -> Iterator[Training]:
+def together() -> Iterator[Training]:
     start = "course/sbert-mini-nli"
+    nli = random.Random(0).sample(load_nli(NLI_DEV), 1000)
 
-    def run(joint, seed):
+    def run(sampling, seed):
         model = network(start, SoftmaxLoss(256))
         model["head"].load_state_dict(read_weights(resolve(start) / "softmax_head"))
-        losses = [
-            siamese_objective(model["encoder"], CosineSimilarityLoss()),
-            siamese_objective(model["encoder"], model["head"]),
-        ]
-        examples = [random.Random(0).sample(scored_pairs(), PAIRS), labelled_pairs()]
-        settings = dict(batch_size=32, learning_rate=1e-4, seed=seed, show_progress_bar=False)
-        if joint:
-            train(model, losses, examples, sampling="round-robin", **settings)
-        elif joint is False:
+        losses = [siamese_objective(model["encoder"], loss) for loss in (CosineSimilarityLoss(), model["head"])]
+        examples = [scored_pairs(), labelled_pairs(2 * len(scored_pairs()))]
+        settings = dict(batch_size=32, learning_rate=2e-4, seed=seed, show_progress_bar=False)
+        if sampling:
+            train(model, losses, examples, sampling=sampling, **settings)
+        elif sampling is None:
             train(model, losses[0], examples[0], **settings)
-        nli = LabelAccuracyEvaluator(random.Random(0).sample(load_nli(NLI_DEV), 1000), model["head"])
-        sts = tasks()[DEV, "spearman"]
-        return measured(model["encoder"], {(DEV, "spearman"): sts, (NLI_DEV, "accuracy"): lambda e: nli(e)["accuracy"]})
+        by = {key: task for key, task in tasks().items() if key[0] in (DEV, SICK)}
+        accuracy = LabelAccuracyEvaluator(nli, model["head"])
+        return measured(model["encoder"], by | {(NLI_DEV, "accuracy"): lambda e: accuracy(e)["accuracy"]})
 
-    before = Training("tasks", start, "before", "", 0, start, [], partial(run, None, 0))
+    before = Training("together", start, "before", "", 0, start, [], partial(run, "", 0))
     yield before
+    pairs = len(scored_pairs())
     for seed in SEEDS:
-        alone = before._replace(setting="STSb", seed=seed, n=PAIRS, trained_on=[STSB], run=partial(run, False, seed))
+        alone = before._replace(setting="STSb", seed=seed, n=pairs, trained_on=[STSB], run=partial(run, None, seed))
         yield alone
-        both, on = "STSb and NLI in turn", [STSB, *NLI_SETS]
-        yield alone._replace(setting=both, n=2 * PAIRS, trained_on=on, run=partial(run, True, seed))
-
-
-def live() -> Iterator[Training]:
-    pairs, start = load_sts("course/sts"), "course/bert-mini"
-    held_out = EmbeddingSimilarityEvaluator(pairs[228:])
-    by = {("course/sts", "spearman"): lambda encoder: held_out(encoder)["spearman_cosine"]}
-    before = Training("live", start, "before", "", 0, start, [], lambda: measured(loaded(start), by))
-    yield before
-    for seed in SEEDS:
-        run = lambda seed=seed: measured(on_scores(start, pairs[:228], seed, 4, 16), by)
-        setting = "cosine loss, four epochs"
-        yield before._replace(setting=setting, seed=seed, n=228, trained_on=["course/sts"], run=run)
+        for sampling, seen in (("round-robin", 2), ("proportional", 3)):
+            both, on = f"STSb and NLI, {sampling}", [STSB, *NLI_SETS]
+            yield alone._replace(setting=both, n=seen * pairs, trained_on=on, run=partial(run, sampling, seed))
 
 
 def trainings() -> Iterator[Training]:
     """In the order of their importance: what is left out when time is short comes last."""
     yield from stages(list(STAGES))
-    yield from live()
     yield from domains()
-    yield from multitask()
     yield from backbones(list(RATES))
+    yield from together()
 
 
 def measure_training(unit: Training) -> list[dict]:

@@ -32,8 +32,8 @@ def scored_pairs(genre: str = "") -> list[ScoredPair]:
 
 
 @cache
-def labelled_pairs() -> list[NLIExample]:
-    return random.Random(0).sample(nli_examples(LeakFilter()), PAIRS)
+def labelled_pairs(count: int) -> list[NLIExample]:
+    return random.Random(0).sample(nli_examples(LeakFilter()), count)
 
 
 @cache

@@ -49,6 +49,10 @@ def fixed_margin(anchors, positives, negatives, margin=0.5):
     return triplet_loss(anchors, positives, negatives)
 
 
+def detached(anchors, positives, negatives, margin=0.5):
+    return triplet_loss(anchors, positives, negatives, margin).detach()
+
+
 # ---- 09.2
 
 
@@ -84,6 +88,10 @@ def among_anchors(anchors, positives):
     own = (normalize(anchors, dim=1) * normalize(positives, dim=1)).sum(1)
     scores = normalize(anchors, dim=1) @ normalize(anchors, dim=1).T
     return (scores > own[:, None]) & ~torch.eye(len(anchors), dtype=torch.bool)
+
+
+def of_numbers(anchors, positives):
+    return false_negatives(anchors, positives).float()
 
 
 # ---- 09.3
@@ -140,6 +148,10 @@ def own_masked(anchors, positives, mask, scale=20.0):
     return (others.logsumexp(1) - scores.diag()).mean()
 
 
+def cut_off(anchors, positives, mask, scale=20.0):
+    return masked_ranking_loss(anchors, positives, mask, scale).detach()
+
+
 ANCHORS = torch.tensor([[1.0, 0.2, 0.0], [0.1, 2.0, 0.3], [0.5, 0.4, 1.0], [3.0, 0.5, 0.3]])
 POSITIVES = torch.tensor([[0.7, 0.5, 0.2], [0.3, 1.0, 0.1], [0.2, 0.4, 0.6], [1.0, 0.1, 0.1]])
 NEGATIVES = torch.tensor([[1.0, 0.25, 0.0], [0.3, 1.5, 0.6], [-0.3, -0.2, -1.0], [0.9, 0.4, 0.2]])
@@ -154,6 +166,7 @@ EXERCISES = {
             "four triplets, one of them easy": (ANCHORS, POSITIVES, NEGATIVES, 0.5),
             "a small margin": (ANCHORS, POSITIVES, NEGATIVES, 0.1),
             "nothing left to learn": (ANCHORS, ANCHORS, -ANCHORS, 0.5),
+            "vectors to be trained": (*(x.clone().requires_grad_() for x in (ANCHORS, POSITIVES, NEGATIVES)), 0.5),
         },
         solution=triplet_loss,
         wrong=[
@@ -174,6 +187,11 @@ EXERCISES = {
             (dot_products, "You compare dot products, so a long vector counts more. Which similarity is meant?"),
             (summed, "You add up the losses of the batch where their mean is wanted."),
             (fixed_margin, "Another `margin` gives the same loss in yours. Where does it belong?"),
+            (
+                detached,
+                "Right numbers, but nothing can be trained with them: no gradient flows from your loss to the vectors. "
+                "What cuts it off (detach, .item(), no_grad, torch.tensor around a result)?",
+            ),
         ],
     ),
     "09.2": Exercise(
@@ -198,6 +216,7 @@ EXERCISES = {
                 "positive?",
             ),
             (among_anchors, "You compare the anchors with each other. The candidates are the positives of the batch."),
+            (of_numbers, "The right cells, but as 0 and 1. A mask is of bool: True and False, as a comparison gives."),
         ],
     ),
     "09.3": Exercise(
@@ -205,6 +224,7 @@ EXERCISES = {
         cases={
             "three cells masked": (ANCHORS, POSITIVES, MASK, 20.0),
             "a smaller scale": (ANCHORS, POSITIVES, MASK, 5.0),
+            "vectors to be trained": (ANCHORS.clone().requires_grad_(), POSITIVES.clone().requires_grad_(), MASK, 20.0),
         },
         solution=masked_ranking_loss,
         wrong=[
@@ -229,6 +249,11 @@ EXERCISES = {
             (not_scaled, "You leave `scale` out."),
             (fixed_scale, "Another `scale` gives the same loss in yours. Where does it belong?"),
             (of_dot_products, "You compare dot products, so a long vector counts more. Which similarity is meant?"),
+            (
+                cut_off,
+                "Right numbers, but no gradient flows from your loss to the vectors: it trains nothing. What cuts it "
+                "off (detach, .item(), no_grad, torch.tensor around a result)?",
+            ),
             (
                 own_masked,
                 "You leave the own positive out of the sum below the fraction. It is a candidate like the others.",

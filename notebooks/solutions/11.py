@@ -5,41 +5,57 @@ from course_lib.exercises import Exercise
 # ---- 11.1
 
 
-def full_rate_steps(total_steps, warmup_steps):
-    total = 0.0
-    for step in range(total_steps):
-        if step < warmup_steps:
-            total += step / warmup_steps
-        else:
-            total += (total_steps - step) / (total_steps - warmup_steps)
-    return total
+def mean(runs, which):
+    return sum(run[which] for run in runs) / len(runs)
 
 
-def first_step_learns(total_steps, warmup_steps):
-    rising = sum((step + 1) / warmup_steps for step in range(min(warmup_steps, total_steps)))
-    return rising + sum(
-        (total_steps - step) / (total_steps - warmup_steps) for step in range(warmup_steps, total_steps)
-    )
+def choose(runs):
+    best = max(runs, key=lambda name: mean(runs[name], 0))
+    return best, mean(runs[best], 1)
 
 
-def never_falls(total_steps, warmup_steps):
-    return sum(step / warmup_steps if step < warmup_steps else 1.0 for step in range(total_steps))
+def chooses_on_test(runs):
+    best = max(runs, key=lambda name: mean(runs[name], 1))
+    return best, mean(runs[best], 1)
 
 
-def always_arrives(total_steps, warmup_steps):
-    warmup_steps = min(warmup_steps, total_steps)
-    return full_rate_steps(total_steps, warmup_steps)
+def says_dev(runs):
+    best = max(runs, key=lambda name: mean(runs[name], 0))
+    return best, mean(runs[best], 0)
 
 
-def falls_from_the_start(total_steps, warmup_steps):
-    return sum(
-        step / warmup_steps if step < warmup_steps else (total_steps - step) / total_steps
-        for step in range(total_steps)
-    )
+def luckiest_run(runs):
+    best = max(runs, key=lambda name: max(dev for dev, _ in runs[name]))
+    return best, mean(runs[best], 1)
 
 
-def mean_factor(total_steps, warmup_steps):
-    return full_rate_steps(total_steps, warmup_steps) / total_steps
+def luckiest_run_alone(runs):
+    best = max(runs, key=lambda name: max(runs[name]))
+    return best, max(runs[best])[1]
+
+
+def test_of_the_best_seed(runs):
+    best = max(runs, key=lambda name: mean(runs[name], 0))
+    return best, max(runs[best])[1]
+
+
+def best_test_of_the_chosen(runs):
+    best = max(runs, key=lambda name: mean(runs[name], 0))
+    return best, max(test for _, test in runs[best])
+
+
+def pools_both(runs):
+    best = max(runs, key=lambda name: mean(runs[name], 0) + mean(runs[name], 1))
+    return best, mean(runs[best], 1)
+
+
+def adds_up(runs):
+    best = max(runs, key=lambda name: sum(dev for dev, _ in runs[name]))
+    return best, mean(runs[best], 1)
+
+
+def choice_alone(runs):
+    return choose(runs)[0]
 
 
 # ---- 11.2
@@ -62,6 +78,18 @@ def keeps_the_last(scores, patience):
 
 def looks_ahead(scores, patience):
     return max(range(len(scores)), key=scores.__getitem__), early_stop(scores, patience)[1]
+
+
+def never_stops(scores, patience):
+    return max(range(len(scores)), key=scores.__getitem__), len(scores) - 1
+
+
+def runs_on(scores, patience):
+    return early_stop(scores, patience)[0], len(scores) - 1
+
+
+def keeps_one_too_few(scores, patience):
+    return early_stop(scores, patience - 1)
 
 
 def compares_with_the_one_before(scores, patience):
@@ -103,29 +131,41 @@ def a_tie_is_better(scores, patience):
 
 EXERCISES = {
     "11.1": Exercise(
-        title="What a run is worth in steps at the full rate",
+        title="Choose on dev, say test",
         cases={
-            "the overview's example": (1, 100),
-            "a run shorter than its warm-up": (60, 100),
-            "a tenth of warm-up": (60, 6),
-            "no warm-up": (10, 0),
+            "a setting that is better on dev and worse on test": (
+                {
+                    "slow": [(70.0, 74.0), (71.0, 73.0), (72.0, 75.0)],
+                    "fast": [(74.0, 71.0), (73.0, 72.0), (75.0, 70.0)],
+                },
+            ),
+            "one lucky seed": ({"wild": [(90.0, 60.0), (60.0, 58.0)], "calm": [(80.0, 70.0), (78.0, 72.0)]},),
+            "a test set that prefers another": (
+                {
+                    "a": [(80.0, 50.0), (82.0, 52.0)],
+                    "b": [(79.0, 60.0), (80.0, 63.0)],
+                    "c": [(60.0, 70.0)],
+                },
+            ),
+            "not equally many seeds": ({"few": [(80.0, 66.0)], "many": [(70.0, 60.0), (70.0, 62.0), (70.0, 64.0)]},),
         },
-        solution=full_rate_steps,
+        solution=choose,
         wrong=[
+            (chooses_on_test, "You choose on test. Then its score flatters the choice, as dev's would: choose on dev."),
+            (says_dev, "You say the score on dev. It is the highest of several, and partly luck: say another set's."),
+            (luckiest_run, "One lucky seed decides your choice. Compare the settings' means on dev."),
+            (luckiest_run_alone, "You choose a single run. A setting has as many runs as seeds: compare their means."),
             (
-                first_step_learns,
-                "Your warm-up counts from one. That is the course's schedule; what does the old one give step 0?",
-            ),
-            (never_falls, "After the warm-up your factor stays at 1. In this schedule it goes down again."),
-            (
-                always_arrives,
-                "You shorten a warm-up that is longer than the run. The old schedule does not know that it is.",
+                test_of_the_best_seed,
+                "The setting is right. But you say the score of one seed: say their mean.",
             ),
             (
-                falls_from_the_start,
-                "After the warm-up your factor jumps: the fall has to begin at 1, at the step where the warm-up ends.",
+                best_test_of_the_chosen,
+                "The setting is right. But you say its best seed on test: say their mean.",
             ),
-            (mean_factor, "That is the mean factor. Here the sum is wanted: how many steps at the full rate."),
+            (pools_both, "Your choice looks at test as well. What chooses must not report."),
+            (adds_up, "You add the scores of dev up, so that a setting with more seeds wins. Take their mean."),
+            (choice_alone, "Return two things: the name of the setting and its score on test."),
         ],
     ),
     "11.2": Exercise(
@@ -135,11 +175,22 @@ EXERCISES = {
             "a dip, then better": ([0.5, 0.4, 0.6, 0.55, 0.7, 0.6, 0.5], 2),
             "a zigzag below the best": ([0.7, 0.5, 0.6, 0.55, 0.65, 0.5], 3),
             "a tie": ([0.6, 0.6, 0.6, 0.5], 3),
+            "two falls in a row": ([0.5, 0.8, 0.7, 0.6, 0.75, 0.9], 2),
             "always better": ([0.1, 0.2, 0.3], 1),
         },
         solution=early_stop,
         wrong=[
             (keeps_the_last, "You keep the last model that was run. The point of evaluating was to keep a better one."),
+            (
+                never_stops,
+                "You look at all scores: the best of them, and the last. Training stops when patience runs out, and "
+                "what comes later is never seen.",
+            ),
+            (runs_on, "The kept one is right, but your training runs to the end. When has patience run out?"),
+            (
+                keeps_one_too_few,
+                "You stop one evaluation too early: with a patience of 2, the second without a new best is the last.",
+            ),
             (looks_ahead, "Your kept one may lie after the end: an evaluation that is never run cannot be the best."),
             (
                 compares_with_the_one_before,

@@ -89,6 +89,14 @@ def test_a_gradient_that_a_case_asks_for_must_flow():
     assert judge(Exercise("mean", {"alone": (x.detach(),)}, torch.mean), lambda x: x.mean().item())
 
 
+@pytest.mark.parametrize("values", [torch.tensor([1.0, -1.0]), np.array([1.0, -1.0])])
+def test_a_mask_is_of_true_and_false(values):
+    exercise = Exercise("above 0", {"two": (values,)}, lambda x: x > 0)
+    assert judge(exercise, lambda x: ~(x <= 0))
+    assert "where True and False are wanted" in judge(exercise, lambda x: (x > 0) * np.float64(1)).message
+    assert judge(Exercise("ones", {"two": (values,)}, lambda x: 1.0 * (x > 0)), lambda x: x > 0)  # it counts as well
+
+
 @pytest.mark.parametrize(
     "answer, message",
     [

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from sklearn.decomposition import PCA
 
 from course_lib.support.folders import COURSE_HOME
 from recipes import negatives, students
-from recipes.shared.results import data_sha256, read_rows
+from recipes.live_negatives import sha256_of
+from recipes.shared.results import read_rows
 
 ROWS = read_rows("12.csv")
-OURS = {"negatives", "layers", "dimensions", "bundled"}  # "ingredients" has other rows
+OURS = {"negatives", "layers", "dimensions", "bundled", "live negatives"}  # "ingredients" has other rows
 
 
 def values(experiment, metric, **wanted):
@@ -62,38 +62,37 @@ def test_spaced_layers():
     ]
 
 
-def test_principal_components_are_sklearns_up_to_sign():
-    points = np.random.default_rng(0).normal(size=(50, 6)) * [5, 4, 3, 2, 1, 0.5]
-    assert np.allclose(
-        np.abs(students.principal_components(points).T), np.abs(PCA().fit(points).components_), atol=1e-8
-    )
-
-
 def test_every_row_says_how_it_was_made():
     assert OURS <= {r["experiment"] for r in ROWS}
     for r in (r for r in ROWS if r["experiment"] in OURS):
         assert r["command"].startswith("python recipes/") and (COURSE_HOME / r["command"].split()[1]).is_file()
         assert float(r["seconds"]) >= 0 and np.isfinite(float(r["value"])) and len(r["model_sha256"]) == 64
         if r["data"].startswith("course/"):
-            assert r["data_sha256"] == data_sha256(r["data"]), f"{r['data']} has changed since it was measured"
+            assert r["data_sha256"] == sha256_of(r["data"]), f"{r['data']} has changed since it was measured"
 
 
-def test_mined_negatives_do_not_beat_random_ones_here():
-    """Not reproduced, and by more than the spread of three seeds: what the notebook says."""
-    found = {kind: values("negatives", "ndcg@10", model=kind, data="captions/flickr30k") for kind in negatives.KINDS}
+def test_hard_negatives_do_harm_here():
+    """To a young model that looks for captions of one image; the margin helps a little. docs/effects.md rests on it."""
+    found = {kind: values("negatives", "ndcg@10", model=kind, data="captions/flickr30k") for kind in negatives.TRAINED}
     assert all(len(runs) >= 3 for runs in found.values())
-    assert min(found["random"]) > max(found["none"]) and min(found["random"]) > max(found["filtered"])
-    assert min(found["filtered"]) > max(found["mined"]) and min(found["none"]) > max(found["mined"])
-    assert min(found["none"]) > max(found["true"])  # hard ones do harm though none is false
+    assert min(found["filtered"]) > max(found["mined"]) and min(found["none"]) > max(found["filtered"])
 
 
 def test_a_third_of_the_mined_negatives_are_false():
-    counts = {kind: values("negatives", "same_image", model=kind, n=negatives.PAIRS) for kind in negatives.KINDS[1:]}
+    counts = {kind: values("negatives", "same_image", model=kind, n=negatives.PAIRS) for kind in negatives.COUNTED}
     assert (
-        counts["random"] == counts["true"] == [0]
+        counts["random"] == [0]
         and counts["mined"][0] > negatives.PAIRS / 3
         and counts["filtered"][0] < counts["mined"][0] / 3
     )
+
+
+def test_vectors_teach_the_bundled_student_more_than_similarities():
+    for metric in ("spearman", "ndcg@10", "cosine_with_teacher"):
+        vectors, similarities = (
+            values("bundled", metric, setting=f"layers 0; {loss}") for loss in ("vectors", "similarities")
+        )
+        assert len(vectors) == len(similarities) == 3 and min(vectors) > max(similarities), metric
 
 
 def test_distillation_repairs_what_leaving_out_layers_costs():
@@ -109,12 +108,10 @@ def test_distillation_repairs_what_leaving_out_layers_costs():
     ]  # data/README of the reference data: 86.72
 
 
-@pytest.mark.parametrize("dim, gain", [(32, 2), (16, 4), (8, 5)])
-def test_principal_components_beat_the_first_numbers_of_the_ranking_model(dim, gain):
-    first, components = (
-        values("dimensions", "spearman", model="ranking", n=dim, setting=kind)
-        for kind in ("first numbers", "principal components")
+@pytest.mark.parametrize("dim, gain", [(32, 1), (16, 4), (8, 4)])
+def test_a_matryoshka_loss_keeps_the_first_numbers_useful(dim, gain):
+    ranking, matryoshka = (
+        values("dimensions", "spearman", model=model, n=dim, setting="first numbers")
+        for model in ("ranking", "matryoshka")
     )
-    assert len(first) >= 3 and min(components) > max(first) + gain
-    matryoshka = values("dimensions", "spearman", model="matryoshka", n=dim, setting="first numbers")
-    assert min(matryoshka) > max(first) + (1 if dim == 32 else 4)
+    assert len(ranking) >= 3 and min(matryoshka) > max(ranking) + gain

@@ -29,21 +29,13 @@ def test_every_row_says_how_it_was_made():
     assert len(set(keys)) == len(keys)
 
 
-EARLIER = {  # the weights that the models had when these rows were recorded; notebook 11 says so
-    "course/bert-mini": "0ce706f80ce9fa1a12ae3433201777fb8bacbe88c5885f5241b7209dafb96c10",
-    "course/sbert-mini-nli": "8a64d6f841ba646a9b75f04e533877d941f104b0f52a32a4632bced2404a209c",
-}
-
-
-def test_rows_belong_to_what_ships_or_to_what_the_notebook_says():
+def test_rows_belong_to_what_ships():
     shipped = [r for r in ROWS if r["model"].startswith("course/")]
-    assert {r["model"] for r in shipped} == {*EARLIER, "course/glove-mini"}
+    names = {"bert-mini", "glove-mini", "sbert-mini-nli", "sbert-mini-ranking"}
+    assert {r["model"] for r in shipped} == {f"course/{name}" for name in names}
+    sha = {f"course/{name}": weights_sha256(COURSE_HOME / "data" / "models" / name) for name in names}
     for r in shipped:
-        sha = EARLIER.get(r["model"]) or weights_sha256(COURSE_HOME / "data" / "models" / "glove-mini")
-        assert r["model_sha256"] == sha, r
-    script = COURSE_HOME / "notebooks" / "scripts" / "11_training_recipes.py"
-    assert "start from an earlier `bert-mini`" in script.read_text(encoding="utf-8")
-    assert {r["data_sha256"] for r in of(experiment="live", seed="0")} == {data_sha256("course/sts", "course/sts")}
+        assert r["model_sha256"] == sha[r["model"]], r
 
 
 @pytest.mark.parametrize("experiment, model, setting", TRAININGS)
@@ -58,7 +50,7 @@ def test_every_training_has_all_seeds_and_measures(experiment, model, setting):
 
 def test_a_second_run_skips_what_is_recorded(monkeypatch):
     unit = Training(
-        "live",
+        "stages",
         "course/bert-mini",
         "s",
         0,
@@ -71,7 +63,7 @@ def test_a_second_run_skips_what_is_recorded(monkeypatch):
     (first,), (second,) = run_all()
     assert (first["value"], first["seed"], first["n"], second["seed"]) == ("50.00", 0, 3, 1)
     assert first["data_sha256"] == data_sha256("course/sts", "course/sts")
-    done = {("live", "course/bert-mini", "s", "0")}
+    done = {("stages", "course/bert-mini", "s", "0")}
     assert [rows[0]["seed"] for rows in run_all(done)] == [1]
     assert list(run_all(minutes=-1)) == []
 

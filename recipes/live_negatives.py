@@ -1,0 +1,167 @@
+"""Which negatives teach most? The ranking loss on the bundled NLI triples with seven kinds: data/results/12.csv.
+
+    python recipes/live_negatives.py
+
+An anchor is a premise of course/nli, its positive what the premise entails. Beside the other pairs of the batch it gets
+one text more, its negative:
+
+    none                    nothing more
+    random positive         the positive of another pair
+    random contradiction    what contradicts another premise
+    own contradiction       what contradicts this very premise: hard, and by its label not false
+    mined                   the nearest of all hypotheses for course/sbert-mini, but not the pair's own positive
+    filtered                the nearest among those whose cosine is at most 0.95 of the positive's
+    ranks 50 to 100         one of the 50th to the 100th nearest
+
+All kinds see the same pairs, batches, steps and learning rate. They start from course/bert-mini, which was never
+trained on pairs, and from course/sbert-mini, which is a sentence encoder. Measured: the graded pairs of course/sts, and
+the search in course/help, of whose pages the first 64 tokens are read. Resumable: what is in the table is
+not measured again, unless the encoder from which it started, or the one that mined its negatives, has changed.
+"""
+
+import argparse
+import hashlib
+import random
+import time
+from collections.abc import Callable
+
+import torch
+
+from course_lib.data import LABELS, load_nli, load_sts
+from course_lib.datasets.retrieval import find_folder, load_retrieval
+from course_lib.encoder import SentenceEncoder
+from course_lib.evaluation import EmbeddingSimilarityEvaluator
+from course_lib.finetuning.mining import mine_hard_negatives
+from course_lib.losses import MultipleNegativesRankingLoss
+from course_lib.retrieval.evaluators import InformationRetrievalEvaluator
+from course_lib.siamese import siamese_objective
+from course_lib.training import train
+from recipes.shared.cards import model_folder, weights_sha256
+from recipes.shared.results import data_sha256, read_rows, record, row
+
+FILE, EXPERIMENT, COMMAND = "12.csv", "live negatives", "python recipes/live_negatives.py"
+DATA, MINER = "course/nli", "course/sbert-mini"
+STARTS, SEEDS = ("course/bert-mini", "course/sbert-mini"), (0, 1, 2)
+SETTINGS = dict(batch_size=32, learning_rate=3e-4, epochs=1)
+MINED = ("mined", "filtered", "ranks 50 to 100")
+RANKS, TOKENS = range(49, 100), 64  # the 50th to the 100th nearest; of a page
+Example = tuple[str, ...]  # anchor, positive, and perhaps a negative
+
+
+class Kept:
+    """An encoder for texts that it read before: vectors (texts, dim)."""
+
+    def __init__(self, texts: list[str], vectors):
+        self.place, self.vectors = {text: i for i, text in enumerate(texts)}, vectors
+
+    def encode(self, texts: list[str], **_):
+        return self.vectors[[self.place[text] for text in texts]]
+
+
+def kinds(miner, data: str = DATA, relative_margin: float = 0.05, seed: int = 0) -> dict[str, list[Example]]:
+    """{kind: (anchor, positive) or (anchor, positive, negative) of each pair}, every kind in the order of the file.
+
+    miner: anything with `encode`. A pair for which nothing lies below the margin has no negative.
+    """
+    examples, generator = load_nli(data), random.Random(seed)
+    of = {name: [e.hypothesis for e in examples if e.label == label] for name, label in LABELS.items()}
+    pairs = [(e.premise, e.hypothesis) for e in examples if e.label == LABELS["entailment"]]
+    own = {e.premise: e.hypothesis for e in examples if e.label == LABELS["contradiction"]}
+    corpus, n = list(dict.fromkeys(e.hypothesis for e in examples)), len(pairs)
+
+    def dealt(texts: list[str]) -> list[str]:
+        """For each pair the text of another place in the list."""
+        return [texts[(i + generator.randrange(1, len(texts))) % len(texts)] for i in range(n)]
+
+    def mined(**options) -> list[Example]:
+        found = mine_hard_negatives(pairs, miner, corpus, output_format="n-tuple", **options)
+        last = {texts[:2]: texts[2:][-len(RANKS) :] for texts in found.examples}
+        return [(*pair, generator.choice(last[pair])) if pair in last else pair for pair in pairs]
+
+    negatives = {
+        "random positive": dealt(of["entailment"]),
+        "random contradiction": dealt(of["contradiction"]),
+        "own contradiction": [own.get(premise) for premise, _ in pairs],
+    }
+    return {
+        "none": pairs,
+        **{
+            kind: [(*pair, text) if text else pair for pair, text in zip(pairs, texts)]
+            for kind, texts in negatives.items()
+        },
+        "mined": mined(num_negatives=1),
+        "filtered": mined(num_negatives=1, relative_margin=relative_margin, range_max=n),
+        "ranks 50 to 100": mined(num_negatives=RANKS.stop),
+    }
+
+
+def trained(start: str, examples: list[Example], seed: int = 0, **settings) -> SentenceEncoder:
+    """The encoder `start` after one epoch of the ranking loss on these examples."""
+    encoder = SentenceEncoder.load(start, device="cpu", dtype="float32")
+    objective = siamese_objective(encoder, MultipleNegativesRankingLoss())
+    train(encoder, objective, examples, seed=seed, show_progress_bar=False, **(SETTINGS | settings))
+    return encoder
+
+
+def measures() -> dict[str, tuple[str, Callable[[SentenceEncoder], float]]]:
+    """{data set: (metric, function from an encoder to its value, 0 to 1)}. The search is in the first TOKENS tokens."""
+    sts = EmbeddingSimilarityEvaluator(load_sts("course/sts"))
+    search = InformationRetrievalEvaluator(*load_retrieval("course/help"))
+
+    def ndcg(encoder: SentenceEncoder) -> float:
+        before, encoder.max_seq_length = encoder.max_seq_length, TOKENS
+        value = search(encoder)["cosine_ndcg@10"]
+        encoder.max_seq_length = before
+        return value
+
+    return {
+        "course/sts": ("spearman", lambda encoder: sts(encoder)["spearman_cosine"]),
+        "course/help": ("ndcg@10", ndcg),
+    }
+
+
+def sha256_of(data: str) -> str:
+    """Of a table, or of the texts, questions and answers of a retrieval set."""
+    if data != "course/help":
+        return data_sha256(data)
+    files = [find_folder(data) / name for name in ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv")]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def still_true(rows: list[dict], shas: dict[str, str]) -> list[dict]:
+    """The rows whose start has these weights still, and whose negatives do not come from a miner of before.
+
+    A row names its start's weights, not the miner's: other weights in any row of the miner's tell that it has changed.
+    """
+    same = [r for r in rows if r["model_sha256"] == shas[r["model"]]]
+    changed = any(r["model"] == MINER and r not in same for r in rows)
+    return [r for r in same if not (changed and r["setting"] in MINED)]
+
+
+def main():
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    torch.set_num_threads(1)
+    examples, todo = kinds(SentenceEncoder.load(MINER, device="cpu", dtype="float32")), measures()
+    shas = {start: weights_sha256(model_folder(start.removeprefix("course/"))) for start in STARTS}
+    rows = still_true([r for r in read_rows(FILE) if r["experiment"] == EXPERIMENT], shas)
+    done = {(r["model"], r["setting"], r["seed"]) for r in rows}
+    runs = [(start, "untrained", 0) for start in STARTS]
+    runs += [(start, kind, seed) for seed in SEEDS for start in STARTS for kind in examples]
+    for start, kind, seed in runs:
+        if (start, kind, str(seed)) in done:
+            continue
+        begun = time.perf_counter()
+        if kind == "untrained":
+            encoder = SentenceEncoder.load(start, device="cpu", dtype="float32")
+        else:
+            encoder = trained(start, examples[kind], seed)
+        for data, (metric, measure) in todo.items():
+            what = EXPERIMENT, start, data, metric, measure(encoder), COMMAND, time.perf_counter() - begun
+            origin = dict(data_sha256=sha256_of(data), model_sha256=shas[start])
+            rows.append(row(*what, n=len(examples["none"]), seed=seed, setting=kind, **origin))
+            print(start, seed, kind, data, rows[-1]["value"], flush=True)
+        record(FILE, EXPERIMENT, rows)
+
+
+if __name__ == "__main__":
+    main()
