@@ -6,17 +6,17 @@ import sys
 import time
 
 import numpy as np
-import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from repository import ROOT
+from sockets import family, listening, on_loopback
 
 from course_lib.data import load_sts
 from course_lib.encoder import SentenceEncoder
 
 pytest.importorskip("ray")
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills processes as Unix does")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Ray for Windows is a beta")
 MODEL = "course/sbert-mini"
 SENTENCES = [sentence for pair in load_sts() for sentence in (pair.sentence1, pair.sentence2)]
 
@@ -35,11 +35,6 @@ def launch(folder, model=MODEL):
     return subprocess.Popen(command, cwd=ROOT, env=alone, stderr=subprocess.PIPE, text=True)
 
 
-def whole(job):
-    """The processes of a job."""
-    return [psutil.Process(job.pid), *psutil.Process(job.pid).children(recursive=True)]
-
-
 def wait_for(condition, job, seconds=300):
     deadline = time.time() + seconds
     while not (found := condition()) and job.poll() is None and time.time() < deadline:
@@ -50,11 +45,6 @@ def wait_for(condition, job, seconds=300):
 
 def files(folder):
     return {path.name: path.read_bytes() for path in folder.glob("*.parquet")}
-
-
-def listening(processes):
-    ids = {process.pid for process in processes}
-    return {c.laddr.ip for c in psutil.net_connections("inet") if c.pid in ids and c.status == psutil.CONN_LISTEN}
 
 
 def check(folder, n):
@@ -70,17 +60,17 @@ def test_killed_at_any_moment_every_row_is_encoded_once(tmp_path):
     write(tmp_path / "texts", 0, 4000)
     job, vectors = launch(tmp_path), tmp_path / "vectors"
     wait_for(lambda: files(vectors), job)
-    actor = next(process for process in whole(job) if "MapWorker" in " ".join(process.cmdline()))
-    addresses = listening(whole(job))
+    actor = next(process for process in family(job) if "MapWorker" in " ".join(process.cmdline()))
+    addresses = listening(family(job))
     actor.kill()
     assert job.wait(timeout=300) == 0, job.stderr.read()
-    assert addresses and all(address.removeprefix("::ffff:").startswith("127.") for address in addresses)
+    assert addresses and on_loopback(addresses)
     check(tmp_path, 4000)
 
     write(tmp_path / "texts", 4000, 3000)
     before, job = files(vectors), launch(tmp_path)
     wait_for(lambda: len(files(vectors)) > len(before), job)
-    for process in whole(job):
+    for process in family(job):
         process.kill()
     job.communicate()
     between = files(vectors)
