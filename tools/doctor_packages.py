@@ -50,7 +50,11 @@ def numbers(version):
 
 
 def packages():
-    uses = ("BROKEN", "the notebooks", INSTALL), ("note", "tests and tools", FOR_TESTS), ("note", "notebook 17", INSTALL)
+    uses = [
+        ("BROKEN", "the notebooks", INSTALL),
+        ("note", "tests and tools", FOR_TESTS),
+        ("note", "notebook 17", INSTALL),
+    ]
     for names, (state, use, advice) in zip(bounds(), uses):
         bad = []
         for name, lowest in names.items():
