@@ -525,6 +525,8 @@ plt.show()
 assert limits["exact, float16"] < limits["exact, int8 rescored"] < max(limits["IVF,PQ rescored, in memory"], limits["LanceDB, on disk"])
 
 # %% [markdown]
+# Each bar ends at the first of its two limits. Fewer bits carry exact search further; beyond that an index has to read less, and in the end the disk is full. The numbers hold for this model, one thread and one query at a time. Your own come from the same arithmetic.
+#
 # ## In practice
 #
 # | vectors | take |
