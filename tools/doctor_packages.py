@@ -53,7 +53,7 @@ def packages():
     uses = [
         ("BROKEN", "the notebooks", INSTALL),
         ("note", "tests and tools", FOR_TESTS),
-        ("note", "notebook 17", INSTALL),
+        ("note", "course_lib.scale", FOR_TESTS),
     ]
     for names, (state, use, advice) in zip(bounds(), uses):
         bad = []

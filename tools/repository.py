@@ -75,7 +75,7 @@ if importlib.util.find_spec("course_lib") is None:
 
 # The cell after it, tagged install, in notebooks that need what Colab's image lacks. What bm25s needs is there: without
 # dependencies pip changes no other package. What chapter 17 needs brings a few more along.
-NOT_IN_COLAB = {"bm25s": "bm25s", "faiss-cpu": "faiss", "lancedb": "lancedb", "ray": "ray"}  # package: module
+NOT_IN_COLAB = {"bm25s": "bm25s", "lancedb": "lancedb", "ray": "ray"}  # package: module
 INSTALL = """\
 # Locally this does nothing. In Colab it installs the one package of this notebook that Colab does not ship.
 if "google.colab" in sys.modules and importlib.util.find_spec("bm25s") is None:

@@ -33,7 +33,6 @@ DEV, SCALE = EXTRAS["dev"], EXTRAS["scale"]
 CONDA = read_conda((ROOT / "environment.yml").read_text(encoding="utf-8"))
 LIBRARY = read(PYPROJECT["project"]["dependencies"])
 NAMED = {**REQUIREMENTS, **DEV, **SCALE}
-NOTEBOOKS = {**REQUIREMENTS, **SCALE}  # what make installs for notebooks
 LOCKED = {**LOCK, **DEV_LOCK}
 
 
@@ -125,7 +124,7 @@ CUDA = re.compile(r"(nvidia-.*|cuda-.*|triton)$")  # torch's Linux wheels pin th
 def test_locks_are_complete(python, system):
     """That of the notebooks alone, and with that of the tests on top."""
     environment = environment_of(python, system)
-    for named, lock in ((NOTEBOOKS, LOCK), (NAMED, LOCKED)):
+    for named, lock in ((REQUIREMENTS, LOCK), (NAMED, LOCKED)):
         locked = {
             name
             for name, requirement in lock.items()
@@ -137,8 +136,8 @@ def test_locks_are_complete(python, system):
 
 def test_who_runs_notebooks_installs_nothing_that_only_tests_need():
     everywhere = [environment_of(python, system) for python in ("3.11", "3.12", "3.13") for system in SYSTEMS]
-    used = set.union(*(needed(NOTEBOOKS, environment) for environment in everywhere))
-    assert {"ruff", "hypothesis"} <= set(DEV_LOCK) and not used & set(DEV_LOCK)
+    used = set.union(*(needed(REQUIREMENTS, environment) for environment in everywhere))
+    assert {"ray", "ruff", "hypothesis"} <= set(DEV_LOCK) and not used & set(DEV_LOCK)
 
 
 def test_lock_is_what_is_installed():
