@@ -13,8 +13,8 @@ tokens of one text should look for their like in the other. So there is a stage 
 In both, a second head says of each token whether it occurs in the other text, too. Then the scores of STSb train are
 learnt, with some of the first two in between, so that they are not forgotten.
 
-Measured for comparison, on the same STSb train: bert-mini alone, with NLI's three classes before, and sbert-mini
-without the stage of pairs. Resumable: started again, it goes on from what lies in build/cross-encoder-mini.
+Measured for comparison, on the same STSb train: bert-mini alone, and sbert-mini without the stage of pairs.
+Resumable: started again, it goes on from what lies in build/cross-encoder-mini.
 """
 
 import argparse
@@ -28,32 +28,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib.data import ScoredPair, load_nli, load_sts
+from course_lib.data import ScoredPair, load_sts
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import spearman
 from course_lib.models.cross_encoder import CrossEncoder
 from course_lib.retrieval.search import top_k
 from course_lib.support.tokenization import tokenize_pairs
 from recipes import distillation
-from recipes.evaluate import NLI, STS
+from recipes.evaluate import STS
 from recipes.shared.cards import model_folder, weights_sha256, write_cards, write_facts
 from recipes.shared.places import BUILD
 from recipes.shared.pretraining_text import LeakFilter
 from recipes.shared.results import data_sha256, record, row
-from recipes.shared.sentence_pairs import nli_examples
 from recipes.shared.training import train_in
 from recipes.wikipedia_pairs import paragraph_pairs
 
 NAME, WORK, COMMAND = "cross-encoder-mini", BUILD / "cross-encoder-mini", "python recipes/cross_encoder_mini.py"
-GROUPS, NEAR_TEXTS, NEAR_WORDS = (
-    2_500,
-    120_000,
-    30,
-)  # groups of four queries; texts the near pairs come from, and their words
+GROUPS = 2_500  # of four queries each
+NEAR_TEXTS, NEAR_WORDS = 120_000, 30  # texts the near pairs come from, and their most words
 CANDIDATES = 20
 TOGETHER = 8  # labelled pairs that make one example, so that a batch of any task has about as many tokens
 PAIRS = dict(batch_size=8, learning_rate=3e-4, warmup=0.05)
-CLASSES = dict(batch_size=4, learning_rate=2e-4, epochs=1)
 SCORES = dict(batch_size=4, learning_rate=1e-4, epochs=4)
 KEPT = 300, 300  # examples of the two beside the scores
 SEEDS = (0, 1, 2)
@@ -149,10 +144,10 @@ def load_scorer(folder: Path) -> CrossEncoder:
     return CrossEncoder.load(folder / "model", dtype="float32")
 
 
-def fresh(name: str, num_labels: int = 1, seed: int = 0) -> nn.ModuleDict:
+def fresh(name: str, seed: int = 0) -> nn.ModuleDict:
     """A folder's BERT with untrained heads."""
     torch.manual_seed(seed)
-    scorer = CrossEncoder.load(name, num_labels=num_labels, dtype="float32")
+    scorer = CrossEncoder.load(name, num_labels=1, dtype="float32")
     scorer.max_seq_length = 256
     return nn.ModuleDict({"scorer": scorer, "token_head": nn.Linear(scorer.model.config.hidden_size, 1)})
 
@@ -169,23 +164,17 @@ def sts_spearman(scorer: CrossEncoder, pairs: list[ScoredPair]) -> float:
     return spearman([p.score for p in pairs], scores)
 
 
-def nli_accuracy(scorer: CrossEncoder, data: str) -> float:
-    examples = load_nli(data)
-    logits = scorer.predict([(e.premise, e.hypothesis) for e in examples], show_progress_bar=False)  # (examples, 3)
-    return float((logits.argmax(1) == [e.label for e in examples]).mean())
-
-
 def main():
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     allowed, rows = LeakFilter(), []
 
-    def measured(name: str, data: str, metric: str, folder: Path, seed: int):
+    def measured(name: str, data: str, folder: Path, seed: int):
         scorer, start = load_scorer(folder), time.perf_counter()
-        value = sts_spearman(scorer, load_sts(data)) if metric == "spearman" else nli_accuracy(scorer, data)
+        value = sts_spearman(scorer, load_sts(data))
         origin = dict(data_sha256=data_sha256(data), model_sha256=weights_sha256(folder / "model"))
-        what = "cross-encoder", name, data, metric, value, COMMAND, time.perf_counter() - start
+        what = "cross-encoder", name, data, "spearman", value, COMMAND, time.perf_counter() - start
         rows.append(row(*what, seed=seed, **origin))
-        print(f"{name:32} {data:22} {seed} {metric:10} {rows[-1]['value']}", flush=True)
+        print(f"{name:32} {data:22} {seed} {rows[-1]['value']}", flush=True)
 
     scored = (p for p in load_sts("stsbenchmark/train") if allowed(p.sentence1) and allowed(p.sentence2))
     sts = together([(p.sentence1, p.sentence2, p.score) for p in scored])
@@ -203,23 +192,15 @@ def main():
         "pairs, then STSb": lambda seed: with_core_of(WORK / "pairs", seed),
         "sbert-mini, then STSb": lambda seed: fresh("course/sbert-mini", seed=seed),
         "STSb only": lambda seed: fresh("course/bert-mini", seed=seed),
-        "NLI, then STSb": lambda seed: with_core_of(WORK / "nli", seed),
     }
     for name, begin in ways.items():
-        if name == "NLI, then STSb":
-            classes = fresh("course/bert-mini", num_labels=3)
-            classes["scorer"].model.id2label = {0: "contradiction", 1: "entailment", 2: "neutral"}
-            labelled = together([(e.premise, e.hypothesis, e.label) for e in nli_examples(allowed)])
-            trained(classes, tasks(classes)[2:], [labelled], WORK / "nli", **CLASSES)
-            for data in NLI:
-                measured("NLI", data, "accuracy", WORK / "nli", 0)
         for seed in SEEDS:
             model, folder = begin(seed), WORK / f"{name.split(',')[0].replace(' ', '-').lower()}-{seed}"
             own, shipped = name == "pairs, then STSb", name == "pairs, then STSb" and seed == SEEDS[0]
             losses, examples = (tasks(model), [*some, sts]) if own else (tasks(model)[2:], [sts])
             end = trained(model, losses, examples, folder, seed=seed, evaluators=watch, **SCORES)[-1]
             for data in STS:
-                measured(f"course/{NAME}" if shipped else name, data, "spearman", folder, seed)
+                measured(f"course/{NAME}" if shipped else name, data, folder, seed)
             if shipped:
                 load_scorer(folder).save(model_folder(NAME), half=True)
                 facts = {"searches": len(search), "near_pairs": TOGETHER * len(near), "leaks_dropped": dropped}

@@ -462,7 +462,7 @@ assert not bundled or np.abs(orders["trained scorer's core"]).mean() > 2 * np.ab
 #
 # What is the trained score worth? Set it beside word overlap, the share of two sentences' words that are in both, and the cosine of two vectors of `sbert-mini` (notebook 06).
 #
-# **Recorded** on the same pairs, by `recipes/cross_encoder_mini.py`: three ways to train a cross-encoder. All end with STSb, a public set of other scored pairs. One begins with it. One learns NLI first: does one sentence follow from the other? Our scorer first learned, on unlabelled pairs, which tokens of one text are in the other, and what cosine a sentence encoder gives the pair.
+# **Recorded** on the same pairs, by `recipes/cross_encoder_mini.py`: three ways to train a cross-encoder. All end with STSb, a public set of other scored pairs. One begins with it, from bert-mini. One begins with the network of `sbert-mini`. Our scorer does so, too, and first learned from pairs without labels: which of four near paragraphs a sentence was taken from, and what cosine a large sentence encoder gives two texts.
 
 # %% tags=["row-1.19"] alt="Horizontal bars of Spearman's correlation with people's scores, a row for each method, with a black mark for each head or run. The marks of a hundred random heads on the pre-trained core crowd around 0; on the trained scorer's core they spread far to both sides. Below them come cross-encoders trained on STSb alone, after NLI, and after unlabelled pairs, each longer than the last; the third ends at the dashed line that goes up from the grey bar of word overlap. The bar of sbert-mini is the longest."
 from course_lib.encoder import SentenceEncoder
@@ -476,7 +476,7 @@ by = {"trained scorer": scorer.predict(pairs, show_progress_bar=False), "sbert-m
       "word overlap": np.array([len(a & b) / len(a | b) for a, b in sets])}
 ways = recorded.query("experiment == 'cross-encoder' and data == 'course/sts'").replace("course/cross-encoder-mini", "pairs, then STSb")
 runs = {f"random heads, {name}": found for name, found in orders.items()}
-runs |= {f"cross-encoder: {way}": ways[ways.model == way].value.to_numpy() / 100 for way in ("STSb only", "NLI, then STSb", "pairs, then STSb")}
+runs |= {f"cross-encoder: {way}": ways[ways.model == way].value.to_numpy() / 100 for way in ("STSb only", "sbert-mini, then STSb", "pairs, then STSb")}
 runs |= {name: [spearman(people, by[name])] for name in ("sbert-mini, cosine", "word overlap")}
 ax = bars({name: 0 if "random" in name else np.mean(found) for name, found in runs.items()}, "Compare a score with word overlap, not with 0",
           "Spearman's correlation with people's scores", runs=runs, baseline="word overlap")

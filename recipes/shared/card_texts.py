@@ -73,15 +73,16 @@ TEXTS = {
     ),
     "cross-encoder-mini": dict(
         title="a scorer of sentence pairs",
-        what="bert-mini with a classification head that reads two texts at once, `[CLS] A [SEP] B [SEP]`, and gives "
-        "the pair a score from 0 (nothing in common) to 1 (the same meaning). It first learnt which tokens occur "
-        "in the other text, and the cosines that the ranking model gives to pairs (`recipes/siamese.py ranking`, "
-        "from which `course/sbert-mini` starts); then the scores of people.",
-        data=f"Pairs of {NLI_DATA}, without their labels; pairs of captions from {CAPTIONS}; the cosines of the "
-        "ranking model for both, which learnt from NLI labels; scored pairs of the STS Benchmark (train; CC "
-        "BY-SA 4.0); and what the earlier bert-mini, which it starts from, learnt from: Wikipedia (CC BY-SA 3.0), "
-        f"{CAPTIONS}.",
-        command=f"python recipes/cross_encoder_mini.py` {EARLIER} `python recipes/cross_encoder_mini.py",
+        what="the network of `course/sbert-mini` with a classification head: it reads two texts at once, `[CLS] A "
+        "[SEP] B [SEP]`, and gives the pair a score from 0 (nothing in common) to 1 (the same meaning). It first learnt from "
+        "pairs that nobody labelled: from which of four near paragraphs a sentence was taken, which cosine "
+        "all-MiniLM-L6-v2 (Apache-2.0) gives two near texts, and of each token, whether it occurs in the other text; "
+        "then the scores of people.",
+        data=f"Sentences and paragraphs of the English Wikipedia of 2015 (CC BY-SA 3.0); near texts among captions of "
+        f"{CAPTIONS}, sentences of {NLI_DATA} without their labels, sentences of Tatoeba (CC BY 2.0) and Wikipedia, "
+        "with the teacher's cosines; scored pairs of the STS Benchmark (train; CC BY-SA 4.0); and what sbert-mini, "
+        "which it starts from, learnt from.",
+        command="python recipes/distillation.py vectors`, then `python recipes/cross_encoder_mini.py",
         bad="Search: it says how alike two texts are, not whether one answers the other, and it was never trained on "
         "questions with passages. It has no vector for a text, so n texts cost n (n - 1) / 2 passes. The score of "
         "(A, B) is not exactly that of (B, A). English only; short sentences.",
