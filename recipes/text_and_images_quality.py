@@ -8,11 +8,17 @@ their caption than to the same with one part changed (chance 0.5). "binding": pi
 caption than to the one with the colours exchanged, where that scene is of seen kinds, and not trained on, too (chance
 0.5). "zero-shot, PART": single groups of unseen kinds, told by short prompts, or ("averaged") by the mean of all
 captions like "a small red circle at the top" that fit the class.
+
+Looked at closely: "twins", recall where the 50 others are the 50 scenes looked for with other shapes, of seen kinds,
+so that who reads no shapes guesses between two. "of seen kinds": new pictures of 144 single groups of these. "probe,
+PART": told by a linear classifier on the pictures' vectors, fitted to single groups of seen kinds (for "place of two
+groups" to the pairs trained on: which of the two colours is at the top or on the left; chance 0.5).
 """
 
 from itertools import product
 
 import numpy as np
+from sklearn.linear_model import RidgeClassifier
 
 from course_lib.datasets.pictures import (
     COLOURS,
@@ -80,6 +86,12 @@ def measure_towers(towers: TextImageEncoder, seed: int) -> dict[str, float]:
     return measure_search(towers, seed) | measure_near_misses(towers, seed) | measure_zero_shot(towers, seed)
 
 
+def measure_closely(towers: TextImageEncoder, seed: int) -> dict[str, float]:
+    """What measure_towers does not: twins, single groups of seen kinds, probes."""
+    of_seen_kinds = measure_zero_shot(towers, seed, FAMILIAR, " of seen kinds")
+    return measure_twins(towers, seed) | of_seen_kinds | measure_probes(towers, seed)
+
+
 def measure_search(towers: TextImageEncoder, seed: int) -> dict[str, float]:
     """Recall at 1, from pictures to captions and back."""
     found = {}
@@ -95,9 +107,23 @@ def measure_search(towers: TextImageEncoder, seed: int) -> dict[str, float]:
     return found
 
 
-def single_groups(seed: int) -> tuple[list[Scene], np.ndarray]:
-    """The single groups of unseen kinds, all there are, and a picture of each."""
-    scenes = sample_scenes(144, 3000 + seed, UNSEEN, pairs=0.0)
+def measure_twins(towers: TextImageEncoder, seed: int) -> dict[str, float]:
+    """Recall at 1, of both directions, where half of the 100 candidates are the wanted ones with other shapes."""
+    found, generator = {}, np.random.default_rng(seed)
+    for name, kinds in (("unseen", UNSEEN), ("seen", FAMILIAR)):
+        right, scenes = [], candidates(kinds, seed)
+        for k in range(0, 1000, 100):
+            wanted = scenes[k : k + 50]
+            both = wanted + [scene.twin(generator, SEEN) for scene in wanted]
+            scores = cosines(towers, draw(both, 5000 + seed + k), worded(both))  # (100, 100)
+            right += [scores.argmax(d)[:50] == np.arange(50) for d in (0, 1)]
+        found[f"both among 100 twins, {name}"] = float(np.mean(right))
+    return found
+
+
+def single_groups(seed: int, kinds=UNSEEN) -> tuple[list[Scene], np.ndarray]:
+    """The single groups of 18 kinds, all there are, and a picture of each."""
+    scenes = sample_scenes(144, 3000 + seed, kinds, pairs=0.0)
     return scenes, draw(scenes, 3000 + seed)
 
 
@@ -117,9 +143,9 @@ def measure_near_misses(towers: TextImageEncoder, seed: int) -> dict[str, float]
     return found | {"binding": preferred(towers, draw(pairs, 2000 + seed), pairs, exchanged)}
 
 
-def measure_zero_shot(towers: TextImageEncoder, seed: int) -> dict[str, float]:
+def measure_zero_shot(towers: TextImageEncoder, seed: int, kinds=UNSEEN, of: str = "") -> dict[str, float]:
     """Shares of single groups that are told by the nearest prompt, short or averaged over captions."""
-    found, (one, of_one) = {}, single_groups(seed)
+    found, (one, of_one) = {}, single_groups(seed, kinds)
     every = [Scene((Group(*what),), (place,)) for *what, place in product(COUNTS, SIZES, COLOURS, SHAPES, PLACES)]
     texts = [captions(scene)[0] for scene in every]
     vectors = towers.text.encode(texts, normalize_embeddings=True, show_progress_bar=False)  # (720, 128)
@@ -130,5 +156,30 @@ def measure_zero_shot(towers: TextImageEncoder, seed: int) -> dict[str, float]:
         averaged /= np.linalg.norm(averaged, axis=1, keepdims=True)
         short = cosines(towers, of_one, list(prompts.values()))  # (pictures, classes)
         for name, scores in (("zero-shot", short), ("zero-shot averaged", towers.image.encode(of_one) @ averaged.T)):
-            found[f"{name}, {part}"] = float(np.mean([classes[k] == t for k, t in zip(scores.argmax(1), truth)]))
+            found[f"{name}, {part}{of}"] = float(np.mean([classes[k] == t for k, t in zip(scores.argmax(1), truth)]))
     return found
+
+
+def probe(vectors: np.ndarray, labels: list, others: np.ndarray) -> tuple[np.ndarray, list]:
+    """A linear classifier fitted to unit vectors (n, dim) and their labels: scores (others, classes), and classes."""
+    fitted = RidgeClassifier(alpha=0.01).fit(vectors, labels)
+    return fitted.decision_function(others), fitted.classes_.tolist()
+
+
+def measure_probes(towers: TextImageEncoder, seed: int) -> dict[str, float]:
+    """Shares that a linear classifier reads from pictures' vectors."""
+    found, seen = {}, lambda scenes, number: towers.image.encode(draw(scenes, number), normalize_embeddings=True)
+    single = sample_scenes(576, 5000 + seed, SEEN, pairs=0.0)  # all there are of seen kinds
+    vectors, tests = seen(single, 5000 + seed), {"": UNSEEN, " of seen kinds": FAMILIAR}
+    for (of, kinds), part in product(tests.items(), ("colour", "shape", "count", "place")):
+        value = lambda scene: scene.places[0] if part == "place" else getattr(scene.groups[0], part)
+        one, of_one = single_groups(seed, kinds)
+        scores, classes = probe(vectors, [value(s) for s in single], towers.image.encode(of_one, True))
+        found[f"probe, {part}{of}"] = float(np.mean([classes[k] == value(s) for k, s in zip(scores.argmax(1), one)]))
+    trained = [scene for scene in sample_scenes(SCENES, seed, SEEN) if len(scene.groups) == 2]
+    two = sample_scenes(500, 1000 + seed, UNSEEN, pairs=1.0)
+    first = [scene.groups[0].colour for scene in trained]
+    scores, classes = probe(seen(trained, 6000 + seed), first, seen(two, 4000 + seed))  # (500, 6)
+    shown = np.array([[classes.index(group.colour) for group in scene.groups] for scene in two])  # (500, 2)
+    chosen = np.take_along_axis(scores, shown, 1)  # (500, 2) scores of the two colours shown
+    return found | {"probe, place of two groups": float((chosen[:, 0] > chosen[:, 1]).mean())}

@@ -98,6 +98,25 @@ class Scene:
             (replace(self.groups[0], **{part: others[generator.integers(len(others))]}), *self.groups[1:]), self.places
         )
 
+    def twin(self, generator: np.random.Generator, kinds: Collection[tuple[int, str, str]] = KINDS) -> "Scene":
+        """The scene with another shape for every group, all else equal: for who reads no shapes, the same scene.
+
+        The new groups are of these kinds, and two still differ in shape. ValueError where there is no such scene.
+        """
+        kinds = set(kinds)
+        choices = [
+            [
+                replace(group, shape=shape)
+                for shape in SHAPES
+                if shape != group.shape and (*group.kind[:2], shape) in kinds
+            ]
+            for group in self.groups
+        ]
+        found = [groups for groups in product(*choices) if len({group.shape for group in groups}) == len(groups)]
+        if not found:
+            raise ValueError(f"no other shapes of these {len(kinds)} kinds fit {captions(self)[0]!r}; give more kinds")
+        return Scene(found[generator.integers(len(found))], self.places)
+
 
 def sample_scenes(
     n: int,

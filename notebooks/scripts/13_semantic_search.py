@@ -162,7 +162,7 @@ plt.show()
 assert not bundled or ahead["shared"][1] < 0 and ahead["other"][1] > 10
 
 # %% [markdown]
-# Where the words are the same, counting wins. (It reads whole articles; does the encoder?) Where they differ, counting is hardly better than any order, and meaning is far ahead: its interval is clear of 0. Real queries are of both kinds, so notebook 14 combines the two searches.
+# Where the words are the same, counting wins. (It reads whole articles. Does the encoder?) Where they differ, counting is hardly better than any order, and meaning is far ahead: its interval is clear of 0. Real queries are of both kinds, so notebook 14 combines the two searches.
 #
 # ## A trap: dot where cosine was meant
 #
@@ -246,7 +246,7 @@ assert all(corpus[p.document][p.start : p.end] == p.text for p in passages)
 print(f"{len(whole)} articles stay whole, {len(long)} long ones become {len(passages) - len(whole)} pieces")
 
 # %% [markdown]
-# `chunk` counts tokens, prefers to end where a sentence ends, and gives the place of each piece in characters, so that you can show the very passage.
+# `chunk` counts tokens, prefers to end where a sentence ends, and gives the place of each piece in characters, so that you can show the passage.
 #
 # ### Does position matter?
 #
@@ -337,7 +337,7 @@ assert not bundled or min(low for _, low, _ in effect.values()) > 8 and max(midd
 #
 # With pieces meaning beats keywords on shared words, too: the encoder had lost there because it had not read everything.
 #
-# The last two lines are controls. Queries with short answers lose. A likely reason is that each long article now has many chances to come up: some gain remains even when the answers are dealt out anew.
+# The last two lines are controls. Queries with short answers lose, likely because each long article now has many chances to come up: some gain remains even when the answers are dealt out anew.
 #
 # ## One encoder, or two?
 #
@@ -462,8 +462,7 @@ def search_codes(dim, precision, rescore_multiplier):
     ranges = value_ranges(short)
     return rescored_top_k(short_queries, quantize(short, precision, ranges), short, 10, ranges, rescore_multiplier)[1]
 
-width, ax, curves = vectors.shape[1], None, {}
-dims = [width // part for part in (16, 8, 4, 2, 1)]
+width, ax, curves, dims = vectors.shape[1], None, {}, [vectors.shape[1] // part for part in (16, 8, 4, 2, 1)]
 for name, precision, multiplier, bits in [("float32", "float32", 0, 32), ("float32, rescored", "float32", 2, 32), ("int8, rescored", "int8", 2, 8), ("binary", "ubinary", 0, 1), ("binary, rescored", "ubinary", 2, 1)]:
     curves[name] = [ndcg(search_codes(dim, precision, multiplier)) for dim in dims]         # (queries,) each
     ax = curve([dim * bits / 8 for dim in dims], [found.mean() for found in curves[name]], name, ax)

@@ -175,8 +175,7 @@ _, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 for k, kind in enumerate(dict.fromkeys(kinds)):
     of_kind = np.array(kinds) == kind
     ax.plot(with_kept[of_kind], with_changed[of_kind], MARKERS[k], color=PALETTE[k], label=kind)
-low = min(with_kept.min(), with_changed.min(), np.median(paraphrases)) - 0.03
-ax.plot([low, 1], [low, 1], color="gray")
+ax.axline((1, 1), slope=1, color="gray")
 ax.axhline(np.median(paraphrases), color="black", linestyle=":", label="middle of 200 paraphrases")
 ax.set(xlabel="cosine with the edition that keeps the meaning", ylabel="cosine with the one that changes it",
        title="Above the line the changed meaning is closer")

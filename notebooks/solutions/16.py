@@ -59,46 +59,65 @@ def one_channel(pictures, size):
     return patches(pictures[..., :1], size)
 
 
+def three_channels(pictures, size):
+    n, side, _, _ = pictures.shape
+    grid = pictures.reshape(n, side // size, size, side // size, size, 3)  # fails where the channels are not three
+    return grid.transpose(2, 3).reshape(n, -1, size * size * 3)
+
+
 # ---- 16.2
 
 
-def classify(pictures, prompts):
+def named(numbers, names):
+    return [names[number] for number in numbers.tolist()]
+
+
+def classify(pictures, prompts, names):
     classes = normalize(prompts, dim=-1).mean(1)  # (classes, dim)
-    return (normalize(pictures, dim=1) @ normalize(classes, dim=1).T).argmax(1)  # (n, classes) -> (n,)
+    return named((normalize(pictures, dim=1) @ normalize(classes, dim=1).T).argmax(1), names)  # (n, classes) -> (n,)
 
 
-def not_normalised_prompts(pictures, prompts):
-    return (normalize(pictures, dim=1) @ normalize(prompts.mean(1), dim=1).T).argmax(1)
+def not_normalised_prompts(pictures, prompts, names):
+    return named((normalize(pictures, dim=1) @ normalize(prompts.mean(1), dim=1).T).argmax(1), names)
 
 
-def dot_with_the_mean(pictures, prompts):
-    return (pictures @ normalize(prompts, dim=-1).mean(1).T).argmax(1)
+def dot_with_the_mean(pictures, prompts, names):
+    return named((pictures @ normalize(prompts, dim=-1).mean(1).T).argmax(1), names)
 
 
-def best_single_prompt(pictures, prompts):
+def best_single_prompt(pictures, prompts, names):
     cosines = torch.einsum("nd,cpd->ncp", normalize(pictures, dim=1), normalize(prompts, dim=-1))
-    return cosines.amax(2).argmax(1)
+    return named(cosines.amax(2).argmax(1), names)
 
 
-def first_prompt(pictures, prompts):
-    return classify(pictures, prompts[:, :1])
+def first_prompt(pictures, prompts, names):
+    return classify(pictures, prompts[:, :1], names)
 
 
-def mean_over_classes(pictures, prompts):
-    return (normalize(pictures, dim=1) @ normalize(normalize(prompts, dim=-1).mean(0), dim=1).T).argmax(1)
+def mean_over_classes(pictures, prompts, names):
+    return named((normalize(pictures, dim=1) @ normalize(normalize(prompts, dim=-1).mean(0), dim=1).T).argmax(1), names)
 
 
-def mean_over_numbers(pictures, prompts):
-    return (normalize(pictures, dim=1) @ normalize(normalize(prompts, dim=-1).mean(2), dim=1).T).argmax(1)
+def mean_over_numbers(pictures, prompts, names):
+    return named((normalize(pictures, dim=1) @ normalize(normalize(prompts, dim=-1).mean(2), dim=1).T).argmax(1), names)
 
 
-def per_class(pictures, prompts):
+def per_class(pictures, prompts, names):
     classes = normalize(prompts, dim=-1).mean(1)
-    return (normalize(pictures, dim=1) @ normalize(classes, dim=1).T).argmax(0)
+    return named((normalize(pictures, dim=1) @ normalize(classes, dim=1).T).argmax(0), names)
+
+
+def class_numbers(pictures, prompts, names):
+    return [names.index(name) for name in classify(pictures, prompts, names)]
+
+
+def index_is_a_float(pictures, prompts, names):
+    return [names[float(number)] for number in class_numbers(pictures, prompts, names)]
 
 
 GRID = torch.arange(2 * 4 * 4 * 3.0).reshape(2, 4, 4, 3)  # (2 pictures, 4, 4, 3 channels)
 LARGER = torch.arange(6 * 6 * 3.0).reshape(1, 6, 6, 3)  # pieces and pixels differ: 3 pieces of 2
+GREY = torch.arange(2 * 4 * 4.0).reshape(2, 4, 4, 1)  # one channel
 LOOKS = torch.tensor([[1.0, 0.1], [0.5, 0.6], [0.2, 1.0], [0.9, 0.75]])  # (4 pictures, 2)
 PROMPTS = torch.tensor(
     [[[1.0, 0.0], [0.0, 3.0]], [[0.1, 1.0], [0.0, 1.0]], [[5.0, 0.5], [1.0, 0.9]]]
@@ -108,6 +127,7 @@ LENGTHS = torch.tensor([1.0, 4.0, 0.5])[:, None]  # of the prompts
 MIXED = LENGTHS * torch.cos(1.7 * torch.arange(36.0)).reshape(4, 3, 3)  # (4 classes, 3 prompts, 3)
 FIVE = torch.sin(2.3 * torch.arange(20.0)).reshape(5, 4)  # (5 pictures, 4): no two of the lengths
 TWICE = LENGTHS[:2] * torch.cos(0.9 * torch.arange(24.0)).reshape(3, 2, 4)  # (3 classes, 2 prompts, 4) are equal
+NAMES = ["ring", "cross", "square", "circle"]
 
 EXERCISES = {
     "16.1": Exercise(
@@ -117,6 +137,7 @@ EXERCISES = {
             "a picture of 6 x 6, patches of 2": (LARGER, 2),
             "one patch": (GRID, 4),
             "patches of one pixel": (GRID, 1),
+            "two pictures with one channel": (GREY, 2),
         },
         solution=patches,
         wrong=[
@@ -150,16 +171,21 @@ EXERCISES = {
                 channels_first,
                 "Each patch has its pixels, but ordered by channel. Keep the channels of a pixel together.",
             ),
+            (
+                three_channels,
+                "It works for three channels only. A picture may have one, as in shades of grey: read the number "
+                "from the shape.",
+            ),
             (one_channel, "Only the first channel is there: a pixel has all of its channels."),
         ],
     ),
     "16.2": Exercise(
         title="Zero-shot classification with the mean of several prompts",
         cases={
-            "five pictures, three classes": (FIVE, TWICE),
-            "four pictures, three classes": (LOOKS, PROMPTS),
-            "two classes": (LOOKS, PROMPTS[:2]),
-            "twelve pictures": (MANY, MIXED),
+            "five pictures, three classes": (FIVE, TWICE, NAMES[:3]),
+            "four pictures, three classes": (LOOKS, PROMPTS, NAMES[:3]),
+            "two classes": (LOOKS, PROMPTS[:2], NAMES[:2]),
+            "twelve pictures": (MANY, MIXED, NAMES),
         },
         solution=classify,
         wrong=[
@@ -178,6 +204,8 @@ EXERCISES = {
                 "You average over the classes, and one vector a class is wanted. Which axis counts the prompts?",
             ),
             (mean_over_numbers, "You average the numbers within each vector. Which axis counts the prompts?"),
+            (class_numbers, "Your classes are right, but you return their numbers. Their names are wanted."),
+            (index_is_a_float, "A list is indexed by integers, and your class numbers are floats."),
             (first_prompt, "You use one prompt a class. There are several."),
             (per_class, "You look for the best picture of each class. What is wanted is a class for each picture."),
         ],

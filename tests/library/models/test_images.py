@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -190,6 +191,18 @@ def test_a_near_miss_differs_in_one_part(part):
             assert other.groups[0].colour != other.groups[1].colour and other.groups[0].shape != other.groups[1].shape
     with pytest.raises(ValueError, match="part is 'colours'; expected one of count, size, colour, shape, place"):
         scene.near_miss("colours", generator)
+
+
+def test_a_twin_has_other_shapes_of_the_kinds_given_and_nothing_else():
+    generator = np.random.default_rng(0)
+    for scene in sample_scenes(50, 0, UNSEEN):
+        twin = scene.twin(generator, SEEN)
+        assert twin.places == scene.places and len(twin.groups) == len(scene.groups)
+        for own, other in zip(scene.groups, twin.groups):
+            assert other.kind in SEEN and other.shape != own.shape and replace(other, shape=own.shape) == own
+        assert len({group.shape for group in twin.groups}) == len(twin.groups)
+    with pytest.raises(ValueError, match="no other shapes of these 18 kinds fit"):
+        scene.twin(generator, UNSEEN)
 
 
 def test_swapping_exchanges_the_colours_and_nothing_else():
