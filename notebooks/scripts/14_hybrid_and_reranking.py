@@ -116,7 +116,7 @@ ids, texts, asked = list(corpus), list(corpus.values()), list(queries.values())
 titles, labels = load_fields(dataset, "corpus", "title"), load_fields(dataset, "queries", "words")
 kinds, depth = np.array([labels.get(query, "all") for query in queries]), 100           # of each query; pages of a ranking
 every_kind = sorted(set(kinds), reverse=True)
-default = (dataset, model, sparse_model, reranker) == ("course/help", "course/sbert-mini", "course/splade-mini", "course/cross-encoder-mini")
+default = (dataset, model, sparse_model, reranker, rrf_k) == ("course/help", "course/sbert-mini", "course/splade-mini", "course/cross-encoder-mini", 60)
 
 encoder = SentenceEncoder.load(model, dtype="float32")
 def unit(some):                                              # (texts, dim), each of length 1
@@ -212,7 +212,7 @@ print(f"{len(token_ids)} tokens, {len(by_hand):,} terms, {int((by_hand > 0).sum(
 # `course/splade-mini` was taught by BM25's scores, by the weights that BM25 gives a text's own words, and by the cosines of all-MiniLM-L6-v2. So it has to resemble BM25: look at what it _adds_.
 
 # %% tags=["row-2.15"] alt="Two bar charts of term weights, highest first. Left, for 'swimming with my dog in the lake': swimming, lake and dog weigh most; dogs, outdoors and playing are added, hatched and marked with a plus. Right, for 'cats and kittens need food': cats, food, and the pieces of kittens; kids, children, participants and girls are added."
-from course_lib.plotting import MARKERS, PALETTE, bars, curve
+from course_lib.plotting import MARKERS, PALETTE, curve
 
 plt.rcParams["figure.dpi"] = 100
 examples = ["swimming with my dog in the lake", "cats and kittens need food"]
