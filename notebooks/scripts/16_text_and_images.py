@@ -73,7 +73,7 @@ eight = sample_scenes(8, seed)
 figure, axes = plt.subplots(2, 4, figsize=(10, 5.8), layout="constrained")
 for ax, scene, picture in zip(axes.flat, eight, draw(eight, seed)):                         # (48, 48, 3) each
     ax.imshow(picture)
-    ax.set_title(captions(scene)[0].replace(" above ", "\nabove ").replace(" to the left", "\nto the left"), fontsize=9)
+    ax.set_title(captions(scene)[0].replace(" above ", "\nabove ").replace(" to the left", "\nto the left"), fontsize=8)
     ax.set(xticks=[], yticks=[])
 figure.suptitle("What is said is what is drawn; where exactly, is left to chance", fontsize="medium")
 plt.show()
@@ -444,7 +444,7 @@ def which_first(of_some, of_two):
     chosen = np.take_along_axis(fitted.decision_function(of_two), shown, axis=1)                                    # (500, 2)
     return np.mean(chosen[:, 0] > chosen[:, 1])
 
-some = [scene for scene in train_scenes if len(scene.groups) == 2][:800]
+some = [scene for scene in train_scenes if len(scene.groups) == 2][:600]
 first = {"captions, frozen": [F.normalize(encode([captions(s)[0] for s in which]), dim=1) for which in (some, two)],
          "captions, after the trained map": [read([captions(s)[0] for s in which]) for which in (some, two)],
          "pictures": [see(draw(some, 6000 + seed)), looks]}
@@ -537,9 +537,10 @@ assert not default or min(part.float().mean() for part in hits.values()) > 0.5 a
 # %%
 look = draw(tests["unseen"], 1000 + seed)                                                   # (1000, 48, 48, 3)
 wording = read(worded(tests["unseen"]))
-for order, pictures_in in {"red, green, blue": look, "blue, green, red": look[..., ::-1].copy()}.items():   # red is blue, blue is red
-    print(f"{order}: recall {(right := recall(see(pictures_in) @ wording.T, 100)):.2f}")
-assert not default or right < recall(scores["unseen"], 100) - 0.2
+orders = {"red, green, blue": scores["unseen"], "blue, green, red": see(look[..., ::-1].copy()) @ wording.T}        # red is blue, blue is red
+for order, of_order in orders.items():
+    print(f"{order}: recall {recall(of_order, 100):.2f}")
+assert not default or recall(orders["blue, green, red"], 100) < recall(scores["unseen"], 100) - 0.2
 
 # %% [markdown]
 # No error, only worse results. An image encoder needs pictures prepared exactly as in its training: size, order of colours, range of numbers.
