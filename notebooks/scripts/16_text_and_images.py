@@ -288,7 +288,7 @@ for n, gap in gaps.items():
 assert gaps[1000].min() > 0.03
 
 # %% [markdown]
-# Unseen kinds are found less often than seen ones: the parts are _not_ combined perfectly. Among 1,000 it shows clearly, among 100 little.
+# Unseen kinds are found less often than seen ones: the parts are _not_ combined perfectly. Among 1,000 it shows clearly, among 100 little. (On unseen kinds this run is a little below the recorded three.)
 #
 # ### How much must one read for that?
 #
@@ -395,7 +395,7 @@ assert short.max() < averaged.min() < probed.min() - 0.1
 assert min(runs["shape", "linear probe, seen kinds"] - runs["shape", "linear probe, unseen kinds"]) > 0.1
 
 # %% [markdown]
-# Colour is told without a mistake. Of counts the vectors hold far more than prompts find: the probe is right four times in five, so what fails is the prompt, and averaging prompts helps. Shapes are another matter: even the probe reads few of them on unseen kinds, and more than half on seen ones. The shape is in the vector as part of a kind that was seen, hardly by itself. In a batch, colours, sizes and counts tell most captions apart, so little depends on shapes.
+# Colour is told without a mistake. Of counts the vectors hold far more than prompts find: the probe is right four times in five, so what fails is the prompt, and averaging prompts helps. Shapes are another matter: even the probe reads few of them on unseen kinds, and more than half on seen ones. (It was fitted to these kinds, so a part of the difference is the probe's own.) In a batch, colours, sizes and counts tell most captions apart, so little depends on shapes.
 #
 # ## Where it fails
 #
@@ -491,7 +491,7 @@ assert min(recorded("longer", "both among 1000, unseen") - recorded("tuned", "bo
 assert recorded("longer", "binding").max() < recorded("tuned", "binding").min() and recorded("raw", "binding").max() < 0.6 < recorded("whitened", "binding").min()
 
 # %% [markdown]
-# Whitening lets your model see whose colour is whose. Hard negatives add little: the seeds' ranges touch. Long position vectors tell where a single group is, at the cost of recall, and leave exchanged places at chance. So does all else. Training hardly asks for them: seldom do two captions of a batch differ in that alone.
+# Whitening lets your model see whose colour is whose. Hard negatives add little: the seeds' ranges touch. Long position vectors tell where a single group is, at the cost of recall, and leave exchanged places at chance. So does all else here: what would teach them is open.
 #
 # A text encoder that learns is best at whose colour is whose, and finds unseen kinds as often as seen ones. But the frozen one, trained for longer, finds unseen kinds at least as often, seen ones more often, and in less time. (Whitening and learning rate differ too.) Without this control, the text encoder would have got the credit for recall.
 #
