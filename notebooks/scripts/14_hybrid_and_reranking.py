@@ -214,6 +214,7 @@ print(f"{len(token_ids)} tokens, {len(by_hand):,} terms, {int((by_hand > 0).sum(
 # %% tags=["row-2.15"] alt="Two bar charts of term weights, highest first. Left, for 'swimming with my dog in the lake': swimming, lake and dog weigh most; dogs, outdoors and playing are added, hatched and marked with a plus. Right, for 'cats and kittens need food': cats, food, and kittens in two pieces; kids, children, participants and girls are added."
 from course_lib.plotting import MARKERS, PALETTE, bars, curve
 
+plt.rcParams["figure.dpi"] = 100
 examples = ["swimming with my dog in the lake", "cats and kittens need food"]
 figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
 added = []
@@ -462,7 +463,7 @@ assert not default or candidates != 10 or abs(100 * ndcg["10 reranked"].mean() -
 #
 # **Question.** What does which search cost, and what does it find?
 #
-# "Alone" is the latency, one query at a time; "together" is the time for each of 20 queries in one call, the inverse of the throughput (notebook 13).
+# "Alone" is the latency, one query at a time; "together" is the time for each of ten queries in one call, the inverse of the throughput (notebook 13).
 
 # %% tags=["row-2.20", "row-2.21"]
 def milliseconds(function, *arguments):
@@ -475,15 +476,16 @@ makes = {"BM25": lambda: BM25(texts), "dense": lambda: unit(texts[:30]), "pieces
          "sparse": lambda: sparse.encode_document(texts[:30], show_progress_bar=False)}
 share = {"BM25": 1, "dense": len(texts) / 30, "pieces": len(read) / 30, "sparse": len(texts) / 30}
 table = ["BM25", "dense", "pieces", "sparse", "RRF: BM25 + pieces", "sum: BM25 + pieces", f"{candidates} reranked"]
+made = {name: share[name] * milliseconds(make) / 1000 for name, make in makes.items()}
 alone, together = {}, {}
 print(f"{'':<24} nDCG@10  recall@50  alone, ms  together, ms  index, bytes  to make it, s")
 for name in table:
     search[name](asked[:1])                                  # warm up
-    alone[name] = np.median([milliseconds(search[name], [query]) for query in asked[:20]])
-    together[name] = milliseconds(search[name], asked[:20]) / 20
+    alone[name] = np.median([milliseconds(search[name], [query]) for query in asked[:10]])
+    together[name] = milliseconds(search[name], asked[:10]) / 10
     parts = [name] if name in size else ["BM25", "pieces"] if "BM25" in name else ["pieces"]
     recall = ranking_metrics(found[name], relevant, {"recall": [50]})["recall@50"]
-    seconds = sum(share[part] * milliseconds(makes[part]) for part in parts) / 1000
+    seconds = sum(made[part] for part in parts)
     print(f"{name:<24} {ndcg[name].mean():7.3f}  {recall:9.2f}  {alone[name]:9.2f}  {together[name]:12.2f}  {sum(size[p] for p in parts):12,}  {seconds:13.2f}")
 assert not default or alone["BM25"] < alone["dense"] < alone[f"{candidates} reranked"] / 3
 
@@ -553,8 +555,7 @@ partners = ["pieces of sbert-mini", "splade-mini", "all-MiniLM-L6-v2"]
 names = ["sbert-mini", "pieces of sbert-mini", "all-MiniLM-L6-v2", "bert-mini as a sparse encoder", "splade-mini"]
 names += [f"{kind} of BM25, {partner}" for partner in partners for kind in ("RRF", "sum", "chosen sum")]
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.6), layout="constrained", width_ratios=(3, 2))
-for y, name in enumerate(names):
-    of = scifact.loc[name]
+for y, (name, of) in enumerate(scifact.loc[names].iterrows()):
     left.plot([of.low, of.high], [y, y], color=PALETTE[int(y >= 5)], linewidth=2)
     left.plot(of.difference, y, MARKERS[int(y >= 5)], color=PALETTE[int(y >= 5)])
 left.axvline(0, color="black", linestyle="--", linewidth=1)
