@@ -212,7 +212,7 @@ print(f"{len(token_ids)} tokens, {len(by_hand):,} terms, {int((by_hand > 0).sum(
 # `course/splade-mini` was taught by BM25's scores, by the weights that BM25 gives a text's own words, and by the cosines of all-MiniLM-L6-v2. So it has to resemble BM25: look at what it _adds_.
 
 # %% tags=["row-2.15"] alt="Two bar charts of term weights, highest first. Left, for 'swimming with my dog in the lake': swimming, lake and dog weigh most; dogs, outdoors and playing are added, hatched and marked with a plus. Right, for 'cats and kittens need food': cats, food, and the pieces of kittens; kids, children, participants and girls are added."
-from course_lib.plotting import MARKERS, PALETTE, bars, curve
+from course_lib.plotting import MARKERS, PALETTE, curve
 
 plt.rcParams["figure.dpi"] = 100
 examples = ["swimming with my dog in the lake", "cats and kittens need food"]
