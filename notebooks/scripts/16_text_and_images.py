@@ -73,7 +73,7 @@ eight = sample_scenes(8, seed)
 figure, axes = plt.subplots(2, 4, figsize=(10, 5.8), layout="constrained")
 for ax, scene, picture in zip(axes.flat, eight, draw(eight, seed)):                         # (48, 48, 3) each
     ax.imshow(picture)
-    ax.set_title(captions(scene)[0].replace(" above ", "\nabove ").replace(" to the left", "\nto the left"), fontsize=9)
+    ax.set_title(captions(scene)[0].replace(" above ", "\nabove ").replace(" to the left", "\nto the left"), fontsize=8)
     ax.set(xticks=[], yticks=[])
 figure.suptitle("What is said is what is drawn; where exactly, is left to chance", fontsize="medium")
 plt.show()
@@ -288,7 +288,7 @@ for n, gap in gaps.items():
 assert gaps[1000].min() > 0.03
 
 # %% [markdown]
-# Unseen kinds are found less often than seen ones: the parts are _not_ combined perfectly. Among 1,000 it shows clearly, among 100 little.
+# Unseen kinds are found less often than seen ones: the parts are _not_ combined perfectly. Among 1,000 it shows clearly, among 100 little. (On unseen kinds this run is a little below the recorded three.)
 #
 # ### How much must one read for that?
 #
@@ -395,7 +395,7 @@ assert short.max() < averaged.min() < probed.min() - 0.1
 assert min(runs["shape", "linear probe, seen kinds"] - runs["shape", "linear probe, unseen kinds"]) > 0.1
 
 # %% [markdown]
-# Colour is told without a mistake. Of counts the vectors hold far more than prompts find: the probe is right four times in five, so what fails is the prompt, and averaging prompts helps. Shapes are another matter: even the probe reads few of them on unseen kinds, and more than half on seen ones. The shape is in the vector as part of a kind that was seen, hardly by itself. In a batch, colours, sizes and counts tell most captions apart, so little depends on shapes.
+# Colour is told without a mistake. Of counts the vectors hold far more than prompts find: the probe is right four times in five, so what fails is the prompt, and averaging prompts helps. Shapes are another matter: even the probe reads few of them on unseen kinds, and more than half on seen ones. (It was fitted to these kinds, so a part of the difference is the probe's own.) In a batch, colours, sizes and counts tell most captions apart, so little depends on shapes.
 #
 # ## Where it fails
 #
@@ -444,7 +444,7 @@ def which_first(of_some, of_two):
     chosen = np.take_along_axis(fitted.decision_function(of_two), shown, axis=1)                                    # (500, 2)
     return np.mean(chosen[:, 0] > chosen[:, 1])
 
-some = [scene for scene in train_scenes if len(scene.groups) == 2][:800]
+some = [scene for scene in train_scenes if len(scene.groups) == 2][:600]
 first = {"captions, frozen": [F.normalize(encode([captions(s)[0] for s in which]), dim=1) for which in (some, two)],
          "captions, after the trained map": [read([captions(s)[0] for s in which]) for which in (some, two)],
          "pictures": [see(draw(some, 6000 + seed)), looks]}
@@ -491,7 +491,7 @@ assert min(recorded("longer", "both among 1000, unseen") - recorded("tuned", "bo
 assert recorded("longer", "binding").max() < recorded("tuned", "binding").min() and recorded("raw", "binding").max() < 0.6 < recorded("whitened", "binding").min()
 
 # %% [markdown]
-# Whitening lets your model see whose colour is whose. Hard negatives add little: the seeds' ranges touch. Long position vectors tell where a single group is, at the cost of recall, and leave exchanged places at chance. So does all else. Training hardly asks for them: seldom do two captions of a batch differ in that alone.
+# Whitening lets your model see whose colour is whose. Hard negatives add little: the seeds' ranges touch. Long position vectors tell where a single group is, at the cost of recall, and leave exchanged places at chance. So does all else here: what would teach them is open.
 #
 # A text encoder that learns is best at whose colour is whose, and finds unseen kinds as often as seen ones. But the frozen one, trained for longer, finds unseen kinds at least as often, seen ones more often, and in less time. (Whitening and learning rate differ too.) Without this control, the text encoder would have got the credit for recall.
 #
@@ -537,9 +537,10 @@ assert not default or min(part.float().mean() for part in hits.values()) > 0.5 a
 # %%
 look = draw(tests["unseen"], 1000 + seed)                                                   # (1000, 48, 48, 3)
 wording = read(worded(tests["unseen"]))
-for order, pictures_in in {"red, green, blue": look, "blue, green, red": look[..., ::-1].copy()}.items():   # red is blue, blue is red
-    print(f"{order}: recall {(right := recall(see(pictures_in) @ wording.T, 100)):.2f}")
-assert not default or right < recall(scores["unseen"], 100) - 0.2
+orders = {"red, green, blue": scores["unseen"], "blue, green, red": see(look[..., ::-1].copy()) @ wording.T}        # red is blue, blue is red
+for order, of_order in orders.items():
+    print(f"{order}: recall {recall(of_order, 100):.2f}")
+assert not default or recall(orders["blue, green, red"], 100) < recall(scores["unseen"], 100) - 0.2
 
 # %% [markdown]
 # No error, only worse results. An image encoder needs pictures prepared exactly as in its training: size, order of colours, range of numbers.

@@ -40,7 +40,7 @@ from course_lib.modules import Dense
 from course_lib.support.folders import COURSE_HOME
 from recipes.shared.cards import weights_sha256
 from recipes.shared.results import read_rows
-from recipes.text_and_images import SCENES, SEEDS, SETTINGS, candidates, scenes_sha256
+from recipes.text_and_images import CLOSELY, SCENES, SEEDS, SETTINGS, candidates, scenes_sha256
 
 HALVES = {
     "top": np.s_[: SIDE // 2],
@@ -484,6 +484,7 @@ def test_recorded_results_are_of_these_scenes_and_this_model():
     for seed in SEEDS:
         own = [r for r in rows if r["seed"] == str(seed)]
         assert {r["data_sha256"] for r in own} == {scenes_sha256(seed)}
-        assert len(own) == len(SETTINGS) * len({r["metric"] for r in own}) and all(
-            0 <= float(r["value"]) <= 1 for r in own
-        )
+        metrics = {setting: {r["metric"] for r in own if r["experiment"] == setting} for setting in SETTINGS}
+        assert len(own) == sum(map(len, metrics.values())) and all(0 <= float(r["value"]) <= 1 for r in own)
+        assert all(metrics[setting] == metrics["raw"] for setting in SETTINGS if setting != CLOSELY)
+        assert metrics[CLOSELY] > metrics["raw"]
