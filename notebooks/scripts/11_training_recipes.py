@@ -612,7 +612,7 @@ examples = [InputExample(texts=["My first sentence", "My second sentence"], labe
 old = SentenceTransformer(str(resolve("course/bert-mini")), device="cpu")
 old.model_card_data.widget = ["no examples for a model card"]
 weights = {name: p.detach().clone() for name, p in old.named_parameters()}
-with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), warnings.catch_warnings(), open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), warnings.catch_warnings(), open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
     warnings.simplefilter("ignore")                                         # old names
     train_dataloader = DataLoader(examples, shuffle=True, batch_size=16)
     train_loss = losses.CosineSimilarityLoss(old)

@@ -105,8 +105,9 @@ def test_refusals(encoder, static):
     for overlap in (-1, 10):
         with pytest.raises(ValueError, match=f"overlap is {overlap}; expected 0 to 9"):
             chunk("text", encoder, 10, overlap)
-    for tokens in (0, 127):
-        with pytest.raises(ValueError, match=f"max_tokens is {tokens}; expected at least 1, and at most the 126"):
+    room = encoder.max_seq_length - 2  # beside [CLS] and [SEP]
+    for tokens in (0, room + 1):
+        with pytest.raises(ValueError, match=f"max_tokens is {tokens}; expected at least 1, and at most the {room}"):
             chunk("text", encoder, tokens)
     with pytest.raises(ValueError, match="say with max_tokens how long a piece may be"):
         chunk("text", static)
