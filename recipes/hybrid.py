@@ -18,7 +18,6 @@ bfloat16 moves the third digit. Resumable: vectors stay in build/hybrid, under t
 """
 
 import argparse
-import hashlib
 import time
 from collections.abc import Callable
 
@@ -26,7 +25,7 @@ import numpy as np
 import scipy.sparse
 import torch
 
-from course_lib.datasets.retrieval import find_folder, load_fields, load_retrieval
+from course_lib.datasets.retrieval import load_fields, load_retrieval
 from course_lib.encoder import SentenceEncoder
 from course_lib.models.sparse import SparseEncoder
 from course_lib.retrieval.bm25 import BM25
@@ -43,7 +42,7 @@ from recipes.shared.cards import weights_sha256, write_cards
 from recipes.shared.made import made
 from recipes.shared.minilm import MINILM, minilm_folder
 from recipes.shared.places import BUILD
-from recipes.shared.results import record, row
+from recipes.shared.results import data_sha256, record, row
 from recipes.splade_mini import start
 
 COMMAND, DATA, WORK = "python recipes/hybrid.py", "scifact", BUILD / "hybrid"
@@ -52,12 +51,6 @@ SIZE, OVERLAP = 100, 25  # of the pieces, in tokens
 WEIGHTS, CONSTANTS = [round(0.1 * tenth, 1) for tenth in range(11)], (1, 5, 10, 20, 60, 200)  # BM25's; k of RRF
 OURS, SPARSE = "course/sbert-mini", "course/splade-mini"
 Found = dict[str, dict[str, float]]  # {query: {document: score}}, best first
-
-
-def data_hash(data: str) -> str:
-    folder = find_folder(data)
-    files = sorted(path for path in folder.rglob("*") if path.name.startswith(("corpus.", "queries.", "test.")))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
 def kept(name: str, sha: str, data_sha: str, make):
@@ -81,6 +74,12 @@ def pieces_of(data: str, corpus: dict[str, str], encoder: SentenceEncoder) -> tu
     return passages, [f"{titles.get(p.document, '')} {p.text}" if p.start else p.text for p in passages]
 
 
+def vectors_of_pieces(data: str, shown: list[str], encoder: SentenceEncoder, sha: str) -> np.ndarray:
+    """Unit vectors (pieces, dim) of what `pieces_of` gives, computed once for all recipes."""
+    options = dict(normalize_embeddings=True, show_progress_bar=False)
+    return kept(f"pieces of {data}", sha, data_sha256(data), lambda: encoder.encode(shown, **options))
+
+
 def timed(run: Callable, n: int):
     """What `run()` returns, and the milliseconds of processor time it took for each of n texts."""
     begin = time.process_time()
@@ -94,7 +93,7 @@ class Table:
     def __init__(self):
         self.queries, self.corpus, self.relevant = load_retrieval(DATA)
         self.learning, _, self.known = load_retrieval(DATA, "train")
-        self.documents, self.data_sha256 = list(self.corpus), data_hash(DATA)
+        self.documents, self.data_sha256 = list(self.corpus), data_sha256(DATA)
         self.rows, self.found, self.train, self.cost, self.begin = [], {}, {}, {}, time.perf_counter()
 
     def results(self, queries: dict[str, str], scores: np.ndarray, rows: np.ndarray) -> Found:
@@ -184,7 +183,7 @@ def main():
         table.add_system(name, by_vectors, vectors.nbytes, encode, sha)
         if name == OURS:
             passages, shown = pieces_of(DATA, table.corpus, encoder)
-            pieces = kept(f"pieces of {name}", sha, table.data_sha256, lambda: unit(shown))
+            pieces = vectors_of_pieces(DATA, shown, encoder, sha)
             of_first = set(table.documents[:200])
             some = [text for p, text in zip(passages, shown) if p.document in of_first]
             _, encode = timed(lambda: unit(some), 200)

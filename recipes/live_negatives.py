@@ -20,7 +20,6 @@ not measured again, unless the encoder from which it started, or the one that mi
 """
 
 import argparse
-import hashlib
 import random
 import time
 from collections.abc import Callable
@@ -28,7 +27,7 @@ from collections.abc import Callable
 import torch
 
 from course_lib.data import LABELS, load_nli, load_sts
-from course_lib.datasets.retrieval import find_folder, load_retrieval
+from course_lib.datasets.retrieval import load_retrieval
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import EmbeddingSimilarityEvaluator
 from course_lib.finetuning.mining import mine_hard_negatives
@@ -120,14 +119,6 @@ def measures() -> dict[str, tuple[str, Callable[[SentenceEncoder], float]]]:
     }
 
 
-def sha256_of(data: str) -> str:
-    """Of a table, or of the texts, questions and answers of a retrieval set."""
-    if data != "course/help":
-        return data_sha256(data)
-    files = [find_folder(data) / name for name in ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv")]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
-
-
 def still_true(rows: list[dict], shas: dict[str, str]) -> list[dict]:
     """The rows whose start has these weights still, and whose negatives do not come from a miner of before.
 
@@ -157,7 +148,7 @@ def main():
             encoder = trained(start, examples[kind], seed)
         for data, (metric, measure) in todo.items():
             what = EXPERIMENT, start, data, metric, measure(encoder), COMMAND, time.perf_counter() - begun
-            origin = dict(data_sha256=sha256_of(data), model_sha256=shas[start])
+            origin = dict(data_sha256=data_sha256(data), model_sha256=shas[start])
             rows.append(row(*what, n=len(examples["none"]), seed=seed, setting=kind, **origin))
             print(start, seed, kind, data, rows[-1]["value"], flush=True)
         record(FILE, EXPERIMENT, rows)

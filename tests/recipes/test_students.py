@@ -5,8 +5,7 @@ import pytest
 
 from course_lib.support.folders import COURSE_HOME
 from recipes import negatives, students
-from recipes.live_negatives import sha256_of
-from recipes.shared.results import read_rows
+from recipes.shared.results import data_sha256, read_rows
 
 ROWS = read_rows("12.csv")
 OURS = {"negatives", "layers", "dimensions", "bundled", "live negatives"}  # "ingredients" has other rows
@@ -68,7 +67,7 @@ def test_every_row_says_how_it_was_made():
         assert r["command"].startswith("python recipes/") and (COURSE_HOME / r["command"].split()[1]).is_file()
         assert float(r["seconds"]) >= 0 and np.isfinite(float(r["value"])) and len(r["model_sha256"]) == 64
         if r["data"].startswith("course/"):
-            assert r["data_sha256"] == sha256_of(r["data"]), f"{r['data']} has changed since it was measured"
+            assert r["data_sha256"] == data_sha256(r["data"]), f"{r['data']} has changed since it was measured"
 
 
 def test_hard_negatives_do_harm_here():
