@@ -103,7 +103,7 @@ print({word: round(idf(word), 3) for word in ("river", "ticket")}, [round(float(
 #
 # These are notebook 13's 300 help pages and 150 queries. 80 queries share words with their answers. The other 70 were written to share no stem of a word with them, stop words aside: that is the authors' label, not what BM25 finds.
 #
-# The *dense* vectors are those of a sentence encoder, one for each page. It reads only the beginning of a long page, BM25 reads everything. So there is a third search, by notebook 13's pieces: long pages are cut into pieces of 100 tokens, and the best one speaks for its page.
+# The dense vectors are those of a sentence encoder, one for each page. It reads only the beginning of a long page, BM25 reads everything. So there is a third search, by notebook 13's pieces: long pages are cut into pieces of 100 tokens, and the best one speaks for its page.
 
 # %% tags=["nbval-check-output"]
 from course_lib.datasets.retrieval import load_fields, load_retrieval
