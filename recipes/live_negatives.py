@@ -1,4 +1,4 @@
-"""Which negatives teach most? The ranking loss on the bundled NLI triples with seven kinds: data/results/12.csv.
+"""Which negatives teach most? The ranking loss on the bundled NLI triples with eight kinds: data/results/12.csv.
 
     python recipes/live_negatives.py
 
@@ -12,6 +12,7 @@ one text more, its negative:
     mined                   the nearest of all hypotheses for course/sbert-mini, but not the pair's own positive
     filtered                the nearest among those whose cosine is at most 0.95 of the positive's
     ranks 50 to 100         one of the 50th to the 100th nearest
+    ranks 2 and 3           one of these two: about as near as the filtered ones, without a look at the positive
 
 All kinds see the same pairs, batches, steps and learning rate. They start from course/bert-mini, which was never
 trained on pairs, and from course/sbert-mini, which is a sentence encoder. Measured: the graded pairs of course/sts, and
@@ -37,13 +38,13 @@ from course_lib.siamese import siamese_objective
 from course_lib.training import train
 from recipes.shared.cards import model_folder, weights_sha256
 from recipes.shared.results import data_sha256, read_rows, record, row
+from recipes.shared.two_tests import TOKENS
 
 FILE, EXPERIMENT, COMMAND = "12.csv", "live negatives", "python recipes/live_negatives.py"
 DATA, MINER = "course/nli", "course/sbert-mini"
 STARTS, SEEDS = ("course/bert-mini", "course/sbert-mini"), (0, 1, 2)
 SETTINGS = dict(batch_size=32, learning_rate=3e-4, epochs=1)
-MINED = ("mined", "filtered", "ranks 50 to 100")
-RANKS, TOKENS = range(49, 100), 64  # the 50th to the 100th nearest; of a page
+MINED = ("mined", "filtered", "ranks 50 to 100", "ranks 2 and 3")
 Example = tuple[str, ...]  # anchor, positive, and perhaps a negative
 
 
@@ -72,9 +73,10 @@ def kinds(miner, data: str = DATA, relative_margin: float = 0.05, seed: int = 0)
         """For each pair the text of another place in the list."""
         return [texts[(i + generator.randrange(1, len(texts))) % len(texts)] for i in range(n)]
 
-    def mined(**options) -> list[Example]:
+    def mined(nearest: int = 1, **options) -> list[Example]:
+        """One of the negatives that are found, from the `nearest`-th on."""
         found = mine_hard_negatives(pairs, miner, corpus, output_format="n-tuple", **options)
-        last = {texts[:2]: texts[2:][-len(RANKS) :] for texts in found.examples}
+        last = {texts[:2]: texts[1 + nearest :] for texts in found.examples}
         return [(*pair, generator.choice(last[pair])) if pair in last else pair for pair in pairs]
 
     negatives = {
@@ -90,7 +92,8 @@ def kinds(miner, data: str = DATA, relative_margin: float = 0.05, seed: int = 0)
         },
         "mined": mined(num_negatives=1),
         "filtered": mined(num_negatives=1, relative_margin=relative_margin, range_max=n),
-        "ranks 50 to 100": mined(num_negatives=RANKS.stop),
+        "ranks 50 to 100": mined(50, num_negatives=100),
+        "ranks 2 and 3": mined(2, num_negatives=3),
     }
 
 

@@ -1,4 +1,4 @@
-"""Smaller models and smaller vectors from a model that is there. Writes to data/results/12.csv.
+"""Smaller models and smaller vectors from a model that is there. Writes to data/results/12.csv and 12_scores.csv.
 
     COURSE_DATA=... python recipes/students.py layers        # all-MiniLM-L6-v2 with 3, 2 and 1 of its 6 layers
     COURSE_DATA=... python recipes/students.py dimensions    # a training that expects truncation, and one that does not
@@ -7,9 +7,10 @@
 layers: the evenly spaced layers that are kept run as they are, and after a short distillation: the mean squared
 difference of the student's vectors from the whole model's, on 8,000 caption, NLI, Tatoeba and Wikipedia sentences
 without a label. The word embeddings stay as they are. Speed is measured as in recipes/speed_and_quality.py: processor
-time on one thread, all models in turns.
+time on one thread, all models in turns. 12_scores.csv has what two models are compared by in pairs: of the whole model
+and of each student the cosine of each graded pair and the nDCG@10 of each question to the help pages.
 
-bundled: what notebook 12 trains, by both losses: the teacher's vectors, and its similarities.
+bundled: what notebook 12 trains, by both losses (the teacher's vectors, and its similarities), at four learning rates.
 
 dimensions: bert-mini after the ranking loss on the pairs of recipes/negatives.py, with and without MatryoshkaLoss
 around it, and its vectors cut to their first numbers.
@@ -21,12 +22,14 @@ import argparse
 import random
 import statistics
 import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from course_lib.data import load_nli, load_pairs, load_sts
+from course_lib.datasets.retrieval import load_retrieval
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import spearman
 from course_lib.finetuning.distillation import MSELoss, RelationalLoss
@@ -39,19 +42,21 @@ from course_lib.support.fingerprint import fingerprint
 from course_lib.training import train
 from recipes import distillation, negatives
 from recipes.live_negatives import measures
+from recipes.shared import two_tests
 from recipes.shared.cards import model_folder, weights_sha256
 from recipes.shared.made import made
 from recipes.shared.minilm import MINILM, minilm_folder
 from recipes.shared.places import BUILD
 from recipes.shared.pretraining_text import LeakFilter
-from recipes.shared.results import data_sha256, record, row
+from recipes.shared.results import data_sha256, record, row, write_rows
 from recipes.shared.training import Numbers
 from recipes.speed_and_quality import processor_seconds, sts_texts
 
 WORK, FILE, COMMAND = BUILD / "students", "12.csv", "python recipes/students.py"
+SCORES = "12_scores.csv"
 DEPTHS, TEXTS, ROUNDS = (3, 2, 1), 8_000, 5
 DISTILLATION = dict(batch_size=64, learning_rate=5e-4, epochs=1)
-BUNDLED = dict(batch_size=32, learning_rate=3e-3, epochs=1)
+BUNDLED, RATES = dict(batch_size=32, epochs=1), (3e-4, 1e-3, 3e-3, 1e-2)
 DIMS = (256, 128, 64, 32, 16, 8)
 STS = ("stsbenchmark/dev", "course/sts")
 
@@ -105,6 +110,14 @@ def distilled(depth: int, data: tuple[list[str], torch.Tensor], work: Path) -> S
     return SentenceEncoder.load(folder, device="cpu", dtype="float32")
 
 
+def scores_of_each(encoder: SentenceEncoder) -> dict[tuple[str, str], str]:
+    """{(data, item): the cosine of a graded pair, or the nDCG@10 of a question to the help pages}."""
+    cosines, gains = two_tests.each(*two_tests.vectors(encoder)).values()
+    found = {("course/sts", str(i)): cosine for i, cosine in enumerate(cosines)}
+    found |= {("course/help", question): gain for question, gain in zip(load_retrieval("course/help")[0], gains)}
+    return {item: f"{value:.6g}" for item, value in found.items()}
+
+
 def layers():
     torch.set_num_threads(1)
     whole = SentenceEncoder.load(minilm_folder(), device="cpu", dtype="float32")
@@ -116,10 +129,11 @@ def layers():
         students[depth] = {"cut": cut, "distilled": distilled(depth, data, WORK)}
     texts = sts_texts()
     seconds = processor_seconds({depth: list(kinds.values())[-1] for depth, kinds in students.items()}, texts, ROUNDS)
-    sha, rows = weights_sha256(minilm_folder()), []
+    sha, rows, search = weights_sha256(minilm_folder()), [], measures()["course/help"][1]
     for depth, kinds in students.items():
         for kind, encoder in kinds.items():
             measured = {("spearman", name): correlation(*both_sides(encoder, name), name) for name in STS}
+            measured["ndcg@10", "course/help"] = search(encoder)
             measured["parameters", ""] = sum(p.numel() for p in encoder.parameters())
             if kind != "cut":
                 measured["texts_per_second", "course/sts"] = len(texts) / statistics.median(seconds[depth])
@@ -132,6 +146,9 @@ def layers():
                 rows.append(row(*what, n=depth, seed=0, setting=setting, **origin))
                 print(depth, kind, name, metric, rows[-1]["value"], flush=True)
     record(FILE, "layers", rows)
+    each = {f"layers_{depth}": scores_of_each(list(kinds.values())[-1]) for depth, kinds in students.items()}
+    items = list(each["layers_6"])
+    write_rows(SCORES, [dict(data=d, item=i) | {name: found[d, i] for name, found in each.items()} for d, i in items])
 
 
 def bundled():
@@ -143,7 +160,7 @@ def bundled():
     targets = torch.from_numpy(teacher.encode(texts, show_progress_bar=False))
     wanted, _ = both_sides(teacher, "course/sts")
     for name, loss in (("vectors", MSELoss()), ("similarities", RelationalLoss())):
-        for seed in negatives.SEEDS:
+        for rate, seed in product(RATES, negatives.SEEDS):
             start = time.perf_counter()
             student = SentenceEncoder.load("course/sbert-mini", device="cpu", dtype="float32")
             keep_layers(student, [0])
@@ -152,6 +169,7 @@ def bundled():
                 student,
                 lambda batch: loss(student([texts[k] for k in batch]), targets[batch]),
                 list(range(len(texts))),
+                learning_rate=rate,
                 seed=seed,
                 show_progress_bar=False,
                 **BUNDLED,
@@ -162,9 +180,9 @@ def bundled():
             for (data, metric), value in found.items():
                 what = "bundled", "course/sbert-mini", data, metric, value, f"{COMMAND} bundled"
                 origin = dict(data_sha256=data_sha256(data), model_sha256=sha)
-                setting, seconds = f"layers 0; {name}", time.perf_counter() - start
+                setting, seconds = f"layers 0; {name}; {rate}", time.perf_counter() - start
                 rows.append(row(*what, seconds, n=len(texts), seed=seed, setting=setting, **origin))
-                print(name, seed, metric, rows[-1]["value"], flush=True)
+                print(name, rate, seed, metric, rows[-1]["value"], flush=True)
     record(FILE, "bundled", rows)
 
 
@@ -209,12 +227,8 @@ def dimensions():
             value, seconds = correlation(u[:, :dim], v[:, :dim], STS[0]), time.perf_counter() - start
             what = "dimensions", name, STS[0], "spearman", value, f"{COMMAND} dimensions", seconds
             rows.append(row(*what, n=dim, seed=seed, setting="first numbers", **origin))
-        print(
-            name,
-            seed,
-            *(f"{r['n']}: {r['value']}" for r in rows if (r["model"], r["seed"]) == (name, seed)),
-            flush=True,
-        )
+        found = (f"{r['n']}: {r['value']}" for r in rows if (r["model"], r["seed"]) == (name, seed))
+        print(name, seed, *found, flush=True)
         record(FILE, "dimensions", rows)
 
 

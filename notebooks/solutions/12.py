@@ -92,56 +92,63 @@ def with_the_positive(scores, positive, margin):
     return max(allowed, key=lambda i: scores[i], default=-1)
 
 
+def last_of_equals(scores, positive, margin):
+    allowed = [i for i, score in enumerate(scores) if i != positive and score <= scores[positive] - margin]
+    return max(allowed, key=lambda i: (scores[i], i), default=-1)
+
+
+def counted_from_one(scores, positive, margin):
+    found = hardest(scores, positive, margin)
+    return found if found < 0 else found + 1
+
+
+def score_of_the_hardest(scores, positive, margin):
+    return max((s for i, s in enumerate(scores) if i != positive and s <= scores[positive] - margin), default=-1)
+
+
 # ---- 12.3
 
 
-def cosine_of_rows(a, b):
-    return (normalize(a, dim=1) * normalize(b, dim=1)).sum(dim=1)  # (n, dim), (n, dim) -> (n,)
+def false_share(groups):
+    return sum(count * false / read for count, read, false in groups) / sum(count for count, _, _ in groups)
 
 
-def suspects(positives, negatives, threshold):
-    cosines = cosine_of_rows(positives, negatives).tolist()
-    return sorted((i for i, x in enumerate(cosines) if x >= threshold), key=lambda i: -cosines[i])
+def pooled(groups):
+    return sum(false for _, _, false in groups) / sum(read for _, read, _ in groups)
 
 
-def by_dot_product(positives, negatives, threshold):
-    scores = (positives * negatives).sum(dim=1).tolist()
-    return sorted((i for i, x in enumerate(scores) if x >= threshold), key=lambda i: -scores[i])
+def mean_of_shares(groups):
+    return sum(false / read for _, read, false in groups) / len(groups)
 
 
-def with_any_positive(positives, negatives, threshold):
-    nearest = (normalize(negatives, dim=1) @ normalize(positives, dim=1).T).amax(dim=1).tolist()  # (n, n) -> (n,)
-    return sorted((i for i, x in enumerate(nearest) if x >= threshold), key=lambda i: -nearest[i])
+def found_so_far(groups):
+    return sum(false for _, _, false in groups) / sum(count for count, _, _ in groups)
 
 
-def in_order_of_rows(positives, negatives, threshold):
-    return sorted(suspects(positives, negatives, threshold))
+def how_many(groups):
+    return sum(count * false / read for count, read, false in groups)
 
 
-def farthest_first(positives, negatives, threshold):
-    return suspects(positives, negatives, threshold)[::-1]
+def in_percent(groups):
+    return 100 * false_share(groups)
 
 
-def harmless(positives, negatives, threshold):
-    cosines = cosine_of_rows(positives, negatives).tolist()
-    return sorted((i for i, x in enumerate(cosines) if x < threshold), key=lambda i: -cosines[i])
+def true_share(groups):
+    return 1 - false_share(groups)
 
 
-def beyond_threshold(positives, negatives, threshold):
-    cosines = cosine_of_rows(positives, negatives).tolist()
-    return sorted((i for i, x in enumerate(cosines) if x > threshold), key=lambda i: -cosines[i])
+def of_each_group(groups):
+    return [false / read for _, read, false in groups]
 
 
-def how_many(positives, negatives, threshold):
-    return len(suspects(positives, negatives, threshold))
+def weighted_by_what_was_read(groups):
+    return sum(read * false / count for count, read, false in groups) / sum(read for _, read, _ in groups)
 
 
-def true_or_false(positives, negatives, threshold):
-    return [x >= threshold for x in cosine_of_rows(positives, negatives).tolist()]
+def the_first_group(groups):
+    return groups[0][2] / groups[0][1]
 
 
-POSITIVES = torch.tensor([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0], [0.5, 0.0], [3.0, 4.0]])
-NEGATIVES = torch.tensor([[3.0, 3.0], [0.0, 0.25], [-1.0, 1.0], [2.0, 1.0], [4.0, -3.0]])
 A = torch.tensor([[1.0, 2.0, 3.0, -4.0], [0.5, -1.0, 0.0, 2.0], [2.0, 0.3, -1.0, 1.0]])
 B = torch.tensor([[2.0, 1.0, -1.0, 0.5], [3.0, 4.0, 1.0, 1.0]])
 
@@ -178,6 +185,7 @@ EXERCISES = {
             "exactly at the margin": ([0.25, 0.5, 0.125], 1, 0.25),
             "none is left": ([0.7, 0.6, 0.65], 1, 0.2),
             "no margin at all": ([0.3, 0.5, 0.75, 0.4], 1, 0.0),
+            "two are equally hard": ([0.125, 0.25, 0.75, 0.25, 0.625], 2, 0.25),
         },
         solution=hardest,
         wrong=[
@@ -192,6 +200,12 @@ EXERCISES = {
                 with_the_positive,
                 "You return the positive itself where the margin is 0. It is no negative, whatever the margin.",
             ),
+            (
+                last_of_equals,
+                "Of two that are equally hard you return the last one's position. The first one's is wanted.",
+            ),
+            (counted_from_one, "You count from 1. Positions in a list begin at 0."),
+            (score_of_the_hardest, "You return the score of the negative. Its position is wanted."),
             (relative, "You take the margin as a share of the positive's score. Here it is subtracted."),
             (easiest, "You take the lowest score of those that are left. Which negative is the hard one?"),
             (first_allowed, "You take the first that is low enough. There may be a higher one after it."),
@@ -200,23 +214,27 @@ EXERCISES = {
         ],
     ),
     "12.3": Exercise(
-        title="Mined negatives that nearly repeat their positive",
+        title="The share of false negatives, from what was read of each group",
         cases={
-            "cosines 0.71, 1, 0, 0.89, 0": (POSITIVES, NEGATIVES, 0.7),
-            "a higher threshold": (POSITIVES, NEGATIVES, 0.8),
-            "exactly at the threshold": (POSITIVES[:2], NEGATIVES[:2], 1.0),
-            "none": (POSITIVES[2:3], NEGATIVES[2:3], 0.5),
+            "all of one group read, a few of the other": ([(40, 40, 30), (160, 20, 5)],),
+            "three groups": ([(10, 5, 5), (30, 10, 2), (60, 12, 3)],),
+            "one group": ([(100, 20, 5)],),
+            "one group without any": ([(50, 10, 0), (50, 10, 4)],),
         },
-        solution=suspects,
+        solution=false_share,
         wrong=[
-            (by_dot_product, "You compare by dot products: long vectors look close. Cosines are wanted."),
-            (with_any_positive, "You compare a negative with all positives. Only its own row's positive is asked for."),
-            (in_order_of_rows, "You return the rows in their order. Which one would you read first?"),
-            (farthest_first, "Your list begins with the least suspicious row."),
-            (harmless, "You return the rows below the threshold: these need no reading."),
-            (beyond_threshold, "A cosine exactly at the threshold belongs to the list."),
-            (how_many, "You return how many there are. Which ones?"),
-            (true_or_false, "You return True and False for each row. The numbers of the rows are wanted, in order."),
+            (
+                pooled,
+                "You add up what was read. One group was read whole, the other in part: each must count by its size.",
+            ),
+            (mean_of_shares, "You average the shares of the groups as if they were of one size."),
+            (found_so_far, "You count only those that were found. What of those that nobody has read?"),
+            (how_many, "You return how many there may be. Which share of all is that?"),
+            (in_percent, "You return per cent. A share lies between 0 and 1."),
+            (true_share, "You return the share of true negatives."),
+            (of_each_group, "You return a share for each group. One for all of them is wanted."),
+            (weighted_by_what_was_read, "You mix up how many there are and how many were read."),
+            (the_first_group, "You look at one group only."),
         ],
     ),
 }

@@ -35,8 +35,8 @@ def test_ranks_and_margin():
     place, unit = {t: i for i, t in enumerate(TEXTS)}, VECTORS / np.linalg.norm(VECTORS, axis=1, keepdims=True)
     hypotheses = np.array(sorted({place[e.hypothesis] for e in EXAMPLES}))
     found = kinds(Kept(TEXTS, VECTORS), relative_margin=0.5)
-    for (a, p, mined), filtered, ranked in zip(
-        *(found[kind][:40] for kind in ("mined", "filtered", "ranks 50 to 100"))
+    for (a, p, mined), filtered, ranked, next_ones in zip(
+        *(found[kind][:40] for kind in ("mined", "filtered", "ranks 50 to 100", "ranks 2 and 3"))
     ):
         cosines = unit[hypotheses] @ unit[place[a]]
         own = float(unit[place[p]] @ unit[place[a]])
@@ -44,6 +44,7 @@ def test_ranks_and_margin():
         assert np.isclose(unit[place[mined]] @ unit[place[a]], others[0], atol=1e-5)
         if len(filtered) == 3:
             assert unit[place[filtered[2]]] @ unit[place[a]] <= own - 0.5 * abs(own) + 1e-5
+        assert others[2] - 1e-5 <= unit[place[next_ones[2]]] @ unit[place[a]] <= others[1] + 1e-5
         assert others[99] - 1e-5 <= unit[place[ranked[2]]] @ unit[place[a]] <= others[48] + 1e-5
 
 
@@ -52,13 +53,13 @@ def test_what_another_miner_chose_is_measured_again():
         return [
             {"model": model, "setting": kind, "model_sha256": sha}
             for model, sha in (("course/bert-mini", "a"), ("course/sbert-mini", miner))
-            for kind in ("none", "mined", "filtered", "ranks 50 to 100")
+            for kind in ("none", "mined", "filtered", "ranks 50 to 100", "ranks 2 and 3")
         ]
 
     shas = {"course/bert-mini": "a", "course/sbert-mini": "b"}
     assert live_negatives.still_true(rows("b"), shas) == rows("b")
     assert live_negatives.still_true(rows("before"), shas) == rows("b")[:1]
-    assert live_negatives.still_true(rows("b"), shas | {"course/bert-mini": "new"}) == rows("b")[4:]
+    assert live_negatives.still_true(rows("b"), shas | {"course/bert-mini": "new"}) == rows("b")[5:]
 
 
 def test_every_run_is_recorded():

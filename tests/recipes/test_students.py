@@ -3,12 +3,20 @@
 import numpy as np
 import pytest
 
+from course_lib.data import load_nli, load_results, load_sts
+from course_lib.encoder import SentenceEncoder
+from course_lib.evaluation import spearman
+from course_lib.similarity import pairwise_cos_sim
 from course_lib.support.folders import COURSE_HOME
 from recipes import negatives, students
+from recipes.live_negatives import Kept, kinds
 from recipes.shared.results import data_sha256, read_rows
 
 ROWS = read_rows("12.csv")
 OURS = {"negatives", "layers", "dimensions", "bundled", "live negatives"}  # "ingredients" has other rows
+
+
+MEASURED = (("spearman", "course/sts"), ("ndcg@10", "course/help"))
 
 
 def values(experiment, metric, **wanted):
@@ -88,10 +96,36 @@ def test_a_third_of_the_mined_negatives_are_false():
 
 def test_vectors_teach_the_bundled_student_more_than_similarities():
     for metric in ("spearman", "ndcg@10", "cosine_with_teacher"):
-        vectors, similarities = (
-            values("bundled", metric, setting=f"layers 0; {loss}") for loss in ("vectors", "similarities")
-        )
-        assert len(vectors) == len(similarities) == 3 and min(vectors) > max(similarities), metric
+        for rate in students.RATES:
+            vectors, similarities = (
+                values("bundled", metric, setting=f"layers 0; {loss}; {rate}") for loss in ("vectors", "similarities")
+            )
+            assert len(vectors) == len(similarities) == 3 and min(vectors) > max(similarities), (metric, rate)
+
+
+def test_what_two_models_are_compared_by_gives_their_results():
+    """The cosines and nDCG@10 of single pairs and questions, against the rows of the same runs."""
+    scores, gold = load_results("12_scores").set_index("data"), [p.score for p in load_sts("course/sts")]
+    for depth in (6, *students.DEPTHS):
+        kind = "whole" if depth == 6 else "distilled"
+        setting = f"{kind}; layers {' '.join(map(str, students.spaced(depth, 6)))}"
+        pairs, questions = (scores[f"layers_{depth}"][data].to_numpy() for data in ("course/sts", "course/help"))
+        expected = [values("layers", m, setting=setting, data=d)[0] for m, d in MEASURED]
+        assert 100 * spearman(pairs, gold) == pytest.approx(expected[0], abs=0.006)
+        assert questions.mean() == pytest.approx(expected[1], abs=1e-5)
+
+
+def test_all_unlabelled_suspects_and_thirty_others_were_read():
+    """Of the negatives that course/sbert-mini mines: notebook 12 rests its rates on them."""
+    label_of = {(e.premise, e.hypothesis): e.label for e in load_nli()}
+    texts = list(dict.fromkeys(text for pair in label_of for text in pair))
+    encoder = SentenceEncoder.load("course/sbert-mini", device="cpu", dtype="float32")
+    kept = Kept(texts, encoder.encode(texts, show_progress_bar=False))
+    rows = [row for row in kinds(kept)["mined"] if row[::2] not in label_of]
+    near = pairwise_cos_sim(*(kept.encode([row[i] for row in rows]) for i in (1, 2))) > 0.8
+    read = set(load_results("12_verdicts")[["anchor", "negative"]].itertuples(index=False, name=None))
+    suspects, others = ({row[::2] for row, is_near in zip(rows, near) if is_near == wanted} for wanted in (True, False))
+    assert suspects <= read and read - suspects <= others and len(read - suspects) == 30
 
 
 def test_distillation_repairs_what_leaving_out_layers_costs():
