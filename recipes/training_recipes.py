@@ -1,4 +1,4 @@
-"""Training recipes compared: stages, domains, several tasks at once, backbones; each with three seeds.
+"""Training recipes compared: stages, domains, several tasks at once, backbones, a town; each with three seeds.
 
     COURSE_DATA=... python recipes/training_recipes.py                # all that data/results/11.csv does not hold yet
     COURSE_DATA=... python recipes/training_recipes.py --minutes 10   # begins nothing after that; call it again
@@ -11,12 +11,14 @@
                                              twice as many NLI pairs, by round-robin or proportional sampling
     backbones    five networks               ranking loss on 4,096 NLI triplets: the published 14-task protocol, scaled
                                              down
+    town         two encoders                ranking loss on the 450 pairs of a town's questions (town_questions.py), at
+                                             several batch sizes and learning rates
 
-All are seen once, but for "stages" (four times). The setting "before" is the model as it was. `n` is the
-number of training examples, `data` what was measured (see task_mix.py). Pairs with a sentence of STSb dev or SICK trial
-are not trained on. data_sha256 is of the files trained on and the file measured on, one after the other; model_sha256
-of the weights at the start; seconds are of training and measuring. A unit's rows are written when it is done. Trained
-models are not kept.
+All are seen once, but for "stages" (four times) and where a setting names epochs. The setting "before" is the model as
+it was. `n` is the number of training examples, `data` what was measured (see task_mix.py). Pairs with a sentence of
+STSb dev or SICK trial are not trained on. data_sha256 is of the files trained on and the file measured on, one after
+the other; model_sha256 of the weights at the start; seconds are of training and measuring. A unit's rows are written
+when it is done. Trained models are not kept.
 """
 
 import random
@@ -44,6 +46,7 @@ from recipes.shared.results import data_sha256, row
 from recipes.shared.sentence_pairs import NLI_SETS
 from recipes.shared.units import record_units, rows_of_units
 from recipes.task_mix import DEV, SICK, genres, tasks
+from recipes.town_questions import TOWN, on_town_pairs, town_pairs, town_tasks
 from recipes.training_sets import PAIRS, STSB, labelled_pairs, language_model, scored_pairs, triplets
 
 COMMAND, FILE, SEEDS = "python recipes/training_recipes.py", "11.csv", (0, 1, 2)
@@ -59,6 +62,12 @@ RATES = {  # of the backbones: word vectors need larger steps, a network that is
     "course/glove-mini": 5e-3,
     "random weights, 0.4 million tokens of pre-training": 2e-4,
     MINILM: 5e-5,
+}
+GRID = [(size, rate, 1) for size in (8, 64) for rate in (5e-5, 2e-4, 5e-4, 2e-3)]
+AS_MANY_STEPS = [(64, rate, 8) for rate in (5e-4, 2e-3)]  # as batches of 8 make in one epoch
+ON_THE_TOWN = {  # (batch size, learning rate, epochs); the first of each is notebook 11's own training
+    "course/sbert-mini": [(32, 5e-4, 1), (32, 5e-5, 1)],
+    RANKING: [(32, 5e-4, 1), *GRID, *AS_MANY_STEPS],
 }
 
 
@@ -181,12 +190,26 @@ def together() -> Iterator[Training]:
             yield alone._replace(setting=both, n=seen * pairs, trained_on=on, run=partial(run, sampling, seed))
 
 
+def town() -> Iterator[Training]:
+    by, n = town_tasks(), len(town_pairs())
+    for start, settings in ON_THE_TOWN.items():
+        untrained = partial(SentenceEncoder.load, start, device="cpu", dtype="float32")
+        before = Training("town", start, "before", "", 0, start, [], lambda load=untrained: measured(load(), by))
+        yield before
+        for size, rate, epochs in settings:
+            setting = f"batch size {size}, learning rate {rate:g}" + (f", {epochs} epochs" if epochs > 1 else "")
+            for seed in SEEDS:
+                run = lambda s=start, how=(size, rate, epochs, seed): measured(on_town_pairs(s, *how), by)
+                yield before._replace(setting=setting, seed=seed, n=n, trained_on=[TOWN], run=run)
+
+
 def trainings() -> Iterator[Training]:
     """In the order of their importance: what is left out when time is short comes last."""
     yield from stages(list(STAGES))
     yield from domains()
     yield from backbones(list(RATES))
     yield from together()
+    yield from town()
 
 
 def measure_training(unit: Training) -> list[dict]:

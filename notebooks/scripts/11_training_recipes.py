@@ -8,8 +8,8 @@
 # | | |
 # |---|---|
 # | You will be able to | train, evaluate, keep the best checkpoint, save and reload; choose learning rate and batch size on one set and report another; say what stages, several tasks, a domain and the starting network are worth; translate an old `fit` |
-# | You need first | notebook 06: the ranking loss; notebook 09: which loss for which data |
-# | Time | 45 minutes to read; the code runs in about a minute |
+# | You need first | notebooks 04 (pre-training), 06 (the ranking loss) and 09 (which loss for which data); 13 has more on nDCG and intervals |
+# | Time | 45 minutes to read; the code runs in half a minute |
 # | Hardware | any laptop, no GPU |
 # | Download | nothing: models and data come with the course |
 
@@ -81,8 +81,8 @@ for q in load_duplicates():
     asked.setdefault(q.group, []).append(q.question)
 groups = random.Random(0).sample(list(asked), len(asked))           # the same split for every seed
 part = {"train": groups[:75], "dev": groups[75:110], "test": groups[110:]}
-pairs = [(one, other) for g in part["train"] for i, one in enumerate(asked[g]) for other in asked[g][i + 1 :]]
-train_dataset = Dataset.from_dict({"anchor": [one for one, _ in pairs], "positive": [other for _, other in pairs]})
+pairs = [{"anchor": a, "positive": b, "label": i} for i, g in enumerate(part["train"]) for k, a in enumerate(asked[g]) for b in asked[g][k + 1 :]]
+train_dataset = Dataset.from_list(pairs)
 assert len({text for own in part.values() for g in own for text in asked[g]}) == 600                    # no text on two sides
 print({name: len(own) for name, own in part.items()}, "groups;", len(pairs), "pairs to train on. The first:")
 print(train_dataset[0])
@@ -97,7 +97,7 @@ print(train_dataset[0])
 # %%
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
-from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.feature_extraction.text import TfidfVectorizer
 from course_lib.retrieval.evaluators import InformationRetrievalEvaluator as Ours
 
 def search_set(name):
@@ -124,27 +124,49 @@ print(f"nDCG@10 x 100 on dev: counted letters {words['dev']:.1f}, the encoder be
 # %% [markdown]
 # Counting wins: this encoder learnt from NLI and never saw such questions.
 #
+# ### Batches
+#
+# For the ranking loss every other positive of a batch is wrong, so no batch should hold two pairs of one group. The sampler `NO_DUPLICATES` compares texts, and two pairs of a group may share none. A function in its place can show it the labels, which the loss does not read.
+#
+# **Predict** how many of the 450 pairs meet their own group under `NO_DUPLICATES`.
+
+# %% tags=["nbval-check-output"]
+from sentence_transformers.base.sampler import BatchSamplers, NoDuplicatesBatchSampler
+
+def groups_apart(dataset, **options):
+    """NO_DUPLICATES, shown the labels in place of the texts: no group stands in a batch twice."""
+    return NoDuplicatesBatchSampler(dataset.select_columns("label"), **options | {"valid_label_columns": None})
+
+for name, sampler in {"NO_DUPLICATES": NoDuplicatesBatchSampler, "groups_apart": groups_apart}.items():
+    batches = list(sampler(train_dataset, batch_size=32, drop_last=True, valid_label_columns=["label"], generator=torch.Generator(), seed=seed))
+    met = sum(len(batch) - len({pairs[i]["label"] for i in batch}) for batch in batches)
+    known = len(set(batches[-1]) & set(sum(batches[:-1], [])))
+    print(f"{name:13} {len(batches)} batches; pairs whose group is in the batch already: {met}; pairs of the last batch that came before: {known}")
+    assert (met == 0) == (name == "groups_apart")
+
+# %% [markdown]
+# A short batch at the end would have a low loss without any progress, because its texts have few wrong candidates: `drop_last` leaves it out. To reach the number of steps, the sampler then draws a last batch of pairs that came before. Its low loss will be no progress either.
+#
 # ### Training
 #
-# **Predict** how many steps 450 pairs make in batches of 32, seen once, and whether the last checkpoint will be the best.
+# **Predict** whether the last checkpoint will be the best.
 
 # %%
 import tempfile
 from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
-from sentence_transformers.base.sampler import BatchSamplers
 from sentence_transformers.sentence_transformer import losses
 
 encoder.max_seq_length = 32
 encoder.model_card_data.model_name, encoder.model_card_data.language = "Questions to a town", ["en"]
-encoder.model_card_data.widget = [{"source_sentence": pairs[0][0], "sentences": [other for _, other in pairs[:3]]}]
+encoder.model_card_data.widget = [{"source_sentence": pairs[0]["anchor"], "sentences": [pair["positive"] for pair in pairs[:3]]}]
 checkpoints = tempfile.TemporaryDirectory()
 arguments = SentenceTransformerTrainingArguments(
     output_dir=checkpoints.name,
     num_train_epochs=epochs, per_device_train_batch_size=batch_size, learning_rate=learning_rate,
     warmup_steps=0.1,                                               # below 1: a share of all steps
-    batch_sampler=BatchSamplers.NO_DUPLICATES,                      # no text twice in a batch (notebook 09)
-    eval_strategy="steps", eval_steps=3,                            # call the evaluator every three steps,
-    save_strategy="steps", save_steps=3,                            # save as often,
+    batch_sampler=groups_apart, dataloader_drop_last=True,
+    eval_strategy="steps", eval_steps=2,                            # call the evaluator every two steps,
+    save_strategy="steps", save_steps=2,                            # save as often,
     load_best_model_at_end=True, metric_for_best_model="dev_cosine_ndcg@10",    # and end with the best of these
     save_total_limit=1, save_only_model=True,                       # on the disk: no more than needed for that
     logging_steps=1, report_to="none", disable_tqdm=True, use_cpu=True, seed=seed)
@@ -153,7 +175,7 @@ trainer.remove_callback(transformers.PrinterCallback)               # it prints 
 finished = trainer.train()
 print(f"{finished.global_step} steps; the mean of their losses: {finished.training_loss:.2f}")
 
-# %% tags=["row-4.13"] alt="Two line charts over the 15 steps of the training. Above, the loss of each batch wavers, and falls on the whole. Below, nDCG on dev, measured every three steps: all five lie above the dotted line of the encoder before training, and from the second on above the dashed line of counted letters; a star marks the highest, the fourth."
+# %% tags=["row-4.13"] alt="Two line charts over the 14 steps of the training. Above, the loss of each batch wavers, falls on the whole, and is lowest at the last step. Below, nDCG on dev, measured every two steps: all seven lie above the dotted line of the encoder before training, and the last four above the dashed line of counted letters; a star marks the highest, the sixth."
 from course_lib.plotting import LINES, MARKERS, PALETTE, history_curves
 
 plt.rcParams["figure.dpi"] = 100
@@ -170,15 +192,15 @@ for i, (name, score) in enumerate({"counted letters": words["dev"], "before trai
 ax.legend(fontsize=8, ncols=3, loc=(0.35, 0.25))                     # between the lines
 plt.show()
 assert trainer.state.best_global_step == peak and abs(ndcg(encoder, "dev") - seen[peak]) < 0.01         # the encoder is the best one now
-assert not as_given or seen[peak] > words["dev"] + 1 > before["dev"] + 5
+assert not as_given or min(seen.values()) > before["dev"]
 print(f"best on dev: {seen[peak]:.1f} after step {peak} of {trainer.state.global_step}; the last: {seen[max(seen)]:.1f}")
 
 # %% [markdown]
-# The star is the checkpoint that the encoder holds now. (Where the last is the best, try more epochs.) The loss wavers with the questions in the batch. The highest of several wavering scores is partly luck: report another set.
+# The star is the checkpoint that the encoder holds now. The loss wavers with the questions in the batch, and the last batch was known. The highest of several wavering scores is partly luck: report another set.
 #
 # ### Test, save, reload
 #
-# `save_pretrained` writes weights, settings and a _model card_: a README with data, settings and scores, which the library collected on the way. Call the evaluator of test before saving, and it is on the card, too.
+# `save_pretrained` writes weights, settings and a _model card_: a README with data, settings and scores, which the library collected on the way.
 #
 # **Predict** whether the score on test is higher or lower than on dev.
 
@@ -187,7 +209,7 @@ from pathlib import Path
 import numpy as np
 from course_lib.encoder import SentenceEncoder
 
-theirs["test"](encoder)
+theirs["test"](encoder)                                             # before saving: then its scores are on the card, too
 questions = list(search_set("test")[0].values())
 with tempfile.TemporaryDirectory() as folder:
     encoder.save_pretrained(folder)
@@ -197,27 +219,75 @@ checkpoints.cleanup()
 for other in (again, in_the_course):
     assert np.allclose(other.encode(questions, show_progress_bar=False), encoder.encode(questions), atol=1e-5)
 after, ready = ({name: ndcg(one, name) for name in ours} for one in (again, SentenceEncoder.load("course/sbert-mini", dtype="float32")))
-for name, scores in {"counted letters": words, "before training": before, "trained, saved, reloaded": after, "course/sbert-mini as it is": ready}.items():
-    print(f"{name:26} dev {scores['dev']:.1f}, test {scores['test']:.1f}")
+print(f"nDCG@10 x 100 on test: {after['test']:.1f}; on dev it was {after['dev']:.1f}")
 print("the card's parts:", ", ".join(line[4:] for line in card.splitlines() if line.startswith("### ")))
 assert again.max_seq_length == 32 and all(f"`{name}`" in card for name in ours)
-assert not as_given or (after["test"] > before["test"] + 2 and after["test"] > words["test"] + 1 and all(ready[name] > max(after[name], words[name]) + 5 for name in ours))
+assert not as_given or all(ready[name] > max(after[name], words[name]) + 5 for name in ours)
 
 # %% [markdown]
-# Training took the encoder past counting letters on both sets. But look at the last line: a better encoder, which has never seen the town, beats both by far. The start weighed more than the recipe.
+# All scores on test are higher, those of the baselines too (next table): its questions are easier, by chance.
 #
-# Scores on test are higher all round, also the baselines': its questions are easier, by chance. Compare with a baseline on the same set.
+# ### Is it a gain?
+#
+# Two kinds of chance stand behind a difference. Another _seed_ trains another encoder. Other _questions_ give other scores: draw the 40 groups of test anew, 2,000 times, with repetition, and see between which values 95 of 100 differences lie (notebook 13).
+#
+# From here on many trainings are **recorded** by `recipes/training_recipes.py`: three seeds each, the course's own loop (`train`, notebook 06), the last weights kept. Here it trained your encoder and a better one, `sbert-mini`, on the same pairs.
+#
+# **Predict** which differences are shown.
+
+# %%
+import pandas as pd
+from course_lib.data import load_results
+from course_lib.retrieval.metrics import each_query, paired_bootstrap
+
+recorded = load_results("11")
+if full:
+    from recipes.training_recipes import run_all
+    recorded = pd.DataFrame([row for rows in run_all() for row in rows]).astype({"value": float})
+
+def values(experiment, setting, where, start=None):
+    """What was measured on the data set `where` after that training: a number for each seed."""
+    found = recorded[(recorded.model == start) | (start is None)].query("experiment == @experiment and setting == @setting and data == @where").value.tolist()
+    assert found, f"nothing was recorded for {experiment}, {setting}, {where}"
+    return found
+
+def spread(found):
+    return f"{sum(found) / len(found):.1f} ({min(found):.1f} to {max(found):.1f})" if len(found) > 1 else f"{found[0]:.1f}"
+
+def show(rows):
+    print(pd.DataFrame(rows).set_index("").rename_axis(None).to_string(float_format="%.1f", na_rep=""))
+
+def town(start, size, rate, epochs=1):
+    """nDCG x 100 of the recorded trainings on the 450 pairs: {"dev": one number for each seed, "test": ...}."""
+    setting = f"batch size {size}, learning rate {rate:g}" + (f", {epochs} epochs" if epochs > 1 else "")
+    return {part: [100 * value for value in values("town", setting, f"course/duplicates: {part}", start)] for part in ours}
+
+# %%
+def by_group(encoder):
+    """nDCG x 100 of each group of test: (40,). Its two queries seek the same documents, so they are no independent draws."""
+    return 100 * each_query(ours["test"].rankings(encoder), ours["test"].relevant).reshape(-1, 2).mean(axis=1)
+
+given, good = (SentenceEncoder.load(name, dtype="float32") for name in (model, "course/sbert-mini"))
+lines = {"counted letters": words, "your encoder before": before, "trained by you": after, "trained, recorded": town("course/sbert-mini-ranking", 32, 5e-4),
+         "sbert-mini as it is": ready, "sbert-mini, trained, recorded": town("course/sbert-mini", 32, 5e-4)}
+show([{"": name} | {part: spread(scores[part] if isinstance(scores[part], list) else [scores[part]]) for part in ours} for name, scores in lines.items()])
+mine, counted, start, better = (by_group(one) for one in (again, CountedLetters(), given, good))
+print("differences on test, and where other groups would put them:")
+for name, pair in {"you - before": (mine, start), "you - counted letters": (mine, counted), "sbert-mini - you": (better, mine)}.items():
+    print("  {:22} {:+.1f} ({:+.1f} to {:+.1f})".format(name, *paired_bootstrap(*pair)))
+weak, strong = list(lines.values())[3::2]
+assert all(before[part] < min(weak[part]) < words[part] < max(weak[part]) and min(strong[part]) < ready[part] < max(strong[part]) for part in ours)
+
+# %% [markdown]
+# Your run is above where it began, and so is every recorded seed. Against counted letters nothing is shown: the interval holds zero, and the recorded seeds lie on both sides of them, on dev and on test. It is a tie at best.
+#
+# `sbert-mini`, which never saw the town, beats everything by far: the start weighed more than the recipe. Training it in the same way shows no gain, since its seeds lie around what it was. So little is left to gain on these questions that whether to fine-tune a good encoder needs a harder test.
 #
 # ## What happens to what you leave out?
 #
 # **Predict** the default batch size, and what `load_best_model_at_end=True` does if it stands alone.
 
 # %%
-import pandas as pd
-
-def show(rows):
-    print(pd.DataFrame(rows).set_index("").rename_axis(None).to_string(float_format="%.1f", na_rep=""))
-
 def settings(**options):
     return SentenceTransformerTrainingArguments(output_dir="unused", use_cpu=True, report_to="none", **options)
 
@@ -235,58 +305,50 @@ assert default.eval_strategy == "no" and default.batch_sampler == BatchSamplers.
 assert [settings(warmup_steps=w).get_warmup_steps(30) for w in (0.1, 100)] == [3, 100]
 
 # %% [markdown]
-# A batch of 8 gives the ranking loss seven negatives, and the default sampler does not look for texts that stand in it twice. Nothing is evaluated. To keep the best, name four things: an evaluator, `eval_strategy`, the same `save_strategy`, and `metric_for_best_model`. (Without the last, the loss on an `eval_dataset` decides.)
+# A batch of 8 gives the ranking loss seven negatives, and the default sampler does not look for duplicates. Nothing is evaluated. To keep the best, name four things: an evaluator, `eval_strategy`, the same `save_strategy`, and `metric_for_best_model`.
 #
 # ## Which learning rate, which batch size?
 #
 # **Question.** Are they two questions or one?
 #
-# Three rates with two batch sizes, three seeds each, on a pair of each group, seen once. The course's `train` (notebook 06) is called with one line.
+# Recorded: four rates with batches of 8 and of 64, three seeds each, all pairs seen once. That is 57 steps and 8. So two rates were tried again with batches of 64 and 8 epochs, which make 64 steps.
 #
-# **Predict** which batch size wants the larger rate.
+# **Predict** which batch size bears the larger rate.
 
-# %%
-from course_lib.losses import MultipleNegativesRankingLoss
-from course_lib.siamese import siamese_objective
-from course_lib.training import train
-
-few = [(asked[g][1], asked[g][3]) for g in part["train"]]
-rates, sizes, seeds = (5e-5, 5e-4, 2e-3), (8, 64), range(seed, seed + 3)
-
-def trained(size, rate, s):
-    """Train once; nDCG on dev and on test."""
-    encoder = SentenceEncoder.load(model, device="cpu", dtype="float32")
-    encoder.max_seq_length = 32
-    train(encoder, siamese_objective(encoder, MultipleNegativesRankingLoss()), few, batch_size=size, learning_rate=rate,
-          seed=s, no_duplicates=True, show_progress_bar=False)
-    return ndcg(encoder, "dev"), ndcg(encoder, "test")
-
-grid = {(size, rate): np.array([trained(size, rate, s) for s in seeds]) for size in sizes for rate in rates}    # (seeds, 2) each
-
-# %% alt="Two lines over three learning rates, with a mark for each of three seeds, on the axis of nDCG on dev; a dotted line is the encoder before training. Both begin a little above it at the smallest rate and are highest at the middle one. At the largest, batch size 8, solid, falls far below the dotted line; batch size 64, dashed, falls back to a little above it."
-_, ax = plt.subplots(figsize=(7, 3.4), layout="constrained")
-for i, size in enumerate(sizes):
-    found = np.array([grid[size, rate][:, 0] for rate in rates])            # (rates, seeds)
-    ax.plot(rates, found.mean(axis=1), color=PALETTE[i], linestyle=LINES[i], label=f"batch size {size}, {-(-len(few) // size)} steps")
-    ax.plot(rates, found, MARKERS[i], color=PALETTE[i], alpha=0.7)
-ax.axhline(before["dev"], color="gray", linestyle=":", label="before training")
-ax.set(xscale="log", xlabel="learning rate", ylabel="nDCG on dev", title="Which rate is too large depends on the batch size")
-ax.legend(fontsize=8)
+# %% alt="Two panels, dev and test, of nDCG over four learning rates, with lines through the means and a mark for each of three seeds. On dev, batches of 8 in 57 steps (solid) and batches of 64 in 8 steps (dashed) rise from about 72 to 80 and 81 at the third rate and fall at the largest, to 68 and 79. On test they begin at 84 and 83 and fall to 68 and 78. Batches of 64 in 64 steps (diamonds), at the two larger rates, end lower than in 8 steps. At the largest rate all marks on test lie below the dotted line of the encoder before training. Counted letters, a dash-dotted line, lie at 79 on dev and 82 on test."
+rates, runs = (5e-5, 2e-4, 5e-4, 2e-3), {(8, 1): "57 steps", (64, 1): "8 steps", (64, 8): "64 steps in 8 epochs"}
+grid = {(size, rate, rounds): town("course/sbert-mini-ranking", size, rate, rounds) for size, rounds in runs for rate in (rates if rounds == 1 else rates[2:])}
+figure, axes = plt.subplots(1, 2, figsize=(8, 4.2), sharey=True, layout="constrained")
+for ax, part_of in zip(axes, ours):
+    for i, ((size, rounds), steps) in enumerate(runs.items()):
+        tried = [rate for rate in rates if (size, rate, rounds) in grid]
+        found = np.array([grid[size, rate, rounds][part_of] for rate in tried])     # (rates, seeds)
+        ax.plot(tried, found.mean(axis=1), color=PALETTE[i], linestyle=LINES[i], label=f"batches of {size}, {steps}")
+        ax.plot(tried, found, MARKERS[i], color=PALETTE[i], alpha=0.7)
+    for i, (name, scores) in enumerate({"counted letters": words, "before training": before}.items()):
+        ax.axhline(scores[part_of], color="gray", linestyle=("-.", ":")[i], label=name)
+    ax.set(xscale="log", xlabel="learning rate", title=f"nDCG on {part_of}")
+figure.legend(*axes[0].get_legend_handles_labels(), fontsize=8, ncols=3, loc="outside lower center")
+figure.suptitle("A large batch bears a large rate better, in few steps")
 plt.show()
-mean = {setting: values.mean(axis=0) for setting, values in grid.items()}
-for (size, rate), values in grid.items():
-    print(f"batch size {size:2}, rate {rate:g}: dev {mean[size, rate][0]:.1f} ({values[:, 0].min():.1f} to {values[:, 0].max():.1f}), test {mean[size, rate][1]:.1f}")
-chosen = max(mean, key=lambda setting: mean[setting][0])
-print(f"chosen on dev: batch size {chosen[0]}, rate {chosen[1]:g}; on test {mean[chosen][1]:.1f}, before training {before['test']:.1f}")
-gain = {setting: values - [before["dev"], before["test"]] for setting, values in grid.items()}                  # (seeds, 2) each
-if as_given:
-    assert gain[8, 2e-3].max() < -5 and gain[64, 5e-4].min() > 1.5 and max(gain[8, 5e-5].max(), gain[64, 5e-5].max()) < 4
-    assert gain[64, 2e-3][:, 0].min() > 0 > gain[64, 2e-3][:, 1].max()
+for (size, rate, rounds), scores in grid.items():
+    print(f"batches of {size:2}, rate {rate:<6g} {rounds} epoch{'s' * (rounds > 1):1}: dev {spread(scores['dev'])}, test {spread(scores['test'])}")
+chosen = max(grid, key=lambda setting: np.mean(grid[setting]["dev"]))
+print(f"chosen on dev: batches of {chosen[0]}, rate {chosen[1]:g}; counted letters: dev {words['dev']:.1f}, test {words['test']:.1f}; before: {before['dev']:.1f}, {before['test']:.1f}")
+apart = lambda lower, higher, parts=("dev", "test"): all(max(grid[lower][one]) < min(grid[higher][one]) for one in parts)
+assert chosen == (64, 5e-4, 1) and all(min(grid[chosen][part]) > words[part] for part in ours) and apart((64, 5e-4, 8), chosen)
+assert apart((8, 2e-3, 1), (64, 2e-3, 1)) and not any(apart((8, rate, 1), (64, rate, 8), [one]) or apart((64, rate, 8), (8, rate, 1), [one]) for rate in rates[2:] for one in ours)
+assert all(max(grid[how]["test"]) < before["test"] for how in grid if how[1] == 2e-3)
+assert not apart((8, 2e-4, 1), (8, 5e-4, 1), ["dev"]) and not apart((8, 5e-4, 1), (8, 2e-4, 1), ["test"]) and min(grid[64, 2e-3, 1]["dev"]) > before["dev"] + 5
 
 # %% [markdown]
-# It is one question. On dev the middle rate is the best for both; what differs is the price of too large a one. The largest tears the encoder apart in batches of 8, which make 10 steps; with batches of 64, which make 2, it stays above its start. At the smallest both have hardly moved. A rate belongs to a batch size and a number of steps: change these, and try rates again.
+# It is one question: a rate, a batch size and a number of steps belong together.
 #
-# Now compare dev with test. The large batch at the largest rate gains on dev and loses on test, with all three seeds. Seeds show how much the _training_ wavers, not what 70 queries can tell apart. A choice needs many queries, and its score another set.
+# - The largest rate harms: on test every run with it ends below the start. Batches of 8 fall further than batches of 64. But where these make as many steps, the seeds overlap, at both rates: it may be the few steps that spare a large batch.
+# - Dev chooses batches of 64 at 5e-4. All its seeds are above counted letters on both sets; after eight epochs they are lower on both.
+# - With batches of 8, dev does not tell 2e-4 from 5e-4: their seeds overlap, and on test, too.
+#
+# After one epoch at the largest rate, the large batch is far above the start on dev and below it on test, with all seeds. Seeds do not show what 35 groups can tell apart: report another set.
 #
 # ## A trap: a warm-up longer than the run
 #
@@ -294,7 +356,7 @@ if as_given:
 #
 # *Warm-up*: the learning rate climbs in a line over the first steps. transformers multiplies it at step $s$ by $s / 100$. Two pairs make a single step, step 0.
 #
-# **Predict** the largest change of a weight, and the same with a factor of 1. (Adam divides a gradient by its own size.)
+# **Predict** the largest change of a weight, and the same with a factor of 1.
 
 # %% tags=["row-4.10"]
 from transformers import get_linear_schedule_with_warmup
@@ -316,25 +378,23 @@ def largest_change(factor):
     optimizer.step()
     return max((a - b).abs().max().item() for a, b in zip(weights, encoder.parameters()))
 
-moved = [largest_change(factor) for factor in (factor_of(0, 100, 1), learning_rate_factor(0, 100, 1), factor_of(0, 0, 1))]
-for name, change in zip(("100 warm-up steps", "the same in course_lib", "no warm-up"), moved):
+moved = [largest_change(factor_of(0, warmup_steps, 1)) for warmup_steps in (100, 0)]
+for name, change in zip(("100 warm-up steps", "no warm-up"), moved):
     print(f"{name:24} largest change {change:.1e}")
-assert moved[0] == 0 < moved[1] < 1e-6 and 1.9e-5 < moved[2] < 2.2e-5
+assert moved[0] == 0 and 1.9e-5 < moved[1] < 2.2e-5
 
 # %% [markdown]
-# Nothing: AdamW multiplies all it does by the rate, weight decay too. (At a factor of 1 its first step moves a weight by about the rate.) `course_lib` counts from one; that makes the change small, not useful. The mistake is the number 100: write a share. The SBERT paper used a tenth.
+# Nothing: AdamW multiplies all it does by the rate, weight decay too. The mistake is the number 100: write a share.
 #
 # In a run of 60 steps, a line's factors, added up, say what it is worth in steps at the full rate. **Predict** that sum for 100 warm-up steps.
 
 # %% alt="Line chart of the learning rate, as a share of its maximum, over 60 steps. With a tenth of warm-up it rises quickly to one and falls in a line to zero. With 100 warm-up steps it only climbs, and ends at about six tenths. With 10,000 warm-up steps it lies on the floor."
-import inspect
-
 total, tenth = 60, 6
 schedules = {"a tenth": [factor_of(s, tenth, total) for s in range(total)], "100 steps": [factor_of(s, 100, total) for s in range(total)],
              "10,000 steps": [factor_of(s, 10_000, total) for s in range(total)]}
 by_hand = [s / tenth if s < tenth else (total - s) / (total - tenth) for s in range(total)]
 assert schedules["a tenth"] == by_hand
-assert all(learning_rate_factor(s, tenth, total) == factor_of(s + (s < tenth), tenth, total) for s in range(total))
+assert all(learning_rate_factor(s, tenth, total) == factor_of(s + (s < tenth), tenth, total) for s in range(total))     # course_lib's first step learns
 figure, ax = plt.subplots(figsize=(7, 2.8), layout="constrained")
 for i, (name, factors) in enumerate(schedules.items()):
     ax.plot(factors, color=PALETTE[i], linestyle=LINES[i], label=f"warm-up of {name}")
@@ -343,10 +403,9 @@ ax.set(xlabel="step", ylabel="share of the learning rate", title="A warm-up long
 ax.legend(fontsize=8)
 plt.show()
 assert 17 < sum(schedules["100 steps"]) < 18 and sum(schedules["10,000 steps"]) < 1
-print(inspect.getsource(learning_rate_factor))
 
 # %% [markdown]
-# On the floor lies 10,000, the default of the old `fit`. The schedule of `course_lib`, printed last, is one step ahead of transformers' while it rises, and the same while it falls.
+# On the floor lies 10,000, the default of the old `fit`.
 #
 # ## How many pairs does an evaluator need?
 #
@@ -382,40 +441,21 @@ assert abs(ours_3 - theirs_3) < 1e-4 and possible == [-1.0, -0.5, 0.5, 1.0]
 #
 # **Question.** Does training on NLI first help an encoder that is then trained on scored pairs?
 #
-# The next sections compare longer trainings on public data sets, **recorded** by `recipes/training_recipes.py`: batches of 32, a tenth of warm-up, a rate of 2e-4 where none is named, three seeds each. Here: all of STSb's training pairs four times with cosine MSE, as in the paper. The start is `bert-mini`, or `sbert-mini-nli` (28,000 NLI examples with the softmax loss, as in 2019), or `sbert-mini-ranking` (as many, with the ranking loss). SICK is another set of scored pairs, which nothing here is trained on.
+# The next sections compare recorded trainings on public data sets: batches of 32, a tenth of warm-up, a rate of 2e-4 where none is named, three seeds each. Here: all of STSb's training pairs four times with cosine MSE, as in the paper. The start is `bert-mini`, or `sbert-mini-nli` (28,000 NLI examples with the softmax loss, as in 2019), or `sbert-mini-ranking` (as many, with the ranking loss). SICK is another set of scored pairs, which nothing here is trained on.
 #
 # **Predict** the order of the three.
 
 # %% tags=["row-4.15"]
-from course_lib.data import load_results
-
-recorded = load_results("11")
-if full:
-    from recipes.training_recipes import run_all
-    recorded = pd.DataFrame([row for rows in run_all() for row in rows]).astype({"value": float})
-
-def values(experiment, setting, where):
-    """What was measured on the data set `where` after that training: a number for each seed."""
-    found = recorded.query("experiment == @experiment and setting == @setting and data == @where").value.tolist()
-    assert found, f"nothing was recorded for {experiment}, {setting}, {where}"
-    return found
-
-def spread(found):
-    return f"{sum(found) / len(found):.1f} ({min(found):.1f} to {max(found):.1f})" if len(found) > 1 else f"{found[0]:.1f}"
-
 stsb_dev, stages = "stsbenchmark/dev", ["STSb alone", "NLI by softmax, then STSb", "NLI by ranking, then STSb"]
 show([{"": name, "STSb dev before": values("stages", f"{name}: before", stsb_dev)[0], "after": spread(values("stages", name, stsb_dev)),
        "SICK before": values("stages", f"{name}: before", "sick/trial")[0], "SICK after": spread(values("stages", name, "sick/trial"))} for name in stages])
 print("the paper, BERT-base, STSb test (Table 2): STSb alone 84.67, NLI first 85.35")
 alone, softmax, ranking = (values("stages", name, stsb_dev) for name in stages)
-on_sick = [values("stages", name, "sick/trial") for name in stages]
-assert min(softmax) > max(alone) + 0.5 and min(ranking) > max(alone) + 3.5 and max(on_sick[1]) < min(on_sick[0]) and abs(np.mean(on_sick[2]) - np.mean(on_sick[0])) < 2
+assert min(softmax) > max(alone) + 0.5 and min(ranking) > max(alone) + 3.5
 assert values("stages", "NLI by ranking, then STSb: before", stsb_dev)[0] > max(alone + softmax)
 
 # %% [markdown]
-# The paper's order is reproduced: NLI by softmax first is worth 1.4 points, in the paper 0.7, and the worst run with it beats the best without. NLI by the ranking loss is worth 4.5: that encoder is above both others before it has seen a score. (It learnt from MultiNLI, too, the softmax one from SNLI alone.) A likely reason: it trains a cosine, which the second stage needs.
-#
-# On SICK the first stage brings little: the softmax encoder ends below STSb alone.
+# The paper's order is reproduced: NLI by softmax first is worth 1.4 points, in the paper 0.7, and the worst run with it beats the best without. NLI by the ranking loss is worth 4.5: that encoder is above both others before it has seen a score. (It learnt from MultiNLI, too, the softmax one from SNLI alone: more differs than the loss.)
 #
 # ## Several tasks at once
 #
@@ -459,6 +499,7 @@ assert max(nli["STSb"]) < 45 and all(min(nli[name]) > nli["before"][0] - 6 and a
 # **Predict:** after training on captions, which of the measures fall?
 
 # %% tags=["row-2.19", "row-4.1", "row-BP2"] alt="Three panels of points gained on seven measures, by kind of measure, for an encoder trained on captions (circles) and one trained on news (squares), three seeds each, with a vertical line at zero. Trained on news it gains three to four points on news and loses about three on captions. Trained on captions it gains a point or none on captions and loses two to three on forums. Both lose on SICK. On Quora, TREC and AG News most marks lie within two points of zero."
+tested = dict(zip(("STSb captions", "STSb news", "STSb forums", "SICK", "Quora duplicates", "TREC questions", "AG News topics"), (625, 500, 375, 500, 600, 300, 300)))
 kinds = {"Spearman x 100": {"STSb captions": f"{stsb_dev}: captions", "STSb news": f"{stsb_dev}: news", "STSb forums": f"{stsb_dev}: forums", "SICK": "sick/trial"},
          "average precision x 100": {"Quora duplicates": "quora/dev"},
          "accuracy in %": {"TREC questions": "trec_questions/train", "AG News topics": "ag_news/train"}}
@@ -474,40 +515,24 @@ for ax, (kind, measures) in zip(axes, kinds.items()):
 axes[0].set_title("News gains at home; captions were known already")
 axes[0].legend(fontsize=8)
 plt.show()
-show([{"": name} | {f"by {genre}": spread(gain[genre][where]) for genre in gain} for kind in kinds.values() for name, where in kind.items()])
+show([{"": name, "n": tested[name], "before": values("domains", "before", where)[0]} | {f"gain by {genre}": spread(gain[genre][where]) for genre in gain}
+      for kind in kinds.values() for name, where in kind.items()])
 home = {genre: gain[genre][f"{stsb_dev}: {genre}"] for genre in gain}
 assert min(home["news"]) > 3 and max(home["captions"]) < 1.5 and max(gain["news"][f"{stsb_dev}: captions"]) < -2
-assert min(gain["news"]["trec_questions/train"]) > 1.9 and max(gain["news"]["ag_news/train"]) < 0
 assert max(gain["captions"][f"{stsb_dev}: forums"]) < -2 and max(gain["captions"]["sick/trial"] + gain["news"]["sick/trial"]) < -1
 
 # %% [markdown]
-# Training on news gains three points on news and costs about as many on captions. Training on captions gains little on captions (SNLI's premises are captions, so this encoder knew them), and costs two points and more on forums. Both lose on SICK. News gains two points or more on TREC, which are questions, and loses on AG News, which is news: a topic is another task than a similarity. So a domain pays where it is new to the encoder. What it does elsewhere, measure.
+# Training on news gains three points on news and costs about as many on captions. Training on captions gains little on captions (SNLI's premises are captions, so this encoder knew them), and costs two points and more on forums. Both lose on SICK. Here all three seeds agree, on sets of 375 to 625 pairs each.
+#
+# On the last three nothing is shown. One text of 300 is a third of a point: the gain of news on TREC is 6 to 12 texts, its loss on AG News 1 to 7.
+#
+# Here a domain paid where it was new to the encoder.
 #
 # ## Which network to start from?
 #
 # **Question.** Does a better language model make a better encoder?
 #
-# The overview of 2022 trained thirteen networks alike, on 560,000 triplets, and measured 14 tasks. Five have a model card with a score on MNLI, a test of language understanding.
-#
-# **Predict** the sign of the correlation between the two columns.
-
-# %% tags=["row-4.21", "row-4.23", "nbval-check-output"]
-fourteen_tasks = {"mpnet-base": 60.99, "ernie-2.0-en": 60.73, "deberta-base": 60.21, "roberta-base": 59.63, "t5-base": 59.21,
-                  "bert-base-uncased": 59.17, "distilbert-base": 59.03, "TinyBERT-L6-H768": 58.27, "t5-v1_1-base": 57.63,
-                  "MiniLMv2-L6-H768": 57.31, "albert-base-v2": 57.14, "MiniLM-L12-H384": 56.79, "deberta-v3-base": 54.46}
-mnli = {"deberta-v3-base": 90.6, "deberta-base": 88.8, "roberta-base": 87.6, "MiniLM-L12-H384": 85.7, "bert-base-uncased": 84.5}
-show([{"": name, "MNLI": score, "14 tasks": fourteen_tasks[name]} for name, score in mnli.items()])
-names = list(mnli)
-without = [spearman([mnli[n] for n in names if n != left], [fourteen_tasks[n] for n in names if n != left]) for left in names]
-rank_correlation = spearman(list(mnli.values()), [fourteen_tasks[n] for n in names])
-print(f"rank correlation {rank_correlation:.2f}; with one network left out, {min(without):.2f} to {max(without):.2f}")
-assert list(fourteen_tasks.values()) == sorted(fourteen_tasks.values(), reverse=True) and min(without) < 0 < max(without)
-assert max(mnli, key=mnli.get) == min(fourteen_tasks, key=fourteen_tasks.get)
-
-# %% [markdown]
-# Five networks do not settle a sign: leave one out, and it turns. But do not rely on such a score: the best of them made the worst encoder.
-#
-# Recorded at our size: 4,096 NLI triplets, seen once with the ranking loss, then five tasks. Three networks share one architecture: random weights, the same after 0.4 million tokens of masked language modelling, and `bert-mini`, after 150 million. Then averaged word vectors (rate 5e-3), and all-MiniLM-L6-v2, an encoder already (5e-5).
+# Recorded: 4,096 NLI triplets, seen once with the ranking loss, then five tasks. Three networks share one architecture: random weights, the same after 0.4 million tokens of masked language modelling, and `bert-mini`, after 150 million. Then averaged word vectors (rate 5e-3), and all-MiniLM-L6-v2, an encoder already (5e-5).
 #
 # **Predict** which one gains most.
 
@@ -521,7 +546,7 @@ figure, ax = plt.subplots(figsize=(7, 2.8), layout="constrained")
 for i, name in enumerate(raw):
     ax.plot(raw[name].mean(), i, "o", markerfacecolor="none", color="black", label="before" if i == 0 else None)
     ax.plot(own[name], [i] * 3, MARKERS[1], color=PALETTE[1], alpha=0.7, label="after, three seeds" if i == 0 else None)
-ax.set(yticks=range(len(raw)), yticklabels=[name.split("/")[-1].replace(", ", ",\n") for name in raw], xlabel="mean of five tasks x 100", title="None comes near the network that was an encoder before")
+ax.set(yticks=range(len(raw)), yticklabels=[name.split("/")[-1].replace(", ", ",\n") for name in raw], xlabel="mean of five tasks x 100", title="None comes near what was an encoder before")
 ax.invert_yaxis()
 ax.legend(fontsize=8)
 plt.show()
@@ -533,38 +558,19 @@ assert max(own[little]) < min(own[random_weights]) and max(own[random_weights]) 
 assert all(raw[name].mean() < min(own[name]) for name in raw) and max(own["course/bert-mini"]) + 10 < raw["sentence-transformers/all-MiniLM-L6-v2"].mean()
 
 # %% [markdown]
-# The lowest gains most. On the same triplets `bert-mini` ends about eleven points above its own architecture from random weights. The road need not be straight: after 0.4 million tokens the network guesses words far better (the last column is notebook 04's pseudo-perplexity), and is the worse encoder. That is one network and one budget: a warning, not a law. (A mean of five unlike measures gives an order, not a quantity.)
-#
-# Random weights are no zero: each word piece gets a random vector of its own, and the mean compares which pieces two texts share. **Predict** the rank correlation of a random network's cosines with the cosines of counted pieces.
-
-# %%
-torch.manual_seed(seed)
-for module in bert.modules():
-    if isinstance(module, (torch.nn.Linear, torch.nn.Embedding)):
-        torch.nn.init.normal_(module.weight, std=0.02)                      # as BERT begins
-u, v = (bert.encode([getattr(pair, side) for pair in graded], show_progress_bar=False) for side in ("sentence1", "sentence2"))
-counted = CountVectorizer(tokenizer=bert.tokenizer.tokenize, lowercase=False, token_pattern=None).fit([t for p in graded for t in (p.sentence1, p.sentence2)])
-a, b = (counted.transform([getattr(pair, side) for pair in graded]).toarray().astype(np.float32) for side in ("sentence1", "sentence2"))
-random_cosines, shared = bert.similarity_pairwise(u, v), bert.similarity_pairwise(a, b)
-grades = [pair.score for pair in graded]
-print(f"random network and shared pieces {spearman(random_cosines, shared):.2f}; with people's scores: random network {spearman(grades, random_cosines):.2f}, "
-      f"shared pieces {spearman(grades, shared):.2f}, bert-mini {spearman(grades, close):.2f}")
-assert spearman(random_cosines, shared) > 0.7 and spearman(grades, random_cosines) < spearman(grades, close) - 0.05
-
-# %% [markdown]
-# Close: much of that 51 is what shared words are worth.
+# The lowest gains most. On the same triplets `bert-mini` ends about eleven points above its own architecture from random weights. The road need not be straight: after 0.4 million tokens the network guesses words far better (the last column is notebook 04's pseudo-perplexity), and is the worse encoder. That is one network, one budget and the mean of five unlike measures: a warning, not a law.
 #
 # ## In practice
 #
-# - **Start** from the best encoder that your machine runs. Measure counted letters first: what they find needs no encoder.
-# - **Data**: pairs that belong together, split by what they are about; the cached ranking loss, `NO_DUPLICATES`, a large batch (notebook 09).
-# - **Rate**: three values at _your_ batch size, a tenth of warm-up, one to three epochs. Larger networks want rates near 2e-5.
-# - **Choose on dev, report test once**, beside start and baseline. A gain smaller than the spread over seeds is none.
+# - **Start** from the best encoder that your machine runs. Measure counted letters first.
+# - **Data**: pairs that belong together, split by what they are about; the cached ranking loss, a large batch (notebook 09) that holds no two pairs of a group.
+# - **Rate**: three values at _your_ batch size, a tenth of warm-up, one to three epochs.
+# - **Choose on dev, report test once**, beside start and baseline. A gain within the spread over seeds, or whose interval over queries holds zero, is not shown; that is not the same as none.
 # - **Watch** a set from outside your domain.
 #
-# When memory is short: `bf16=True` on a GPU that has it; `gradient_checkpointing=True`, which keeps less of the forward pass and computes it again; LoRA, with the package `peft` (notebook 10 builds one). An encoder with prompts is trained with them, `prompts={"anchor": "query: ", ...}`; the trainer does not write them into the model.
+# When memory is short: `bf16=True` on a GPU that has it; `gradient_checkpointing=True`, which keeps less of the forward pass for the backward pass and computes it again; LoRA (notebook 10). An encoder with prompts is trained with them, `prompts={"anchor": "query: ", ...}`; the trainer does not write them into the model.
 #
-# **Predict** how much less a step keeps with gradient checkpointing.
+# **Predict** how much less a step keeps for the backward pass with gradient checkpointing.
 
 # %%
 import warnings
@@ -574,8 +580,8 @@ warnings.filterwarnings("ignore", "`gradient_checkpointing", FutureWarning)     
 pupil = SentenceTransformer(str(resolve(model)), device="cpu")
 pupil.model_card_data.widget = encoder.model_card_data.widget
 prompted = settings(per_device_train_batch_size=32, prompts={"anchor": "query: ", "positive": "document: "}, disable_tqdm=True)
-trainer = SentenceTransformerTrainer(pupil, prompted, train_dataset, loss=losses.MultipleNegativesRankingLoss(pupil))
-features, labels = trainer.collect_features(next(iter(trainer.get_train_dataloader())))
+prompting = SentenceTransformerTrainer(pupil, prompted, train_dataset, loss=losses.MultipleNegativesRankingLoss(pupil))
+features, labels = prompting.collect_features(next(iter(prompting.get_train_dataloader())))
 read = pupil.tokenizer.decode(features[0]["input_ids"][0], skip_special_tokens=True)
 assert read.startswith("query :") and not any(pupil.prompts.values())
 ran, kept, gradient = {False: [], True: []}, {}, {}
@@ -586,15 +592,15 @@ for saving in (False, True):
     torch.manual_seed(seed)                                                 # the same dropout
     pupil.train().zero_grad()
     with KeptBytes(pupil) as bytes_kept:
-        trainer.loss(features, labels).backward()
+        prompting.loss(features, labels).backward()
     counter.remove()
     kept[saving], gradient[saving] = bytes_kept.most / 1e6, torch.cat([p.grad.flatten() for p in pupil.parameters() if p.grad is not None])
 print("a query as it is read:", read)
-print(f"kept {kept[False]:.0f} MB, with gradient checkpointing {kept[True]:.0f} MB; a layer runs {len(ran[False])} times, then {len(ran[True])} times")
+print(f"kept for the backward pass: {kept[False]:.0f} MB, with gradient checkpointing {kept[True]:.0f} MB; a layer runs {len(ran[False])} times, then {len(ran[True])} times")
 assert torch.allclose(gradient[False], gradient[True], atol=1e-5) and kept[True] < kept[False] / 3 and len(ran[True]) == 2 * len(ran[False])
 
 # %% [markdown]
-# The gradient is the same; the price is a second forward pass.
+# The gradient is the same; the price is a second forward pass. This is what autograd keeps, not the peak of a process: weights, gradients and Adam's averages come on top.
 #
 # ## Appendix: the old `fit`
 #
@@ -623,9 +629,13 @@ assert change == 0.0 and saved == []
 print(f"largest change of {len(weights)} weight tensors: {change}; models saved: {len(saved)}")
 
 # %% [markdown]
-# Nothing learnt, and nothing saved: `fit` saves the best model only if it is given an evaluator, `output_path` and `save_best_model`. Here are all of its options and what they are called today. **Predict** two defaults that differ.
+# Nothing learnt, and nothing saved: `fit` saves the best model only if it is given an evaluator, `output_path` and `save_best_model`. Here are its options and today's names. **Predict** two defaults that differ.
 
 # %% tags=["row-4.12", "row-4.11"]
+import inspect
+
+from course_lib.training import train
+
 OPTIONS = """train_objectives train_dataset examples; epochs num_train_epochs epochs; steps_per_epoch max_steps -; scheduler lr_scheduler_type -
 warmup_steps warmup_steps warmup; optimizer_class optim -; optimizer_params learning_rate learning_rate; weight_decay weight_decay weight_decay
 max_grad_norm max_grad_norm -; use_amp bf16 autocast; evaluator evaluator evaluators; evaluation_steps eval_steps evaluate_every
@@ -641,35 +651,38 @@ def shown(name, where):
     assert name in where or name == "-", f"{name} is no option of the installed library"
     return f"{name} = {where[name]}" if type(where.get(name)) in (int, float, str) else name
 
-rows = [option.split() for option in OPTIONS.replace("\n", ";").split(";")]
-print(pd.DataFrame([map(shown, row, known) for row in rows], columns=["fit, until 2024", "trainer", "course_lib"]).to_string(index=False))
-assert {row[0] for row in rows} == set(known[0]) - {"self"}
+options = [option.split() for option in OPTIONS.replace("\n", ";").split(";")]
+print(pd.DataFrame([map(shown, row, known) for row in options], columns=["fit, until 2024", "trainer", "course_lib"]).to_string(index=False))
+assert {row[0] for row in options} == set(known[0]) - {"self"}
 assert known[0]["optimizer_params"] == {"lr": 2e-5} and known[0]["weight_decay"] == 0.01 and known[1]["weight_decay"] == 0.0
 
 # %% [markdown]
-# What the names hide: the loss was half of each pair in `train_objectives`. `use_amp` computed in float16; bfloat16 needs no scaled loss. Several objectives came in turn; now the default is by size.
-#
 # ## With full-size models
 #
-# Set `model = "sentence-transformers/all-MiniLM-L6-v2"` (90 MB) and `learning_rate = 2e-5`, and expect minutes in place of seconds. `python recipes/training_recipes.py` repeats the recorded trainings; it needs the public data sets that the README names.
+# Set `model = "sentence-transformers/all-MiniLM-L6-v2"` (90 MB) and `learning_rate = 2e-5`: minutes in place of seconds.
 #
 # ## Exercises
 #
-# Write the function, run the cell, read what `check` says.
-#
-# **1.** Choose the setting with the best mean over its seeds on dev; its score is the mean on test.
+# **1.** Train: write the loop itself, with its warm-up. Once it is right, it trains your encoder.
 
 # %% tags=["exercise", "nbval-check-output"]
 from course_lib.exercises import check
+from course_lib.losses import MultipleNegativesRankingLoss
 
-def choose(runs):
-    """runs: {name of the setting: [(score on dev, score on test) of each seed]} -> (name of the chosen setting, its score on test)."""
+def fit(encoder, loss, batches, learning_rate, warmup):
+    """One step of torch.optim.AdamW (its own defaults, but for the rate) for each batch, in order. The rate of step s of S, from 0, is
+    learning_rate * learning_rate_factor(s, round(warmup * S), S). batches: [(anchors, positives), ...], each of which `encoder` turns
+    into vectors; `loss` wants both. Returns [the loss of each step, a float]."""
     ...
 
-check("11.1", choose)
+if check("11.1", fit):
+    pupil, order = SentenceEncoder.load(model, dtype="float32"), groups_apart(train_dataset, batch_size=batch_size, drop_last=True, generator=torch.Generator(), seed=seed)
+    batches = [[[pairs[i][side] for i in batch] for side in ("anchor", "positive")] for batch in order]
+    fit(pupil.train(), MultipleNegativesRankingLoss(), batches, learning_rate, 0.1)
+    print(f"nDCG on dev: {before['dev']:.1f} before, {ndcg(pupil.eval(), 'dev'):.1f} after your training")
 
 # %% [markdown]
-# **2.** Keep the best, stop early: given the scores of all evaluations, which one is kept, and after which one does training stop, if it stops once `patience` evaluations in a row bring no new best?
+# **2.** Keep the best, stop early: given the scores of all evaluations, which one is kept, and after which one does training stop, if it stops once `patience` evaluations in a row bring no new best? A tie is no new best.
 
 # %% tags=["exercise", "nbval-check-output"]
 def early_stop(scores, patience):
@@ -679,7 +692,7 @@ def early_stop(scores, patience):
 check("11.2", early_stop)
 
 # %% [markdown]
-# In the trainer, the second is `callbacks=[EarlyStoppingCallback(early_stopping_patience=...)]`, from transformers.
+# In the trainer, this is `callbacks=[EarlyStoppingCallback(early_stopping_patience=...)]`, from transformers.
 #
 # ## Questions
 #
@@ -693,23 +706,21 @@ check("11.2", early_stop)
 #
 # **3.** Two recipes differ by 0.5 points, one run each. What do you need before you say which is better?
 #
-# <details><summary>Answer</summary>The spread over seeds. If runs of one recipe lie a point apart, half a point between two says nothing.</details>
+# <details><summary>Answer</summary>The spread over seeds, and the interval over queries. Half a point within either is not shown, which is not the same as no difference.</details>
 #
 # ## Summary
 #
-# - A training is: pairs split by group; an evaluator that does what the application does; rate and batch size tried together; the checkpoint that is best on dev; one report on test, beside the start and a baseline that knows no meaning; a saved folder with its card.
-# - The trainer's defaults evaluate nothing. `load_best_model_at_end` needs an evaluator, and equal strategies for saving and evaluating.
+# - A training is: pairs split by group; batches in which no group stands twice; an evaluator that does what the application does; the checkpoint that is best on dev; one report on test, beside the start and a baseline that knows no meaning.
+# - A gain needs several seeds and an interval over queries. Here 450 pairs brought a weak encoder level with counted letters; a good one needed none.
 # - A rate belongs to a batch size and a number of steps.
-# - Warm-up is a share of the steps. One step under 100 warm-up steps changes no weight.
-# - NLI first helps STSb, by the ranking loss more than by softmax. Batches of an old task keep it in reach.
+# - Warm-up is a share of the steps.
+# - NLI first helps STSb: by softmax a little, by the ranking loss, which saw MultiNLI as well, more. Batches of an old task keep it in reach.
 # - A domain pays where it is new to the encoder, and may cost elsewhere. The start weighs more than the recipe.
 #
 # ## References
 #
-# - sentence-transformers, [training overview](https://sbert.net/docs/sentence_transformer/training_overview.html): the trainer. Its edition of 2022 has `fit`, the three pairs and the table of thirteen networks.
+# - sentence-transformers, [training overview](https://sbert.net/docs/sentence_transformer/training_overview.html): the trainer.
 # - Reimers and Gurevych (2019), [Sentence-BERT](https://arxiv.org/abs/1908.10084): Table 2, the two stages.
-# - MNLI scores: the model cards of [deberta-v3-base](https://huggingface.co/microsoft/deberta-v3-base) (three of the five) and [MiniLM-L12-H384](https://huggingface.co/microsoft/MiniLM-L12-H384-uncased) (two).
-# - Loshchilov and Hutter (2019), [Decoupled weight decay regularization](https://arxiv.org/abs/1711.05101): AdamW.
 # - Chen et al. (2016), [Training deep nets with sublinear memory cost](https://arxiv.org/abs/1604.06174): gradient checkpointing.
 #
 # **Next:** notebook 12 makes small students of large teachers, and looks for hard negatives.

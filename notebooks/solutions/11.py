@@ -1,61 +1,94 @@
 """Solutions of notebook 11. Try the exercises first: check() tells you what kind of mistake you made."""
 
+import torch
+from torch import nn
+
 from course_lib.exercises import Exercise
+from course_lib.losses import MultipleNegativesRankingLoss
+from course_lib.training import learning_rate_factor
 
 # ---- 11.1
 
 
-def mean(runs, which):
-    return sum(run[which] for run in runs) / len(runs)
+def tiny(*sizes, seed=0):
+    """A small network in the encoder's place, the same on every machine."""
+    draw, layers = torch.Generator().manual_seed(seed), []
+    for inside, outside in zip(sizes, sizes[1:]):
+        layer = nn.Linear(inside, outside, bias=False)
+        layer.weight.data = torch.randn(outside, inside, generator=draw) / inside**0.5
+        layers += [layer, nn.Tanh()]
+    return nn.Sequential(*layers[:-1])
 
 
-def choose(runs):
-    best = max(runs, key=lambda name: mean(runs[name], 0))
-    return best, mean(runs[best], 1)
+def noisy_pairs(steps, batch, dim, seed=1):
+    """[(anchors, positives), ...], (batch, dim) each: the positives are the anchors and noise."""
+    draw = torch.Generator().manual_seed(seed)
+    anchors = torch.randn(steps, batch, dim, generator=draw)
+    return list(zip(anchors, anchors + torch.randn(steps, batch, dim, generator=draw)))
 
 
-def chooses_on_test(runs):
-    best = max(runs, key=lambda name: mean(runs[name], 1))
-    return best, mean(runs[best], 1)
+def adam(encoder, learning_rate):
+    return torch.optim.AdamW(encoder.parameters(), lr=learning_rate)
 
 
-def says_dev(runs):
-    best = max(runs, key=lambda name: mean(runs[name], 0))
-    return best, mean(runs[best], 0)
+def by_share(step, warmup, total):
+    return learning_rate_factor(step, round(warmup * total), total)
 
 
-def luckiest_run(runs):
-    best = max(runs, key=lambda name: max(dev for dev, _ in runs[name]))
-    return best, mean(runs[best], 1)
+def loop(factor=by_share, optimizer=adam, clear=True, step=True, sign=1, again=False, frozen=False, other=True):
+    """A training loop, and what it turns into where one of its parts is left out or wrong."""
+
+    def fit(encoder, loss, batches, learning_rate, warmup):
+        chosen, history = optimizer(encoder, learning_rate), []
+        for i, (anchors, positives) in enumerate(batches):
+            for group in chosen.param_groups:
+                group["lr"] = learning_rate * factor(i, warmup, len(batches))
+            u, v = encoder(anchors), encoder(positives if other else anchors)
+            value = loss(u, v.detach() if frozen else v)
+            if clear:
+                chosen.zero_grad()
+            (sign * value).backward()
+            if step:
+                chosen.step()
+            history.append((loss(encoder(anchors), encoder(positives)) if again else value).item())
+        return history
+
+    return fit
 
 
-def luckiest_run_alone(runs):
-    best = max(runs, key=lambda name: max(runs[name]))
-    return best, max(runs[best])[1]
+def fit(encoder, loss, batches, learning_rate, warmup):
+    optimizer = torch.optim.AdamW(encoder.parameters(), lr=learning_rate)
+    warmup_steps, history = round(warmup * len(batches)), []
+    for step, (anchors, positives) in enumerate(batches):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate * learning_rate_factor(step, warmup_steps, len(batches))
+        value = loss(encoder(anchors), encoder(positives))
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        history.append(value.item())
+    return history
 
 
-def test_of_the_best_seed(runs):
-    best = max(runs, key=lambda name: mean(runs[name], 0))
-    return best, max(runs[best])[1]
+def new_optimizer_for_each_batch(encoder, loss, batches, learning_rate, warmup):
+    history = []
+    for step, (anchors, positives) in enumerate(batches):
+        optimizer = adam(encoder, learning_rate * by_share(step, warmup, len(batches)))
+        value = loss(encoder(anchors), encoder(positives))
+        value.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        history.append(value.item())
+    return history
 
 
-def best_test_of_the_chosen(runs):
-    best = max(runs, key=lambda name: mean(runs[name], 0))
-    return best, max(test for _, test in runs[best])
+def never_falls(step, warmup, total):
+    return min(1, by_share(step, warmup, total)) if step < round(warmup * total) else 1
 
 
-def pools_both(runs):
-    best = max(runs, key=lambda name: mean(runs[name], 0) + mean(runs[name], 1))
-    return best, mean(runs[best], 1)
-
-
-def adds_up(runs):
-    best = max(runs, key=lambda name: sum(dev for dev, _ in runs[name]))
-    return best, mean(runs[best], 1)
-
-
-def choice_alone(runs):
-    return choose(runs)[0]
+def begins_at_zero(step, warmup, total):
+    rising = round(warmup * total)
+    return step / rising if step < rising else by_share(step, warmup, total)
 
 
 # ---- 11.2
@@ -131,41 +164,69 @@ def a_tie_is_better(scores, patience):
 
 EXERCISES = {
     "11.1": Exercise(
-        title="Choose on dev, say test",
+        title="Train",
         cases={
-            "a setting that is better on dev and worse on test": (
-                {
-                    "slow": [(70.0, 74.0), (71.0, 73.0), (72.0, 75.0)],
-                    "fast": [(74.0, 71.0), (73.0, 72.0), (75.0, 70.0)],
-                },
+            "a linear map, a quarter of warm-up": (
+                tiny(6, 4),
+                MultipleNegativesRankingLoss(),
+                noisy_pairs(8, 5, 6),
+                0.1,
+                0.25,
             ),
-            "one lucky seed": ({"wild": [(90.0, 60.0), (60.0, 58.0)], "calm": [(80.0, 70.0), (78.0, 72.0)]},),
-            "a test set that prefers another": (
-                {
-                    "a": [(80.0, 50.0), (82.0, 52.0)],
-                    "b": [(79.0, 60.0), (80.0, 63.0)],
-                    "c": [(60.0, 70.0)],
-                },
+            "two layers, no warm-up": (
+                tiny(5, 8, 3, seed=2),
+                MultipleNegativesRankingLoss(),
+                noisy_pairs(6, 4, 5, seed=3),
+                0.05,
+                0.0,
             ),
-            "not equally many seeds": ({"few": [(80.0, 66.0)], "many": [(70.0, 60.0), (70.0, 62.0), (70.0, 64.0)]},),
+            "half of it warm-up": (
+                tiny(4, 4, seed=4),
+                MultipleNegativesRankingLoss(scale=5),
+                noisy_pairs(10, 6, 4, seed=5),
+                0.2,
+                0.5,
+            ),
         },
-        solution=choose,
+        solution=fit,
         wrong=[
-            (chooses_on_test, "You choose on test. Then its score flatters the choice, as dev's would: choose on dev."),
-            (says_dev, "You say the score on dev. It is the highest of several, and partly luck: say another set's."),
-            (luckiest_run, "One lucky seed decides your choice. Compare the settings' means on dev."),
-            (luckiest_run_alone, "You choose a single run. A setting has as many runs as seeds: compare their means."),
+            (loop(step=False), "No weight changes: every loss is the untrained encoder's. What makes the step?"),
             (
-                test_of_the_best_seed,
-                "The setting is right. But you say the score of one seed: say their mean.",
+                loop(clear=False),
+                "Each step still has the gradients of all earlier steps in it: backward() adds to what is there.",
+            ),
+            (loop(factor=lambda *_: 1), "Your rate is the same in all steps: it should rise first, and then fall."),
+            (loop(factor=never_falls), "Your rate rises, and then stays. After the warm-up it should fall to 0."),
+            (
+                loop(factor=lambda i, warmup, total: by_share(i, 0, total)),
+                "Your rate only falls. Over the share `warmup` of the steps it should rise.",
             ),
             (
-                best_test_of_the_chosen,
-                "The setting is right. But you say its best seed on test: say their mean.",
+                loop(factor=lambda i, warmup, total: learning_rate_factor(i, warmup, total)),
+                "`warmup` is a share, and learning_rate_factor wants a number of steps.",
             ),
-            (pools_both, "Your choice looks at test as well. What chooses must not report."),
-            (adds_up, "You add the scores of dev up, so that a setting with more seeds wins. Take their mean."),
-            (choice_alone, "Return two things: the name of the setting and its score on test."),
+            (loop(factor=begins_at_zero), "Your first step has a rate of 0, as in transformers: here it learns."),
+            (
+                loop(factor=lambda i, warmup, total: by_share(i + 1, warmup, total)),
+                "Your schedule is one step ahead: the first step is step 0.",
+            ),
+            (
+                new_optimizer_for_each_batch,
+                "You make a new optimizer for each batch. AdamW averages gradients over the steps: it must live on.",
+            ),
+            (
+                loop(optimizer=lambda encoder, rate: torch.optim.SGD(encoder.parameters(), lr=rate)),
+                "That is plain gradient descent. AdamW was asked for, with its own defaults.",
+            ),
+            (loop(sign=-1), "You climb: your step makes the loss larger."),
+            (loop(frozen=True), "No gradient comes through the positives. Both sides are encoded by what is trained."),
+            (loop(other=False), "You compare the anchors with themselves. Where do the positives come in?"),
+            (loop(again=True), "You note each loss after its step. Note the one that the step was made from."),
+            (lambda *arguments: fit(*arguments)[-1], "Return the losses of all steps, not of the last alone."),
+            (
+                lambda *arguments: sum(fit(*arguments)) / len(arguments[2]),
+                "Return the losses of all steps as a list, not their mean.",
+            ),
         ],
     ),
     "11.2": Exercise(

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from course_lib.support.folders import COURSE_HOME
-from recipes import training_recipes
+from recipes import town_questions, training_recipes
 from recipes.shared.cards import weights_sha256
 from recipes.shared.results import data_sha256, read_rows
 from recipes.task_mix import nearest_mean
+from recipes.town_questions import on_town_pairs, town_pairs, town_split, town_tasks
 from recipes.training_recipes import SEEDS, Training, run_all
 
 ROWS = read_rows("11.csv")
@@ -31,7 +32,7 @@ def test_every_row_says_how_it_was_made():
 
 def test_rows_belong_to_what_ships():
     shipped = [r for r in ROWS if r["model"].startswith("course/")]
-    names = {"bert-mini", "glove-mini", "sbert-mini-nli", "sbert-mini-ranking"}
+    names = {"bert-mini", "glove-mini", "sbert-mini", "sbert-mini-nli", "sbert-mini-ranking"}
     assert {r["model"] for r in shipped} == {f"course/{name}" for name in names}
     sha = {f"course/{name}": weights_sha256(COURSE_HOME / "data" / "models" / name) for name in names}
     for r in shipped:
@@ -84,3 +85,38 @@ def test_nearest_mean():
     assert task(Encoder(True)) == 1.0
     asked = random.Random(0).sample(range(40), 40)[20:]
     assert task(Encoder(False)) in {np.mean([i % 2 == which for i in asked]) for which in (0, 1)}
+
+
+def test_town_is_split_by_group_and_measured_by_search():
+    """A group's questions are found by an encoder that knows the groups, and by chance by one that knows nothing."""
+    parts = town_split()
+    group_of = {text: group for own in parts.values() for group, texts in own.items() for text in texts}
+    assert {name: len(own) for name, own in parts.items()} == {"train": 75, "dev": 35, "test": 40}
+    assert len(group_of) == 600 and len(town_pairs()) == 450
+    assert {group for *_, group in town_pairs()} == set(parts["train"])
+
+    class Encoder:
+        def __init__(self, vector):
+            self.vector = vector
+
+        def encode(self, texts, **options):
+            return torch.stack([self.vector(group_of[text]) for text in texts])
+
+    groups, same = sorted(set(group_of.values())), torch.ones(1)
+    for task in town_tasks().values():
+        assert task(Encoder(lambda group: torch.eye(len(groups))[groups.index(group)])) == 1.0
+        assert task(Encoder(lambda group: same)) < 0.2
+
+
+def test_town_pairs_of_a_group_never_meet_in_a_batch(monkeypatch):
+    batches = []
+
+    def objective(encoder, loss):
+        return lambda batch: batches.append(batch) or next(encoder.parameters()).sum() * 0
+
+    monkeypatch.setattr(town_questions, "siamese_objective", objective)
+    on_town_pairs("course/sbert-mini-ranking", 64, 1e-4, 1, 0)
+    group_of = {pair: group for *pair, group in town_pairs() for pair in [tuple(pair)]}
+    assert sorted(example for batch in batches for example in batch) == sorted(group_of)
+    for batch in batches:
+        assert len({group_of[pair] for pair in batch}) == len(batch)
