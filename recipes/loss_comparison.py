@@ -1,4 +1,4 @@
-"""Which loss for which data? One set of sentences in five formats, ten losses, one budget. Writes data/results/09.csv.
+"""Which loss for which data? One set of sentences, five formats, eleven losses, one budget. Writes data/results/09.csv.
 
     COURSE_DATA=... python recipes/loss_comparison.py [--runs N] [--teacher FOLDER]
 
@@ -57,6 +57,7 @@ LOSSES = {  # name: its data format, and how it is made for embeddings of a dime
     "triplet, cosine": ("triplets", lambda dim: TripletLoss(distance="cosine", margin=0.5)),
     "online contrastive": ("pairs of 0 and 1", lambda dim: OnlineContrastiveLoss()),
     "CoSENT, 0 and 1": ("pairs of 0 and 1", lambda dim: CoSENTLoss()),
+    "contrastive, margin 0.1": ("pairs of 0 and 1", lambda dim: ContrastiveLoss(margin=0.1)),
 }
 RUNS = [("snli", name, RATE, seed) for name in LOSSES for seed in SEEDS]  # experiment, loss, learning rate, seed
 RUNS += [("bundled", name, RATE, seed) for name in ("cosine MSE", "ranking, hard negatives") for seed in SEEDS]

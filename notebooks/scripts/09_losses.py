@@ -9,7 +9,7 @@
 # |---|---|
 # | You will be able to | choose a loss for a table of data; compute it by hand; train with a batch of 512 in little memory; find the rows and columns that teach the wrong thing |
 # | You need first | notebook 06: siamese networks, softmax and ranking loss; notebook 05: cosine, Spearman |
-# | Time | 40 minutes to read; the code runs in about half a minute |
+# | Time | 40 minutes to read; the code runs in less than a minute |
 # | Hardware | any laptop, no GPU |
 # | Download | nothing: models and data come with the course |
 
@@ -52,8 +52,6 @@ data = "course/nli"
 #
 # **Question.** Which loss fits the data you have?
 #
-# Look at one row of your data, and at what it says.
-#
 # | a row holds | for example | take first | what the loss asks |
 # |---|---|---|---|
 # | two texts that belong together | question, answer | `MultipleNegativesRankingLoss` | the own partner ranks first in the batch |
@@ -62,6 +60,7 @@ data = "course/nli"
 # | two texts and 0 or 1 | duplicate or not | `CoSENTLoss` | the same: 1 above 0 (`ContrastiveLoss`: together, or apart by a margin) |
 # | two texts and a class | NLI | make rows of the second kind | (`SoftmaxLoss`: a classifier can tell the classes) |
 # | one text and a class | tickets by topic | a classifier on the vectors, untrained | (`BatchHardTripletLoss`: the own class is nearer than any other) |
+# | texts alone | your documents | `MSELoss`, with vectors of a trained encoder as labels | the same vector (notebook 12) |
 # | query, two texts, another model's scores | distillation | `MarginMSELoss` | the same difference of scores (notebook 12) |
 #
 # The names are those of sentence-transformers, where data are a table and a loss takes its columns of texts in order.
@@ -107,6 +106,7 @@ kinds = {
     "pair and 0 or 1": (pairs | {"label": [1, 0, 0]}, losses.CoSENTLoss(library)),
     "pair and class": (pairs | {"label": [1, 2, 0]}, losses.SoftmaxLoss(library, dim, num_labels=3)),
     "text and class": ({"text": [premise, entailed, other, answer], "label": [0, 0, 1, 1]}, losses.BatchHardTripletLoss(library)),
+    "texts alone": ({"text": [premise, other], "label": library.encode([premise, other]).tolist()}, losses.MSELoss(library)),
     "a teacher's scores": ({"query": [premise], "text1": [entailed], "text2": [far], "score": [0.7]}, losses.MarginMSELoss(library)),
 }
 for kind, (table, loss) in kinds.items():
@@ -118,7 +118,7 @@ for kind, (table, loss) in kinds.items():
 # %% [markdown]
 # The last kind has three columns of texts; its column `score` became the labels.
 #
-# The same source can often be written as several kinds. NLI has, for each premise, a sentence that follows from it, one that may be true and one that contradicts it: three pairs with a class, a score, or 0 or 1; one triplet (premise, entailed, contradicted); or one pair that belongs together. The scores 1, 0.5 and 0 are **made up**: NLI has none.
+# The same source can often be written as several kinds. NLI has, for each premise, a sentence that follows from it, one that may be true and one that contradicts it. That makes three pairs with a class, a score, or 0 or 1; or one triplet; or one pair that belongs together. The scores 1, 0.5 and 0 are **made up**: NLI has none.
 #
 # ## Losses that look at one pair
 #
@@ -155,7 +155,7 @@ print("squared    ", [round(x, 2) for x in squared], f" mean {mse:.3f}")
 print("contrastive", [round(x, 2) for x in contrastive], f" half the mean {halved:.3f}")
 
 # %% [markdown]
-# The third pair has distance 1, beyond the margin. `OnlineContrastiveLoss` keeps only a batch's hard pairs: together, but farther apart than the nearest pair that is not, and the reverse.
+# The third pair has distance 1, beyond the margin.
 #
 # ## Losses that compare
 #
@@ -165,7 +165,7 @@ print("contrastive", [round(x, 2) for x in contrastive], f" half the mean {halve
 #
 # $$\log\Big(1 + \sum_{y_i > y_j} e^{20\,(c_j - c_i)}\Big)$$
 #
-# The *triplet loss* takes an anchor, a positive and a negative, and asks that the negative is farther from the anchor by a margin: $\max(0,\, d(a, p) - d(a, n) + m)$. You will write it in the first exercise.
+# The *triplet loss* takes an anchor, a positive and a negative, and asks that the negative is farther from the anchor by a margin: $\max(0,\, d(a, p) - d(a, n) + m)$.
 #
 # **Predict** what happens to CoSENT and to cosine MSE when all scores are divided by 5.
 
@@ -258,55 +258,79 @@ assert push["margin 0.5"] == 0 < push["scale 20"] < 1e-5 and push["scale 5"] > 0
 #
 # ## The same sentences, three learning rates
 #
-# **Question.** Which loss makes the most of the same sentences?
+# **Question.** Which loss does harm?
 #
-# A fair comparison gives each loss several learning rates and seeds: many trainings. So the encoder stays _frozen_, and only a square layer behind it is trained, from the identity, which changes nothing. All losses learn from the bundled groups and read 96 sentences in each of 60 steps. The bundled STS pairs measure.
+# A fair comparison gives each loss several learning rates and seeds: many trainings. So the encoder stays _frozen_, and only a square layer behind it is trained. It begins as the identity, which changes nothing. So little can hardly teach, but it shows which losses do harm.
+#
+# They learn from bundled groups of NLI; bundled STS pairs measure.
 
 # %%
+import random
 from course_lib.data import load_sts
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import spearman
-nli, graded = groups(data), [(p.sentence1, p.sentence2, p.score) for p in load_sts("course/sts")]
-place = {text: i for i, text in enumerate(dict.fromkeys(x for row in nli + graded for x in row if isinstance(x, str)))}
-frozen = torch.from_numpy(SentenceEncoder.load(model, dtype="float32").encode(list(place), show_progress_bar=False))     # (texts, dim)
 
-def train_layer(loss, rows, rate, seed):                                # a loss and rows of its kind -> a layer, (dim, dim)
+nli = groups(data)                                                      # (premise, entailed, neutral, contradicted) each
+graded = [(p.sentence1, p.sentence2, p.score) for p in load_sts("course/sts")]
+texts = dict.fromkeys(value for row in nli + graded for value in row if isinstance(value, str))
+place = {text: i for i, text in enumerate(texts)}                       # its row in `frozen`
+encoder = SentenceEncoder.load(model, dtype="float32")
+frozen = torch.from_numpy(encoder.encode(list(texts), show_progress_bar=False))     # (texts, dim)
+
+def vectors_of(some):                                                   # texts -> (texts, dim)
+    return frozen[[place[text] for text in some]]
+
+premises, *hypotheses = map(vectors_of, zip(*nli))                      # (groups, dim) each
+apart = [round(1 - F.cosine_similarity(premises, x).mean().item(), 2) for x in hypotheses]
+print(f"{len(nli)} groups, {len(graded)} graded pairs")
+print("mean distance from the premise before training: entailed {}, neutral {}, contradicted {}".format(*apart))
+assert 0.1 < apart[0] < apart[1] < 0.25 and abs(apart[2] - apart[0]) < 0.02
+
+# %% [markdown]
+# A contradiction begins as near as an entailed sentence, and the contrastive loss pushes it away up to its margin: 0.5 by default.
+
+# %%
+def train_layer(make, rows, rate, seed):
+    """Maker of a loss, rows of its kind (texts first) -> a layer, (dim, dim), after 60 steps of 96 sentences."""
     torch.manual_seed(seed)
-    layer, n = torch.eye(dim, requires_grad=True), sum(isinstance(value, str) for value in rows[0])     # n columns of texts
+    layer, loss = torch.eye(dim, requires_grad=True), make(dim)
+    n = sum(isinstance(value, str) for value in rows[0])                # columns of texts, by their place in `frozen`
     columns = [torch.tensor([place.get(value, value) for value in column]) for column in zip(*rows)]
     optimizer = torch.optim.Adam([layer, *loss.parameters()], lr=rate)
     for _ in range(60):
         batch = torch.randint(len(rows), (96 // n,))
         optimizer.zero_grad()
-        loss(*[frozen[column[batch]] @ layer for column in columns[:n]], *[column[batch] for column in columns[n:]]).backward()
+        loss(*[frozen[c[batch]] @ layer for c in columns[:n]], *[c[batch] for c in columns[n:]]).backward()
         optimizer.step()
     return layer.detach()
-def order(layer, rows=graded):                                          # Spearman x 100 of cosines and grades
-    u, v, grades = zip(*rows)
-    return 100 * spearman(grades, F.cosine_similarity(frozen[[place[x] for x in u]] @ layer, frozen[[place[x] for x in v]] @ layer))
-premises, *hypotheses = (frozen[[place[x] for x in column]] for column in zip(*nli))                  # (groups, dim) each
-apart = [round(1 - F.cosine_similarity(premises, x).mean().item(), 2) for x in hypotheses]
-print("mean distance from the premise before training: entailed {}, neutral {}, contradicted {}".format(*apart))
-assert 0.1 < apart[0] < apart[1] < 0.25 and abs(apart[2] - apart[0]) < 0.02
+
+def order(layer, pairs=graded):
+    """Spearman x 100 of the pairs' scores and their cosines behind the layer."""
+    first, second, scores = zip(*pairs)
+    return 100 * spearman(scores, F.cosine_similarity(vectors_of(first) @ layer, vectors_of(second) @ layer))
+
+def shuffled(rows, seed):
+    last = random.Random(seed).sample([row[-1] for row in rows], len(rows))
+    return [(*row[:-1], value) for row, value in zip(rows, last)]
+
+print(f"before training {(before := order(torch.eye(dim))):.1f}")
 
 # %% [markdown]
-# A contradiction begins as near as an entailed sentence. The contrastive loss pushes it away up to its margin: 0.5 by default, far beyond these distances. So the margin 0.1 is tried, too.
+# Rows called _shuffled_ are controls: classes, labels or positives were dealt out anew. Contrastive and triplet loss have the margin 0.5 where none is named; with margin 0 nothing is pushed apart.
 #
-# A control comes along: the ranking loss on entailed sentences that were dealt out to the wrong premises.
-#
-# **Predict** which losses a large learning rate harms most.
+# **Predict** which losses a large rate harms most, and what shuffling does to softmax.
 
-# %% tags=["row-1.34", "row-3.5", "row-4.8"] alt="Ten rows of dots, one row a loss, three colours and markers for three learning rates, on the axis of Spearman correlation; a dashed line at 73.6 marks the state before training. Softmax, contrastive with margin 0.1, CoSENT on either kind of pairs, ranking and ranking with hard negatives stay close to the line at all rates. Cosine MSE, triplet, contrastive with margin 0.5 and, lowest, ranking with wrong positives move to the left as the rate grows, to between 65 and 71."
-import random
+# %% tags=["row-4.8"] alt="Fourteen rows of dots, one row a loss, three colours and markers for three learning rates, on the axis of Spearman correlation; a dashed line at 73.6 marks the state before training. CoSENT, contrastive with margins 0 and 0.1, ranking and softmax stay close to the line at all rates, and so do CoSENT on 0 and 1 and softmax with shuffled labels. Cosine MSE, triplet with either margin, contrastive with its default margin and ranking with shuffled positives move to the left as the rate grows, to between 65 and 71."
 from course_lib.plotting import MARKERS
 
+rates, seeds = (1e-4, 5e-4, 2e-3), range(seed, seed + 3)
 chosen = ["softmax", "cosine MSE", "triplet, cosine", "contrastive", "contrastive, margin 0.1", "CoSENT", "CoSENT, 0 and 1", "ranking", "ranking, hard negatives"]
-makers = LOSSES | {"contrastive, margin 0.1": ("pairs of 0 and 1", lambda dim: ContrastiveLoss(margin=0.1))}
-todo = {name: (makers[name][1], examples(makers[name][0], nli)) for name in chosen}
-dealt = random.Random(seed).sample([row[1] for row in nli], len(nli))
-todo["ranking, wrong positives"] = LOSSES["ranking"][1], [(row[0], text) for row, text in zip(nli, dealt)]
-rates, before, seeds = (1e-4, 5e-4, 2e-3), order(torch.eye(dim)), range(seed, seed + 3)
-found = {name: torch.tensor([[order(train_layer(make(dim), rows, rate, s)) for rate in rates] for s in seeds]) for name, (make, rows) in todo.items()}
+trials = {name: (LOSSES[name][1], examples(LOSSES[name][0], nli)) for name in chosen}
+trials["triplet, margin 0.05"] = lambda dim: TripletLoss("cosine", 0.05), trials["triplet, cosine"][1]
+trials["contrastive, margin 0"] = lambda dim: ContrastiveLoss(margin=1e-9), trials["contrastive"][1]
+for name in ("softmax", "CoSENT, 0 and 1", "ranking"):
+    trials[f"{name}, shuffled"] = trials[name][0], shuffled(trials[name][1], seed)
+found = {name: torch.tensor([[order(train_layer(*trial, rate, s)) for rate in rates] for s in seeds]) for name, trial in sorted(trials.items())}
 
 def dots(ax, rows, start):
     """rows: {label: values, (3 seeds, rates)}, the first on top."""
@@ -317,78 +341,85 @@ def dots(ax, rows, start):
     ax.set_yticks(range(len(rows)), list(reversed(rows)))
     ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
 
-_, ax = plt.subplots(figsize=(9, 5), layout="constrained")
+_, ax = plt.subplots(figsize=(9, 5.5), layout="constrained")
 dots(ax, found, before)
-ax.set(xlabel="Spearman x 100 on 328 graded pairs; a point is a seed", title="At the largest rate three losses tear the order apart; a fitting margin does not")
+ax.set(xlabel="Spearman x 100 on 328 graded pairs; a point is a seed", title="Three losses tear the order apart; a small contrastive margin does not")
 plt.show()
 
 # %% [markdown]
-# At the smallest rate no loss moves far: it alone would call them alike. At the largest, cosine MSE, triplet and contrastive loss have torn the order apart, the first two as much as the control. With the margin 0.1 the same contrastive loss keeps it: a margin must fit the distances that you start from. Softmax, CoSENT on either kind of pairs and both ranking losses kept it. None gained much: a layer is little.
+# At the smallest rate no loss moves far. At the largest, cosine MSE, triplet and contrastive loss tear the order apart. Too wide a margin does harm: with 0.1 or none the contrastive loss keeps the order, and with 0.05 the triplet loss loses half as much.
+#
+# To keep the order is not to learn: softmax and CoSENT on 0 and 1 keep it as well with shuffled labels.
 #
 # `recipes/loss_comparison.py` trained the whole encoder on public data: premises of SNLI, 7,488 sentences read, one learning rate, 2e-4. STSb dev measures. Averages of three seeds were **recorded**, with the lowest and the highest.
 #
 # **Predict** which losses end below the encoder before training.
 
-# %%
+# %% tags=["row-1.34", "row-3.5"]
 from course_lib.data import load_results
 
-recorded = load_results("09").query("data == 'stsbenchmark/dev' and metric in ('spearman', 'mean cosine')")
-whole = recorded.groupby(["setting", "metric"]).value.agg(["mean", "min", "max"])
-mean = {"untrained": [before]} | {name: values.mean(dim=0).tolist() for name, values in found.items()}
-print(f"{'':25} the layer at {rates}   the whole encoder, recorded")
-for name in ["untrained", *todo, "online contrastive"]:
-    layer = "  ".join(f"{value:.1f}" for value in mean.get(name, []))
-    scored, close = (whole.loc[(name, metric)] if name in whole.index else None for metric in ("spearman", "mean cosine"))
-    print(f"{name:25} {layer:30}", "" if scored is None else f"{scored['mean']:.1f} ({scored['min']:.1f} to {scored['max']:.1f}), mean cosine of any two sentences {close['mean']:.2f}")
+recorded = load_results("09").query("data == 'stsbenchmark/dev'").groupby(["metric", "setting"]).value.agg(["mean", "min", "max"])
+whole, closeness = recorded.loc["spearman"], recorded.loc["mean cosine"]
+layer = {"untrained": [before]} | {name: values.mean(dim=0).tolist() for name, values in found.items()}
+print(f"{'':26}the layer, three rates   the whole encoder, recorded")
+for name, means in layer.items():
+    text = f"{name:26}{'  '.join(f'{x:.1f}' for x in means):25}"
+    if name in whole.index:
+        mean, lowest, highest = whole.loc[name]
+        text += f"{mean:.1f} ({lowest:.1f} to {highest:.1f}), mean cosine of any two sentences {closeness.loc[name, 'mean']:.2f}"
+    print(text)
 torn, leading = ["cosine MSE", "triplet, cosine", "contrastive"], ["CoSENT", "ranking", "ranking, hard negatives"]
-assert all(mean[name][2] < before - 2.5 for name in torn) and all(min(mean[name]) > before - 1.5 for name in chosen if name not in torn)
-assert all(abs(mean[name][0] - before) < 1.5 for name in chosen) and max(max(mean[name]) for name in chosen) < before + 1
-assert max(mean[name][2] for name in torn[:2]) < mean["ranking, wrong positives"][2] + 2
-lowest, highest = whole.xs("spearman", level="metric")["min"], whole.xs("spearman", level="metric")["max"]
-assert lowest[leading].min() > highest.drop(leading).max()
-assert whole.loc[[("contrastive", "spearman"), ("online contrastive", "spearman")], "mean"].max() + 1 < whole.loc[("CoSENT, 0 and 1", "spearman"), "mean"]
-assert highest[["softmax", "cosine MSE"]].max() < lowest["untrained"] and whole.loc[("CoSENT", "mean cosine"), "min"] > 0.9
-assert abs(whole.loc[("ranking", "spearman"), "mean"] - whole.loc[("ranking, hard negatives", "spearman"), "mean"]) < 0.5
+kept = [name for name in layer if name not in [*torn, "triplet, margin 0.05", "ranking, shuffled"]]
+assert all(layer[name][2] < before - 2.5 for name in torn) and all(min(layer[name]) > before - 1.6 for name in kept)
+assert all(abs(layer[name][0] - before) < 1.5 for name in chosen) and max(map(max, layer.values())) < before + 1
+assert abs(layer["triplet, margin 0.05"][2] - before) < 0.6 * abs(layer["triplet, cosine"][2] - before)
+assert all(abs(x - y) < 1 for name in ("softmax", "CoSENT, 0 and 1") for x, y in zip(layer[name], layer[f"{name}, shuffled"]))
+assert layer["ranking, shuffled"][2] < before - 5 and layer["ranking, hard negatives"][2] > layer["ranking"][2] + 0.3
+assert whole.loc[leading, "min"].min() > whole.drop(leading)["max"].max()
+assert whole.loc[["softmax", "cosine MSE"], "max"].max() < whole.loc["untrained", "min"] and closeness.loc["CoSENT", "min"] > 0.9
+assert whole.loc["CoSENT, 0 and 1", "mean"] > whole.loc[["contrastive", "contrastive, margin 0.1"], "mean"].max() + 1
+assert abs(whole.loc["ranking", "mean"] - whole.loc["ranking, hard negatives", "mean"]) < 0.5
 
 # %% [markdown]
-# At this one rate, both ranking losses and CoSENT on scores lead: the worst of their runs beats the best of all others. Another rate may change places, as for the layer. On pairs of 0 and 1, CoSENT is ahead of both contrastive losses on average; hence the map. Softmax and cosine MSE end below the encoder before training. Hard negatives added nothing. And CoSENT moved all sentences close together: any two have a cosine above 0.9 on average.
+# At this one rate, both ranking losses and CoSENT on scores lead: the worst of their runs beats the best of all others. Another rate may change places. Softmax and cosine MSE end below the encoder before training. On pairs of 0 and 1 CoSENT is ahead on average, but the runs overlap; it needs no margin, hence the map. But CoSENT moved all sentences close together: any two have a cosine above 0.9 on average.
+#
+# Hard negatives added nothing; on the layer, a little at the largest rate. But a step then has 32 anchors, not 48. Notebook 12 compares with equal batches: hard negatives help graded pairs a little at best, and harm search.
 #
 # ## Made-up scores and real ones
 #
 # **Question.** Is cosine MSE bad, or were its scores?
 #
-# A person scored the graded pairs. Half of them, drawn three times, train the layer; the other half measures, also a layer trained on NLI's made-up scores. But real scores come with other sentences. So there are two controls: NLI with _kinder_ scores, 1, 0.8 and 0.6 (CoSENT sees no difference), and the graded pairs with their scores _shuffled_.
+# People scored the graded pairs. Half of them, drawn three times, train the layer; the other half measures. Controls are NLI with _kinder_ scores, 1, 0.8 and 0.6 (CoSENT sees no difference); real scores _shuffled_; and real scores _rescaled_ to the mean and the spread of the cosines before training.
 #
-# **Predict** which of the seven rows gains.
+# **Predict** which of the eight rows gain.
 
-# %% alt="Seven rows of dots for three learning rates, on the axis of the gain in Spearman correlation; a dashed line at 0 marks the state before training. Cosine MSE with made-up scores lies to the left of the line, with kinder scores about half as far, with real scores around the line, with shuffled scores farthest to the left. CoSENT with made-up scores lies around the line, with real scores to the right of it, with shuffled scores to the left."
-sources = {"made-up scores": examples("scored pairs", nli), "kinder scores": [(*row[:2], {1.0: 1.0, 0.5: 0.8, 0.0: 0.6}[row[2]]) for row in examples("scored pairs", nli)]}
-drawn = {}
-for s in range(seed, seed + 3):
+# %% alt="Eight rows of dots for three learning rates, on the axis of the gain in Spearman correlation; a dashed line at 0 marks the state before training. Cosine MSE with made-up scores lies to the left of the line, with kinder scores about half as far, with real scores around the line, with rescaled ones mostly to the right, with shuffled scores farthest to the left. CoSENT with made-up scores lies around the line, with real scores to the right of it, with shuffled scores to the left."
+made_up = examples("scored pairs", nli)
+sources = {"made-up scores": made_up, "kinder scores": [(*row[:2], {1.0: 1.0, 0.5: 0.8, 0.0: 0.6}[row[2]]) for row in made_up]}
+gains = {}
+for s in seeds:
     mixed = random.Random(s).sample(graded, len(graded))
     half, rest = mixed[: len(mixed) // 2], mixed[len(mixed) // 2 :]
-    shuffled = random.Random(s).sample([row[2] for row in half], len(half))
-    sources |= {"real scores": half, "real ones, shuffled": [(*row[:2], score) for row, score in zip(half, shuffled)]}
-    start = order(torch.eye(dim), rest)
-    for name in ("cosine MSE", "CoSENT"):
-        for source, rows in sources.items():
-            if (name, source) != ("CoSENT", "kinder scores"):
-                gains = [order(train_layer(LOSSES[name][1](dim), rows, rate, s), rest) - start for rate in rates]
-                drawn.setdefault(f"{name}, {source}", []).append(gains)
-drawn = {name: torch.tensor(gains) for name, gains in drawn.items()}     # (3 draws, rates) each
+    first, second, real = zip(*half)
+    real, cosines = torch.tensor(real), F.cosine_similarity(vectors_of(first), vectors_of(second))        # (164,) each
+    rescaled = cosines.mean() + (real - real.mean()) / real.std() * cosines.std()
+    sources |= {"real scores": half, "real, rescaled": list(zip(first, second, rescaled.tolist())), "real, shuffled": shuffled(half, s)}
+    for name, source in [("cosine MSE", x) for x in sources] + [("CoSENT", x) for x in ("made-up scores", "real scores", "real, shuffled")]:
+        reached = [order(train_layer(LOSSES[name][1], sources[source], rate, s), rest) for rate in rates]
+        gains.setdefault(f"{name}, {source}", []).append([x - order(torch.eye(dim), rest) for x in reached])
+gains = {name: torch.tensor(of) for name, of in gains.items()}           # (3 draws, rates) each
 _, ax = plt.subplots(figsize=(9, 4), layout="constrained")
-dots(ax, drawn, 0)
-ax.set(xlabel="gain in Spearman x 100 on the half that was not trained on", title="Real scores help CoSENT; wrong ones harm cosine MSE most")
+dots(ax, gains, 0)
+ax.set(xlabel="gain in Spearman x 100 on the half that was not trained on", title="Real scores help CoSENT at once, cosine MSE once they are rescaled")
 plt.show()
-for name, gains in drawn.items():
-    print(f"{name:31}", "   ".join(f"rate {rate:g}: {gain:+5.1f}" for rate, gain in zip(rates, gains.mean(dim=0).tolist())))
-made_up, kinder = drawn["cosine MSE, made-up scores"], drawn["cosine MSE, kinder scores"]
-assert (drawn["CoSENT, real scores"][:, 1] > 1).all() and (made_up < 0).all() and (kinder > made_up + 0.3).all()
-assert all(drawn[name].mean(dim=0).abs().max() < 1.5 for name in ("cosine MSE, real scores", "CoSENT, made-up scores"))
-assert all((drawn[f"{name}, real ones, shuffled"] < 0).all() for name in ("cosine MSE", "CoSENT"))
+print(f"scores: mean {real.mean():.2f}, deviation {real.std():.2f}; cosines: mean {cosines.mean():.2f}, deviation {cosines.std():.2f}")
+print("\n".join(f"{name:27} {'  '.join(f'{x:+5.1f}' for x in of.mean(dim=0).tolist())}" for name, of in gains.items()))
+worst, kinder, plain, scaled, *_, helped, _ = gains.values()
+assert (worst < 0).all() and (kinder > worst + 0.3).all() and plain.mean(dim=0).abs().max() < 1 and (scaled.mean(dim=0) > 0.4).all()
+assert (helped[:, 1] > 1).all() and (helped.mean(dim=0) > scaled.mean(dim=0)).all() and all((of < 0).all() for name, of in gains.items() if "shuffled" in name)
 
 # %% [markdown]
-# With the same sentences and kinder scores, cosine MSE loses far less: it takes each number at its word. With real scores it holds its place, and CoSENT gains. With these scores shuffled both lose: the gain came from the scores, not from the sentences. So take real scores, and CoSENT first.
+# Cosine MSE takes each number at its word: with kinder scores it loses far less. Real scores hold it in place, and once they are rescaled it gains: their order was right, and their scale cost the gain. CoSENT has no scale and gains more, on average. With scores shuffled both lose: the gain came from the scores. So take real scores, and CoSENT first.
 #
 # ## False negatives
 #
@@ -409,9 +440,9 @@ for q in load_duplicates():
     asked.setdefault(q.group, []).append(q.question)
 two_pairs = [(group, *of[i : i + 2]) for group, of in asked.items() for i in (0, 2)]
 group_of, firsts, seconds = zip(*two_pairs)
-judge = SentenceEncoder.load(guide, dtype="float32")
-cosines = cos_sim(*(judge.encode(list(side), show_progress_bar=False) for side in (firsts, seconds)))       # (300, 300)
 n = len(two_pairs)
+judge = SentenceTransformer(str(resolve(guide)), device="cpu")
+cosines = cos_sim(*(judge.encode(list(side), show_progress_bar=False) for side in (firsts, seconds)))       # (300, 300)
 truth = torch.tensor([[i != j and group_of[i] == group_of[j] for j in range(n)] for i in range(n)])
 marked = torch.tensor([[bool(cosines[i, j] > cosines[i, i]) for j in range(n)] for i in range(n)])
 hits = (marked & truth).sum().item()
@@ -419,67 +450,55 @@ print(f"of {truth.sum()} false negatives the guide marks {hits}; it marks {marke
       f"marking at random, {truth.sum() / (n * (n - 1)):.1%} would be")
 assert 0.4 < hits / truth.sum() < 0.7 and 8 * truth.sum() / (n * (n - 1)) < hits / marked.sum() < 0.15
 
+some = firsts[:32], seconds[:32]
+logits = 20 * cos_sim(*(library.encode(list(side), show_progress_bar=False) for side in some))              # (32, 32)
+ours = F.cross_entropy(logits.masked_fill(marked[:32, :32], -torch.inf), torch.arange(32))
+guided = losses.GISTEmbedLoss(library, guide=judge, temperature=1 / 20, contrast_anchors=False, contrast_positives=False)
+theirs = guided([library.preprocess(list(side)) for side in some], None)
+assert torch.isclose(ours, theirs, atol=1e-4) and ours < F.cross_entropy(logits, torch.arange(32))
+print(f"ranking loss of 32 pairs {F.cross_entropy(logits, torch.arange(32)):.3f}, without the marked ones {ours:.3f}, GISTEmbedLoss {theirs:.3f}")
+
 # %% [markdown]
-# The guide finds about half of the false negatives. Most of its marks are wrong: by the file, they ask something else. Do they help? A layer learns from the pairs of 75 groups, all in one batch, and the ranking loss leaves out what is marked. The other 75 groups measure: how many of a question's nearest three ask the same? As a control, about as many are marked at random.
+# The guide finds about half of the false negatives. Most of its marks are wrong, by the file. `GISTEmbedLoss` is such a loss; by default its scale is 100, and anchors meet anchors, too.
 #
-# **Predict** how much of the rule's gain the guide reaches.
+# Does it help? A layer learns from the pairs of 75 groups, all in one batch. The other 75 groups measure: how many of a question's nearest three ask the same? As controls, only the guide's right marks are used, and only its wrong ones.
+#
+# **Predict** what its wrong marks cost.
 
 # %%
-rough = torch.from_numpy(SentenceEncoder.load(model, dtype="float32").encode(sum(asked.values(), []), show_progress_bar=False)).reshape(n // 2, 4, dim)
+rough = torch.from_numpy(encoder.encode(sum(asked.values(), []), show_progress_bar=False)).reshape(n // 2, 4, dim)
 def alike(vectors):                                                     # (groups, 4, dim) -> percentage of right ones
     flat = F.normalize(vectors.flatten(0, 1), dim=1)                    # (groups * 4, dim)
     nearest = (flat @ flat.T).fill_diagonal_(-1).topk(3).indices        # (groups * 4, 3)
     return 100 * (nearest // 4 == torch.arange(len(flat))[:, None] // 4).double().mean().item()
-reached = {"before training": []}
-for s in range(seed, seed + 3):
-    torch.manual_seed(s)
-    learnt, held = torch.randperm(n // 2).split(n // 4)
+def train_masked(learnt, mask):                                         # numbers of 75 groups, (300, 300) -> a layer
     anchors, positives = rough[learnt][:, [0, 2]].flatten(0, 1), rough[learnt][:, [1, 3]].flatten(0, 1)     # (150, dim) each
     rows = torch.stack([2 * learnt, 2 * learnt + 1], dim=1).flatten()   # (150,): their places in the list of pairs
-    reached["before training"].append(alike(rough[held]))
-    for name, mask in {"none left out": marked & False, "by the rule": truth, "by the guide": marked, "at random": marked[:, torch.randperm(n)] & ~torch.eye(n, dtype=torch.bool)}.items():
-        layer = torch.eye(dim, requires_grad=True)
-        optimizer = torch.optim.Adam([layer], lr=5e-4)
-        for _ in range(60):
-            optimizer.zero_grad()
-            logits = 20 * cos_sim(anchors @ layer, positives @ layer) - 1e9 * mask[rows][:, rows]           # (150, 150)
-            F.cross_entropy(logits, torch.arange(len(rows))).backward()
-            optimizer.step()
-        reached.setdefault(name, []).append(alike(rough[held] @ layer.detach()))
-for name, values in reached.items():
-    print(f"{name:16} {', '.join(f'{x:.1f}' for x in values)}")
-_, none, rule, guided, random_marks = torch.tensor(list(reached.values()))                                  # (3 seeds,) each
-assert (rule > none + 1).all() and (guided > none + 1).all() and (guided > rule - 1).all() and (random_marks - none).abs().max() < 1
+    layer = torch.eye(dim, requires_grad=True)
+    optimizer = torch.optim.Adam([layer], lr=5e-4)
+    for _ in range(60):
+        optimizer.zero_grad()
+        logits = 20 * cos_sim(anchors @ layer, positives @ layer) - 1e9 * mask[rows][:, rows]               # (150, 150)
+        F.cross_entropy(logits, torch.arange(len(rows))).backward()
+        optimizer.step()
+    return layer.detach()
+masks = {"none left out": marked & False, "by the rule": truth, "by the guide": marked, "by both": truth | marked, "only right marks": marked & truth, "only wrong marks": marked & ~truth}
+halves = [torch.randperm(n // 2, generator=torch.Generator().manual_seed(s)).split(n // 4) for s in seeds]
+reached = {"before training": [alike(rough[held]) for _, held in halves]}
+reached |= {name: [alike(rough[held] @ train_masked(learnt, mask)) for learnt, held in halves] for name, mask in masks.items()}
+print("\n".join(f"{name:17} {', '.join(f'{x:.1f}' for x in values)}" for name, values in reached.items()))
+_, none, rule, guided, both, right_marks, wrong_marks = torch.tensor(list(reached.values()))                # (3 seeds,) each
+assert (rule > none + 1).all() and (guided > none + 1).all() and (guided > rule - 1).all() and (both >= torch.maximum(rule, guided)).all()
+assert (right_marks > none + 1).all() and (wrong_marks > none - 0.5).all() and (wrong_marks - none).max() < 1
 
 # %% [markdown]
-# The guide helps as much as the rule. Random marks change almost nothing, so a wrong mark costs little. Where you know no rule, take `GISTEmbedLoss`, a ranking loss with a guide.
-#
-# The simplest rule is: no text twice in a batch. It matters when an anchor has several positives, and so several rows, as in this table.
-#
-# **Predict** what `BatchSamplers.NO_DUPLICATES` leaves over.
-
-# %%
-from sentence_transformers.base.sampler import DefaultBatchSampler, NoDuplicatesBatchSampler
-
-rows = [(group, of[0], later) for group, of in asked.items() for later in of[1:]]             # three rows an anchor
-table = Dataset.from_dict({"anchor": [row[1] for row in rows], "positive": [row[2] for row in rows]})
-shuffled = torch.utils.data.RandomSampler(table, generator=torch.Generator().manual_seed(seed))
-samplers = {"the default": DefaultBatchSampler(shuffled, batch_size=64, drop_last=True),
-            "NO_DUPLICATES": NoDuplicatesBatchSampler(table, batch_size=64, drop_last=True, generator=torch.Generator(), seed=seed)}
-for name, sampler in samplers.items():
-    batches = list(sampler)
-    clashes = [sum(rows[i][0] == rows[j][0] for i in batch for j in batch if i != j) for batch in batches]
-    print(f"{name:14} {len(batches)} batches, {sum(clashes) / (64 * len(batches)):.2f} false negatives an anchor")
-    assert (sum(clashes) == 0) == (name == "NO_DUPLICATES")
-
-# %% [markdown]
-# None, because these rows share their first text. It compares texts, not meanings.
+# The guide helps as much as the rule, and both together help most. The right marks bring most of its gain; the wrong ones alone cost nothing. The simplest rule is `BatchSamplers.NO_DUPLICATES`: no text twice in a batch. It compares texts, not meanings.
 #
 # ## A batch of 512 in little memory
 #
 # **Question.** How does anybody get so large a batch?
 #
-# A ranking loss compares all texts of a batch, so the batch cannot be cut into small ones. But only vectors meet in the loss; what fills the memory is what the encoder keeps for the backward pass. *Gradient caching* (`CachedMultipleNegativesRankingLoss`) encodes all texts in small groups and keeps only the vectors. Then it computes the loss and its gradient for each vector. At last it encodes each group again, keeping everything, and passes that gradient on.
+# Whether a larger batch teaches more, measure (notebook 11 does). A ranking loss compares all texts of a batch, so the batch cannot be cut into small ones. But only vectors meet in the loss; what fills the memory is what the encoder keeps for the backward pass. *Gradient caching* (`CachedMultipleNegativesRankingLoss`) encodes all texts in small groups and keeps only the vectors. Then it computes the loss and its gradient for each vector. At last it encodes each group again, keeping everything, and passes that gradient on.
 #
 # **Predict** how many texts are encoded in all, for 512 pairs.
 
@@ -499,18 +518,19 @@ def step(loss, pairs):
     counter.remove()
     gradient = torch.cat([weights.grad.flatten() for weights in library.parameters() if weights.grad is not None])
     return value.item(), kept.most / 1e6, sum(encoded), gradient
-
 pairs512 = [(row[0], row[1]) for row in nli[:512]]
 plain = step(losses.MultipleNegativesRankingLoss(library), pairs512)
 cached = step(losses.CachedMultipleNegativesRankingLoss(library, mini_batch_size=32), pairs512)
 small = step(losses.MultipleNegativesRankingLoss(library), pairs512[:32])
 for name, (value, size, count, _) in {"batch 512": plain, "batch 512, cached": cached, "batch 32": small}.items():
     print(f"{name:18} loss {value:.3f}   keeps {size:6.0f} MB   encodes {count} texts")
-assert torch.allclose(plain[3], cached[3], atol=1e-4) and abs(plain[0] - cached[0]) < 1e-4
+off = ((plain[3] - cached[3]).norm() / plain[3].norm()).item()
+print(f"the gradients differ by {off:.0e} of their length")
+assert off < 1e-4 and abs(plain[0] - cached[0]) < 1e-4
 assert cached[1] < plain[1] / 8 and cached[1] < small[1] and cached[2] == 2 * plain[2] == 2048
 
 # %% [markdown]
-# The gradient is the same, and the memory is no more than that of a batch of 32. The price is a second encoding of each text.
+# The gradient is the same up to rounding, and the memory is no more than that of a batch of 32. The price is a second encoding of each text. Dropout is off here; in a training the cached loss repeats its random numbers.
 #
 # ## One text and its class
 #
@@ -544,39 +564,39 @@ assert torch.isclose(loss, torch.tensor(by_loop).mean()) and torch.isclose(loss,
 print(f"mean {loss:.3f}, the same in sentence-transformers")
 
 # %% [markdown]
-# Does it help? The bundled questions have six classes, by the answer they want. Again a layer is trained. A test question gets the class of the nearest training question. The baseline is logistic regression on the untouched vectors.
+# Does it help? The bundled questions have six classes, by the answer they want. Again a layer is trained, at three rates. Two readers name a test question's class: the nearest training question, and logistic regression.
 #
-# **Predict** which is right more often.
+# **Predict** which reader the training helps.
 
 # %%
 from sklearn.linear_model import LogisticRegression
 from course_lib.datasets.questions import load_questions
-
 asked_for = load_questions()
-vectors = torch.from_numpy(SentenceEncoder.load(model, dtype="float32").encode([q.question for q in asked_for], show_progress_bar=False))
+vectors = torch.from_numpy(encoder.encode([q.question for q in asked_for], show_progress_bar=False))
 label, test = torch.tensor([q.label for q in asked_for]), torch.tensor([q.split == "test" for q in asked_for])
+def right(vectors):                                                     # percentage of test questions, by either reader
+    nearest = cos_sim(vectors[test], vectors[~test]).argmax(dim=1)
+    fitted = LogisticRegression(max_iter=1000).fit(vectors[~test], label[~test])
+    return [100 * (label[~test][nearest] == label[test]).double().mean().item(), 100 * fitted.score(vectors[test], label[test])]
 
-def right(layer):                                                       # percentage of test questions
-    nearest = cos_sim(vectors[test] @ layer, vectors[~test] @ layer).argmax(dim=1)
-    return 100 * (label[~test][nearest] == label[test]).double().mean().item()
-
-gains = []
-for s in range(seed, seed + 3):
-    torch.manual_seed(s)
-    layer = torch.eye(dim, requires_grad=True)
-    optimizer = torch.optim.Adam([layer], lr=1e-3)
-    for _ in range(150):
-        batch = torch.nonzero(~test).flatten()[torch.randint(int((~test).sum()), (48,))]
-        optimizer.zero_grad()
-        batch_hard(vectors[batch] @ layer, label[batch], margin=5.0).backward()
-        optimizer.step()
-    gains.append(right(layer.detach()))
-start, baseline = right(torch.eye(dim)), 100 * LogisticRegression(max_iter=1000).fit(vectors[~test], label[~test]).score(vectors[test], label[test])
-print(f"nearest question, before training {start:.1f}; after, three seeds: {', '.join(f'{x:.1f}' for x in gains)}; logistic regression {baseline:.1f}")
-assert min(gains) > start + 2 and baseline > max(gains) + 5
+print("nearest question, logistic regression: before training {:.1f}, {:.1f}".format(*(untrained := right(vectors))))
+for rate in (3e-4, 1e-3, 3e-3):
+    runs = []
+    for s in seeds:
+        torch.manual_seed(s)
+        layer = torch.eye(dim, requires_grad=True)
+        optimizer = torch.optim.Adam([layer], lr=rate)
+        for _ in range(150):
+            batch = torch.nonzero(~test).flatten()[torch.randint(int((~test).sum()), (48,))]
+            optimizer.zero_grad()
+            batch_hard(vectors[batch] @ layer, label[batch], margin=5.0).backward()
+            optimizer.step()
+        runs.append(right(vectors @ layer.detach()))
+    print(f"rate {rate:g}:", "; ".join(f"{nearest:.1f}, {regression:.1f}" for nearest, regression in runs))
+    assert all((rate < 1e-3 or nearest > untrained[0] + 2) and max(regression - 1, nearest + 5) < untrained[1] for nearest, regression in runs)
 
 # %% [markdown]
-# All three runs gain, and the baseline is far ahead. So take a classifier, unless classes keep coming that it cannot name. A batch must hold classes twice: `BatchSamplers.GROUP_BY_LABEL` sees to it.
+# At the two larger rates the nearest question is right more often. Logistic regression on the untouched vectors is right more often still, and the training does not help it. So try a classifier first. A batch must hold classes twice: `BatchSamplers.GROUP_BY_LABEL` sees to it.
 #
 # ## A trap: the columns of the table
 #
@@ -603,11 +623,12 @@ for name, (table, taken) in wrong_tables.items():
     heard.clear()
     features, labels = as_fed(table)
     assert labels is None and torch.isclose(ranking(features, labels), ours(*taken), atol=1e-4)
-    print(f"{name:25} positive: {taken[1][0]!r}, negative: {taken[2][0]!r}; warnings: {len(heard)}")
+    print(f"{name:25} positive: {taken[1][0]!r}, negative: {taken[2][0]!r}")
+    print("    warned:", heard[0].split(". Note")[0] if heard else "nothing")
     assert len(heard) == (name == "negative before positive")
 
 # %% [markdown]
-# No table fails. The order of the columns decides, never their names. Labels must be called `label`, `labels`, `score` or `scores`. Under any other name, words like "entailment" are encoded as a text, here as a hard negative. So print a row before you train, and set the order with `table.select_columns([...])`.
+# No table fails, and own names lose even the warning. The order of the columns decides, never their names. Labels must be called `label`, `labels`, `score` or `scores`. Under any other name, words like "entailment" are encoded as a text, here as a hard negative. So print a row before you train, and set the order with `table.select_columns([...])`.
 #
 # ### Scores from 0 to 5
 #
@@ -636,9 +657,9 @@ for name, targets in (("0 to 5", grades), ("0 to 1", grades / 5)):
 #
 # ## In practice
 #
-# Most data are pairs that belong together, or can be made so. Take the cached ranking loss, a large batch, and no text twice. Put wrong answers that look right into further columns (notebook 12 finds them). Keep graded pairs aside to measure with.
+# Most data are pairs that belong together, or can be made so. Take the ranking loss, and no text twice in a batch. The cached one makes any batch fit; choose its size, like the rate, on pairs kept aside. Try hard negatives only with notebook 12's controls.
 #
-# So such a training begins in sentence-transformers; notebook 11 ends it. The cell takes the trainer's first batch and checks that the loss is ours.
+# So such a training begins; notebook 11 ends it. The cell takes the trainer's first batch and checks that the loss is ours.
 
 # %%
 import tempfile
@@ -665,15 +686,13 @@ assert len(set(read)) == len(read) == 3 * 64
 print(f"{len(columns)} columns of {len(columns[0])} texts, {len(read) - len(set(read))} texts twice, loss {value.item():.2f} in both libraries")
 
 # %% [markdown]
-# **What it costs:** caching, a second encoding; a guide, an encoding by another model. **What to watch:** print a row first; try several learning rates; look at the cosines of unrelated texts before you set a threshold.
+# **What it costs:** caching, a second encoding; a guide, an encoding by another model. **What to watch:** print a row first; try several rates.
 #
 # ## With full-size models
 #
-# Set `model = "google-bert/bert-base-uncased"` (440 MB) or `guide = "sentence-transformers/all-MiniLM-L6-v2"` (90 MB): minutes in place of seconds. `python recipes/loss_comparison.py` repeats the recorded trainings; it needs the public data sets that the README names.
+# Set `model = "google-bert/bert-base-uncased"` (440 MB) or `guide = "sentence-transformers/all-MiniLM-L6-v2"` (90 MB); it takes minutes. `python recipes/loss_comparison.py` repeats the recorded trainings; it needs the public data sets that the README names.
 #
 # ## Exercises
-#
-# Write the function, run the cell, read what `check` says.
 #
 # **1.** The triplet loss with cosine distance, 1 - cosine.
 
@@ -723,10 +742,10 @@ check("09.3", masked_ranking_loss)
 #
 # ## Summary
 #
-# - What a row says decides: that texts belong together, a score, 0 or 1, a class. Pairs that belong together and the ranking loss are the usual answer.
-# - Compare losses at several learning rates each.
-# - Scores that you make up teach what you made up.
-# - A larger batch is a harder task with more false negatives. Gradient caching makes it fit into memory; rules, `NO_DUPLICATES` or a guide take them out.
+# - What a row says decides. Pairs that belong together and the ranking loss are the usual answer.
+# - Compare losses at several learning rates, and with shuffled labels: to do no harm is not to learn.
+# - A score or a margin has a scale, and a wrong one harms. CoSENT reads an order.
+# - A larger batch has more false negatives; rules, `NO_DUPLICATES` or a guide take them out.
 # - The order of the columns feeds a loss, and only a few names are labels.
 #
 # ## References
