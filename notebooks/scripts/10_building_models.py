@@ -116,6 +116,7 @@ for vectors in (one_by_one, torch.from_numpy(encoder.encode(texts)), torch.from_
 
 # %% tags=["row-4.3"] alt="Diagram from top to bottom: a short and a long text enter one frame, a network used twice, of a Transformer and a mean Pooling. The arrows carry the shapes: as many vectors as tokens before the pooling, one vector for each text after it. Two rows of coloured stripes show the two vectors; below them stands their cosine."
 from course_lib.diagrams import siamese
+from course_lib.plotting import PALETTE, curve                           # for the figures below
 
 siamese(encoder, None, (texts[0], texts[1]), title="However many tokens go in, one vector comes out")
 plt.show()
@@ -160,7 +161,6 @@ library.max_seq_length = encoder.max_seq_length = max_seq_length
 # %% tags=["row-4.5"] alt="Two panels over the text limit, 8 to 256 tokens on a logarithmic axis, with bands over the seeds. Left, the share of beginnings found rises from about 60 percent at 8 tokens to 100 percent at 64 and above; a dotted line marks guessing at 5 percent. Right, the processor time for one text rises with every doubling, steeply towards 256."
 from time import process_time
 from course_lib.data import load_nli
-from course_lib.plotting import PALETTE, curve
 from course_lib.similarity import cos_sim, pairwise_cos_sim
 tuned = SentenceEncoder.load(finetuned, dtype="float32")
 premises = sorted({example.premise for example in load_nli("course/nli")})
@@ -173,7 +173,7 @@ for seed in seeds:
     for tuned.max_seq_length in limits:
         start = process_time()
         vectors = tuned.encode(documents, show_progress_bar=False)                                       # (20, long)
-        milliseconds.append(50 * (process_time() - start))                                          # for one of 20
+        milliseconds.append(50 * (process_time() - start))                                               # for one of 20
         found.append(5 * (cos_sim(vectors, whole).argmax(dim=1) == torch.arange(20)).sum().item())       # in percent
 tuned.max_seq_length, found = max_seq_length, np.reshape(found, (len(seeds), -1))                        # (seeds, limits)
 _, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3), layout="constrained")
@@ -302,12 +302,12 @@ ax.set(xscale="log", xlabel="width", ylabel="Spearman", title="Principal compone
 ax.set_xticks(widths, widths), ax.minorticks_off(), ax.legend(fontsize=8)
 plt.show()
 scores = [np.array(runs) for runs in ways.values()]
-assert (scores[3][0] > [scores[k].mean(axis=0) for k in (0, 1, 2, 4)]).all() and (scores[3][0] > scores[1]).all()
+assert all((scores[3][0] > scores[k].max(axis=0)).all() for k in (0, 1, 2)) and (scores[3][0] > scores[4].mean(axis=0) - 0.01).all()
 assert (scores[2][0, 1:] > scores[0][:, 1:]).all() and (abs(scores[2][0, 1:] - scores[4].mean(axis=0)[1:]) < 0.02).all()
 assert quality(lambda x: x) - scores[3][0, 2] < 0.02
 
 # %% [markdown]
-# Principal components lose least at each of the three widths, and next to nothing at 64. A hundred steps of training bring nothing more. A layer that was not trained, which is what the overview's listing gives you, loses more than the components in each of its five starts.
+# Principal components lose least at each of the three widths, and next to nothing at 64. A hundred steps of training come close at 16 and 64, and bring nothing more. The untrained layer loses more in each of its five starts.
 #
 # The first numbers do as well as the trained layer at 16 and at 64, without any layer. That is not the rule: numbers chosen at random do worse. By its card, this model learned vectors which PCA had turned, so its first numbers carry the most. Notebook 12 trains a model on purpose to be cut.
 #
@@ -531,7 +531,7 @@ learning, total = (sum(p.numel() for p in adapted.parameters() if p.requires_gra
 print(f"{learning:,} of {total:,} weights learn: {learning / total:.1%}")
 
 # %% [markdown]
-# **Predict:** which of the trainings below teach the words? Which change other texts?
+# **Predict:** which of the trainings teach the words? Which change other texts?
 
 # %% tags=["row-4.1", "row-4.20"]
 makes_ready = {"all": lambda one: None, "row": only_the_last_row, "adapter": adapt}
@@ -556,12 +556,12 @@ for start, how, rate in arms:
 print("one number for each of", [new for new, _ in pairs], "\n")
 for name, runs in results.items():
     right, lead, same, grade = runs.T
-    print(f"{name:26} right {right.astype(int)} lead", *[f"{x:6.3f}" for x in lead], f" other texts {same.mean():.4f}  STS {grade.mean():.4f}")
+    print(f"{name:27} right {right.astype(int)} lead", *[f"{x:6.3f}" for x in lead], f" other texts {same.mean():.4f}  STS {grade.mean():.4f}")
 
 # %% [markdown]
 # `right` counts the tests won, of six: too few to tell good from better. `lead` is how far the known word is ahead of the best other word. `other texts` is the cosine of other sentences with their vectors before, where 1 means unchanged. The figure shows each run.
 
-# %% tags=["row-4.20"] alt="Two panels with a row for each start and training and a mark for each of four words. Left, the lead of the known word: near 0 for the untrained, with the random row lowest, and for the row trained at the lowest rate; it rises with the rate of the row; it is largest for the words in pieces with all weights or an adapter trained. Right, what the STS grade loses: nothing where only the row was trained, up to 0.005 where all weights were, up to 0.006 with an adapter."
+# %% tags=["row-4.20"] alt="Two panels with a row for each start and training and a mark for each of four words. Left, the lead of the known word: near 0 for the untrained, with the random row lowest, and for the row trained at the lowest rate; it rises with the rate of the row; it is largest for most words in pieces, with all weights or an adapter trained. Right, what the STS grade loses: nothing where only the row was trained, between a small gain and 0.004 where all weights were trained, up to 0.004 with an adapter."
 _, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True, layout="constrained")
 styles = {"untrained": ("x", "black"), "all": ("o", PALETTE[0]), "row": ("s", PALETTE[1]), "adapter": ("^", PALETTE[2])}
 for place, (name, runs) in enumerate(results.items()):
@@ -575,20 +575,21 @@ left.set(xlabel="lead of the known word over the best other", title="Words in pi
 right.set(xlabel="what Spearman on STS loses", title="The row alone costs nothing")
 plt.show()
 lead, same, grade = ({name: runs[:, k] for name, runs in results.items()} for k in (1, 2, 3))
-all_in_pieces, adapter, _, all_as_token, *by_rate = (lead[name] for name in results if "untrained" not in name)
+all_in_pieces, _, from_random, all_as_token, *by_rate = (lead[name] for name in results if "untrained" not in name)
 untrained = {start: lead[f"{start}: untrained"] for start in ("in pieces", "random", "mean of pieces")}
 assert (untrained["mean of pieces"] > untrained["random"]).all() and untrained["in pieces"].mean() > untrained["mean of pieces"].mean()
 assert (np.diff(by_rate, axis=0) > 0).all() and all_in_pieces.mean() > max(all_as_token.mean(), by_rate[-1].mean())
+assert abs(from_random - by_rate[-1]).max() < 0.05                                                   # the start hardly matters then
 assert all((same[name] > 0.99999).all() if ": row" in name else (same[name] < 0.9999).all() for name in lead if "untrained" not in name)
 assert all((sts_before - grade[name] < 0.01).all() for name in grade)                                # frozen is frozen; the rest costs little
 
 # %% [markdown]
 # Read four things.
 #
-# - **No token is needed for these words.** In pieces, with all weights trained, they are learned best.
-# - **The mean of the pieces is a better start than a random row,** for each word. It is no better than the pieces: before training, three of four words had the larger lead in pieces.
+# - **These words need no token.** In pieces, with all weights trained, they are learned best on average.
+# - **The mean of the pieces is a better start than a random row,** for each word, but once the row is trained at the high rate they hardly differ. It is no better than the pieces: untrained, three of four words have the larger lead in pieces.
 # - **The row needs a high rate.** At the usual one, ten steps change little; the lead rises with each higher rate.
-# - **What is frozen stays.** All weights move other texts, and the adapter at this rate moves them more, not less. On STS both lose less than 0.01. So train the row alone where stored vectors must not change; elsewhere the loss is small here.
+# - **What is frozen stays.** All weights move other texts, and the adapter at this rate moves them more, not less. On STS both lose less than 0.01. So train the row alone where stored vectors must not change.
 #
 # ### Taking the adapter off
 #
@@ -645,7 +646,7 @@ print(library.tokenizer.tokenize(text[0])[1], "was", len(ids), "tokens and is on
 
 # %% [markdown]
 # - **First train without a new token.** Add one when a word costs many tokens in many texts, or as a marker.
-# - **If you add one**, resize the table, start from the mean of the pieces, and only then make the optimiser. Run a test such as STS before and after.
+# - **If you add one**, resize the table, start from the mean of the pieces, and only then make the optimiser. Test before and after.
 # - **To shorten vectors**, try `truncate_dim` and principal components before you train a layer.
 # - **The text limit** costs time for each token read. Set it from the lengths of your texts, at most to the model's positions.
 # - **Save** with `save_pretrained`, load it once in a fresh process, and compare vectors. `push_to_hub` shares the folder; `revision="..."` pins the version of one that you load.
@@ -686,7 +687,7 @@ check("10.2", where)
 #
 # **2.** A network of Transformer, Pooling and an untrained Dense(256, 64) does worse than the one without Dense. What do you do instead?
 #
-# <details><summary>Answer</summary>Try the first 64 numbers: they need no layer. Compute the layer from principal components. Train it only if it then beats both, by a test that matters to you.</details>
+# <details><summary>Answer</summary>Try the first 64 numbers, which need no layer, and principal components. Train the layer only if it then beats both.</details>
 #
 # **3.** Only one row was trained. Why must weight decay be off for that?
 #
