@@ -584,7 +584,7 @@ assert all((same[name] > 0.99999).all() if ": row" in name else (same[name] < 0.
 assert all((sts_before - grade[name] < 0.01).all() for name in grade)                                # frozen is frozen; the rest costs little
 
 # %% [markdown]
-# Read four things.
+# Read four things from the numbers and the figure:
 #
 # - **These words need no token.** In pieces, with all weights trained, they are learned best on average.
 # - **The mean of the pieces is a better start than a random row,** for each word, but once the row is trained at the high rate they hardly differ. It is no better than the pieces: untrained, three of four words have the larger lead in pieces.
