@@ -3,11 +3,11 @@
 #
 # # How is a sentence encoder put together, and how do you change one?
 #
-# You build networks from modules, shorten their vectors, add words to the vocabulary, train only what is new, and save and load the result, in two libraries with equal numbers.
+# You build networks from modules in two libraries with equal numbers, and then change a trained encoder in four places: how much it reads, how long its vectors are, which words it knows, and which of its weights learn.
 #
 # | | |
 # |---|---|
-# | You will be able to | put a network together from modules; say what a text limit costs; choose among four ways to shorter vectors; add a token without an IndexError, and say whether you need it; train one row, an adapter, or everything |
+# | You will be able to | put a network together from modules, save it and load it; say what a text limit costs; compare ways to shorter vectors; add a token, and say whether you need it; train one row, an adapter, or everything |
 # | You need first | notebook 05: pooling; notebook 06: the ranking loss |
 # | Time | 40 minutes to read; the code runs in about a minute |
 # | Hardware | any laptop, no GPU |
@@ -39,7 +39,7 @@ if importlib.util.find_spec("course_lib") is None:
     sys.path.insert(0, str(course))
 
 # %% [markdown]
-# `model` is a plain BERT, to build on; `finetuned` is a sentence encoder, to change. `max_seq_length` is the text limit, `width` the length of the vectors after an added layer. `new_word` becomes a token of its own, and should come to mean what `known_word` means; each training is repeated with every number of `seeds`.
+# `model` is a plain BERT, to build on; `finetuned` is a sentence encoder, to change. `max_seq_length` is the text limit, `width` the length of the shortened vectors. Each of `new_words` becomes a token, and should come to mean what the word at its place in `known_words` means. Each of `seeds` gives one run where texts are drawn or a layer is trained.
 
 # %% tags=["parameters"]
 seeds = [0, 1, 2]
@@ -47,17 +47,18 @@ model = "course/bert-mini"
 finetuned = "course/sbert-mini"
 max_seq_length = 256
 width = 64
-new_word = "feline"
-known_word = "cat"
+new_words = ["feline", "canine", "stallion", "taxicab"]
+known_words = ["cat", "dog", "horse", "car"]
 learning_rate = 2e-4
-row_learning_rate = 3e-2
+row_learning_rates = [2e-4, 2e-3, 3e-2]
+adapter_learning_rate = 1e-2
 
 # %% [markdown]
 # ## Modules in a row
 #
 # **Question.** What has to be put together to get one vector from a text?
 #
-# This notebook follows the Training Overview of sentence-transformers from 2022, in today's names. It starts with two parts: BERT, which gives one vector a token, and a pooling layer, which averages them. Each part is a *module*: it takes what the one before it gives. The network is their sequence, nothing more.
+# This notebook follows the Training Overview of sentence-transformers from 2022. It starts with two parts: BERT, which gives one vector a token, and a pooling layer, which averages them. Each part is a *module*: it takes what the one before it gives. The network is their sequence, nothing more.
 #
 # The next cell builds the same network in both libraries, sentence-transformers and the course's own `course_lib`.
 
@@ -115,38 +116,17 @@ for vectors in (one_by_one, torch.from_numpy(encoder.encode(texts)), torch.from_
 
 # %% tags=["row-4.3"] alt="Diagram from top to bottom: a short and a long text enter one frame, a network used twice, of a Transformer and a mean Pooling. The arrows carry the shapes: as many vectors as tokens before the pooling, one vector for each text after it. Two rows of coloured stripes show the two vectors; below them stands their cosine."
 from course_lib.diagrams import siamese
+from course_lib.plotting import PALETTE, curve                           # for the figures below
 
 siamese(encoder, None, (texts[0], texts[1]), title="However many tokens go in, one vector comes out")
 plt.show()
 
 # %% [markdown]
-# The number of tokens is gone after the pooling: a short and a long text can be compared. All weights are in the first module; averaging has none.
+# The figure shows that the number of tokens is gone after the pooling: a short and a long text can be compared. All weights are in the first module.
 #
-# Older listings use older names. They still run:
-
-# %% tags=["row-4.24", "nbval-check-output"]
-import importlib
-import warnings
-
-old_names = {
-    "sentence_transformers.models": lambda: importlib.import_module("sentence_transformers.models"),
-    "Transformer.get_word_embedding_dimension": lambda: bert.get_word_embedding_dimension(),
-    "model.get_sentence_embedding_dimension": lambda: library.get_sentence_embedding_dimension(),
-    "model._first_module": lambda: library._first_module(),
-}
-today = ["sentence_transformers.sentence_transformer.modules", "get_embedding_dimension", "get_embedding_dimension", "model[0]"]
-for (name, use), new in zip(old_names.items(), today):
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")                                  # DeprecationWarnings are hidden otherwise
-        assert use() in (theirs, dim, library[0])
-    print(f"{name:40} -> {new:50}", *{warning.category.__name__ for warning in caught})
-import sentence_transformers.models as models
-assert models.Dense is theirs.Dense and models.Pooling is theirs.Pooling
-
-# %% [markdown]
-# Names that warn will go one day: use the right-hand column.
+# From here on the chain is changed: first what goes in, the text limit; then what comes out, the vectors; then the words it knows; and last its weights. Each time there are two questions: what does the change bring, and what does it cost?
 #
-# ## The text limit
+# ## What goes in: the text limit
 #
 # **Question.** What does `max_seq_length` do, and how high can it be?
 #
@@ -174,43 +154,43 @@ except ValueError as error:
 library.max_seq_length = encoder.max_seq_length = max_seq_length
 
 # %% [markdown]
-# What does a low limit cost, and what does it save? Take twenty long texts, each made of 60 bundled sentences, and read only their first 8, 16, 32... tokens. A beginning is _found_ if its vector is closer to the vector of its own whole text than to the other nineteen. One in twenty would be found by guessing.
+# What does a low limit cost, and what does it save? For each seed, take twenty texts, each made of 20 bundled sentences, and read only their first 8, 16, 32... tokens with the trained encoder. A beginning is _found_ if its vector is closer to the vector of its own whole text than to those of the other nineteen. One in twenty would be found by guessing.
 #
-# **Predict** how many tokens must be read until every text is found, by plain BERT and by the trained encoder.
+# **Predict** how many of about 400 tokens must be read until every text is found.
 
-# %% tags=["row-4.5"] alt="Two panels over the text limit, 8 to 512 tokens on a logarithmic axis, with a curve for plain BERT and one for the trained encoder. Left, the share of beginnings found rises from far below 100 percent at 8 tokens to 100 percent at 512; a dotted line marks guessing at 5 percent. Right, the processor time for one text rises steeply towards the higher limits, about the same for both models."
-import time
+# %% tags=["row-4.5"] alt="Two panels over the text limit, 8 to 256 tokens on a logarithmic axis, with bands over the seeds. Left, the share of beginnings found rises from about 60 percent at 8 tokens to 100 percent at 64 and above; a dotted line marks guessing at 5 percent. Right, the processor time for one text rises with every doubling, steeply towards 256."
+from time import process_time
 from course_lib.data import load_nli
-from course_lib.plotting import PALETTE, curve
 from course_lib.similarity import cos_sim, pairwise_cos_sim
-draw, premises = random.Random(seeds[0]), sorted({example.premise for example in load_nli("course/nli")})
-documents = [" ".join(draw.sample(premises, 60)) for _ in range(20)]
 tuned = SentenceEncoder.load(finetuned, dtype="float32")
-limits, found = [8, 16, 32, 64, 128, 256, 512], {}
-_, panels = plt.subplots(1, 2, figsize=(8.5, 3), layout="constrained")
-for name, one in {"plain BERT": encoder, "trained encoder": tuned}.items():
-    vectors, milliseconds = {}, []
-    for one.max_seq_length in limits:
-        start = time.process_time()
-        vectors[one.max_seq_length] = one.encode(documents, show_progress_bar=False)         # (20, dim)
-        milliseconds.append(1000 * (time.process_time() - start) / len(documents))
-    found[name] = [5 * (cos_sim(vectors[n], vectors[512]).argmax(dim=1) == torch.arange(20)).sum().item() for n in limits]
-    for ax, values, ylabel in zip(panels, (found[name], milliseconds), ("found, in %", "milliseconds a text")):
-        curve(limits, values, label=name, ax=ax).set(xscale="log", xlabel="max_seq_length", ylabel=ylabel, ylim=0)
-        ax.set_xticks(limits, limits), ax.minorticks_off()
-panels[0].axhline(5, color="black", linestyle=":")
-panels[0].set_title("A beginning must be long to be recognised", fontsize="medium")
-print(limits, found)
+premises = sorted({example.premise for example in load_nli("course/nli")})
+limits, found, milliseconds = [8, 16, 32, 64, 128, 256], [], []
+for seed in seeds:
+    draw, tuned.max_seq_length = random.Random(seed), tuned[0].positions
+    documents = [" ".join(draw.sample(premises, 20)) for _ in range(20)]
+    assert max(len(tuned.tokens(document)) for document in documents) < tuned.max_seq_length             # all are read whole
+    whole = tuned.encode(documents, show_progress_bar=False)
+    for tuned.max_seq_length in limits:
+        start = process_time()
+        vectors = tuned.encode(documents, show_progress_bar=False)                                       # (20, long)
+        milliseconds.append(50 * (process_time() - start))                                               # for one of 20
+        found.append(5 * (cos_sim(vectors, whole).argmax(dim=1) == torch.arange(20)).sum().item())       # in percent
+tuned.max_seq_length, found = max_seq_length, np.reshape(found, (len(seeds), -1))                        # (seeds, limits)
+_, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3), layout="constrained")
+curve(limits, found, label="trained encoder", ax=left).axhline(5, color="black", linestyle=":", label="guessing")
+curve(limits, np.reshape(milliseconds, found.shape), ax=right).set(ylabel="processor time a text, in ms", title="Each token read takes time")
+left.set(ylabel="found, in %", title="A few sentences are enough here"), left.legend()
+for ax in (left, right):
+    ax.set(xscale="log", xlabel="max_seq_length", ylim=0, xticks=limits, xticklabels=limits), ax.minorticks_off()
 plt.show()
-encoder.max_seq_length = tuned.max_seq_length = max_seq_length
-assert all(shares[0] <= 70 and shares[3] < 100 and shares[-2] >= 95 for shares in found.values())
+assert found[:, 0].max() < 95 and found[:, 3:].min() >= 95
 
 # %% [markdown]
-# With 8 tokens both models miss many of the texts, with 64 some; with 256 they find nearly all. Each token that is read costs time. These texts are mixtures of unrelated sentences, a hard case; a text whose point stands at its end is another. So measure on your own texts, and count how many exceed the limit.
+# Eight tokens are too few for many of these texts; 64, a sixth of a text, are enough for all. But in these texts each sentence says as much about the whole as the next. A text whose point stands at its end is another case. So measure on your own texts, and count how many exceed the limit.
 #
-# ## One more module: Dense
+# ## What comes out: shorter vectors
 #
-# **Question.** How do you get shorter vectors?
+# **Question.** How do you get shorter vectors, and what do they lose?
 #
 # The overview's second network adds a third module. A *Dense layer* multiplies a vector by a matrix, adds a bias, and sends each number through a function, the *activation*: here tanh, which squeezes everything into -1..1. First by a loop, then as a matrix product, then with the two libraries' `Dense`.
 
@@ -234,15 +214,21 @@ print(by_matrix)
 # %% [markdown]
 # ### Now from the library: a network of three modules
 #
-# The overview writes `out_features=256` behind a BERT of 768, a third. The BERT here is 256 wide, and `width` is a quarter of that.
+# The next cell uses the overview's own names for module and method. They are old, and still run.
 #
 # **Predict:** how many parameters has the new layer?
 
-# %% tags=["row-4.6", "row-4.2", "nbval-check-output"]
+# %% tags=["row-4.6", "row-4.2", "row-4.24", "nbval-check-output"]
 import inspect
+import warnings
 
 torch.manual_seed(seeds[0])
-dense = theirs.Dense(in_features=dim, out_features=width, activation_function=torch.nn.Tanh())
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")                                      # DeprecationWarnings are hidden otherwise
+    import sentence_transformers.models as models                        # as in 2022
+    dense = models.Dense(bert.get_word_embedding_dimension(), out_features=width, activation_function=torch.nn.Tanh())
+print("old names:", *sorted({warning.category.__name__ for warning in caught}))
+assert models.Dense is theirs.Dense and models.Pooling is theirs.Pooling and dense.in_features == dim
 library = SentenceTransformer(modules=[*library, dense], device="cpu")
 network = SentenceEncoder([*encoder, ours.Dense(dim, width, activation_function=torch.nn.Tanh())], dtype="float32").eval()
 network[2].load_state_dict(library[2].state_dict())                      # the same names: linear.weight, linear.bias
@@ -256,130 +242,118 @@ print(f"Dense: {sum(p.numel() for p in network[2].parameters()):,} = {dim} x {wi
 print(inspect.getsource(ours.Dense.forward))
 
 # %% [markdown]
-# Any activation of torch will do, and `None` for none. But the format stores its class and nothing of its settings: in sentence-transformers `LeakyReLU(0.5)` comes back as `LeakyReLU(0.01)`; `course_lib` refuses to save it.
+# Today's names are `sentence_transformers.sentence_transformer.modules` and `get_embedding_dimension`.
 #
-# ### Four ways to fewer numbers
+# ### Five ways to fewer numbers
 #
-# The new layer's weights are random. What else would give vectors of that length? You can keep the first numbers and drop the rest (*truncation*). You can compute the principal components (PCA), the directions in which many vectors differ most: they are the weights of a Dense layer without activation. Or you can train the layer: here, on the vectors of the bundled NLI sentences, so that the short vectors have the cosines of the long ones. The yardstick is Spearman's correlation with the grades of the bundled STS pairs, which neither PCA nor the training has seen.
+# The new layer's weights are random. Instead, you can keep the first numbers and drop the rest (*truncation*), or keep numbers chosen at random. You can compute the principal components (PCA), the directions in which many vectors differ most: they are the weights of a Dense layer without bias and activation. Or you can train the layer: here for a hundred steps on bundled NLI sentences, so that the short vectors have the cosines of the long ones.
 #
-# **Predict** the order of the four at a width of 16.
+# The yardstick, from here to the end, is Spearman's correlation with the grades of the bundled STS pairs, which neither PCA nor the training has seen.
+#
+# **Predict** the order of the five at a width of 16.
 
 # %% tags=["row-4.6"]
 from course_lib.data import load_sts
 from course_lib.evaluation import spearman
-
-rows = load_sts("course/sts")
+grades, firsts, seconds = zip(*((row.score, row.sentence1, row.sentence2) for row in load_sts("course/sts")))
 sentences = sorted({text for example in load_nli("course/nli") for text in (example.premise, example.hypothesis)})
-u, v, many = (torch.from_numpy(tuned.encode(some, show_progress_bar=False)) for some in
-              ([row.sentence1 for row in rows], [row.sentence2 for row in rows], sentences))         # (n, dim) each
-directions = torch.linalg.svd(many - many.mean(dim=0), full_matrices=False).Vh                       # (dim, dim), best first
+
+def encode(one, some):
+    return torch.from_numpy(one.encode(list(some), show_progress_bar=False))                         # (n, long)
+
+u, v, many = encode(tuned, firsts), encode(tuned, seconds), encode(tuned, sentences)
+long = u.shape[1]
+directions = torch.linalg.svd(many - many.mean(dim=0), full_matrices=False).Vh                       # (long, long), best first
 
 def quality(change):
     with torch.no_grad():
-        return spearman([row.score for row in rows], pairwise_cos_sim(change(u), change(v)))
-
-def trained(wide, seed, steps=100):
+        return spearman(grades, pairwise_cos_sim(change(u), change(v)))
+def layer_of(wide, seed, steps):
     torch.manual_seed(seed)
-    layer = ours.Dense(dim, wide, activation_function=None)
+    layer = ours.Dense(long, wide, activation_function=None)
     optimizer = torch.optim.Adam(layer.parameters(), lr=3e-3)
     for _ in range(steps):
-        batch = many[torch.randperm(len(many))[:128]]                                                # (128, dim)
+        batch = many[torch.randperm(len(many))[:128]]                                                # (128, long)
         short = layer(batch)
         loss = (cos_sim(short, short) - cos_sim(batch, batch)).square().mean()
         optimizer.zero_grad(), loss.backward(), optimizer.step()
     return layer
 
-# %% tags=["row-4.6"] alt="Curves of Spearman's correlation over the width of the vectors, 4, 16 and 64 numbers on a logarithmic axis. All rise towards a dotted line, the score of all 256 numbers. The random layer is lowest, principal components and the trained layer are highest and close to each other; bands show the different starts."
-def untrained(wide, seed):
-    torch.manual_seed(seed)
-    return ours.Dense(dim, wide)
+# %% tags=["row-4.6"] alt="Five curves of Spearman's correlation over the width of the vectors, 4, 16 and 64 numbers on a logarithmic axis, with bands over the starts. All rise towards a dotted line, the score of all numbers. Numbers chosen at random are lowest at each width. The random layer lies above them. The first numbers, the trained layer and the principal components lie close together at 16 and 64; at 4 the principal components are highest and the first numbers lower than the random layer."
+def chosen(wide, seed):
+    numbers = torch.randperm(long, generator=torch.Generator().manual_seed(seed))[:wide]
+    return lambda x: x[:, numbers]
 
 widths = [4, 16, 64]
 ways = {
-    "random layer, 5 starts": [[quality(untrained(w, seed)) for w in widths] for seed in range(5)],
+    "numbers chosen at random": [[quality(chosen(w, seed)) for w in widths] for seed in range(5)],
+    "random layer": [[quality(layer_of(w, seed, steps=0)) for w in widths] for seed in range(5)],
     "first numbers": [[quality(lambda x: x[:, :w]) for w in widths]],
     "principal components": [[quality(lambda x: x @ directions[:w].T) for w in widths]],
-    f"trained layer, {len(seeds)} starts": [[quality(trained(w, seed)) for w in widths] for seed in seeds],
+    "trained layer": [[quality(layer_of(w, seed, steps=100)) for w in widths] for seed in seeds],
 }
 _, ax = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
 for name, runs in ways.items():
     curve(widths, runs, label=name, ax=ax)
     print(f"{name:24}", {w: round(score, 3) for w, score in zip(widths, np.mean(runs, axis=0).tolist())})
-ax.axhline(quality(lambda x: x), color="black", linestyle=":", label=f"all {dim} numbers")
-ax.set(xscale="log", xlabel="width", ylabel="Spearman", title="A layer earns its place when it is computed or trained")
+print(f"all {long} numbers          {quality(lambda x: x):.3f}")
+ax.axhline(quality(lambda x: x), color="black", linestyle=":", label=f"all {long} numbers")
+ax.set(xscale="log", xlabel="width", ylabel="Spearman", title="Principal components lose least")
 ax.set_xticks(widths, widths), ax.minorticks_off(), ax.legend(fontsize=8)
 plt.show()
-lowest, _, components, learned = (np.array(runs) for runs in ways.values())
-assert (components[0, :2] > lowest[:, :2].max(axis=0)).all() and (learned[:, :2].min(axis=0) > lowest[:, :2].mean(axis=0)).all()
-assert quality(lambda x: x) - components[0, 2] < 0.02
+scores = [np.array(runs) for runs in ways.values()]
+assert all((scores[3][0] > scores[k].max(axis=0)).all() for k in (0, 1, 2)) and (scores[3][0] > scores[4].mean(axis=0) - 0.01).all()
+assert (scores[2][0, 1:] > scores[0][:, 1:]).all() and (abs(scores[2][0, 1:] - scores[4].mean(axis=0)[1:]) < 0.02).all()
+assert quality(lambda x: x) - scores[3][0, 2] < 0.02
 
 # %% [markdown]
-# A random layer is what the overview's listing gives before training. At 4 and at 16 numbers it loses more than principal components do, in each of five starts. These cost one matrix decomposition, no training, and lose next to nothing at 64 numbers. To train for more than keeping the cosines, start from them. How well the first numbers do depends on the model; notebook 12 trains one so that they do well.
+# Principal components lose least at each of the three widths, and next to nothing at 64. A hundred steps of training come close at 16 and 64, and bring nothing more. The untrained layer loses more in each of its five starts.
+#
+# The first numbers do as well as the trained layer at 16 and at 64, without any layer. That is not the rule: numbers chosen at random do worse. By its card, this model learned vectors which PCA had turned, so its first numbers carry the most. Notebook 12 trains a model on purpose to be cut.
 #
 # ## Save it, load it
 #
-# **Question.** Where does a model come from when you give a name?
+# **Question.** Where does a model go, and where does it come from when you give a name?
 #
-# The overview says that a path needs a `/`, and that you can put a zip archive on a server and give its address. Both are out of date.
+# The next cell makes the principal components a third module of `finetuned` and writes the result to a folder. Without a layer, `truncate_dim` keeps the first numbers.
 #
-# **Predict:** which of the names below are looked for on disk, which on the hub?
+# The overview says that a path needs a `/`, and that the address of a zip archive will do. Both are out of date.
+#
+# **Predict:** which of the names at the end are looked for on disk, which on the hub?
 
 # %% tags=["row-4.16", "row-4.17"]
 import contextlib
 import tempfile
 
+layer = theirs.Dense(long, width, bias=False, activation_function=None)
+layer.load_state_dict({"linear.weight": directions[:width].contiguous()})
+library = SentenceTransformer(str(resolve(finetuned)), device="cpu")
+short, some = SentenceTransformer(modules=[*library, layer], device="cpu"), sentences[:20]
+assert np.allclose(short.encode(some), library.encode(some) @ directions[:width].T.numpy(), atol=1e-5)
+assert np.array_equal(library.encode(some, truncate_dim=width), library.encode(some)[:, :width])
 with tempfile.TemporaryDirectory() as place, contextlib.chdir(place):
-    library.save_pretrained("my-model", create_model_card=False)             # a name without a slash
+    short.save_pretrained("my-model", create_model_card=False)               # a name without a slash
     print(*sorted(str(file.relative_to("my-model")) for file in Path("my-model").rglob("*") if file.is_file()), sep="  ")
     shutil.make_archive("packed", "zip", ".", "my-model")                    # what replaces the zip address:
     shutil.unpack_archive("packed.zip", "unpacked")                          # fetch it yourself, unpack it, give the folder
     for folder in ("my-model", "unpacked/my-model"):
         for one in (SentenceTransformer(folder, device="cpu"), SentenceEncoder.load(folder, dtype="float32")):
-            assert np.allclose(one.encode(texts), a, atol=1e-5)
+            assert np.allclose(one.encode(some), short.encode(some), atol=1e-5)
             print(f"{folder:17} {type(one).__name__:19} gives the vectors that were saved")
-
-for name in ("https://example.org/my-model.zip", "my/own/model", "my-model"):
+for name in ("https://example.org/my-model.zip", "my/own/model", "owner/model", "my-model"):
     try:
         SentenceTransformer(name, device="cpu", local_files_only=True)       # no network
     except OSError as error:                                                 # FileNotFoundError is one
         print(f"{name:33} {type(error).__name__}: {str(error)[:70]}")
 
 # %% [markdown]
-# `modules.json` lists the modules, `model.safetensors` holds BERT's weights and `2_Dense` the layer's. A folder that exists is taken, slash or not. If there is none, a name with at most one slash is looked for on the Hugging Face hub. A bare name gets the owner `sentence-transformers/`, unless it is one of 68 old names such as `bert-base-uncased`. More slashes mean a path that does not exist; no request is sent.
+# `modules.json` lists the modules, `model.safetensors` holds BERT's weights and `2_Dense` the layer's. A folder that exists is taken, slash or not. If there is none, a name with at most one slash is looked for on the Hugging Face hub, or in what was fetched from there before; more slashes mean a path that does not exist. A bare name gets the owner `sentence-transformers/`, unless it is one of a few old names such as `bert-base-uncased`. (A test of the course compares these rules, which exercise 2 asks for, with the library.)
 #
-# To share a model, `model.push_to_hub("owner/name")` uploads that folder, and `SentenceTransformer("owner/name")` loads it anywhere.
+# ## What the words are: new tokens
 #
-# ## Queries and documents
+# **Question.** How is a token of your own added?
 #
-# **Question.** How does a network learn that one text is a query and another a document?
-#
-# The usual way today needs no new token: a *prompt*, a few words before the text. The model keeps them by name, and `encode_query` and `encode_document` put them there.
-#
-# **Predict:** which prompt does plain `encode` use?
-
-# %% tags=["nbval-check-output"]
-prompts, question = {"query": "query: ", "document": "document: "}, "Where is the cat?"
-prompted = SentenceTransformer(str(resolve(finetuned)), prompts=prompts, device="cpu")
-plain, as_query, as_document = prompted.encode(question), prompted.encode_query(question), prompted.encode_document(question)
-assert np.allclose(as_query, prompted.encode("query: " + question), atol=1e-5)
-assert np.allclose(plain, SentenceTransformer(str(resolve(finetuned)), device="cpu").encode(question), atol=1e-6)
-assert not np.allclose(plain, as_query, atol=0.01) and not np.allclose(as_query, as_document, atol=0.01)
-with tempfile.TemporaryDirectory() as place:
-    prompted.save_pretrained(place, create_model_card=False)                 # prompts are saved with the model
-    one = SentenceEncoder.load(place, dtype="float32")
-    for name in ("encode_query", "encode_document"):
-        assert np.allclose(getattr(one, name)(question), getattr(prompted, name)(question), atol=1e-5)
-print("encode: no prompt; encode_query and encode_document: their own; saved, and the same in course_lib")
-print(one.tokens("query: " + question))
-
-# %% [markdown]
-# `encode` uses none. A prompt costs a few tokens a text. And it must be trained in: this model has never seen one, so its vectors change, but to no purpose. A model that was trained with prompts loses quality without them: read its card. If queries and documents should go through different modules, the `Router` module sends them there.
-#
-# ## New tokens
-#
-# **Question.** When is a token of your own worth it, and how is it added?
-#
-# When a word that your texts are full of falls into many pieces, or when a marker must never be mistaken for text. The overview adds two markers, `[DOC]` and `[QRY]`. As a *special token* each is never cut.
+# The tokenizer has a fixed list of tokens, and for each BERT has a row in a table of word embeddings. You may want a row more when a word that your texts are full of falls into pieces, or for a marker that must never be mistaken for text. The overview adds two markers, `[DOC]` and `[QRY]`, to tell documents from queries. A *special token* such as these is never cut. Today a _prompt_, a few words before the text, usually does that, without a new token: notebook 13.
 #
 # ### A trap: a tokenizer that knows more than its model
 #
@@ -405,8 +379,6 @@ assert len(existing.tokenizer) == len(table) + 2
 
 # %% [markdown]
 # The tokenizer hands out two new numbers, and the table of word embeddings has no rows for them. A second call is needed: `resize_token_embeddings`. In `course_lib`, `add_tokens` does both, so that they cannot part.
-#
-# How do the new rows start? "Randomly", says the overview.
 #
 # **Predict** the cosine of the two new rows, for each of the three ways below.
 
@@ -434,13 +406,41 @@ assert np.allclose(course.encode(marked[2:]), before, atol=1e-6)                
 assert near["transformers"] > 0.99 and max(abs(near[name]) for name in list(near)[1:]) < 0.5
 
 # %% [markdown]
-# Today's `transformers` gives all new rows the average row with a little noise, so at first the two markers can hardly be told apart. The other two ways draw each row at random. Whichever it is, none of these rows means anything yet.
+# Today's `transformers` gives all new rows the average row with a little noise, so at first the two markers can hardly be told apart. The other two ways draw each row at random. None of these rows means anything yet.
 #
-# ## What should a new row start from, and what should learn?
+# ### A second trap: the optimiser was there first
 #
-# **Question.** Does a new token help, and what is the best way to train it?
+# **Predict** what an optimiser does with a table that has grown since: if it has made no step yet, and if it has made one.
+
+# %% tags=["nbval-check-output"]
+for steps_before in (0, 1):
+    existing = SentenceTransformer(str(resolve(finetuned)), device="cpu")
+    optimizer = torch.optim.AdamW(existing.parameters(), lr=learning_rate)
+
+    def step():
+        existing(existing.preprocess(marked))["sentence_embedding"][:, 0].sum().backward()       # any loss will do here
+        optimizer.step(), optimizer.zero_grad()
+
+    for _ in range(steps_before):
+        step()
+    existing.tokenizer.add_tokens(tokens, special_tokens=True)
+    existing[0].auto_model.resize_token_embeddings(len(existing.tokenizer))
+    table = existing[0].auto_model.get_input_embeddings().weight
+    rows_before = table.detach()[-2:].clone()                                                    # (2, hidden)
+    try:
+        step()
+        print(f"{steps_before} steps before: no error, the new rows learn: {not torch.equal(table.detach()[-2:], rows_before)}")
+    except RuntimeError as error:
+        print(f"{steps_before} step before:  RuntimeError: {str(error).partition(' at ')[0]}")
+
+# %% [markdown]
+# The longer table is still the parameter that the optimiser holds. One that has made a step also keeps averages for each number of the old table, and the lengths no longer fit. So add tokens first.
 #
-# Take a word whose meaning you know. The tokenizer cuts `feline` into pieces. Teach the model its meaning from 16 sentences: the one with `feline` has to find the one with `cat`, not those with two other words, `dog`, `bird`... Six other sentences are kept for the test: among ten animals and things, is `cat` the closest? Guessing finds 0.6 of six.
+# ## What should learn?
+#
+# **Question.** Does a new token help? What should it start from, and which weights should learn?
+#
+# Take words whose meaning you know, such as `feline`, which the tokenizer cuts into pieces. Teach the model its meaning from 16 sentences: the one with `feline` has to find the one with `cat`, not one with `dog`, `bird`... Six other sentences are kept for the test: among ten animals and things, is `cat` the closest, and by how much? Guessing finds 0.6 of six. The same is done with `canine`, `stallion` and `taxicab`, so that not one word decides.
 
 # %% tags=["row-4.20"]
 import copy
@@ -454,112 +454,57 @@ They found the {} under the bed.|Our {} is hungry again.|Who let the {} in?|The 
 test_frames = """The {} jumped onto the table.|Has anybody seen my {}?|A {} is lying in the sun.|They bought a {} for their daughter.
 The neighbours' {} is very loud.|A white {} climbed the tree."""
 train_frames, test_frames = (text.replace("\n", "|").split("|") for text in (train_frames, test_frames))
-others = [word for word in ("dog", "bird", "horse", "fish", "child", "car", "woman", "mouse", "cow") if word != known_word]
-strangers = [row.sentence1 for row in rows[:60] if new_word not in row.sentence1]      # texts that have nothing to do with it
-strangers_before = tuned.encode(strangers, show_progress_bar=False)                    # (60, dim)
+ten = ["cat", "dog", "bird", "horse", "fish", "child", "car", "woman", "mouse", "cow"]
+pieces = {new: [int(i) for i in tuned[0].tokenize([new])[0][0][1:-1]] for new in new_words}          # without [CLS] and [SEP]
+pairs = [(new, known) for new, known in zip(new_words, known_words) if len(pieces[new]) > 1]         # words that are cut
+sts_before = quality(lambda x: x)
 
-def examine(one):
-    """Tests won, of six; the known word's lead over the best other; how much other texts' vectors are still the same."""
-    questions = [frame.format(word) for word in (new_word, known_word, *others) for frame in test_frames]
-    vectors = torch.from_numpy(one.encode(questions + strangers, show_progress_bar=False))
-    words = vectors[: len(questions)].view(-1, len(test_frames), dim)                                  # (words, 6, dim)
-    cosines = torch.stack([pairwise_cos_sim(words[0], word) for word in words[1:]])                    # (other words, 6)
-    mean = cosines.mean(dim=1)
-    same = pairwise_cos_sim(vectors[len(questions) :], strangers_before).mean().item()
-    return (cosines.argmax(dim=0) == 0).sum().item(), (mean[0] - mean[1:].max()).item(), same
+def examine(one, new, known):
+    """Tests won, of six; the known word's lead over the best other; other texts' cosine with before; their STS grade."""
+    words = [new, known, *(word for word in ten if word != known)]
+    vectors = encode(one, [frame.format(word) for word in words for frame in test_frames]).split(len(test_frames))
+    cosines = torch.stack([pairwise_cos_sim(vectors[0], word) for word in vectors[1:]])              # (known and others, 6)
+    lead = (cosines[0].mean() - cosines[1:].mean(dim=1).max()).item()
+    same = pairwise_cos_sim(encode(one, firsts[:60]), u[:60]).mean().item()
+    sts = sts_before if same > 0.99999 else spearman(grades, pairwise_cos_sim(encode(one, firsts), encode(one, seconds)))
+    return (cosines.argmax(dim=0) == 0).sum().item(), lead, same, sts
 
 # %% [markdown]
-# There are three starts: the word stays in pieces; it is one token with a random row; it is one token whose row is the mean of its pieces' rows, which is the usual advice. And there are three trainings: all weights at a usual learning rate; only the new row at that rate; only the new row at a rate 150 times as high. To train one row, `freeze` stops the whole network, the table is let go again, and a hook zeroes the gradient of all rows but the last.
+# There are three starts: the word stays in pieces; it is one token with a random row; it is one token whose row is the mean of its pieces' rows, which is the usual advice.
+#
+# And there are three trainings. All weights learn; or only the new row, for which `freeze` stops the whole network, the table is let go again, and a hook zeroes the gradient of all rows but the last; or an adapter, which comes below.
 
 # %% tags=["row-4.1"]
-def prepare(start, seed=0):
-    """An encoder that has new_word "in pieces", or as one token whose row is "random" or the "mean of pieces"."""
+def prepare(new, start, seed=0):
+    """An encoder that has a new word "in pieces", or as one token whose row is "random" or the "mean of pieces"."""
     one = copy.deepcopy(tuned)
-    pieces = [int(i) for i in one[0].tokenize([new_word])[0][0][1:-1]]                           # without [CLS] and [SEP]
     if start != "in pieces":
         torch.manual_seed(seed)
-        assert add_tokens(one, [new_word]) == 1
-        if start == "mean of pieces":
-            with torch.no_grad():
-                table = word_embeddings(one).weight                                              # (vocabulary, hidden)
-                table[-1] = table[pieces].mean(dim=0)
+        assert add_tokens(one, [new]) == 1
+    if start == "mean of pieces":
+        with torch.no_grad():
+            table = word_embeddings(one).weight                                                      # (vocabulary, hidden)
+            table[-1] = table[pieces[new]].mean(dim=0)
     return one
 
 def only_the_last_row(one):
     freeze(one)
     table = word_embeddings(one).weight.requires_grad_(True)
-    mask = (torch.arange(len(table)) == len(table) - 1).float().unsqueeze(1)                     # (vocabulary, 1)
-    table.register_hook(lambda gradient: gradient * mask)                                        # all other rows get zeros
+    mask = (torch.arange(len(table)) == len(table) - 1).float().unsqueeze(1)                         # (vocabulary, 1)
+    table.register_hook(lambda gradient: gradient * mask)                                            # all other rows get zeros
 
-def teach(one, rate, seed):
-    draw = random.Random(seed)
-    lesson = [tuple(frame.format(word) for word in (new_word, known_word, *draw.sample(others, 2))) for frame in train_frames]
+def teach(one, new, known, rate, seed):
+    draw, others = random.Random(seed), [word for word in ten if word != known]
+    lesson = [tuple(frame.format(word) for word in (new, known, draw.choice(others))) for frame in train_frames]
     train(one, siamese_objective(one, MultipleNegativesRankingLoss()), lesson, batch_size=8, epochs=5,
           learning_rate=rate, weight_decay=0.0, seed=seed, autocast=False, show_progress_bar=False)
-    return one
 
 # %% [markdown]
-# **Predict:** which of the trainings below win the test? Which change other texts?
-
-# %% tags=["row-4.1", "row-4.20"]
-trainings = {"untrained": None, "all": learning_rate, "row, usual rate": learning_rate, "row, high rate": row_learning_rate}
-plan = {"in pieces": ["untrained", "all"], "random": list(trainings), "mean of pieces": ["untrained", "all", "row, high rate"]}
-results, ranks = {}, []
-for start, hows in plan.items():
-    for how in hows:
-        runs = []
-        for seed in seeds if start == "random" or trainings[how] else seeds[:1]:                  # the rest has no chance in it
-            one = prepare(start, seed)
-            if how.startswith("row"):
-                only_the_last_row(one)
-            if trainings[how]:
-                teach(one, trainings[how], seed)
-            runs.append(examine(one))
-            if how == "row, high rate":
-                cosines = cos_sim(word_embeddings(one).weight.detach()[-1:], word_embeddings(one).weight.detach()[:-1])[0]
-                ranks.append((cosines > cosines[one[0].tokenizer.token_to_id(known_word)]).sum().item() + 1)
-        results[start, how] = np.array(runs)                                                     # (seeds, 3)
-        wins, lead, same = results[start, how].T
-        print(f"{start:15} {how:16} right, of {len(test_frames)}: {[int(n) for n in wins]!s:10} lead {lead.mean():6.3f}   other texts {same.mean():.4f}")
-
-# %% [markdown]
-# `lead` is how far the known word is ahead of the best other word; `other texts` is the cosine of unrelated sentences with their vectors before, where 1 means unchanged. Both are means over the seeds. The figure shows each run.
-
-# %% tags=["row-4.20"] alt="Two panels with a row for each start and training and a mark for each run. Left, the lead of cat over the best other word: near or below 0 for the untrained and for the row trained at the usual rate, clearly above 0 for the five other trainings. Right, how far other texts have moved: 0 wherever only the row was trained, clearly above 0 in the three trainings of all weights."
-_, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True, layout="constrained")
-styles = {"untrained": ("x", "black"), "all": ("o", PALETTE[0]), "row": ("s", PALETTE[1])}
-for place, ((start, how), runs) in enumerate(results.items()):
-    marker, colour = styles[how.split(",")[0]]
-    for ax, values in ((left, runs[:, 1]), (right, 1 - runs[:, 2])):
-        ax.plot(values, [place] * len(values), marker, color=colour, alpha=0.7)
-left.axvline(0, color="black", linestyle=":")
-left.set_yticks(range(len(results)), [f"{start}: {how}" for start, how in results])
-left.invert_yaxis(), right.locator_params(axis="x", nbins=4)
-left.set(xlabel=f"lead of {known_word!r} over the best other word", title="Five trainings teach the word")
-right.set(xlabel="1 - cosine with the vector before", title="Training all weights moves other texts")
-plt.show()
-wins, lead, same = ({name: runs[:, k] for name, runs in results.items()} for k in range(3))
-taught = [name for name in results if name[1] in ("all", "row, high rate")]
-assert all((wins[name] >= 5).all() and (lead[name] > 0.1).all() for name in taught)
-assert all((lead[name] < 0.05).all() for name in set(results) - set(taught))
-assert all((same[name] < 0.999).all() if name[1] == "all" else (same[name] > 0.99999).all() for name in results)    # frozen is frozen
-print(f"after training at the high rate, the rank of {known_word!r} among all rows nearest to the new one: {ranks}")
-assert max(ranks) <= 3
-
-# %% [markdown]
-# Read three things. The word needs no token of its own: in pieces, with all weights trained, it is learned as well. All weights move, and so do all other texts, whichever start you take. The row alone learns as soon as its rate is high enough; at the usual rate ten steps leave it where it was. So two choices do two things: the rate turns the row, and freezing protects the rest.
-#
-# The row's nearest neighbour is now the known word or close to it. Nobody said so; the loss only asked for whole sentences to match. A mean of pieces is the better start before training: compare the two "untrained" rows.
-#
-# ## Between one row and all weights
-#
-# **Question.** Can you train the whole network and keep the old one?
-#
 # An *adapter* of the kind called LoRA leaves each weight matrix as it is and adds the product of two thin matrices. Only these learn. One of them starts as zeros, so at first nothing changes.
 #
 # **Predict** the share of the network's weights that learn, with thin matrices 4 wide.
 
-# %% tags=["row-4.1"]
+# %% tags=["row-4.1", "nbval-check-output"]
 from torch.nn.utils import parametrize
 
 class LowRank(torch.nn.Module):
@@ -570,77 +515,155 @@ class LowRank(torch.nn.Module):
 
     def forward(self, weight):
         return weight + self.up @ self.down                                                              # (out, in)
-adapted = prepare("in pieces")
-freeze(adapted)
-maps = [part for name, part in adapted[0].named_modules() if name.endswith(("query", "value"))]
-torch.manual_seed(seeds[0])
-for part in maps:
-    parametrize.register_parametrization(part, "weight", LowRank(part.weight))
-assert np.allclose(adapted.encode(strangers, show_progress_bar=False), strangers_before, atol=1e-5)      # nothing has changed yet
+
+def adapted_parts(one):
+    return [part for name, part in one[0].named_modules() if name.endswith(("query", "value"))]
+
+def adapt(one):
+    freeze(one)
+    for part in adapted_parts(one):
+        parametrize.register_parametrization(part, "weight", LowRank(part.weight))
+
+adapted = prepare(pairs[0][0], "in pieces")
+adapt(adapted)
+assert torch.allclose(encode(adapted, sentences[:20]), many[:20], atol=1e-5)                             # nothing has changed yet
 learning, total = (sum(p.numel() for p in adapted.parameters() if p.requires_grad or every) for every in (False, True))
-teach(adapted, 50 * learning_rate, seeds[0])
-with_adapter, examined = adapted.encode(strangers, show_progress_bar=False), examine(adapted)
-for part in maps:
-    parametrize.remove_parametrizations(part, "weight")                                                  # adds the product for good
-assert np.allclose(adapted.encode(strangers, show_progress_bar=False), with_adapter, atol=1e-5)
-print(f"{learning:,} of {total:,} weights learned, {learning / total:.1%}: {examined[0]} of {len(test_frames)} right, lead {examined[1]:.2f}, other texts {examined[2]:.4f}")
-assert learning / total < 0.01 and examined[0] >= 5 and examined[2] < 0.999
+print(f"{learning:,} of {total:,} weights learn: {learning / total:.1%}")
 
 # %% [markdown]
-# Under one percent of the weights are enough in this run, and all that must be stored for a task is that percent. Other texts move with an adapter, too; but leave it out, and the old network is back. In sentence-transformers, with the package `peft` installed, it is
+# **Predict:** which of the trainings teach the words? Which change other texts?
+
+# %% tags=["row-4.1", "row-4.20"]
+makes_ready = {"all": lambda one: None, "row": only_the_last_row, "adapter": adapt}
+arms = [
+    ("in pieces", "untrained", None), ("in pieces", "all", learning_rate), ("in pieces", "adapter", adapter_learning_rate),
+    ("random", "untrained", None), ("random", "row", row_learning_rates[-1]),
+    ("mean of pieces", "untrained", None), ("mean of pieces", "all", learning_rate),
+    *(("mean of pieces", "row", rate) for rate in row_learning_rates),
+]
+results, kept = {}, {}
+for start, how, rate in arms:
+    runs = []
+    for seed, (new, known) in enumerate(pairs):
+        one = prepare(new, start, seed)
+        if rate:
+            torch.manual_seed(seed)
+            makes_ready[how](one)
+            teach(one, new, known, rate, seed)
+        kept.setdefault(how, one)
+        runs.append(examine(one, new, known))
+    results[f"{start}: {how}" + (f", {rate:g}" if rate else "")] = np.array(runs)                    # (words, 4)
+print("one number for each of", [new for new, _ in pairs], "\n")
+for name, runs in results.items():
+    right, lead, same, grade = runs.T
+    print(f"{name:27} right {right.astype(int)} lead", *[f"{x:6.3f}" for x in lead], f" other texts {same.mean():.4f}  STS {grade.mean():.4f}")
+
+# %% [markdown]
+# `right` counts the tests won, of six: too few to tell good from better. `lead` is how far the known word is ahead of the best other word. `other texts` is the cosine of other sentences with their vectors before, where 1 means unchanged. The figure shows each run.
+
+# %% tags=["row-4.20"] alt="Two panels with a row for each start and training and a mark for each of four words. Left, the lead of the known word: near 0 for the untrained, with the random row lowest, and for the row trained at the lowest rate; it rises with the rate of the row; it is largest for most words in pieces, with all weights or an adapter trained. Right, what the STS grade loses: nothing where only the row was trained, between a small gain and 0.004 where all weights were trained, up to 0.004 with an adapter."
+_, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True, layout="constrained")
+styles = {"untrained": ("x", "black"), "all": ("o", PALETTE[0]), "row": ("s", PALETTE[1]), "adapter": ("^", PALETTE[2])}
+for place, (name, runs) in enumerate(results.items()):
+    marker, colour = styles[name.split(": ")[1].split(",")[0]]
+    for ax, values in ((left, runs[:, 1]), (right, sts_before - runs[:, 3])):
+        ax.plot(values, [place] * len(values), marker, color=colour, alpha=0.7)
+left.axvline(0, color="black", linestyle=":"), right.axvline(0, color="black", linestyle=":")
+left.set_yticks(range(len(results)), list(results))
+left.invert_yaxis(), right.locator_params(axis="x", nbins=4)
+left.set(xlabel="lead of the known word over the best other", title="Words in pieces learn most")
+right.set(xlabel="what Spearman on STS loses", title="The row alone costs nothing")
+plt.show()
+lead, same, grade = ({name: runs[:, k] for name, runs in results.items()} for k in (1, 2, 3))
+all_in_pieces, _, from_random, all_as_token, *by_rate = (lead[name] for name in results if "untrained" not in name)
+untrained = {start: lead[f"{start}: untrained"] for start in ("in pieces", "random", "mean of pieces")}
+assert (untrained["mean of pieces"] > untrained["random"]).all() and untrained["in pieces"].mean() > untrained["mean of pieces"].mean()
+assert (np.diff(by_rate, axis=0) > 0).all() and all_in_pieces.mean() > max(all_as_token.mean(), by_rate[-1].mean())
+assert abs(from_random - by_rate[-1]).max() < 0.05                                                   # the start hardly matters then
+assert all((same[name] > 0.99999).all() if ": row" in name else (same[name] < 0.9999).all() for name in lead if "untrained" not in name)
+assert all((sts_before - grade[name] < 0.01).all() for name in grade)                                # frozen is frozen; the rest costs little
+
+# %% [markdown]
+# Read four things from the numbers and the figure:
 #
-# ```python
-# from peft import LoraConfig, TaskType
+# - **These words need no token.** In pieces, with all weights trained, they are learned best on average.
+# - **The mean of the pieces is a better start than a random row,** for each word, but once the row is trained at the high rate they hardly differ. It is no better than the pieces: untrained, three of four words have the larger lead in pieces.
+# - **The row needs a high rate.** At the usual one, ten steps change little; the lead rises with each higher rate.
+# - **What is frozen stays.** All weights move other texts, and the adapter at this rate moves them more, not less. On STS both lose less than 0.01. So train the row alone where stored vectors must not change.
 #
-# model.add_adapter(LoraConfig(task_type=TaskType.FEATURE_EXTRACTION, r=8, lora_alpha=16))
-# ```
+# ### Taking the adapter off
 #
-# and then the trainer of the next notebook.
+# If an adapter does not protect other texts, what is it good for? It is small, and it can be taken off again, or merged into the weights.
+
+# %% tags=["row-4.1"]
+adapted, slow = kept["adapter"], prepare(pairs[0][0], "in pieces")
+torch.manual_seed(0)
+adapt(slow)
+teach(slow, *pairs[0], learning_rate, seed=0)
+print(f"lead of {pairs[0][1]!r}, adapter trained at {adapter_learning_rate:g}: {examine(adapted, *pairs[0])[1]:.3f}, at {learning_rate:g}: {examine(slow, *pairs[0])[1]:.3f}")
+
+with_adapter, parts = encode(adapted, sentences[:20]), adapted_parts(adapted)
+thin = [part.parametrizations.weight[0] for part in parts]                                               # all that would be stored
+for part in parts:
+    parametrize.remove_parametrizations(part, "weight", leave_parametrized=False)
+assert torch.allclose(encode(adapted, sentences[:20]), many[:20], atol=1e-5)                             # off: the old network
+for part, pair in zip(parts, thin):
+    parametrize.register_parametrization(part, "weight", pair)
+assert torch.allclose(encode(adapted, sentences[:20]), with_adapter, atol=1e-5)                          # on again
+for part in parts:
+    parametrize.remove_parametrizations(part, "weight")
+assert torch.allclose(encode(adapted, sentences[:20]), with_adapter, atol=1e-5)                          # merged: no adapter left
+assert not torch.allclose(with_adapter, many[:20], atol=1e-3)
+print("off: the old vectors; on again, and merged: the adapter's")
+
+# %% [markdown]
+# At the usual rate the thin matrices hardly learn: they start from zeros. Taken off, the adapter leaves the old network. So one network can serve many tasks, with a fraction of a percent of weights to store for each. In sentence-transformers, `model.add_adapter` does the same with a `LoraConfig` of the package `peft`; the course does not install that, so it has not been run here.
 #
 # ## In practice
 #
 # Here is a new word in sentence-transformers from end to end, and in `course_lib` beside it.
 
 # %% tags=["nbval-check-output"]
+import tempfile
+
 library = SentenceTransformer(str(resolve(finetuned)), device="cpu")
-pieces = library.tokenizer.encode(new_word, add_special_tokens=False)        # before it is added
-library.tokenizer.add_tokens([new_word])
+new = pairs[0][0]
+ids = library.tokenizer.encode(new, add_special_tokens=False)                # its pieces, before it is added
+library.tokenizer.add_tokens([new])
 network = library[0].auto_model
 network.resize_token_embeddings(len(library.tokenizer))
 with torch.no_grad():
     table = network.get_input_embeddings().weight                            # (vocabulary, hidden)
-    table[library.tokenizer.convert_tokens_to_ids(new_word)] = table[pieces].mean(dim=0)
+    table[library.tokenizer.convert_tokens_to_ids(new)] = table[ids].mean(dim=0)
 
-course, text = prepare("mean of pieces"), [test_frames[0].format(new_word), "no such word"]
+course, text = prepare(new, "mean of pieces"), [test_frames[0].format(new), "no such word"]
 assert np.allclose(library.encode(text), course.encode(text), atol=1e-5)
 with tempfile.TemporaryDirectory() as place:
     library.save_pretrained(place, create_model_card=False)
     again = SentenceTransformer(place, device="cpu")
 assert np.allclose(again.encode(text), course.encode(text), atol=1e-5)
-print(library.tokenizer.tokenize(text[0])[1], "was", len(pieces), "tokens and is one; saved, loaded, equal in both libraries")
+print(library.tokenizer.tokenize(text[0])[1], "was", len(ids), "tokens and is one; saved, loaded, equal in both libraries")
 
 # %% [markdown]
-# - **First train without a new token.** Add one when a word costs many tokens in many texts, or as a marker. Use prompts to tell queries from documents.
-# - **If you add one**, resize the table, start from the mean of the pieces, and only then make the optimiser. Train the row alone where nothing else may change; otherwise train all, and measure other texts before and after.
-# - **To shorten vectors**, try `truncate_dim` and principal components before you train a layer. All stored vectors must be computed anew after any such change.
+# - **First train without a new token.** Add one when a word costs many tokens in many texts, or as a marker.
+# - **If you add one**, resize the table, start from the mean of the pieces, and only then make the optimiser. Test before and after.
+# - **To shorten vectors**, try `truncate_dim` and principal components before you train a layer.
 # - **The text limit** costs time for each token read. Set it from the lengths of your texts, at most to the model's positions.
-# - **Save** with `save_pretrained`, load it once in a fresh process, and compare vectors. Pin the version of a model from the hub: `revision="..."`.
-#
-# So this is the plain answer to the opening question: a sentence encoder is a list of modules in a folder, and you change it by replacing a module, lengthening a table, or choosing which weights learn.
+# - **Save** with `save_pretrained`, load it once in a fresh process, and compare vectors. `push_to_hub` shares the folder; `revision="..."` pins the version of one that you load.
 #
 # ## With full-size models
 #
-# Set `model = "google-bert/bert-base-uncased"` and `finetuned = "sentence-transformers/all-MiniLM-L6-v2"`: 440 and 90 MB are downloaded once. Both widths differ then, 768 and 384. MiniLM cuts `feline` in pieces as well. The asserts about trainings were tried with the course's models only.
+# Set `model = "google-bert/bert-base-uncased"` and `finetuned = "sentence-transformers/all-MiniLM-L6-v2"`: 440 and 90 MB are downloaded once. Their widths are 768 and 384. Words that the tokenizer does not cut are left out; `feline` is cut there, too. The asserts about found texts, curves and trainings were tried with the course's models only.
 #
 # ## Exercises
 #
-# **1.** Give new tokens their rows. The tokenizer knew `known` tokens, so new token number i gets row `known + i`: the mean of its pieces' rows. Some tables have spare rows beyond `known`. They are used first, and none may be lost.
+# **1.** Give new tokens their rows. The tokenizer knew `known` tokens, so new token number i gets row `known + i`: the mean of its pieces' rows. Some tables have spare rows beyond `known`. They are used first, and none may be lost. Leave the given table as it is.
 
 # %% tags=["exercise", "nbval-check-output"]
 from course_lib.exercises import check
 
 def grow(table, known, pieces):
-    """table (rows, dim); pieces: for each new token the list of its pieces' numbers -> the table with the new rows."""
+    """table: torch tensor (rows, dim); pieces: for each new token the list of its pieces' numbers -> a new tensor with the new rows."""
     ...
 
 check("10.1", grow)
@@ -650,7 +673,7 @@ check("10.1", grow)
 
 # %% tags=["exercise", "nbval-check-output"]
 def where(name, folders, old_names):
-    """A name, the folders that exist, the 68 old names -> the folder, the name to ask the hub for, or "nowhere"."""
+    """A name, the folders that exist, the old names without an owner -> the folder, the name to ask the hub for, or "nowhere"."""
     ...
 
 check("10.2", where)
@@ -658,13 +681,13 @@ check("10.2", where)
 # %% [markdown]
 # ## Questions
 #
-# **1.** You add a token after you have made the optimiser. Why is that an error even if nothing complains?
+# **1.** You add a token after you have made the optimiser. What happens before its first step, and what after?
 #
-# <details><summary>Answer</summary>The table gets more rows. If the library puts a longer parameter in place of the old one, the optimiser goes on with the old one, and the new table never learns. So add tokens first, then make the optimiser.</details>
+# <details><summary>Answer</summary>In these versions the longer table stays the optimiser's parameter. Before the first step the optimiser simply learns the new row. After one, its averages have the old length, and the next step raises a RuntimeError.</details>
 #
-# **2.** A network of Transformer, Pooling and Dense(256, 64) does worse than the one without Dense. Name two ways to make the layer earn its place.
+# **2.** A network of Transformer, Pooling and an untrained Dense(256, 64) does worse than the one without Dense. What do you do instead?
 #
-# <details><summary>Answer</summary>Compute its weights: the principal components of many vectors lose little. Or train it, for the old cosines or for your task. A random layer has no reason to be there.</details>
+# <details><summary>Answer</summary>Try the first 64 numbers, which need no layer, and principal components. Train the layer only if it then beats both.</details>
 #
 # **3.** Only one row was trained. Why must weight decay be off for that?
 #
@@ -672,11 +695,10 @@ check("10.2", where)
 #
 # ## Summary
 #
-# - A sentence encoder is modules in sequence. In both libraries equal weights give equal vectors.
+# - A sentence encoder is modules in sequence: you change it by adding a module, lengthening a table, or choosing which weights learn.
 # - The text limit is a setting, up to the number of positions. It saves time, and cuts texts without a word.
-# - An untrained Dense layer only loses. Principal components are the same layer with weights worth having.
-# - A folder that exists is loaded; otherwise the hub is asked.
-# - Tokenizer and table must grow together. The start and the rate decide whether the new row learns, freezing whether the rest stays, and often the word needs no token at all.
+# - An untrained Dense layer only loses. Principal components are the same layer with weights worth having; the first numbers may do as well without one.
+# - Tokenizer and table must grow together, before the optimiser is made. The rate decides whether a new row learns, freezing whether the rest stays; and the words here needed no token.
 #
 # ## References
 #

@@ -23,6 +23,11 @@ def spare_rows_lost(table, known, pieces):
     return grow(table, known, pieces)[: known + len(pieces)]
 
 
+def spare_rows_left_in_between(table, known, pieces):
+    longer = torch.cat([table, torch.zeros(len(pieces), table.shape[1])])
+    return grow(longer, known, pieces)
+
+
 def new_rows_first(table, known, pieces):
     new = grow(table, len(table), pieces)[len(table) :]
     return torch.cat([new, table])
@@ -137,8 +142,11 @@ EXERCISES = {
             "one new token, two spare rows": (TABLE, 2, [[0, 1]]),
             "a piece that occurs twice": (TABLE, 4, [[2, 2, 1]]),
             "nothing to do": (TABLE, 3, []),
+            "nothing to do, and spare rows": (TABLE, 2, []),
+            "spare rows just enough": (TABLE, 2, [[1], [0, 1]]),
         },
         solution=grow,
+        keeps_arguments=True,
         wrong=[
             (
                 behind_the_spare_rows,
@@ -147,6 +155,10 @@ EXERCISES = {
             (
                 spare_rows_lost,
                 "You cut rows off where the table has more rows than the tokenizer has tokens. None may be lost.",
+            ),
+            (
+                spare_rows_left_in_between,
+                "Your table gets a row for each new token even where spare rows would do. They are used first.",
             ),
             (
                 new_rows_first,
