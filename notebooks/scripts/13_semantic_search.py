@@ -266,10 +266,10 @@ for i, text in long.items():
     probes += [(i, n, sentence) for n, (_, sentence) in zip(count([text[:a] for a, _ in sentences]), sentences)]
 probes = [probes[j] for j in sorted(np.random.default_rng(seed).permutation(len(probes))[:400])]
 
-in_pieces = encoder.encode([p.text for p in passages[len(whole):]], convert_to_tensor=True, show_progress_bar=False)
+in_pieces = encoder.encode_document([p.text for p in passages[len(whole):]], convert_to_tensor=True, show_progress_bar=False)
 place = {i: row for row, i in enumerate(ids)}
 piece_vectors = torch.cat([vectors[[place[p.document] for p in whole]], in_pieces])          # (passages, dim)
-probe_vectors = encoder.encode([sentence for *_, sentence in probes], convert_to_tensor=True, show_progress_bar=False)
+probe_vectors = encoder.encode_query([sentence for *_, sentence in probes], convert_to_tensor=True, show_progress_bar=False)
 first = {"one vector an article": [ids[row] for row in top_k(probe_vectors, vectors, 1)[1][:, 0].tolist()],
          "best piece": [hits[0].document for hits in search_passages(probe_vectors, piece_vectors, passages, 1)]}
 right = {name: np.array([a == b for a, (b, *_) in zip(found, probes)]) for name, found in first.items()}
@@ -298,7 +298,7 @@ plt.show()
 def with_pieces(size, overlap, titles):
     """The long articles cut so: the articles found, (queries, 10), and the vectors, (passages, dim)."""
     passages, shown = chunk_long_documents(corpus, encoder, size, overlap, titles)
-    cut, too_long = encoder.encode(shown[len(whole):], convert_to_tensor=True, return_truncated=True, show_progress_bar=False)
+    cut, too_long = encoder.encode_document(shown[len(whole):], convert_to_tensor=True, return_truncated=True, show_progress_bar=False)
     assert not too_long
     found = torch.cat([vectors[[place[p.document] for p in whole]], cut])
     return [[place[hit.document] for hit in line] for line in search_passages(query_vectors, found, passages, 10)], found
