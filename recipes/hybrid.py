@@ -29,7 +29,7 @@ from course_lib.datasets.retrieval import load_fields, load_retrieval
 from course_lib.encoder import SentenceEncoder
 from course_lib.models.sparse import SparseEncoder
 from course_lib.retrieval.bm25 import BM25
-from course_lib.retrieval.chunking import Passage, chunk_documents, search_passages
+from course_lib.retrieval.chunking import Passage, chunk_long_documents, search_passages
 from course_lib.retrieval.fusion import reciprocal_rank_fusion, weighted_fusion
 from course_lib.retrieval.inverted_index import InvertedIndex
 from course_lib.retrieval.metrics import each_query, paired_bootstrap, ranking_metrics
@@ -37,7 +37,6 @@ from course_lib.retrieval.search import top_k
 from course_lib.similarity import dot_score
 from course_lib.support.files import atomic_file
 from course_lib.support.folders import resolve
-from course_lib.support.tokenization import tokenize
 from recipes.shared.cards import weights_sha256, write_cards
 from recipes.shared.made import made
 from recipes.shared.minilm import MINILM, minilm_folder
@@ -66,12 +65,7 @@ def kept(name: str, sha: str, data_sha: str, make):
 
 def pieces_of(data: str, corpus: dict[str, str], encoder: SentenceEncoder) -> tuple[list[Passage], list[str]]:
     """The pieces of long texts and the others whole, and the text of each as it is encoded: with its title."""
-    titles, room = load_fields(data, "corpus", "title"), encoder.max_seq_length - 2
-    lengths = map(len, tokenize(encoder[0].tokenizer, list(corpus.values()), None, special=False)[0])
-    long = {document: text for (document, text), tokens in zip(corpus.items(), lengths) if tokens > room}
-    whole = [Passage(document, 0, len(text), text) for document, text in corpus.items() if document not in long]
-    passages = whole + chunk_documents(long, encoder, SIZE, OVERLAP)
-    return passages, [f"{titles.get(p.document, '')} {p.text}" if p.start else p.text for p in passages]
+    return chunk_long_documents(corpus, encoder, SIZE, OVERLAP, load_fields(data, "corpus", "title"))
 
 
 def vectors_of_pieces(data: str, shown: list[str], encoder: SentenceEncoder, sha: str) -> np.ndarray:

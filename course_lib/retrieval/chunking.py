@@ -84,12 +84,17 @@ def chunk(text: str, encoder, max_tokens: int | None = None, overlap: int = 0) -
     return spans
 
 
+def _room(encoder) -> int | None:
+    """The tokens that the encoder reads beside special tokens and prompt; None where it has no limit."""
+    if not encoder.max_seq_length:
+        return None
+    prompt = getattr(encoder, "prompts", {}).get("document", "")
+    return encoder.max_seq_length - len(encoder[0].tokenize([prompt])[0][0])
+
+
 def _limit(encoder, max_tokens: int | None) -> int:
     """Tokens of a piece."""
-    room = None
-    if encoder.max_seq_length:
-        prompt = getattr(encoder, "prompts", {}).get("document", "")
-        room = encoder.max_seq_length - len(encoder[0].tokenize([prompt])[0][0])
+    room = _room(encoder)
     if max_tokens is None and room is None:
         raise ValueError("this encoder reads texts of any length: say with max_tokens how long a piece may be")
     if max_tokens is not None and not 1 <= max_tokens <= (room or max_tokens) or room is not None and room < 1:
@@ -118,6 +123,30 @@ def chunk_documents(
         Passage(document, start, end, text[start:end])
         for document, text in text_mapping(corpus, "corpus").items()
         for start, end in chunk(text, encoder, max_tokens, overlap)
+    ]
+
+
+def chunk_long_documents(
+    corpus: Mapping[str, str],
+    encoder,
+    max_tokens: int | None = None,
+    overlap: int = 0,
+    titles: Mapping[str, str] | None = None,
+) -> tuple[list[Passage], list[str]]:
+    """What the encoder reads whole stays whole, the rest is cut: the passages, and the text of each to encode.
+
+    titles: {id: title}, put before each piece but a document's first, which says by itself what it is about; leave
+    room for it in max_tokens. Whole documents come first, then the pieces of the long ones, both in the order of the
+    corpus. Other arguments and errors as of `chunk`.
+    """
+    corpus, room, titles = text_mapping(corpus, "corpus"), _room(encoder), titles or {}
+    token_ids, _ = tokenize(encoder[0].tokenizer, list(corpus.values()), None, special=False)
+    fits = {document: room is None or len(ids) <= room for document, ids in zip(corpus, token_ids)}
+    passages = [Passage(document, 0, len(text), text) for document, text in corpus.items() if fits[document]]
+    long = {document: text for document, text in corpus.items() if not fits[document]}
+    passages += chunk_documents(long, encoder, max_tokens, overlap)
+    return passages, [
+        f"{titles[p.document]} {p.text}" if p.start and p.document in titles else p.text for p in passages
     ]
 
 

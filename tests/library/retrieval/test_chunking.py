@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from course_lib.encoder import SentenceEncoder
-from course_lib.retrieval.chunking import Passage, chunk, chunk_documents, search_passages
+from course_lib.retrieval.chunking import Passage, chunk, chunk_documents, chunk_long_documents, search_passages
 from course_lib.similarity import cos_sim
 
 
@@ -113,6 +113,21 @@ def test_refusals(encoder, static):
         chunk("text", static)
     with pytest.raises(ValueError, match="there are 1 passages and 2 vectors"):
         search_passages(np.eye(2), np.eye(2), [Passage("d", 0, 1, "x")], 1)
+
+
+def test_what_is_read_whole_stays_whole_and_the_rest_is_cut(encoder, static):
+    room = encoder.max_seq_length - 2
+    corpus = {"a": SENTENCES, "b": "tram " * room, "c": "tram " * (room + 1), "d": ""}
+    passages, texts = chunk_long_documents(corpus, encoder, 100, 25, {"a": "On trams", "b": "Not used"})
+    pieces = chunk_documents({document: corpus[document] for document in "ac"}, encoder, 100, 25)
+    assert passages == [*(Passage(document, 0, len(corpus[document]), corpus[document]) for document in "bd"), *pieces]
+    later = [p.document == "a" and p.start > 0 for p in passages]
+    assert texts == [f"On trams {p.text}" if with_title else p.text for p, with_title in zip(passages, later)]
+    assert sum(later) > 5
+    without, texts = chunk_long_documents(corpus, encoder, 100, 25)
+    assert without == passages and texts == [p.text for p in passages]
+    whole, _ = chunk_long_documents(corpus, static, 100, 25)  # it has no limit
+    assert [p.text for p in whole] == list(corpus.values())
 
 
 @pytest.mark.parametrize("k", [1, 3, 12, 50])
