@@ -164,12 +164,23 @@ def luckiest_query(values, chooses):
     return int(best), float(values[best, ~chooses].mean())
 
 
+def median_chooses(values, chooses):
+    best = np.median(values[:, chooses], axis=1).argmax()
+    return int(best), float(values[best, ~chooses].mean())
+
+
+def median_reports(values, chooses):
+    best = values[:, chooses].mean(1).argmax()
+    return int(best), float(np.median(values[best, ~chooses]))
+
+
 def worst_setting(values, chooses):
     best = values[:, chooses].mean(1).argmin()
     return int(best), float(values[best, ~chooses].mean())
 
 
 SWEEP = np.array([[0.9, 0.5, 0.1, 0.2], [0.6, 0.9, 0.6, 0.3], [0.2, 0.4, 0.8, 0.9]])  # (settings, queries)
+SKEWED = np.array([[0.9, 0.1, 0.1, 0.5, 0.6, 1.0], [0.2, 0.3, 0.3, 0.4, 0.1, 0.1]])  # its medians are no means
 FIRST_TWO = np.array([True, True, False, False])
 
 EXERCISES = {
@@ -260,6 +271,7 @@ EXERCISES = {
             "one query chooses": (SWEEP, np.array([True, False, False, False])),
             "one query is left": (SWEEP, np.array([True, False, True, True])),
             "one setting": (SWEEP[:1], FIRST_TWO),
+            "one query in each half stands out": (SKEWED, np.array([True, True, True, False, False, False])),
         },
         solution=choose_and_report,
         wrong=[
@@ -269,6 +281,8 @@ EXERCISES = {
             (choose_on_the_others, "You choose on the queries that you report on. Which ones may choose?"),
             (halves_swapped, "You took the two parts the wrong way round. What does True in `chooses` mean?"),
             (luckiest_query, "You choose by a setting's best query. What stands for all of them?"),
+            (median_chooses, "You choose by a setting's median. Does nDCG over queries not mean their mean?"),
+            (median_reports, "You report the median of the other queries. What does the text ask for?"),
             (worst_setting, "You choose the lowest mean. Is a high nDCG good or bad?"),
         ],
     ),

@@ -30,7 +30,7 @@ from course_lib.models.sparse import SparseEncoder
 from course_lib.models.two_towers import TwoTowers
 from course_lib.modules import Pooling
 from course_lib.retrieval.bm25 import BM25
-from course_lib.retrieval.chunking import chunk_documents
+from course_lib.retrieval.chunking import chunk_documents, chunk_long_documents
 from course_lib.retrieval.clustering import cluster_words
 from course_lib.retrieval.evaluators import BinaryClassificationEvaluator, InformationRetrievalEvaluator
 from course_lib.retrieval.reranking import rerank
@@ -230,6 +230,7 @@ TAKE_MAPPINGS = {
     "corpus": lambda m, x: InformationRetrievalEvaluator({"q": "a cat"}, x, {"q": ["y"]})(m.encoder),
     "queries": lambda m, x: InformationRetrievalEvaluator(x, {"y": "a cat"}, {"x": ["y"]})(m.encoder),
     "chunk_documents": lambda m, x: chunk_documents(x, m.encoder),
+    "chunk_long_documents": lambda m, x: chunk_long_documents(x, m.encoder),
     "reranked corpus": lambda m, x: rerank(m.scorer, {"q": "a cat"}, x, {"q": ["y", "x"]}),
 }
 
