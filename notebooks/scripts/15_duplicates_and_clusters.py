@@ -3,13 +3,13 @@
 #
 # # Which of these texts say the same?
 #
-# You look for duplicates, groups and topics among 600 questions to a town council, and measure at each step how far to trust what you found.
+# You look for duplicates, groups and topics among 600 questions to a town council, and measure how far to trust what you found.
 #
 # | | |
 # |---|---|
 # | You will be able to | mine the closest pairs; choose a threshold on labelled pairs and measure it on others; judge a reranker, groups and clusters; build a bot that may say "I don't know" |
 # | You need first | notebook 05: sentence vectors and the cosine; notebook 04: cross-encoders |
-# | Time | 40 minutes to read; the code runs in about half a minute |
+# | Time | 40 minutes to read; the code runs in under a minute |
 # | Hardware | any laptop, no GPU |
 # | Download | nothing: models and data come with the course |
 
@@ -297,7 +297,7 @@ assert (average.idxmax() == "sentence-transformers/all-MiniLM-L6-v2").all() and 
 #
 # **Question.** Does a cross-encoder that reads both questions at once sort the near misses out?
 #
-# A *cross-encoder* looks from the words of one text to those of the other, so it could see what a cosine cannot. It is too slow for all pairs, so the vectors propose a shortlist and the cross-encoder scores it. Ours learnt from cosines and people's scores how alike two texts are; it saw no labelled duplicates. *Average precision* judges an order by one number: the precision at each duplicate, from the top down, averaged.
+# A *cross-encoder* looks from the words of one text to those of the other, so it could see what a cosine cannot. It is too slow for all pairs, so the vectors propose a shortlist and the cross-encoder scores it. Ours learnt from a larger model's cosines and people's scores how alike two texts are; it saw no labelled duplicates. *Average precision* judges an order by one number: the precision at each duplicate, from the top down, averaged.
 #
 # Measure it beside other orders of the same shortlist: the cosine, word overlap, their sum, the first two _reversed_, and a shuffle. Pairs share questions, so the interval draws whole groups, with replacement.
 #
@@ -392,11 +392,11 @@ for name, labels in groupings(fan, np.cos(np.radians(30))).items():
     print(f"{name:21} joins {together}: precision {hits / len(together):.2f}, recall {hits / 2:.2f}")
 
 # %% [markdown]
-# The component holds all four, although its ends are 65 degrees apart. Now the town's questions, with the threshold that has the best F1 for their own pairs, chosen in hindsight.
+# The component holds all four, although its ends are 65 degrees apart. Now the town's questions, with the threshold that has the best F1 for their own pairs, in hindsight.
 #
 # **Predict:** how many of the 600 questions end up in the largest component?
 
-# %% tags=["row-2.9"] alt="Line chart of pair precision against pair recall as the threshold falls, five lines of different styles. Complete linkage runs along the line of the list of pairs, or above it. Communities lie below both, connected components lower still: their precision is near zero once their recall nears three quarters. Complete linkage by word overlap lies below complete linkage by sentence vectors."
+# %% tags=["row-2.9"] alt="Line chart of pair precision against pair recall as the threshold falls, five lines of different styles. Complete linkage runs along the line of the list of pairs, or above it. Communities lie below both, connected components lower still up to a recall of 0.4; the precision of components is near zero once their recall nears three quarters. Complete linkage by word overlap lies below complete linkage by sentence vectors."
 limits = np.arange(0.85, 0.29, -0.05).round(2)
 found = {t: groupings(vectors["sentence vectors"], t) for t in limits}
 points = {name: [judge((g := found[t][name])[first] == g[second], same) for t in limits] for name in found[limits[0]]}
@@ -406,7 +406,7 @@ points["complete linkage by word overlap"] = [judge(g[first] == g[second], same)
 _, ax = plt.subplots(figsize=(6.5, 3.6), layout="constrained")
 for k, (name, of_name) in enumerate(points.items()):
     p, r = np.transpose(of_name)
-    ax.plot(r, p, marker=MARKERS[k], color=PALETTE[k], linestyle=[*LINES, (0, (6, 1, 1, 1, 1, 1))][k], label=name, markersize=5)
+    ax.plot(r, p, marker=MARKERS[k], color=PALETTE[k], linestyle=[*LINES, (0, (10, 4))][k], label=name, markersize=5)
 ax.set(xlabel="recall of pairs", ylabel="precision of pairs", xlim=(0, 1.02), ylim=(0, 1.02), title="Components collapse, complete linkage does not")
 ax.legend(fontsize=8)
 plt.show()
@@ -420,7 +420,7 @@ assert not default or at_30["complete linkage"] > at_30["the list of pairs"] - 0
 assert not default or joined["complete linkage"][1] < joined["the list of pairs"][1] - 0.15 and at_30["complete linkage"] > at_30["complete linkage by word overlap"] + 0.1
 
 # %% [markdown]
-# In the figure, connected components pay for a wrong pair with a merger of two groups, until one component swallows the collection. Communities lie between. Complete linkage is as precise as the list of pairs at equal recall, but at the same threshold it finds far fewer duplicates. Look at the largest group before you merge anything.
+# In the figure, connected components pay for a wrong pair with a merger of two groups, until one component swallows the collection. At a recall of 0.3, communities lie between. Complete linkage is as precise as the list of pairs at equal recall, but at the same threshold it finds far fewer duplicates. Look at the largest group before you merge anything.
 #
 # ## Topics
 #
@@ -572,7 +572,7 @@ for name, s in found.items():
             shares = said[~tuned & ~treated].mean(), 1 - said[~tuned & treated].mean()
             results.setdefault((cost, name), []).append((worth[~tuned & said].sum(), worth[~tuned].sum(), *shares))
 
-# %% tags=["row-2.26"] alt="Line chart: the share of the bot's answers that are right against the share of questions that it answers, the mean of 50 splits, four lines. All fall when everything is answered. Vectors with the answers lie above vectors of the questions alone; both together lie highest; words with the answers start lowest, rise, and end lowest. A band around vectors with the answers shows the middle four fifths of the splits."
+# %% tags=["row-2.26"] alt="Line chart: the share of the bot's answers that are right against the share of questions that it answers, the mean of 50 splits, four lines. All end lower than they began. Vectors with the answers lie above vectors of the questions alone; both scores together lie close to the former or a little above; words with the answers rise to these when a fifth is answered, then fall and end lowest. A band around vectors with the answers shows the middle four fifths of the splits."
 _, ax = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
 share = np.arange(1, 61) / 60
 for k, name in enumerate(["vectors, question", "vectors, with answer", "words, with answer", "both, with answer"]):
@@ -596,7 +596,7 @@ if default:
     assert all((np.mean(surest["vectors, with answer"], axis=0) > np.mean(surest["vectors, question"], axis=0))[5:])
 
 # %% [markdown]
-# The figure is a *risk-coverage curve*: with the answers in the index, the replies are better. What a bot is worth depends on the price of a wrong answer. At one point, each bot that reads the answers beats silence in nearly all splits; at five, none does so reliably. **Whether sentence vectors beat word overlap stays open** at all three prices: the middle four fifths of the differences hold zero. Adding both scores pays at one point, and no longer at five.
+# The figure is a *risk-coverage curve*: with the answers in the index, the vectors' replies are better. What a bot is worth depends on the price of a wrong answer. At one point, each bot that reads the answers beats silence in nearly all splits; at five, none does so reliably. **Whether sentence vectors beat word overlap stays open** at all three prices: the middle four fifths of the differences hold zero. Adding both scores pays at one point, and no longer at five.
 #
 # Silence has its price: many questions that the FAQ does answer get nothing. And some that it does not treat still get an answer: a cosine says how close two texts are, not whether one answers the other.
 #
@@ -668,12 +668,12 @@ def recommend(vectors, liked, k):
 
 if check("15.2", recommend):
     things = load_catalogue()                                           # the Library of Things: .item, .category, .description
-    liked = [n for n, thing in enumerate(things) if thing.item in ("Head torch", "Folding shovel")]
+    liked = [n for n, thing in enumerate(things) if thing.item in ("Kayak for one", "Binoculars, 8 x 42")]
     offered = recommend(embed([f"{thing.item}: {thing.description}" for thing in things]), liked, 3)
     print("to who borrowed", [things[n].item for n in liked], "offer", [things[n].item for n in offered])
 
 # %% [markdown]
-# <details><summary>What it should offer</summary>OFFERED.</details>
+# <details><summary>What it should offer</summary>Life jackets, an action camera, a stand-up paddle board.</details>
 #
 # **3.** A test set holds all duplicates, but only one in `times` of the other pairs. Which precision do you expect with all of them?
 
@@ -689,13 +689,13 @@ if check("15.3", with_all_pairs):
 # %% [markdown]
 # ## Questions
 #
-# **1.** A supplier reports a precision of 0.95 for duplicates, measured on 1,000 duplicates and 1,000 random pairs. You have 10,000 texts. What do you expect?
+# **1.** A supplier reports a precision of 0.95, measured on 1,000 duplicates and 1,000 random pairs. You have 10,000 texts. What do you expect?
 #
-# <details><summary>Answer</summary>Much less: among your 50 million pairs a tiny share of the others outnumbers the duplicates (exercise 3). Label pairs of your own around the threshold.</details>
+# <details><summary>Answer</summary>Much less: among your 50 million pairs a tiny share of the others outnumbers the duplicates (exercise 3). Label pairs of your own.</details>
 #
 # **2.** You find 150 clusters among 600 texts, with an NMI of 0.7. Are they good?
 #
-# <details><summary>Answer</summary>Beside 150 known groups random clusters reach that, beside 15 topics they do not. Look at the ARI, which is near 0 for random clusters in both cases.</details>
+# <details><summary>Answer</summary>Beside 150 known groups random clusters reach that, beside 15 topics they do not. Look at the ARI, which is near 0 for both.</details>
 #
 # **3.** The bot is asked how to register a dog, and says how to register a car. Does a higher threshold help?
 #
@@ -703,7 +703,6 @@ if check("15.3", with_all_pairs):
 #
 # ## Summary
 #
-# - All pairs cost $n(n-1)/2$ comparisons.
 # - The closest pairs are often near misses.
 # - Choose a threshold on labelled pairs as rare as you will meet them, and measure it on others.
 # - Joined pairs chain. Complete linkage does not, and finds fewer.

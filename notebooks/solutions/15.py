@@ -135,12 +135,22 @@ def farthest(vectors, liked, k):
     return offers_what_is_liked(vectors, liked, len(vectors))[::-1][:k]
 
 
+def farthest_of_the_others(vectors, liked, k):
+    return recommend(vectors, liked, len(vectors) - len(liked))[::-1][:k]
+
+
 def near_the_first(vectors, liked, k):
     return [row for row in offers_what_is_liked(vectors, liked[:1], len(vectors)) if row not in liked][:k]
 
 
 def near_any(vectors, liked, k):
     scores = (vectors @ vectors[liked].T).max(axis=1)
+    scores[liked] = -np.inf
+    return np.argsort(-scores, kind="stable")[:k].tolist()
+
+
+def near_the_farthest(vectors, liked, k):
+    scores = (vectors @ vectors[liked].T).min(axis=1)
     scores[liked] = -np.inf
     return np.argsort(-scores, kind="stable")[:k].tolist()
 
@@ -164,7 +174,7 @@ def nearest_last(vectors, liked, k):
     return recommend(vectors, liked, k)[::-1]
 
 
-ANGLES = np.radians([0, 20, 35, 60, 80, 100, 200, 290])
+ANGLES = np.radians([0, 20, 35, 60, 80, 103, 200, 290])
 AROUND = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)  # (8, 2)
 
 
@@ -205,10 +215,6 @@ def kept_pairs_counted_twice(precision, times):
 
 def only_those_thrown_away(precision, times):
     return with_all_pairs(precision, times - 1)
-
-
-def total_from_one(precision, times):
-    return precision / (1 + (1 - precision) * times)
 
 
 EXERCISES = {
@@ -286,17 +292,26 @@ EXERCISES = {
             "one liked": (AROUND, [2], 2),
             "two far apart": (AROUND, [0, 5], 3),
             "all others, the nearest first": (AROUND, [4], 7),
-            "two alike and one far away": (AROUND, [1, 2, 7], 3),
+            "two close together and one farther away": (AROUND, [1, 2, 5], 2),
+            "the mean is not the middle of the ends": (AROUND, [0, 1, 5], 3),
         },
         solution=recommend,
         wrong=[
             (offers_what_is_liked, "You recommend what the person already has."),
             (too_few, "You take out the liked things at the end, and fewer than k are left. What if you do it first?"),
             (farthest, "You recommend what is farthest. Which end of the order is wanted?"),
+            (
+                farthest_of_the_others,
+                "You offer the others from the farthest on: a sort puts the lowest number first. What is high here?",
+            ),
             (near_the_first, "You look at the first liked thing only. All of them have a say."),
             (
                 near_any,
                 "You take what is close to any one of the liked things. Compare with the mean of their vectors.",
+            ),
+            (
+                near_the_farthest,
+                "You let the liked thing decide that is farthest from each other thing. Compare with the mean of all.",
             ),
             (
                 near_the_median,
@@ -338,13 +353,10 @@ EXERCISES = {
             (wrong_share, "You return the share of the wrong ones. The share of the right ones is wanted."),
             (
                 kept_pairs_counted_twice,
-                "You add the wrong pairs that were kept to `times` as many. They are among these already.",
+                "Your total of pairs called is too large: the right ones are the share `precision` of what was called, "
+                "and the wrong ones that were kept are among the `times` as many.",
             ),
             (only_those_thrown_away, "You count the pairs that were thrown away, without those that were kept."),
-            (
-                total_from_one,
-                "You divide by 1 and the wrong pairs. Of the pairs called, the right ones are the share `precision`.",
-            ),
         ],
     ),
 }
