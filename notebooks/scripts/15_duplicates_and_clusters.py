@@ -224,8 +224,8 @@ table = pd.DataFrame(measured, columns=["scored by", "chosen on", "measured on",
 table = table.set_index(["scored by", "chosen on", "measured on", "draw"]).groupby(level=[0, 1, 2], sort=False)
 print(table.agg({"one in": "mean", "precision": ["mean", "min", "max"], "recall": ["mean", "min", "max"]}).round(2).to_string())
 p, r = (table[what].mean().unstack() for what in ("precision", "recall"))                              # (4, 3): mixtures are columns
-assert np.allclose(r["thinned"], r["the other half"]) and (p["the other half"] > p["all 600"] + 0.02).all()
-assert (p["thinned"] > p["the other half"] + 0.3).all() and (p.xs("thinned", level=1)["thinned"] > p.xs("thinned", level=1)["the other half"] + 0.7).all()
+assert np.allclose(r["thinned"], r["the other half"])
+assert not default or (p["the other half"] > p["all 600"] + 0.02).all() and (p["thinned"] > p["the other half"] + 0.3).all() and (p.xs("thinned", level=1)["thinned"] > p.xs("thinned", level=1)["the other half"] + 0.7).all()
 
 # %% [markdown]
 # Thinning leaves recall alone and makes precision look splendid, even for word overlap. But duplicates grow with $n$ and pairs with $n^2$. In half of the questions one pair in 100 is a duplicate, in all 600 one in 200, and precision falls again. Worst is a threshold that was also _chosen_ on thinned pairs: nearly all that it calls in the collection is wrong. **A precision measured on balanced pairs does not hold in a collection:** choose the threshold on pairs as rare as you will meet them.
@@ -344,7 +344,7 @@ for ax, n in zip(axes, AP):
     verdicts.append("no better than a shuffle" if AP[n]["cross-encoder"] <= max(shuffles[n]) else
                     "better than the cosine's order" if low > 0 else "not shown to be better than the cosine's order")
     print("   the cross-encoder is", verdicts[-1])
-    assert abs(np.mean(shuffles[n]) - right[:n].mean()) < 0.03          # a shuffle's average precision is the share of duplicates
+    assert not default or abs(np.mean(shuffles[n]) - right[:n].mean()) < 0.03          # a shuffle's average precision is the share of duplicates
 plt.show()
 short, long = AP[shortlist], AP[len(right)]
 turned = [name for name in orders if "reversed" in name]
