@@ -119,7 +119,7 @@ def calibrate(scores, labels, precision: float) -> float:
     falls = np.append(scores[1:] < scores[:-1], True)  # no threshold lies between equal scores
     possible = np.flatnonzero((share >= precision) & falls)
     if not len(possible):
-        highest = f"the pairs with the highest score have {share[scores == scores[0]][-1]:.3f}"
+        highest = f"the highest that one gives is {share[falls].max():.3f}"
         raise ValueError(f"no threshold gives a precision of {precision}; {highest}")
     last = possible[-1]
     if last == len(scores) - 1:

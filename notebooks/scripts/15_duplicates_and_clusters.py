@@ -3,13 +3,13 @@
 #
 # # Which of these texts say the same?
 #
-# You look for duplicates, groups and topics among 600 questions to a town council, and measure at each step how far to trust what you found.
+# You look for duplicates, groups and topics among 600 questions to a town council, and measure how far to trust what you found.
 #
 # | | |
 # |---|---|
 # | You will be able to | mine the closest pairs; choose a threshold on labelled pairs and measure it on others; judge a reranker, groups and clusters; build a bot that may say "I don't know" |
 # | You need first | notebook 05: sentence vectors and the cosine; notebook 04: cross-encoders |
-# | Time | 40 minutes to read; the code runs in about half a minute |
+# | Time | 40 minutes to read; the code runs in under a minute |
 # | Hardware | any laptop, no GPU |
 # | Download | nothing: models and data come with the course |
 
@@ -39,7 +39,7 @@ if importlib.util.find_spec("course_lib") is None:
     sys.path.insert(0, str(course))
 
 # %% [markdown]
-# `model` makes the vectors, `scorer` reads pairs, the `shortlist` is how many pairs it gets. `precision` is the share of right merges that you ask for, and `wrong_costs` says how many right answers one wrong answer of the bot outweighs.
+# `scorer` reads the `shortlist` of pairs that `model` finds nearest; `precision` is the share of right merges that you ask for; `wrong_costs` are prices of a wrong answer of the bot.
 
 # %% tags=["parameters"]
 seed = 0
@@ -47,7 +47,7 @@ model = "course/sbert-mini"
 scorer = "course/cross-encoder-mini"
 shortlist = 200
 precision = 0.9
-wrong_costs = 1.0
+wrong_costs = [1, 2, 5]
 
 # %% [markdown]
 # ## Comparing all with all
@@ -86,13 +86,13 @@ for n in (600, 10_000, 1_000_000):
     print(f"{n:>9,} texts: {n * (n - 1) // 2:>15,} pairs; all cosines {4 * n * n / 1e9:>9,.3f} GB, a block of 1,024 rows and 16,384 columns 0.067 GB")
 
 # %% [markdown]
-# There are $n(n-1)/2$ pairs: ten times the texts are a hundred times the pairs, and the whole matrix soon exceeds any memory. So the library computes it block by block and keeps only the best pairs so far. That limits the memory, not the work: for millions of texts you search approximate neighbours instead (notebook 17).
+# There are $n(n-1)/2$ pairs: ten times the texts are a hundred times the pairs. Working in blocks limits the memory, not the work: for millions of texts you search approximate neighbours instead (notebook 17).
 #
 # ## What stands on top
 #
 # **Question.** Are the closest pairs duplicates?
 #
-# The questions come in groups of four that ask the same thing. The collection was made hard: beside most groups stands a twin that asks nearly the same, in almost the same words. The vectors compete with a method that knows nothing of meaning, _word overlap_: count each text's pieces of three to five letters, so that "renew" and "renewal" share some, let a rare piece weigh more than a common one (TF-IDF), and take the cosine of these counts.
+# The questions come in groups of four that ask the same thing. The collection was made hard: beside most groups stands a twin that asks nearly the same, in almost the same words. The vectors compete with a method that knows nothing of meaning, _word overlap_: count each text's pieces of three to five letters, let a rare piece weigh more than a common one (TF-IDF), and take the cosine of these counts.
 #
 # **Predict:** how many of the 20 closest pairs are duplicates?
 
@@ -102,6 +102,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from course_lib.datasets.town import load_duplicates
 from course_lib.encoder import SentenceEncoder
 
+default = (seed, model, scorer, shortlist, precision, wrong_costs) == (0, "course/sbert-mini", "course/cross-encoder-mini", 200, 0.9, [1, 2, 5])
 town = load_duplicates()
 questions = [q.question for q in town]
 groups, topics = np.array([q.group for q in town]), np.array([q.topic for q in town])
@@ -128,10 +129,10 @@ for name, v in vectors.items():
     nearest[name] = (groups[neighbour] == groups).mean()
     print(f"{name:17} duplicates among the 20 closest pairs: {hits[name]}; questions whose nearest one asks the same: {nearest[name]:.0%}")
 print(f"by chance         {20 * same.mean():.1f} of 20; {3 / 599:.1%}")
-assert max(hits.values()) < 10 and min(nearest.values()) > 0.2
+assert not default or (max(hits.values()) <= 2 and min(nearest.values()) > 0.4 and nearest["sentence vectors"] > nearest["word overlap"] + 0.1)
 
 # %% [markdown]
-# Hardly any of the closest pairs is a duplicate: those on top differ in a word or two, and these words are the question. Yet a question's nearest neighbour is one of the three among 599 that ask the same far more often than chance would have it. This holds for word overlap, too, because people who ask the same share some rare words. The gap between the two lines is what this model adds to counting letters.
+# Hardly any of the closest pairs is a duplicate: those on top differ in a word or two, and these words are the question. Yet a question's nearest neighbour asks the same far more often than chance would have it, by word overlap too. The gap between the two lines is what the model adds.
 #
 # ## What the cosine does not see
 #
@@ -186,10 +187,10 @@ counted = pieces().set_params(min_df=1).fit_transform([text for line in editions
 by_words = [(counted[k] @ counted[k + 2].T).sum() > (counted[k] @ counted[k + 1].T).sum() for k in range(0, counted.shape[0], 3)]
 print(f"the changed meaning is closer for {closer.sum()} of {len(closer)}, by word overlap for {sum(by_words)}; with roles swapped for {closer[-4:].sum()} of 4")
 print(f"a changed meaning beats the middle paraphrase in {(with_changed > np.median(paraphrases)).sum()} of {len(closer)}")
-assert model != "course/sbert-mini" or (closer[-4:].all() and (with_changed > np.median(paraphrases)).sum() > 8)
+assert not default or (closer[-4:].all() and closer.sum() == sum(by_words) == 8 and (with_changed > np.median(paraphrases)).all())
 
 # %% [markdown]
-# Swapped roles lie above the line, because their words are the same. The other kinds lie on both sides of it. The second count explains your list: a text with one word changed is nearer than an honest paraphrase. No threshold helps where wrong pairs score higher than right ones.
+# Swapped roles lie above the line, because their words are the same. The other kinds lie on both sides. For half of the sentences the changed meaning is closer, and counting letters gets that many, too. The last line explains your list: a text with one word changed is nearer than the middle paraphrase. No threshold helps where wrong pairs score higher than right ones.
 #
 # ## A threshold
 #
@@ -200,44 +201,34 @@ assert model != "course/sbert-mini" or (closer[-4:].all() and (with_changed > np
 # Then the other pairs are thinned out until there are as many as duplicates, as test sets often are. **Predict:** what does that do to precision and to recall?
 
 # %% tags=["row-2.8"]
+import pandas as pd
 from course_lib.retrieval.metrics import binary_classification
 
-def split(draw):
-    """Pairs within the half of the groups that chooses, and within the other half: (pairs,) bool each."""
+def split(draw):                                                        # the pairs within one half of the groups, and within the other
     chooses = np.isin(groups, np.random.default_rng(draw).permutation(np.unique(groups))[::2])
-    return chooses[first] & chooses[second], ~chooses[first] & ~chooses[second]
-
-def judge(called, right):                                               # bool (pairs,) each
-    return (called & right).sum() / max(called.sum(), 1), (called & right).sum() / right.sum()
-
+    return chooses[first] & chooses[second], ~chooses[first] & ~chooses[second]                        # (pairs,) bool each
 def thin(mask, draw):                                                   # all duplicates, and as many of the other pairs
     others = np.random.default_rng(draw).permutation(np.flatnonzero(mask & ~same))[: (mask & same).sum()]
     return (mask & same) | np.isin(np.arange(len(same)), others)
+def judge(called, right):                                               # bool (pairs,) each -> precision, recall
+    return (called & right).sum() / max(called.sum(), 1), (called & right).sum() / right.sum()
 
-measured, thresholds = {}, {}
+measured = []
 for draw in range(seed, seed + 5):
     chosen_on, measured_on = split(draw)
-    for name, score in scores.items():
-        for chosen, choosing in {"all pairs": chosen_on, "thinned": thin(chosen_on, draw)}.items():
-            thresholds[name, chosen, draw] = limit = binary_classification(score[choosing], same[choosing].astype(int))["f1_threshold"]
-            for pairs, mask in {"thinned, 1 : 1": thin(measured_on, draw), "the other half": measured_on, "all 600 questions": np.full(len(same), True)}.items():
-                one_in = mask.sum() / same[mask].sum()
-                measured.setdefault((name, chosen, pairs), []).append((one_in, *judge(score[mask] >= limit, same[mask])))
-
-# %% tags=["row-2.8"]
-for (name, chosen, pairs), found in measured.items():
-    one_in, p, r = np.transpose(found)                                  # (5 splits,) each
-    print(f"{name:16} chosen on {chosen:9} measured on {pairs:17} (one in {one_in.mean():3.0f}): "
-          f"precision {p.mean():.2f} ({p.min():.2f} to {p.max():.2f}), recall {r.mean():.2f} ({r.min():.2f} to {r.max():.2f})")
-def change(name, chosen, some, other):                                  # (5 splits, 3): of one in, precision, recall
-    return np.subtract(measured[name, chosen, some], measured[name, chosen, other])
-for name in scores:
-    assert change(name, "all pairs", "thinned, 1 : 1", "the other half")[:, 1].min() > 0.2 and change(name, "thinned", "thinned, 1 : 1", "the other half")[:, 1].min() > 0.5
-    assert np.allclose(change(name, "all pairs", "thinned, 1 : 1", "the other half")[:, 2], 0)
-    assert change(name, "all pairs", "the other half", "all 600 questions")[:, 1].mean() > 0.03
+    mixtures = {"thinned": thin(measured_on, draw), "the other half": measured_on, "all 600": np.full(len(same), True)}
+    for name, chosen, choosing in [(n, *c) for n in scores for c in (("all pairs", chosen_on), ("thinned", thin(chosen_on, draw)))]:
+        limit = binary_classification(scores[name][choosing], same[choosing].astype(int))["f1_threshold"]
+        measured += [(name, chosen, on, draw, m.sum() / same[m].sum(), *judge(scores[name][m] >= limit, same[m])) for on, m in mixtures.items()]
+table = pd.DataFrame(measured, columns=["scored by", "chosen on", "measured on", "draw", "one in", "precision", "recall"])
+table = table.set_index(["scored by", "chosen on", "measured on", "draw"]).groupby(level=[0, 1, 2], sort=False)
+print(table.agg({"one in": "mean", "precision": ["mean", "min", "max"], "recall": ["mean", "min", "max"]}).round(2).to_string())
+p, r = (table[what].mean().unstack() for what in ("precision", "recall"))                              # (4, 3): mixtures are columns
+assert np.allclose(r["thinned"], r["the other half"])
+assert not default or (p["the other half"] > p["all 600"] + 0.02).all() and (p["thinned"] > p["the other half"] + 0.3).all() and (p.xs("thinned", level=1)["thinned"] > p.xs("thinned", level=1)["the other half"] + 0.7).all()
 
 # %% [markdown]
-# Thinning leaves recall alone and makes precision look splendid, even for word overlap. But duplicates grow with $n$ and pairs with $n^2$. In half of the questions one pair in 100 is a duplicate, in all 600 one in 200, and precision falls again. Worst is a threshold that was also _chosen_ on thinned pairs: splendid there, and nearly all that it calls in the collection is wrong. **A precision measured on balanced pairs does not hold in a collection:** choose the threshold on pairs as rare as you will meet them.
+# Thinning leaves recall alone and makes precision look splendid, even for word overlap. But duplicates grow with $n$ and pairs with $n^2$. In half of the questions one pair in 100 is a duplicate, in all 600 one in 200, and precision falls again. Worst is a threshold that was also _chosen_ on thinned pairs: nearly all that it calls in the collection is wrong. **A precision measured on balanced pairs does not hold in a collection:** choose the threshold on pairs as rare as you will meet them.
 
 # %% tags=["row-2.8"] alt="Two panels. Left, histogram of the cosines of all question pairs on a logarithmic count axis: pairs that ask different things are far more nearly everywhere, and outnumber the duplicates again at the highest cosines. Right, precision against recall on the other half: with thinned pairs the curve stays near 1 and falls at its end; with all pairs the curve of sentence vectors starts low, climbs to a peak at low recall and falls; the curve of word overlap begins low, too, and lies below it; a dotted line at the bottom is chance."
 from sklearn.metrics import precision_recall_curve
@@ -248,7 +239,8 @@ _, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.6), layout="constrained")
 bins = np.linspace(-0.3, 1, 40)
 for k, (name, mask) in enumerate({"ask something else": ~same, "ask the same": same}.items()):
     left.hist(scores["sentence vectors"][mask], bins=bins, histtype="step", color=PALETTE[k], linestyle=LINES[k], linewidth=2, label=name)
-left.axvline(thresholds["sentence vectors", "all pairs", seed], color="black", linestyle=":", label="best F1")
+best = binary_classification(scores["sentence vectors"], same.astype(int))["f1_threshold"]              # on all 600 questions
+left.axvline(best, color="black", linestyle=":", label="best F1")
 left.set(yscale="log", xlabel="cosine of two sentence vectors", ylabel="pairs (logarithmic)", title="No cosine separates them")
 curves = {"sentence vectors, thinned 1 : 1": ("sentence vectors", thinned), "sentence vectors, all pairs": ("sentence vectors", measured_on),
           "word overlap, all pairs": ("word overlap", measured_on)}
@@ -262,11 +254,11 @@ for ax in (left, right):
 plt.show()
 
 # %% [markdown]
-# On the left, other pairs are so many that they outnumber duplicates nearly everywhere, and at the highest cosines again. On the right is the *precision-recall curve* of each mixture; strict thresholds lie at its left end. With all pairs it _begins_ low, because the near misses are on top.
+# On the left, other pairs are so many that they outnumber duplicates nearly everywhere, and at the highest cosines again. On the right is the *precision-recall curve* of each mixture. With all pairs it _begins_ low, because the near misses are on top.
 #
 # ### Can you have the precision you need?
 #
-# `calibrate` looks for the lowest threshold with a given precision. Is it this small model that fails? `recipes/duplicates.py` has recorded the same for two of the course's models and the full-size all-MiniLM-L6-v2, and for pairs of questions that people really asked on Quora, about half of them duplicates. (MiniLM learnt from Quora's duplicates, so its numbers there are no test of it.)
+# `calibrate` looks for the lowest threshold with a given precision; if there is none, it names the highest precision that a threshold has. Is it this small model that fails? `recipes/duplicates.py` has recorded the same for other models, and for pairs of questions that people really asked on Quora, about half of them duplicates. (MiniLM learnt from Quora's duplicates, so its numbers there are no test of it.)
 #
 # **Predict** the recall that a precision of 0.9 leaves: on the town's pairs, thinned and not, and on Quora's.
 
@@ -274,34 +266,40 @@ plt.show()
 from course_lib.data import load_results
 from course_lib.retrieval.paraphrases import calibrate
 
+less = 0
 for wanted in (precision, 0.5):
     for draw in range(seed, seed + 5):
         chosen_on, measured_on = split(draw)
         try:
             called = scores["sentence vectors"] >= calibrate(scores["sentence vectors"][chosen_on], same[chosen_on].astype(int), wanted)
             got, recall = judge(called[measured_on], same[measured_on])
+            less += got < wanted
             print(f"precision {wanted} wanted; on the other half: precision {got:.2f}, recall {recall:.2f}")
         except ValueError as refused:
             print(f"precision {wanted} wanted: {refused}")
+p, r, _ = precision_recall_curve(same, scores["sentence vectors"])
+print(f"on all 600 questions the highest precision is {(highest := p[:-1].max()):.2f}, with a recall of {r[p[:-1].argmax()]:.2f}")
+assert not default or (less == 2 and highest < 0.6)
 
 recorded = load_results("15").pivot_table("value", ["data", "model"], "metric", sort=False)           # the mean of five splits
 print(recorded[["average_precision", "precision", "recall", "recall wanting 0.9"]].round(2).to_string())
 at_90 = recorded["recall wanting 0.9"]
 assert (at_90["course/duplicates"] == 0).all() and (at_90["course/duplicates, 1 : 1"] > 0.7).all() and (at_90["quora/dev"] < 0.5).all()
 average = recorded["average_precision"].unstack("data")
-assert (average.idxmax() == "sentence-transformers/all-MiniLM-L6-v2").all() and (average["course/duplicates, 1 : 1"] > average["quora/dev"]).all()
-assert (average.loc["course/sbert-mini"] > average.loc["pieces of words"]).all() and average.loc["course/sbert-mini-ranking", "quora/dev"] < average.loc["pieces of words", "quora/dev"] + 0.1
+assert (average.idxmax() == "sentence-transformers/all-MiniLM-L6-v2").all() and (average["course/duplicates, 1 : 1"] > average["quora/dev"] + 10).all()
 
 # %% [markdown]
-# A precision of 0.9 cannot be had here, and the table (means of five splits; average precision in percent) says why. It is not the model's fault: MiniLM is best everywhere, and has no such threshold either. It is the mixture: thinned to one other pair for each duplicate, the town's questions are easy for all, easier than Quora's. There pieces of words keep up with the model of notebook 06. Label pairs of your own.
+# A precision of 0.9 cannot be had here: the best threshold has between 0.7 and 0.8 on half of the questions, and less on all. Even 0.5, asked of one half, was missed on the other in two of five splits.
+#
+# The table (means of five splits; average precision in percent) shows two causes. One is the mixture: thinned to one other pair for each duplicate, the town's questions are easy for every method. The other is near misses. Quora's pairs are half duplicates, too, but its other pairs were not drawn at random: they look alike, and 0.9 leaves little recall. A better model removes neither: MiniLM is best everywhere, and has no threshold for 0.9 in the town.
 #
 # ## A second reader
 #
 # **Question.** Does a cross-encoder that reads both questions at once sort the near misses out?
 #
-# A *cross-encoder* (notebook 04) looks from the words of one text to those of the other, so it could see what a cosine cannot. It is too slow for all pairs, so the vectors propose a shortlist and the cross-encoder scores it. (A, B) and (B, A) get slightly different scores: take the mean. *Average precision* judges an order by one number: the precision at each duplicate, from the top down, averaged.
+# A *cross-encoder* looks from the words of one text to those of the other, so it could see what a cosine cannot. It is too slow for all pairs, so the vectors propose a shortlist and the cross-encoder scores it. Ours learnt from a larger model's cosines and people's scores how alike two texts are; it saw no labelled duplicates. *Average precision* judges an order by one number: the precision at each duplicate, from the top down, averaged.
 #
-# Measure it beside other orders of the same shortlist: the cosine's, that of word overlap, the sum of both, and a shuffle. The interval comes from drawing the pairs again, with replacement.
+# Measure it beside other orders of the same shortlist: the cosine, word overlap, their sum, the first two _reversed_, and a shuffle. Pairs share questions, so the interval draws whole groups, with replacement.
 #
 # **Predict** which order is best.
 
@@ -315,44 +313,55 @@ i, j = np.array([pair[1:] for pair in listed]).T                        # (5 sho
 right = groups[i] == groups[j]
 reader = CrossEncoder.load(scorer, dtype="float32")
 read = [reader.predict([(questions[a], questions[b]) for a, b in zip(*sides)], show_progress_bar=False) for sides in ((i, j), (j, i))]
-orders = {"by cosine": np.array([cosine for cosine, _, _ in listed]),
-          "by word overlap": (vectors["word overlap"][i] * vectors["word overlap"][j]).sum(axis=1),
-          "by the cross-encoder": np.mean(read, axis=0)}                # (5 shortlist,) each
-orders["by cosine + word overlap"] = orders["by cosine"] + orders["by word overlap"]
+orders = {"cosine": np.array([cosine for cosine, _, _ in listed]),
+          "word overlap": (vectors["word overlap"][i] * vectors["word overlap"][j]).sum(axis=1),
+          "cross-encoder": np.mean(read, axis=0)}                       # (5 shortlist,) each; (A, B) and (B, A) differ a little
+orders["cosine + word overlap"] = orders["cosine"] + orders["word overlap"]
+orders |= {f"{name}, reversed": -orders[name] for name in ("cosine", "word overlap")}
 generator, AP, shuffles, gains = np.random.default_rng(seed), {}, {}, {}
+names, number = np.unique(groups, return_inverse=True)                  # (groups,), (questions,)
 for n in (shortlist, len(right)):
     AP[n] = {name: average_precision_score(right[:n], order[:n]) for name, order in orders.items()}
-    shuffles[n] = [average_precision_score(right[:n], generator.random(n)) for _ in range(20)]
-    drawn = generator.integers(n, size=(500, n))                        # pairs of the shortlist, with replacement
-    gains[n] = np.subtract(*[[average_precision_score(right[d], orders[f"by {name}"][d]) for d in drawn] for name in ("the cross-encoder", "cosine")])
+    shuffles[n], gains[n] = [average_precision_score(right[:n], generator.random(n)) for _ in range(20)], []
+    for _ in range(200):
+        drawn = np.bincount(generator.integers(len(names), size=len(names)), minlength=len(names))     # how often each group
+        a, b = drawn[number[i[:n]]], drawn[number[j[:n]]]               # a pair counts as often as both its groups were drawn
+        gains[n].append(np.subtract(*[average_precision_score(right[:n], orders[name][:n], sample_weight=np.where(right[:n], a, a * b))
+                                      for name in ("cross-encoder", "cosine")]))
 
-# %% tags=["row-2.8"] alt="Two bar charts, for the short and the long list, of the average precision of five orders: by cosine, by word overlap, by the cross-encoder, by the sum of cosine and word overlap, and shuffled, with a black mark for each of twenty shuffles. A dashed line goes on from the end of the bar of the shuffled order."
+# %% tags=["row-2.8"] alt="Two bar charts, for the short and the long list, of the average precision of seven orders: cosine, word overlap, cross-encoder, the sum of cosine and word overlap, cosine reversed, word overlap reversed, and shuffled, with a black mark for each of twenty shuffles and a dashed line on from the end of its bar. On the short list only the two reversed orders pass the dashed line clearly. On the long list these two are the shortest bars, and cosine and cross-encoder the longest."
 from course_lib.plotting import bars
 
-figure, axes = plt.subplots(1, 2, figsize=(9.5, 2.4), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(9.5, 3), layout="constrained")
 print(f"cost: {len(questions)} texts read for the vectors, two readings for each pair on a list")
+verdicts = []
 for ax, n in zip(axes, AP):
-    bars(AP[n] | {"shuffled": np.mean(shuffles[n])}, f"The {n} closest pairs, five orders", "average precision", ax, runs={"shuffled": shuffles[n]}, baseline="shuffled")
-    difference, (low, high) = AP[n]["by the cross-encoder"] - AP[n]["by cosine"], np.percentile(gains[n], [5, 95])
+    bars(AP[n] | {"shuffled": np.mean(shuffles[n])}, f"The {n} closest pairs, seven orders", "average precision", ax, runs={"shuffled": shuffles[n]}, baseline="shuffled")
+    difference, (low, high) = AP[n]["cross-encoder"] - AP[n]["cosine"], np.percentile(gains[n], [5, 95])
     print(f"{right[:n].sum()} of the {n} closest pairs are duplicates, {same.sum() - right[:n].sum()} are not on the list: no reader can find these")
-    better = [name.removeprefix("by ") for name, value in AP[n].items() if value > max(shuffles[n])]
-    print("   orders better than every shuffle:", ", ".join(better) or "none")
+    print("   better than every shuffle:", ", ".join(name for name, value in AP[n].items() if value > max(shuffles[n])) or "none")
     print(f"   cross-encoder minus cosine: {difference:+.3f}, 90% of the draws between {low:+.3f} and {high:+.3f}")
-    verdict = "no better than chance" if "the cross-encoder" not in better else "put it behind the vectors" if low > 0 else "not shown to beat the cosine's order"
-    print("   verdict:", verdict)
-    assert abs(np.mean(shuffles[n]) - right[:n].mean()) < 0.03          # a shuffle's average precision is the share of duplicates
+    verdicts.append("no better than a shuffle" if AP[n]["cross-encoder"] <= max(shuffles[n]) else
+                    "better than the cosine's order" if low > 0 else "not shown to be better than the cosine's order")
+    print("   the cross-encoder is", verdicts[-1])
+    assert not default or abs(np.mean(shuffles[n]) - right[:n].mean()) < 0.03          # a shuffle's average precision is the share of duplicates
 plt.show()
+short, long = AP[shortlist], AP[len(right)]
+turned = [name for name in orders if "reversed" in name]
+assert not default or verdicts == ["no better than a shuffle", "not shown to be better than the cosine's order"]
+assert not default or all(short[t] > max(shuffles[shortlist]) and long[t] < min(shuffles[len(right)]) for t in turned)
+assert not default or max(short[name] for name in orders if name not in turned) < np.mean(shuffles[shortlist])
 
 # %% [markdown]
-# Each list has its verdict for this cross-encoder. It has to beat the cosine's order and every shuffle. With near misses on top, an order can be worse than none.
+# No, this one does not. On the short list it is better than the cosine, and still below the average shuffle. Only reversed orders help there, because the near misses are on top; on the long list these are the worst. There the cross-encoder beats every shuffle, but a gain over the cosine is not established: its interval holds zero.
 #
 # ## A trap: friends of friends
 #
 # **Question.** How do you get from pairs to groups?
 #
-# It is tempting to join whatever is linked. A is close to B and B to C, so all three are one *connected component*. *Complete linkage* joins two groups only if _all_ their pairs are above the threshold. *Community detection* asks that each member be close to one central text.
+# A is close to B and B to C: joined, all three are one *connected component*. *Complete linkage* joins two groups only if _all_ their pairs are above the threshold. *Community detection* asks that each member be close to one central text.
 #
-# Judge groups by their pairs: of the pairs that a grouping puts together, which share belongs together (precision), and of the pairs that belong together, which share does it put together (recall)?
+# Judge groups by the precision and recall of the pairs that they put together.
 #
 # **Predict** the three groupings of four directions, at 0, 20, 45 and 65 degrees, with a threshold of 30 degrees. The first two belong together, and the last two.
 
@@ -361,18 +370,17 @@ from sklearn.cluster import AgglomerativeClustering
 from course_lib.retrieval.clustering import community_detection
 from course_lib.retrieval.paraphrases import find_duplicates
 
-def labels_of(found, n):
-    """Lists of rows -> a number for each row; rows in no list are alone."""
+def labels_of(found, n):                                                # lists of rows -> a number a row; rows in no list are alone
     labels = np.arange(n) + len(found)
     for number, rows in enumerate(found):
         labels[rows] = number
     return labels
-
+def complete(v, limit):
+    return AgglomerativeClustering(None, metric="cosine", linkage="complete", distance_threshold=1 - limit).fit_predict(v)
 def groupings(v, limit):
-    linkage = AgglomerativeClustering(None, metric="cosine", linkage="complete", distance_threshold=1 - limit)
     return {"connected components": labels_of(find_duplicates(v, limit), len(v)),
             "communities": labels_of(community_detection(v, limit, min_community_size=2), len(v)),
-            "complete linkage": linkage.fit_predict(v)}
+            "complete linkage": complete(v, limit)}
 
 angles, truth = np.radians([0, 20, 45, 65]), np.array([0, 0, 1, 1])
 fan = np.stack([np.cos(angles), np.sin(angles)], axis=1)                # (4, 2)
@@ -384,34 +392,35 @@ for name, labels in groupings(fan, np.cos(np.radians(30))).items():
     print(f"{name:21} joins {together}: precision {hits / len(together):.2f}, recall {hits / 2:.2f}")
 
 # %% [markdown]
-# The component holds all four, although its ends are 65 degrees apart. Now the town's questions, with the threshold that was best for _pairs_.
+# The component holds all four, although its ends are 65 degrees apart. Now the town's questions, with the threshold that has the best F1 for their own pairs, in hindsight.
 #
 # **Predict:** how many of the 600 questions end up in the largest component?
 
-# %% tags=["row-2.9"] alt="Line chart of pair precision against pair recall as the threshold falls. Complete linkage runs along the dashed curve of the list of pairs, or above it. Communities and connected components lie clearly below it; the precision of components is near zero once their recall nears three quarters; by word overlap, once it nears one half."
+# %% tags=["row-2.9"] alt="Line chart of pair precision against pair recall as the threshold falls, five lines of different styles. Complete linkage runs along the line of the list of pairs, or above it. Communities lie below both, connected components lower still up to a recall of 0.4; the precision of components is near zero once their recall nears three quarters. Complete linkage by word overlap lies below complete linkage by sentence vectors."
 limits = np.arange(0.85, 0.29, -0.05).round(2)
 found = {t: groupings(vectors["sentence vectors"], t) for t in limits}
 points = {name: [judge((g := found[t][name])[first] == g[second], same) for t in limits] for name in found[limits[0]]}
 points["the list of pairs"] = [judge(scores["sentence vectors"] >= t, same) for t in limits]
-by_words = [labels_of(find_duplicates(vectors["word overlap"], t), len(town)) for t in limits]
-points["components by word overlap"] = [judge(g[first] == g[second], same) for g in by_words]
+by_words = [complete(vectors["word overlap"], t - 0.25) for t in limits]                               # its cosines are lower
+points["complete linkage by word overlap"] = [judge(g[first] == g[second], same) for g in by_words]
 _, ax = plt.subplots(figsize=(6.5, 3.6), layout="constrained")
 for k, (name, of_name) in enumerate(points.items()):
     p, r = np.transpose(of_name)
-    ax.plot(r, p, marker=MARKERS[k], color=PALETTE[k], linestyle="--" if "pairs" in name else LINES[k % 3], label=name, markersize=5)
+    ax.plot(r, p, marker=MARKERS[k], color=PALETTE[k], linestyle=[*LINES, (0, (10, 4))][k], label=name, markersize=5)
 ax.set(xlabel="recall of pairs", ylabel="precision of pairs", xlim=(0, 1.02), ylim=(0, 1.02), title="Components collapse, complete linkage does not")
 ax.legend(fontsize=8)
 plt.show()
-at_f1 = groupings(vectors["sentence vectors"], np.mean([thresholds["sentence vectors", "all pairs", d] for d in range(seed, seed + 5)]))
-joined = {name: (*judge(g[first] == g[second], same), np.unique(g, return_counts=True)[1].max()) for name, g in at_f1.items()}
+joined = {name: (*judge(g[first] == g[second], same), np.unique(g, return_counts=True)[1].max()) for name, g in groupings(vectors["sentence vectors"], best).items()}
+joined["the list of pairs"] = (*judge(scores["sentence vectors"] >= best, same), 2)
+at_30 = {name: np.interp(0.3, *np.transpose(sorted((r, p) for p, r in of_name))) for name, of_name in points.items()}
 for name, (p, r, largest) in joined.items():
-    print(f"at the threshold for pairs, {name:21} precision {p:.2f}, recall {r:.2f}, the largest group has {largest} questions")
-assert joined["complete linkage"][0] > joined["communities"][0] + 0.05 > joined["connected components"][0] + 0.1
-at_30 = {name: np.interp(0.3, [r for _, r in of_name], [p for p, _ in of_name]) for name, of_name in points.items()}
-assert at_30["complete linkage"] > at_30["the list of pairs"] - 0.05 and points["connected components"][-1][0] < 0.02
+    print(f"{name:20} at the threshold {best:.3f}: precision {p:.2f}, recall {r:.2f}, largest group {largest:3}; at a recall of 0.30: precision {at_30[name]:.2f}")
+assert not default or joined["connected components"][0] < 0.02 and joined["connected components"][2] > 300
+assert not default or at_30["complete linkage"] > at_30["the list of pairs"] - 0.05 > at_30["communities"] > at_30["connected components"] + 0.05
+assert not default or joined["complete linkage"][1] < joined["the list of pairs"][1] - 0.15 and at_30["complete linkage"] > at_30["complete linkage by word overlap"] + 0.1
 
 # %% [markdown]
-# In the figure, joining by complete linkage costs little beside the list of pairs. Connected components pay for a wrong pair with a merger of two groups, until one component swallows the collection. Communities do little better at equal recall, but no group of theirs gets as large. Look at the largest group before you merge anything.
+# In the figure, connected components pay for a wrong pair with a merger of two groups, until one component swallows the collection. At a recall of 0.3, communities lie between. Complete linkage is as precise as the list of pairs at equal recall, but at the same threshold it finds far fewer duplicates. Look at the largest group before you merge anything.
 #
 # ## Topics
 #
@@ -438,81 +447,80 @@ assert both == sum(comb(int(n), 2) for n in table.ravel()) and np.isclose(by_pai
 print("rows: topics a, b; columns: clusters 0, 1, 2", table, sep="\n")
 print(f"together in both {both}, by chance {by_chance:.1f}: ARI {by_pairs:.3f}")
 random_labels = np.random.default_rng(0).integers(0, 150, len(groups))
-chance = [score(groups, random_labels) for score in (adjusted_rand_score, normalized_mutual_info_score)]
-print("random clusters for the 150 groups: ARI {:.2f}, NMI {:.2f}".format(*chance))
-assert abs(chance[0]) < 0.02 and chance[1] > 0.6
+for name, known in (("150 groups", groups), ("15 topics", topics)):
+    print(f"150 random clusters beside the {name}: ARI {adjusted_rand_score(known, random_labels):.2f}, NMI {normalized_mutual_info_score(known, random_labels):.2f}")
+assert abs(adjusted_rand_score(groups, random_labels)) < 0.02 and normalized_mutual_info_score(groups, random_labels) > 0.6
 
 # %% [markdown]
-# *Normalised mutual information* (NMI), another common measure, is not corrected for chance: many small random clusters look good with it. Believe the ARI.
+# *Normalised mutual information* (NMI), another common measure, is not corrected for chance: beside many small groups, many small random clusters look good. Believe the ARI.
 #
-# Four ways to cluster. *K-means* moves $k$ centres until each text lies with its nearest. *Agglomerative clustering* joins the two closest clusters until $k$ are left; Ward's rule joins those that add least spread, single linkage those with the closest pair. *HDBSCAN* needs no $k$: it looks for regions that are denser than what surrounds them, and leaves out texts that lie in none.
+# *K-means* moves $k$ centres until each text lies with its nearest. *Agglomerative clustering* joins two clusters at a time until $k$ are left; Ward's rule takes those that add least spread. *HDBSCAN* needs no $k$, but a smallest size: it looks for regions that are denser than what surrounds them, and leaves out texts that lie in none. Here each of these counts as a cluster of its own: a method must not be judged by the rest alone.
 #
-# A method that leaves texts out must not be judged by the rest alone. Here each of them counts as a cluster of its own.
+# Word overlap comes a second time, reduced to 15 numbers a text by an SVD.
 #
 # **Predict:** the town's questions have 15 topics. Which method finds them best, and how far do words alone get?
 
 # %% tags=["row-2.10"]
 from sklearn.cluster import HDBSCAN, KMeans
+from sklearn.decomposition import TruncatedSVD
+
+def dense(v, size):                                                     # -1 is in no cluster: each of these gets a number of its own
+    labels = HDBSCAN(min_cluster_size=size, min_samples=1, copy=True).fit_predict(v)
+    return np.where(labels >= 0, labels, len(v) + np.arange(len(v)))
 
 def ways(v, k):                                                         # three seeds where there is chance
-    dense = HDBSCAN(min_cluster_size=12, min_samples=1, copy=True).fit_predict(v)                      # -1: in no cluster
-    return {"k-means": [KMeans(k, n_init=3, random_state=draw).fit_predict(v) for draw in range(seed, seed + 3)],
-            "Ward": [AgglomerativeClustering(k).fit_predict(v)],
-            "single linkage": [AgglomerativeClustering(k, linkage="single").fit_predict(v)],
-            "HDBSCAN": [np.where(dense >= 0, dense, len(v) + np.arange(len(v)))],
-            "HDBSCAN, as it comes": [np.where((plain := HDBSCAN(copy=True).fit_predict(v)) >= 0, plain, len(v) + np.arange(len(v)))],
-            "random": [np.random.default_rng(draw).integers(0, k, len(v)) for draw in range(seed, seed + 3)]}
+    return {f"k-means, {k}": [KMeans(k, n_init=3, random_state=draw).fit_predict(v) for draw in range(seed, seed + 3)],
+            f"Ward, {k}": [AgglomerativeClustering(k).fit_predict(v)],
+            **{f"HDBSCAN, from {size} texts on": [dense(v, size)] for size in (5, 12, 20)}}
 ARI = {}
-for name, v in vectors.items():
+reduced = normalize(torch.from_numpy(TruncatedSVD(15, random_state=seed).fit_transform(vectors["word overlap"])), dim=1).numpy()   # (questions, 15)
+for name, v in {**vectors, "word overlap, SVD": reduced}.items():
     for way, runs in ways(v, 15).items():
         ARI[name, way] = [adjusted_rand_score(topics, labels) for labels in runs]
         sizes = np.unique(runs[0], return_counts=True)[1]
-        print(f"{name:17} {way:20} {(sizes > 1).sum():3} clusters of {sizes[sizes > 1].sum() / len(v):4.0%} of the texts, ARI",
+        print(f"{name:17} {way:25} {(sizes > 1).sum():3} clusters of {sizes[sizes > 1].sum() / len(v):4.0%} of the texts, ARI",
               *(f"{a:.2f}" for a in ARI[name, way]))
-both = {name: ARI[name, "k-means"] + ARI[name, "Ward"] for name in vectors}
-assert min(both["sentence vectors"]) > max(both["word overlap"]) + 0.05 or model != "course/sbert-mini"
-assert max(map(abs, (ARI["sentence vectors", "single linkage"][0], *ARI["sentence vectors", "random"]))) < 0.1
+told = {name: ARI[name, "k-means, 15"] + ARI[name, "Ward, 15"] for name, _ in ARI}
+assert not default or min(told["sentence vectors"]) > max(told["word overlap"] + told["word overlap, SVD"]) + 0.1
+assert not default or ARI["sentence vectors", "HDBSCAN, from 12 texts on"][0] > ARI["sentence vectors", "HDBSCAN, from 20 texts on"][0] + 0.2
 
 # %% [markdown]
-# With sentence vectors k-means and Ward find the topics far better than by word overlap. Single linkage is the chain again, and no better than random. HDBSCAN depends on its settings: `min_cluster_size` is the smallest group that you would call a topic. Try 20.
+# K-means and Ward, told the number of topics, find them far better with sentence vectors than by word overlap. HDBSCAN depends on the smallest size: twelve looks best, but only the labels say so.
 #
 # ### How many clusters?
 #
-# Without labels, people take the $k$ with the highest mean *silhouette*: is a text closer to its own cluster than to the next one, from -1 to 1? **Predict** which $k$ it chooses.
+# Without labels, people take the $k$ with the highest mean *silhouette*: is a text closer to its own cluster than to the next one, from -1 to 1? **Predict** which $k$ it chooses for the 600 questions, and for 150 of which no two ask the same.
 
-# %% tags=["row-2.10"] alt="Two panels over the number of clusters on a logarithmic axis. Left, the silhouette: with sentence vectors it rises from below 0.05 to about 0.15 at some 200 clusters; with word overlap it stays lower. Right, the ARI with the known labels: with the 15 topics it is highest near 15 clusters and falls to nearly zero; with the 150 groups it rises from zero and is highest above 100 clusters."
+# %% tags=["row-2.10"] alt="Two panels over the number of clusters on a logarithmic axis. Left, the silhouette: with sentence vectors it rises to about 0.15 at 200 clusters, by word overlap it rises to the last point, 300; for one question of each group it peaks at 75 clusters, with a broad band. Right, the ARI with the known labels: with the 15 topics it is highest at 25 clusters and falls to nearly zero; with the 150 groups it rises from zero and is highest at 150."
 from course_lib.plotting import curve
 from scipy.cluster.hierarchy import fcluster, linkage
 from sklearn.metrics import pairwise_distances, silhouette_score
 
-ks = [5, 10, 15, 25, 50, 100, 150, 200, 300]
-_, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
-silhouettes, fits = {}, {}
-for name, v in vectors.items():
-    tree, distances = linkage(v, "ward"), pairwise_distances(v)         # Ward's joins, once; cut to leave k clusters
-    clustered = {k: fcluster(tree, k, "maxclust") for k in ks}
-    silhouettes[name] = [silhouette_score(distances, labels, metric="precomputed") for labels in clustered.values()]
-    curve(ks, silhouettes[name], name, ax=left)
-    if name == "sentence vectors":
-        for label, truth in (("the 15 topics", topics), ("the 150 groups", groups)):
-            fits[label] = [adjusted_rand_score(truth, labels) for labels in clustered.values()]
-            curve(ks, fits[label], label, ax=right)
-for ax, ylabel in ((left, "silhouette, without labels"), (right, "ARI, with labels")):
+ks = [5, 10, 15, 25, 50, 75, 100, 150, 200, 300]
+def cut(v):                                                             # Ward's joins, once; cut to leave k clusters: labels for each k
+    tree = linkage(v, "ward")
+    return [fcluster(tree, k, "maxclust") for k in ks if k < len(v)]
+def silhouette(v):
+    return [silhouette_score(pairwise_distances(v), labels, metric="precomputed") for labels in cut(v)]
+mine = vectors["sentence vectors"]
+lines = {name: [silhouette(v)] for name, v in vectors.items()} | {"one of each group": [silhouette(mine[start::4]) for start in range(4)]}   # 150 each
+fits = {label: [[adjusted_rand_score(known, labels) for labels in cut(mine)]] for label, known in (("the 15 topics", topics), ("the 150 groups", groups))}
+_, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+for ax, ylabel, of_panel in zip(axes, ("silhouette, without labels", "ARI, with labels"), (lines, fits)):
+    for label, values in of_panel.items():
+        curve(ks[: len(values[0])], values, label, ax=ax)
     ax.set(xscale="log", xlabel="clusters (Ward)", ylabel=ylabel, ylim=(0, None))
-    ax.set_xticks(ks, ks, fontsize=8)
+    ax.set_xticks(ks, ks, fontsize=7)
     ax.minorticks_off()
-plt.suptitle("The collection has two right answers")
+plt.suptitle("The silhouette prefers many clusters; the labels have two right answers")
 plt.show()
-print("best number of clusters by", best := {"silhouette": ks[np.argmax(silhouettes["sentence vectors"])], **{label: ks[np.argmax(fit)] for label, fit in fits.items()}})
-assert model != "course/sbert-mini" or min(map(max, fits.values())) > 0.2
-assert model != "course/sbert-mini" or best["the 15 topics"] <= 50 < 100 <= min(best["the 150 groups"], best["silhouette"])
-
+print("best number of clusters:", chosen := {label: ks[np.argmax(np.mean(values, axis=0))] for label, values in {**lines, **fits}.items()})
+print("largest cluster:", largest := {k: int(np.bincount(labels).max()) for k, labels in zip(ks, cut(mine)) if k in (15, 25)})
+assert not default or list(chosen.values()) == [200, 300, 75, 25, 150] and largest[15] > 3 * 40 > 2 * largest[25]
 # %% [markdown]
-# On the left, the silhouette prefers very many clusters. On the right, the collection has _two_ right answers, topics and groups, each with its own $k$. The silhouette points at the finer one and is silent about the other. So $k$ follows from what you need the clusters for.
+# On the left, the silhouette prefers very many clusters. It does not find the groups with that: among questions of which no two ask the same it still picks 75 clusters. By word overlap it rises to the largest $k$ tried. On the right, the collection has _two_ right answers: topics and groups. Ward finds the 15 topics best with 25 clusters: with 15, one of them is a bag as large as three topics. So $k$ follows from what you need the clusters for.
 #
-# ### What is this cluster about?
-#
-# *Class-based tf-idf* names a cluster: a word weighs its count in the cluster times $\log(1 + A / f)$, with $f$ its count everywhere and $A$ the average number of words of a cluster. **Predict** which topics share a cluster.
+# *Class-based tf-idf* names a cluster by the words that are frequent in it and rare elsewhere. **Predict:** do three words tell what a cluster is about?
 
 # %% tags=["row-2.10"]
 from course_lib.retrieval.clustering import cluster_words
@@ -524,18 +532,18 @@ for number, words in sorted(cluster_words(questions, labels.tolist(), k=3).items
     order = np.argsort(-counts, kind="stable")
     main.append(counts.max() / counts.sum())
     print(f"{', '.join(words):32} {counts.sum():3} questions:", ", ".join(f"{names[n]} {counts[n]}" for n in order[:3]))
-assert np.sum(np.array(main) > 0.5) > 7 or model != "course/sbert-mini"
+assert not default or sum(share > 0.5 for share in main) >= 12 and min(main) < 0.4 and max(main) == 1
 
 # %% [markdown]
-# Most clusters are mainly one topic, and their words say which.
+# Often: most clusters are mainly one topic, and their words say which. But the words of a mixed cluster hide the mixture, and the museum's own cluster is hardly named. Read some texts before you name a cluster.
 #
 # ## A bot that may say "I don't know"
 #
 # **Question.** How do you keep a bot from answering what it cannot know?
 #
-# The town has a FAQ of 60 entries. The bot finds the entry nearest to a question and prints its answer. A nearest entry _always_ exists, also for the 40 of 120 questions that the FAQ does not treat. So below a threshold the bot stays silent. A right answer earns a point, a wrong one costs `wrong_costs`, silence nothing. The threshold that earns most on half of the questions is measured on the other half, in 50 such splits. (All are splits of the same 120 questions; others may lie further apart.)
+# The town has a FAQ of 60 entries. The bot finds the entry nearest to a question and prints its answer. A nearest entry _always_ exists, also for the 40 of 120 questions that the FAQ does not treat. So below a threshold the bot stays silent. A right answer earns a point, a wrong one costs `wrong_costs`, silence nothing. The threshold that earns most on half of the questions is measured on the other half, in 50 splits of the same 120 questions.
 #
-# **Predict:** is it better to compare with the FAQ's questions alone, or with questions and answers?
+# **Predict:** is it better to compare with the FAQ's questions alone, or with answers too? Do sentence vectors beat word overlap?
 
 # %% tags=["row-2.26"]
 from course_lib.datasets.town import load_faq, load_faq_questions
@@ -546,51 +554,55 @@ wanted = np.array([entry_of.get(q.answer_to, -1) for q in asked])       # (quest
 ask, entries = [q.question for q in asked], [e.question for e in faq]
 with_answers = [f"{e.question} {e.answer}" for e in faq]
 tfidf = pieces().fit(with_answers)
-found = {"question": embed(ask) @ embed(entries).T, "question and answer": embed(ask) @ embed(with_answers).T,
-         "question and answer, by word overlap": (tfidf.transform(ask) @ tfidf.transform(with_answers).T).toarray()}    # (questions, entries)
-def points(answered, right):
-    return right[answered].sum() - wrong_costs * (~right[answered]).sum()
+found = {f"vectors, {what}": embed(ask) @ embed(texts).T for what, texts in (("question", entries), ("with answer", with_answers))}         # (questions, entries)
+found |= {f"words, {what}": (tfidf.transform(ask) @ tfidf.transform(texts).T).toarray() for what, texts in (("question", entries), ("with answer", with_answers))}
+found["both, with answer"] = found["vectors, with answer"] + found["words, with answer"]
 
 results, surest = {}, {}
 for name, s in found.items():
     confidence, right = s.max(axis=1), s.argmax(axis=1) == wanted       # (questions,) each
     for draw in range(50):
         tuned = np.random.default_rng(draw).permutation(len(ask)) % 2 == 0
-        limit = max([2.0, *confidence[tuned]], key=lambda t: points(tuned & (confidence >= t), right))    # 2.0: never answer
-        said, other = ~tuned & (confidence >= limit), ~tuned & (wanted < 0)
-        treated = ~tuned & (wanted >= 0)
-        shares = (other & said).sum() / other.sum(), (treated & ~said).sum() / treated.sum()
-        results.setdefault(name, []).append((points(said, right), points(~tuned, right), *shares))
         order = np.flatnonzero(~tuned)[np.argsort(-confidence[~tuned])]                                  # the surest first
         surest.setdefault(name, []).append(np.cumsum(right[order]) / np.arange(1, len(order) + 1))
+        for cost in wrong_costs:
+            worth = np.where(right, 1, -cost)
+            limit = max([9.0, *confidence[tuned]], key=lambda t: worth[tuned & (confidence >= t)].sum())  # 9.0: never answer
+            said, treated = confidence >= limit, wanted >= 0
+            shares = said[~tuned & ~treated].mean(), 1 - said[~tuned & treated].mean()
+            results.setdefault((cost, name), []).append((worth[~tuned & said].sum(), worth[~tuned].sum(), *shares))
 
-# %% tags=["row-2.26"] alt="Line chart with bands: the share of the bot's answers that are right against the share of questions that it answers, the mean of 50 splits and the middle four fifths of them. All three fall when everything is answered. Below a share of one third, questions with answers lie above the FAQ's questions alone; by word overlap they start lowest, rise, and end lowest."
+# %% tags=["row-2.26"] alt="Line chart: the share of the bot's answers that are right against the share of questions that it answers, the mean of 50 splits, four lines. All end lower than they began. Vectors with the answers lie above vectors of the questions alone; both scores together lie close to the former or a little above; words with the answers rise to these when a fifth is answered, then fall and end lowest. A band around vectors with the answers shows the middle four fifths of the splits."
 _, ax = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
 share = np.arange(1, 61) / 60
-for k, (name, of_split) in enumerate(surest.items()):
-    ax.plot(share, np.mean(of_split, axis=0), LINES[k], color=PALETTE[k], label=name)
-    ax.fill_between(share, *np.percentile(of_split, [10, 90], axis=0), color=PALETTE[k], alpha=0.15, linewidth=0)
+for k, name in enumerate(["vectors, question", "vectors, with answer", "words, with answer", "both, with answer"]):
+    ax.plot(share, np.mean(surest[name], axis=0), LINES[k], color=PALETTE[k], label=name)
+ax.fill_between(share, *np.percentile(surest["vectors, with answer"], [10, 90], axis=0), color=PALETTE[1], alpha=0.15, linewidth=0)
 ax.set(xlabel="share of the questions answered, the surest first", ylabel="share of the answers right", xlim=(0.05, 1), ylim=(0, 1.02),
        title="The surest replies are better with the answers in the index")
 ax.legend(fontsize=8)
 plt.show()
-for name, of_split in results.items():
-    tuned_points, always, answered, silent = np.transpose(of_split)     # (50,) each
-    few, many = np.percentile(tuned_points, [10, 90])
-    print(f"{name}: {tuned_points.mean():.1f} points ({few:.0f} to {many:.0f}), always answering {always.mean():.1f}, always silent 0")
-    print(f"    it answers {answered.mean():.0%} of what the FAQ does not treat, and leaves {silent.mean():.0%} of the rest without an answer")
-mean_points = {name: np.mean(of_split, axis=0)[:2] for name, of_split in results.items()}
-if model == "course/sbert-mini" and wrong_costs == 1:
-    assert mean_points["question and answer"][0] > mean_points["question"][0] + 1
-    assert np.mean(surest["question and answer"], axis=0)[11] > np.mean(surest["question"], axis=0)[11] + 0.03     # a fifth answered
-    assert all(tuned_points > always for tuned_points, always in mean_points.values()) and mean_points["question and answer"][0] > 2
+won = {key: np.array(of_split)[:, 0] for key, of_split in results.items()}                                # (50,) points each
+of_bots = {(f"cost {cost}", name): [won[cost, name].mean(), (won[cost, name] > 0).mean(), *np.mean(of_split, axis=0)[1:]] for (cost, name), of_split in results.items()}
+print(pd.DataFrame(of_bots, index=["points (silence: 0)", "splits above silence", "always answering", "not treated, answered", "treated, silent"]).T.sort_index(level=0, sort_remaining=False).round(2).to_string())
+duels, pairs = {}, (("vectors, with answer", "words, with answer"), ("both, with answer", "vectors, with answer"))
+for cost, (one, other) in [(cost, pair) for cost in wrong_costs for pair in pairs]:
+    duels[cost, one] = gain = won[cost, one] - won[cost, other]
+    print(f"cost {cost}: {one} minus {other}: {gain.mean():+.1f}, middle four fifths {np.percentile(gain, 10):+.1f} to {np.percentile(gain, 90):+.1f}, ahead in {(gain > 0).mean():.0%} of the splits")
+if default:
+    assert all(np.percentile(duels[cost, "vectors, with answer"], 10) < 0 < np.percentile(duels[cost, "vectors, with answer"], 90) for cost in wrong_costs)
+    assert np.percentile(duels[1, "both, with answer"], 10) > 0 > duels[5, "both, with answer"].mean()
+    assert all((won[1, name] > 0).mean() > 0.9 and (won[5, name] > 0).mean() < 0.7 for name in found if "answer" in name)
+    assert all((np.mean(surest["vectors, with answer"], axis=0) > np.mean(surest["vectors, question"], axis=0))[5:])
 
 # %% [markdown]
-# The figure is a *risk-coverage curve*. With the answers in the index the surest replies are better, and they earn more points. The third line shows what a bot without a model gets: it is the one to beat. The threshold beats always answering by far, and silence by a little. It has its price: many questions that the FAQ does answer get nothing, and some that it does not treat still get an answer. A cosine says how close two texts are, not whether one answers the other.
+# The figure is a *risk-coverage curve*: with the answers in the index, the vectors' replies are better. What a bot is worth depends on the price of a wrong answer. At one point, each bot that reads the answers beats silence in nearly all splits; at five, none does so reliably. **Whether sentence vectors beat word overlap stays open** at all three prices: the middle four fifths of the differences hold zero. Adding both scores pays at one point, and no longer at five.
+#
+# Silence has its price: many questions that the FAQ does answer get nothing. And some that it does not treat still get an answer: a cosine says how close two texts are, not whether one answers the other.
 #
 # ## In practice
 #
-# The same in today's calls of sentence-transformers, compared with what you used above:
+# The same in today's sentence-transformers:
 
 # %% tags=["row-2.8", "row-2.9", "row-2.10", "nbval-check-output"]
 import transformers
@@ -618,17 +630,17 @@ assert np.allclose(LibraryCrossEncoder(str(resolve(scorer)), device="cpu").predi
 print("paraphrase_mining, community_detection, BinaryClassificationEvaluator and CrossEncoder.predict give the same")
 
 # %% [markdown]
-# **What to use today.** `util.paraphrase_mining` for candidates; complete linkage for groups; `HDBSCAN` if you cannot name a $k$ and can judge what its settings find. Begin with word overlap: it is your baseline, and exact copies need no model at all.
+# **What to use today.** `util.paraphrase_mining` for candidates; complete linkage for groups; word overlap as your baseline.
 #
-# **What it costs.** Each text is read once, each candidate of a cross-encoder too. Mining keeps one block in memory; complete linkage and silhouette keep all $n^2$ distances, so with many texts group within topics.
+# **What it costs.** Complete linkage and silhouette keep all $n^2$ distances: with many texts, group within topics.
 #
 # **What to watch.** Label a few hundred of the pairs above your threshold. `community_detection` silently drops groups of fewer than `min_community_size` texts, which is 10 unless you say otherwise.
 #
-# **So which texts say the same?** The vectors propose them, and people decide. A machine may merge exact copies. By a cosine alone it may not: on the town's questions no model here had the precision.
+# **So which texts say the same?** The vectors propose them, and people decide: on the town's questions no model here had the precision to merge alone.
 #
 # ## With full-size models
 #
-# Set `model = "sentence-transformers/all-MiniLM-L6-v2"` (90 MB) and see which errors stay. `scorer` takes any BERT cross-encoder with one score.
+# Set `model = "sentence-transformers/all-MiniLM-L6-v2"` (90 MB) and see which errors stay.
 #
 # ## Exercises
 #
@@ -644,42 +656,57 @@ def components(n, pairs):
 check("15.1", components)
 
 # %% [markdown]
-# **2.** A recommender: what else might somebody like who borrowed some things? Take the mean of their vectors and offer the nearest others. Then try it on the town's `things`: embed name and description of each.
+# **2.** A recommender: who borrowed some things may like others. Take the mean of their vectors and offer the nearest.
 
 # %% tags=["exercise", "nbval-check-output"]
 from course_lib.datasets.town import load_catalogue
-
-things = load_catalogue()                                               # .item, .category, .description
 
 def recommend(vectors, liked, k):
     """Unit vectors (n, dim) as an array, a list of liked rows, a number -> a list of k other rows, the one nearest to the
     mean of the liked vectors first."""
     ...
 
-check("15.2", recommend)
+if check("15.2", recommend):
+    things = load_catalogue()                                           # the Library of Things: .item, .category, .description
+    liked = [n for n, thing in enumerate(things) if thing.item in ("Kayak for one", "Binoculars, 8 x 42")]
+    offered = recommend(embed([f"{thing.item}: {thing.description}" for thing in things]), liked, 3)
+    print("to who borrowed", [things[n].item for n in liked], "offer", [things[n].item for n in offered])
+
+# %% [markdown]
+# <details><summary>What it should offer</summary>Life jackets, an action camera, a stand-up paddle board.</details>
+#
+# **3.** A test set holds all duplicates, but only one in `times` of the other pairs. Which precision do you expect with all of them?
+
+# %% tags=["exercise", "nbval-check-output"]
+def with_all_pairs(precision, times):
+    """The precision measured on the thinned pairs, a number above 0; times >= 1 -> the precision expected with all pairs."""
+    ...
+
+if check("15.3", with_all_pairs):
+    thin_p, half_p = (table["precision"].mean()["sentence vectors", "thinned", on] for on in ("thinned", "the other half"))
+    print(f"thinned {thin_p:.2f}, expected with all pairs {with_all_pairs(thin_p, 99):.2f}, measured {half_p:.2f}")
 
 # %% [markdown]
 # ## Questions
 #
-# **1.** A supplier reports a precision of 0.95 for duplicates, measured on 1,000 duplicates and 1,000 random pairs. You have 10,000 texts. What do you expect?
+# **1.** A supplier reports a precision of 0.95, measured on 1,000 duplicates and 1,000 random pairs. You have 10,000 texts. What do you expect?
 #
-# <details><summary>Answer</summary>Much less: among your 50 million pairs a tiny share of the others outnumbers the duplicates. Label pairs of your own around the threshold.</details>
+# <details><summary>Answer</summary>Much less: among your 50 million pairs a tiny share of the others outnumbers the duplicates (exercise 3). Label pairs of your own.</details>
 #
-# **2.** Your clusters have an NMI of 0.8 with 100 clusters on 300 texts. Are they good?
+# **2.** You find 150 clusters among 600 texts, with an NMI of 0.7. Are they good?
 #
-# <details><summary>Answer</summary>You cannot tell: many small clusters have a high NMI by chance. Look at the ARI.</details>
+# <details><summary>Answer</summary>Beside 150 known groups random clusters reach that, beside 15 topics they do not. Look at the ARI, which is near 0 for both.</details>
 #
-# **3.** The bot is asked how to register a dog, and says how to register a car, with a cosine of 0.8. Does a higher threshold help?
+# **3.** The bot is asked how to register a dog, and says how to register a car. Does a higher threshold help?
 #
-# <details><summary>Answer</summary>At the price of silence on good matches with less. Better: an entry about dogs, or a check that reads question and answer together and that you have measured.</details>
+# <details><summary>Answer</summary>Only by silencing good answers, too. Better: an entry about dogs.</details>
 #
 # ## Summary
 #
-# - All pairs cost $n(n-1)/2$ comparisons; blocks limit the memory, not the work.
-# - The closest pairs are often near misses: a text with one word changed is nearer than an honest paraphrase.
-# - Choose a threshold on labelled pairs, measure it on others, and keep duplicates as rare as they will be.
-# - Joined pairs chain. Complete linkage does not. Judge groups by the precision and recall of their pairs.
-# - A reranker, a number of clusters, a threshold: measure each for your purpose, beside word overlap.
+# - The closest pairs are often near misses.
+# - Choose a threshold on labelled pairs as rare as you will meet them, and measure it on others.
+# - Joined pairs chain. Complete linkage does not, and finds fewer.
+# - A reranker, a number of clusters, a bot: measure each beside word overlap, a shuffle or silence.
 #
 # ## References
 #

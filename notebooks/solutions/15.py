@@ -33,6 +33,13 @@ def two_rounds(n, pairs):
     return group
 
 
+def three_rounds(n, pairs):
+    group = list(range(n))
+    for i, j in pairs + pairs + pairs:
+        group[i] = group[j] = min(group[i], group[j])
+    return group
+
+
 def sorted_first(n, pairs):
     return one_round(n, sorted(pairs))
 
@@ -128,6 +135,10 @@ def farthest(vectors, liked, k):
     return offers_what_is_liked(vectors, liked, len(vectors))[::-1][:k]
 
 
+def farthest_of_the_others(vectors, liked, k):
+    return recommend(vectors, liked, len(vectors) - len(liked))[::-1][:k]
+
+
 def near_the_first(vectors, liked, k):
     return [row for row in offers_what_is_liked(vectors, liked[:1], len(vectors)) if row not in liked][:k]
 
@@ -138,12 +149,72 @@ def near_any(vectors, liked, k):
     return np.argsort(-scores, kind="stable")[:k].tolist()
 
 
+def near_the_farthest(vectors, liked, k):
+    scores = (vectors @ vectors[liked].T).min(axis=1)
+    scores[liked] = -np.inf
+    return np.argsort(-scores, kind="stable")[:k].tolist()
+
+
 def lowest_rows_first(vectors, liked, k):
     return sorted(recommend(vectors, liked, k))
 
 
-ANGLES = np.radians([0, 20, 35, 60, 80, 100, 200, 290])
+def near_the_median(vectors, liked, k):
+    scores = vectors @ np.median(vectors[liked], axis=0)
+    scores[liked] = -np.inf
+    return np.argsort(-scores, kind="stable")[:k].tolist()
+
+
+def rows_of_what_is_left(vectors, liked, k):
+    left = np.delete(vectors, liked, axis=0)
+    return np.argsort(-(left @ vectors[liked].mean(axis=0)), kind="stable")[:k].tolist()
+
+
+def nearest_last(vectors, liked, k):
+    return recommend(vectors, liked, k)[::-1]
+
+
+ANGLES = np.radians([0, 20, 35, 60, 80, 103, 200, 290])
 AROUND = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)  # (8, 2)
+
+
+# ---- 15.3
+
+
+def with_all_pairs(precision, times):
+    return precision / (precision + (1 - precision) * times)
+
+
+def as_measured(precision, times):
+    return precision
+
+
+def divided(precision, times):
+    return precision / times
+
+
+def wrong_share_times(precision, times):
+    return 1 - (1 - precision) * times
+
+
+def odds(precision, times):
+    return precision / ((1 - precision) * times)
+
+
+def duplicates_multiplied(precision, times):
+    return precision * times / (precision * times + 1 - precision)
+
+
+def wrong_share(precision, times):
+    return 1 - with_all_pairs(precision, times)
+
+
+def kept_pairs_counted_twice(precision, times):
+    return with_all_pairs(precision, times + 1)
+
+
+def only_those_thrown_away(precision, times):
+    return with_all_pairs(precision, times - 1)
 
 
 EXERCISES = {
@@ -170,6 +241,10 @@ EXERCISES = {
             (
                 two_rounds,
                 "You go over the pairs twice. A long chain needs more rounds than any fixed number: when can you stop?",
+            ),
+            (
+                three_rounds,
+                "You go over the pairs three times. A longer chain needs a fourth round, and so on: when can you stop?",
             ),
             (
                 sorted_first,
@@ -217,18 +292,71 @@ EXERCISES = {
             "one liked": (AROUND, [2], 2),
             "two far apart": (AROUND, [0, 5], 3),
             "all others, the nearest first": (AROUND, [4], 7),
+            "two close together and one farther away": (AROUND, [1, 2, 5], 2),
+            "the mean is not the middle of the ends": (AROUND, [0, 1, 5], 3),
         },
         solution=recommend,
         wrong=[
             (offers_what_is_liked, "You recommend what the person already has."),
             (too_few, "You take out the liked things at the end, and fewer than k are left. What if you do it first?"),
             (farthest, "You recommend what is farthest. Which end of the order is wanted?"),
+            (
+                farthest_of_the_others,
+                "You offer the others from the farthest on: a sort puts the lowest number first. What is high here?",
+            ),
             (near_the_first, "You look at the first liked thing only. All of them have a say."),
             (
                 near_any,
                 "You take what is close to any one of the liked things. Compare with the mean of their vectors.",
             ),
+            (
+                near_the_farthest,
+                "You let the liked thing decide that is farthest from each other thing. Compare with the mean of all.",
+            ),
+            (
+                near_the_median,
+                "You take the median of the liked vectors. One far from the others then has no say: take the mean.",
+            ),
+            (
+                rows_of_what_is_left,
+                "You took the liked rows out and then counted anew: your numbers are places among what was left. "
+                "Rows of `vectors` are wanted.",
+            ),
+            (nearest_last, "The right things from the far end: the nearest comes first. Which way does a sort run?"),
             (lowest_rows_first, "The right things in another order: the nearest comes first."),
+        ],
+    ),
+    "15.3": Exercise(
+        title="The precision with all pairs, from that with some of them",
+        atol=1e-7,
+        cases={
+            "one in ten was kept": (0.9, 10),
+            "one in 99": (0.5, 99),
+            "nothing wrong was called": (1.0, 50),
+            "all were kept": (0.8, 1),
+            "one in 50,000": (0.95, 50_000),
+        },
+        solution=with_all_pairs,
+        wrong=[
+            (as_measured, "You return the precision that was measured. Of the pairs called, which become more?"),
+            (
+                divided,
+                "You divide the precision. With all pairs the right ones among those called stay as many: only the "
+                "wrong ones become more.",
+            ),
+            (
+                wrong_share_times,
+                "You multiply the share of wrong pairs. But the pairs called become more, too: a share of which total?",
+            ),
+            (odds, "You return how many right pairs there are for each wrong one, not their share of all called."),
+            (duplicates_multiplied, "You make the right pairs more. All duplicates were kept: it is the others."),
+            (wrong_share, "You return the share of the wrong ones. The share of the right ones is wanted."),
+            (
+                kept_pairs_counted_twice,
+                "Your total of pairs called is too large: the right ones are the share `precision` of what was called, "
+                "and the wrong ones that were kept are among the `times` as many.",
+            ),
+            (only_those_thrown_away, "You count the pairs that were thrown away, without those that were kept."),
         ],
     ),
 }

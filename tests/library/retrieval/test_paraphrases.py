@@ -234,8 +234,10 @@ def test_calibrate_by_hand():
     assert calibrate([0.9, 0.9, 0.1], [0, 1, 0], 0.5) == pytest.approx(0.5)  # the two equal ones count together
     close = np.array([np.nextafter(np.float32(1), np.float32(0)), 1], dtype=np.float32)
     assert (close >= calibrate(close, [0, 1], 1.0)).tolist() == [False, True]  # nothing lies between the two
-    with pytest.raises(ValueError, match="precision of 0.6; the pairs with the highest score have 0.500"):
-        calibrate([0.9, 0.9, 0.1], [0, 1, 0], 0.6)
+    with pytest.raises(ValueError, match="precision of 0.6; the highest that one gives is 0.500"):
+        calibrate([0.9, 0.9, 0.1], [1, 0, 0], 0.6)  # not 1.000: the two equal ones count together
+    with pytest.raises(ValueError, match="precision of 0.9; the highest that one gives is 0.667"):
+        calibrate([0.9, 0.8, 0.7, 0.6], [0, 1, 1, 0], 0.9)  # the pair with the highest score has 0.000
 
 
 @pytest.mark.parametrize("scores, labels", [([0.1, np.nan], [0, 1]), ([0.1, 0.2], [1, 1]), ([0.1], [0, 1]), ([], [])])
