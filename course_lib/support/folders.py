@@ -166,14 +166,18 @@ def atomic_folder(folder: str | Path) -> Iterator[Path]:
     none says that it is a model's: a mistyped name would strew a model among them, and replace what is called alike.
     """
     folder = Path(folder).expanduser().resolve()
-    settle(folder)
-    there = folder.is_dir()
-    place, begin = folder if there else folder.parent, prefix(folder)
-    kept = [file.name for file in folder.iterdir() if not file.name.startswith(begin)] if there else []
-    if folder.is_file() or (kept and not is_model(folder)):
+    begin = prefix(folder)
+    for _ in range(5):  # another process may be exchanging the model's files while this one looks
+        settle(folder)
+        there = folder.is_dir()
+        kept = [file.name for file in folder.iterdir() if not file.name.startswith(begin)] if there else []
+        if not folder.is_file() and (not kept or is_model(folder)):
+            break
+    else:
         raise FileExistsError(f"{folder} is a file, or a folder with other things than a model; choose a free name")
     if "adapter_config.json" in kept:
         raise FileExistsError(f"{folder} holds an adapter, which transformers would read in place; choose a free name")
+    place = folder if there else folder.parent
     place.mkdir(parents=True, exist_ok=True)
     remove_leftovers(place, begin)
     work = Path(tempfile.mkdtemp(prefix=begin, dir=place))

@@ -22,8 +22,10 @@ from small_models import tiny_bert_folder
 from course_lib.encoder import SentenceEncoder
 from course_lib.modules import Dense, Normalize, Pooling
 from course_lib.support import exchange as exchanging
+from course_lib.support import folders
 from course_lib.support.exchange import UNDER_WAY
 from course_lib.support.folders import atomic_folder, read_json, resolve, write_json
+from course_lib.support.model_files import is_model
 from course_lib.transformer import Transformer
 
 pytestmark = trains_in_forks
@@ -109,6 +111,22 @@ def moving(target):
     """A process was killed while it moved files."""
     version_1(target)
     assert killed(target, 6, ["replace"]) and (target / UNDER_WAY).exists() and not (target / "config.json").exists()
+
+
+def test_a_save_that_looks_while_another_exchanges_files_looks_again(tmp_path, monkeypatch):
+    """Its `config.json` is away for a moment, so that nothing says that the folder is a model's."""
+    target = tmp_path / "model"
+    version_1(target)
+    looks = []
+
+    def exchanging_for_a_while(folder):
+        looks.append(is_model(folder))
+        return len(looks) > 2 and looks[-1]
+
+    monkeypatch.setattr(folders, "is_model", exchanging_for_a_while)
+    with atomic_folder(target) as unfinished:
+        write_version(unfinished, 2)
+    assert looks == [True, True, True] and version_of(target) == 2
 
 
 def test_a_load_waits_for_a_process_that_is_at_it(tmp_path, monkeypatch):
