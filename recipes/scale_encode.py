@@ -21,6 +21,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import psutil
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from course_lib.support.folders import COURSE_HOME, DEFAULT
@@ -56,7 +57,7 @@ def rows_in(folder: Path) -> np.ndarray:
     for file in folder.glob("*.parquet"):
         try:
             found.append(pq.read_table(file, columns=["id"])["id"].to_numpy())
-        except OSError:  # also what pyarrow raises for a file without an end
+        except (OSError, pa.ArrowInvalid):  # gone, or without an end
             continue
     return np.concatenate(found)
 

@@ -22,6 +22,7 @@ from pathlib import Path
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+os.environ.setdefault("RAY_DATA_USE_DATASOURCE_V2", "0")  # V2 starts more processes, to read footers
 if not os.environ.get("RAY_ADDRESS"):  # read when ray is imported
     os.environ.update(RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0", RAY_AUTH_MODE="token")  # 0: listens on loopback only
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))

@@ -62,7 +62,7 @@ def test_what_was_measured_is_not_measured_again(work, drawn, monkeypatch):
 
 @pytest.mark.skipif(not ROWS, reason="nothing recorded yet")
 def test_what_was_recorded():
-    experiments = {"exact", "faiss", "real", "live", "lancedb", "appends", "encode", "killed"}
+    experiments = {"exact", "faiss", "real", "drawn", "live", "graph", "lancedb", "appends", "encode", "killed"}
     assert {r["experiment"] for r in ROWS} == experiments
     assert all(r["command"].startswith("python recipes/scale") and len(r["model_sha256"]) == 64 for r in ROWS)
     values = {(r["experiment"], r["setting"], r["metric"]): float(r["value"]) for r in ROWS}
