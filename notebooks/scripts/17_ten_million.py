@@ -330,7 +330,7 @@ assert families["IVF,PQ, codes alone"].recall.max() < 0.6 and abs(signs_1000.rec
 assert signs_1000.ms_alone < 1.5 * best.ms_alone and signs_1000.ms_alone > 3.5 * quick.ms_alone and quick.recall > 0.95
 
 # %% [markdown]
-# On the left, codes alone find hardly more than half; rescoring brings recall back for about a millisecond. To the right of it each further point of recall costs a multiple. And look at the plain scan of signs: at a recall of 0.99 it is hardly slower than the index. Where 0.95 is enough the index is nearly four times as fast.
+# On the left, codes alone find hardly more than half; rescoring brings recall back for about a millisecond. Further to the right each point of recall costs a multiple. Now look at the plain scan of signs: at a recall of 0.99 it is hardly slower than the index. Where 0.95 is enough the index is nearly four times as fast.
 #
 # On the right, the *break-even*. Against int8 the index has soon paid, against signs only after tens of thousands of queries. Ask of every index what the best scan would have taken.
 #
@@ -433,12 +433,12 @@ import pyarrow.parquet as pq
 source, target = work / "texts.parquet", work / "vectors"
 few_texts = texts[:4000]
 pq.write_table(pa.table({"id": range(len(few_texts)), "text": few_texts}), source)
-command = [sys.executable, "-m", "course_lib.scale.encode", source, target, "--model", model, "--actors", str(actors)]
+options = [source, target, "--model", model, "--actors", str(actors)]
 if sys.platform == "win32":
     print("left out: Ray for Windows is a beta")
 else:
     begin = time.perf_counter()
-    job = subprocess.Popen(command, cwd=COURSE_HOME, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    job = subprocess.Popen([sys.executable, "-m", "course_lib.scale.encode", *options], cwd=COURSE_HOME, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while job.poll() is None and not list(target.glob("*.parquet")):
         time.sleep(0.05)
     processes = psutil.Process(job.pid).children(recursive=True)
