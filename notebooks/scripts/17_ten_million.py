@@ -9,7 +9,7 @@
 # |---|---|
 # | You will be able to | say what n vectors weigh and how long a search reads them; choose between exact search, an index and a database; measure what an index misses; encode a collection so that a killed process costs minutes; say when a second machine pays |
 # | You need first | notebook 13: search, quantisation, rescoring; notebook 15: k-means |
-# | Time | 45 minutes to read; the code runs in about a minute |
+# | Time | 45 minutes to read; the code runs in a bit more than a minute |
 # | Hardware | any laptop with 8 GB of memory, no GPU |
 # | Download | nothing; in Colab, three packages (half a gigabyte, installed) |
 
@@ -70,7 +70,6 @@ from course_lib.datasets.town import load_duplicates
 from course_lib.encoder import SentenceEncoder
 from course_lib.plotting import LINES, MARKERS, PALETTE, curve
 
-torch.set_num_threads(1), faiss.omp_set_num_threads(1)       # one thread, so that times can be compared
 sentences = [s for p in load_sts() for s in (p.sentence1, p.sentence2)] + [s for pair in load_pairs() for s in pair]
 sentences += [s for e in load_nli() for s in (e.premise, e.hypothesis)] + [q.question for q in load_questions() + load_duplicates()]
 sentences += [s for page in load_retrieval("course/help")[1].values() for s in re.split(r"(?<=[.!?])\s+", page)]
@@ -78,6 +77,7 @@ texts = [s for s in dict.fromkeys(sentences) if len(s) >= 20][:8000]
 encoder = SentenceEncoder.load(model, dtype="float32")
 base = encoder.encode(texts, normalize_embeddings=True, show_progress_bar=False)               # (texts, dim)
 dim, work, bundled = base.shape[1], Path(tempfile.mkdtemp()), model == "course/sbert-mini"
+torch.set_num_threads(1), faiss.omp_set_num_threads(1)       # one thread from here on, so that times can be compared
 print(f"{len(texts):,} sentences, {dim} numbers each")
 
 # %% [markdown]
@@ -354,14 +354,14 @@ def batches(n, size=10_000):
 
 folder = work / "table"
 table = tables.create(folder, batches(50_000))                # one batch in memory at a time
-tables.index(table, partitions=200)
+tables.index(table, partitions=64)
 query = encoder.encode(["Where do I renew my library card?"], normalize_embeddings=True, show_progress_bar=False)[0]
 for where in (None, "year >= 2020"):
     found = tables.search(table, query, 3, where=where)
     print(where or "no filter", *zip(found["year"].to_pylist(), found["near"].to_pylist()), sep="\n    ")
 assert table.count_rows() == 50_000 and min(found["year"].to_pylist()) >= 2020
 everything = np.concatenate([batch["vector"] for batch in batches(50_000)])                    # (50_000, dim)
-by_table = [tables.search(table, q, 10, probes=100)["id"].to_pylist() for q in asked[:20]]
+by_table = [tables.search(table, q, 10, probes=32)["id"].to_pylist() for q in asked[:20]]
 exact_rows = top_k(asked[:20], everything, 10, dot_score)[1]
 assert np.mean([len(set(a) & set(b)) / 10 for a, b in zip(by_table, exact_rows.tolist())]) > 0.8
 
