@@ -25,11 +25,12 @@ def read(name):
 
 
 def bounds():
-    """({package: lowest version} of requirements.txt, and of the dev extra)."""
-    dev = re.search(r"^dev = \[(.*?)^\]", read("pyproject.toml"), flags=re.M | re.S)[1]
-    return dict(re.findall(r"^([\w.-]+)>=([\d.]+)", read("requirements.txt"), flags=re.M)), dict(
-        re.findall(r'"([\w.-]+)>=([\d.]+)"', dev)
-    )
+    """[{package: lowest version} of requirements.txt, of the extra dev, of the extra scale]."""
+    found = [dict(re.findall(r"^([\w.-]+)>=([\d.]+)", read("requirements.txt"), flags=re.M))]
+    for extra in ("dev", "scale"):
+        named = re.search(rf"^{extra} = \[(.*?)^\]", read("pyproject.toml"), flags=re.M | re.S)[1]
+        found.append(dict(re.findall(r'"([\w.-]+)(?:\[\w+\])?>=([\d.]+)"', named)))
+    return found
 
 
 def installed(package):
@@ -49,9 +50,12 @@ def numbers(version):
 
 
 def packages():
-    required, dev = bounds()
-    uses = (required, "BROKEN", "the notebooks", INSTALL), (dev, "note", "tests and tools", FOR_TESTS)
-    for names, state, use, advice in uses:
+    uses = [
+        ("BROKEN", "the notebooks", INSTALL),
+        ("note", "tests and tools", FOR_TESTS),
+        ("note", "notebook 17", INSTALL),
+    ]
+    for names, (state, use, advice) in zip(bounds(), uses):
         bad = []
         for name, lowest in names.items():
             version = installed(name)

@@ -73,13 +73,18 @@ if importlib.util.find_spec("course_lib") is None:
         unfinished.rename(course)
     sys.path.insert(0, str(course))'''
 
-# The cell after it, tagged install, in notebooks that need what Colab's image lacks. Without dependencies, which Colab
-# has, pip changes no other package.
-NOT_IN_COLAB = ("bm25s",)
+# The cell after it, tagged install, in notebooks that need what Colab's image lacks. What bm25s needs is there: without
+# dependencies pip changes no other package. What chapter 17 needs brings a few more along.
+NOT_IN_COLAB = {"bm25s": "bm25s", "faiss-cpu": "faiss", "lancedb": "lancedb", "ray": "ray"}  # package: module
 INSTALL = """\
 # Locally this does nothing. In Colab it installs the one package of this notebook that Colab does not ship.
 if "google.colab" in sys.modules and importlib.util.find_spec("bm25s") is None:
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "bm25s"], check=True)"""
+INSTALL_SCALE = """\
+# Locally this does nothing. In Colab it installs the packages of this notebook that Colab does not ship.
+if "google.colab" in sys.modules and importlib.util.find_spec("lancedb") is None:
+    packages = ["faiss-cpu>=1.10", "lancedb>=0.40", "ray[data]>=2.60"]
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *packages], check=True)"""
 
 
 if __name__ == "__main__":

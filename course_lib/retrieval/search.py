@@ -9,7 +9,8 @@ and corpus are taken in blocks, the corpus is read once, and of each block only 
 far matter (support/running_best.py). What remains is the matrix product, which support/products.py takes from the
 fastest library at hand. `benchmarks/search.py` compares it with FAISS and sentence-transformers.
 
-Left out on purpose: approximate search; an index, for there is nothing to build. Vectors of length 1 need no cosine:
+Left out on purpose: approximate search; an index, for there is nothing to build; the processor's instructions for bits,
+with which faiss.IndexBinaryFlat answers a query alone many times faster. Vectors of length 1 need no cosine:
 normalise a corpus once and search it with `dot_score`.
 """
 
@@ -21,19 +22,23 @@ import torch
 from torch import Tensor
 
 from course_lib.similarity import cos_sim, dot_score
-from course_lib.support.products import bits, dot_products, has_coarse_products, lengths
+from course_lib.support.products import bits, differing_bits, dot_products, has_coarse_products, lengths
 from course_lib.support.running_best import RunningBest
 from course_lib.support.vectors import tensor_of
 
 Vectors = Tensor | np.ndarray
 ScoreFunction = Callable[[Tensor, Tensor], Tensor]
+FEW = 4  # vectors: more are faster as products
 
 
 def hamming_sim(a: Tensor, b: Tensor) -> Tensor:
     """Minus the number of bits that differ: uint8 or int8 (n, bytes), (m, bytes) -> (n, m). See quantization.py.
 
     From a dot product, like all others: of the bits set in b, a has h and lacks l; a has s set; s - h + l bits differ.
+    A few vectors are compared bit by bit, which needs no numbers of 0 and 1 in memory.
     """
+    if len(a) <= FEW and a.device.type == b.device.type == "cpu":
+        return -differing_bits(a, b)  # (n, m)
     a, b = bits(a), bits(b)  # (n, bits), (m, bits) of 0 and 1
     return dot_products(2 * a - 1, b) - a.sum(1, dtype=torch.int32)[:, None]  # (n, m): h - l - s
 
@@ -99,11 +104,15 @@ def top_k(
     corpus_block = corpus_block or (16_384 if len(queries) > 128 else 32_768)
     of_blocks = zip(queries.split(query_block), query_norms.split(query_block))
     parts = [RunningBest(part, norms, k) for part, norms in of_blocks]
+    place = None  # products of float16 are emulated on CPUs; for a query alone `dot_products` converts fewer at a time
+    if corpus.dtype == torch.float16 and not (dot and len(queries) == 1):
+        place = queries.new_empty(min(corpus_block, len(corpus)), corpus.shape[1], dtype=torch.float32)
     for start in range(0, len(corpus) if len(queries) else 0, corpus_block):
         block = corpus[start : start + corpus_block].to(queries.device)  # (block, dim)
-        if block.dtype == torch.float16:
-            block = block.float()  # products of float16 are emulated on CPUs
-        if coarse or not dot:  # (block,), rounded to bfloat16 where that is enough, which is faster
+        if place is not None:
+            block = place[: len(block)].copy_(block)
+        if coarse or cosine or (not dot and block.is_floating_point()):
+            # (block,), rounded to bfloat16 where that is enough, which is faster
             norms = torch.linalg.vector_norm(block, dim=1).float() if coarse else lengths(block)
             _raise_unless_finite(block, "corpus", norms, start)
         for best in parts:

@@ -59,6 +59,17 @@ def bits(packed: Tensor) -> Tensor:
     return torch.from_numpy(unpacked.view(np.int8)).to(packed.device)
 
 
+def differing_bits(a: Tensor, b: Tensor) -> Tensor:
+    """How many bits differ: packed uint8 or int8 on the CPU, (n, bytes), (m, bytes) -> int32 (n, m).
+
+    In words of 64 bits where the bytes fill them, one of `a` at a time.
+    """
+    word = np.uint64 if a.shape[1] % 8 == 0 else np.uint8
+    a, b = (np.ascontiguousarray(packed.numpy()).view(word) for packed in (a, b))  # (n, words), (m, words)
+    counted = [np.einsum("mw->m", np.bitwise_count(one ^ b), dtype=np.int32) for one in a]  # (m,) each
+    return torch.from_numpy(np.stack(counted)) if counted else torch.empty(0, len(b), dtype=torch.int32)
+
+
 def lengths(vectors: Tensor) -> Tensor:
     """Euclidean, (n, dim) -> (n,): float64 for float64, else float32. Not finite for NaN and infinite values."""
     dtype = torch.promote_types(vectors.dtype, torch.float32)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+import tomllib
 import types
 
 import nbformat
@@ -18,7 +19,7 @@ from check_notebooks import code_cells, output_text, tags
 from colab import ALSO_IN_COLAB, COLAB, in_folder, publish, run
 from dependencies import IMPORT_NAMES, LOCK, imported
 from environments import TORCH, python_of
-from repository import INSTALL, NOT_IN_COLAB, REPOSITORY, ROOT, SETUP
+from repository import INSTALL, INSTALL_SCALE, NOT_IN_COLAB, REPOSITORY, ROOT, SETUP
 
 pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
 
@@ -242,15 +243,16 @@ def test_the_cell_is_short_and_calls_no_shell():
 
 
 def test_every_notebook_needs_only_what_colab_ships():
-    """Or what INSTALL adds."""
+    """Or what INSTALL or INSTALL_SCALE adds."""
     shipped = {IMPORT_NAMES.get(name, name.replace("-", "_")) for name in {*COLAB, *ALSO_IN_COLAB}}
     modules = {
         name
         for name in imported(("course_lib", "notebooks/scripts", "notebooks/solutions"))
         if name not in sys.stdlib_module_names and name not in ("course_lib", "recipes")
     }
-    assert "torch" in modules and not shipped & set(NOT_IN_COLAB)
-    assert modules - shipped == set(NOT_IN_COLAB), f"Colab does not ship {', '.join(sorted(modules - shipped))}"
+    added = set(NOT_IN_COLAB.values())
+    assert "torch" in modules and not shipped & added
+    assert modules - shipped == added, f"Colab does not ship {', '.join(sorted(modules - shipped))}"
 
 
 def needs(file):
@@ -275,8 +277,17 @@ def needs(file):
 def test_what_colab_lacks_is_installed_right_after_the_set_up(script):
     notebook = code_cells(nbformat.read(ROOT / "notebooks" / f"{script.stem}.ipynb", as_version=4))
     install = [i for i, c in enumerate(notebook) if "install" in tags(c)]
-    assert install == ([1] if needs(script) & set(NOT_IN_COLAB) else [])
-    assert all(notebook[i].source == INSTALL for i in install)
+    missing = [package for package, module in NOT_IN_COLAB.items() if module in needs(script)]
+    assert install == ([1] if missing else [])
+    for i in install:
+        assert notebook[i].source in (INSTALL, INSTALL_SCALE)
+        assert all(package in notebook[i].source for package in missing), missing
+
+
+def test_what_chapter_17_installs_are_the_bounds_of_the_extra():
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]["scale"]
+    named = re.findall(r'"([^"]+>=[^"]+)"', INSTALL_SCALE)
+    assert [line for line in extra if not line.startswith("pyarrow")] == named  # Colab ships pyarrow
 
 
 def test_installing_runs_pip_once_and_only_in_colab(monkeypatch):
@@ -294,7 +305,7 @@ def test_installing_runs_pip_once_and_only_in_colab(monkeypatch):
     assert calls == []  # bm25s is there
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     exec(INSTALL, dict(names))
-    assert calls == [[sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *NOT_IN_COLAB]]
+    assert calls == [[sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "bm25s"]]
 
 
 def test_the_rehearsals_torch_is_the_locked_one():

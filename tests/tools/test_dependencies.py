@@ -29,10 +29,11 @@ def read_conda(text):
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 REQUIREMENTS = read((ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines())
 EXTRAS = {name: read(lines) for name, lines in PYPROJECT["project"]["optional-dependencies"].items()}
-DEV = EXTRAS["dev"]
+DEV, SCALE = EXTRAS["dev"], EXTRAS["scale"]
 CONDA = read_conda((ROOT / "environment.yml").read_text(encoding="utf-8"))
 LIBRARY = read(PYPROJECT["project"]["dependencies"])
-NAMED = {**REQUIREMENTS, **DEV}
+NAMED = {**REQUIREMENTS, **DEV, **SCALE}
+NOTEBOOKS = {**REQUIREMENTS, **SCALE}  # what make installs for notebooks
 LOCKED = {**LOCK, **DEV_LOCK}
 
 
@@ -41,7 +42,7 @@ def bounds(requirements):
 
 
 def test_no_package_stands_in_two_places():
-    assert not set(REQUIREMENTS) & set(DEV)
+    assert len(NAMED) == len(REQUIREMENTS) + len(DEV) + len(SCALE)
 
 
 def test_conda_names_the_same_packages_with_the_same_bounds():
@@ -101,9 +102,9 @@ def required(name):
         return []
 
 
-def needed(names, environment):
-    """Names of all packages that the named ones pull in in that environment, by the installed metadata."""
-    found, todo = set(), [(name, "") for name in names]
+def needed(requirements, environment):
+    """Names of all packages that these pull in in that environment, by the installed metadata."""
+    found, todo = set(), [(name, extra) for name, one in requirements.items() for extra in ("", *one.extras)]
     while todo:
         name, extra = todo.pop()
         if (name, extra) in found:
@@ -124,7 +125,7 @@ CUDA = re.compile(r"(nvidia-.*|cuda-.*|triton)$")  # torch's Linux wheels pin th
 def test_locks_are_complete(python, system):
     """That of the notebooks alone, and with that of the tests on top."""
     environment = environment_of(python, system)
-    for named, lock in ((REQUIREMENTS, LOCK), (NAMED, LOCKED)):
+    for named, lock in ((NOTEBOOKS, LOCK), (NAMED, LOCKED)):
         locked = {
             name
             for name, requirement in lock.items()
@@ -136,8 +137,8 @@ def test_locks_are_complete(python, system):
 
 def test_who_runs_notebooks_installs_nothing_that_only_tests_need():
     everywhere = [environment_of(python, system) for python in ("3.11", "3.12", "3.13") for system in SYSTEMS]
-    used = set.union(*(needed(REQUIREMENTS, environment) for environment in everywhere))
-    assert {"faiss-cpu", "ruff", "hypothesis"} <= set(DEV_LOCK) and not used & set(DEV_LOCK)
+    used = set.union(*(needed(NOTEBOOKS, environment) for environment in everywhere))
+    assert {"ruff", "hypothesis"} <= set(DEV_LOCK) and not used & set(DEV_LOCK)
 
 
 def test_lock_is_what_is_installed():
@@ -176,8 +177,16 @@ def test_an_installed_library_brings_what_it_imports():
         for name in imported(("course_lib",))
         if name not in sys.stdlib_module_names and name != "course_lib"
     }
-    assert own == {canonicalize_name(IMPORT_NAMES.get(name, name)) for name in LIBRARY}
+    assert own - set(SCALE) == {canonicalize_name(IMPORT_NAMES.get(name, name)) for name in LIBRARY}
     assert bounds(LIBRARY).items() <= bounds(REQUIREMENTS).items()
+
+
+def test_only_chapter_17_needs_the_extra_scale():
+    """Whoever installs the course without it has every other chapter; pyarrow is a part of datasets."""
+    of_scale = {IMPORT_NAMES.get(name, name) for name in SCALE} - {"pyarrow"}
+    found = imported(("course_lib", "notebooks/scripts"))
+    users = {file for name in of_scale for file in found.get(name, [])}
+    assert users and {file for file in users if file.parent.name != "scale" and not file.stem.startswith("17")} == set()
 
 
 def test_no_registry_is_named():

@@ -49,6 +49,7 @@ FORBIDDEN = {
     "Models, datasets and translation do not search": ("datasets/town", "retrieval.search"),
     "Search knows nothing of training methods, translation and data sets": ("retrieval/search", "datasets.town"),
     "Finetuning mines with search, and needs no other room": ("finetuning/mining", "datasets.town"),
+    "Chapter 17 needs search, and no other room": ("scale/ivf", "datasets.town"),
     "Only notebooks, recipes and tools draw and check exercises": ("evaluation", "plotting"),
 }
 

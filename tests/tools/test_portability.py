@@ -95,10 +95,13 @@ def posix_only(tree):
 
 
 def shell_isms(tree):
-    """Lines that start other programs or name a place by a path that only one system has."""
+    """Lines that start programs other than this Python, or name a place by a path that only one system has."""
     for node in ast.walk(tree):
         called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
-        if re.match(r"(subprocess\.|os\.(system|popen|exec|spawn|startfile)|get_ipython|commands\.|pty\.)", called):
+        python = isinstance(node, ast.Call) and node.args and ast.unparse(node.args[0]).startswith("[sys.executable, ")
+        if not python and re.match(
+            r"(subprocess\.|os\.(system|popen|exec|spawn|startfile)|get_ipython|commands\.|pty\.)", called
+        ):
             yield node.lineno, called
         if (
             isinstance(node, ast.Constant)
@@ -129,6 +132,8 @@ def shell_isms(tree):
         (posix_only, "if sys.platform == 'win32':\n    ctypes.windll.x()", 0),
         (shell_isms, "os.system('ls')", 1),
         (shell_isms, "subprocess.run(['ls'])", 1),
+        (shell_isms, "subprocess.Popen(['python', '-c', code])", 1),
+        (shell_isms, "subprocess.Popen([sys.executable, '-c', code])", 0),
         (shell_isms, "open('/tmp/x')", 1),
         (shell_isms, "x = '~/data'", 1),
         (shell_isms, "p = 'C:\\\\data'", 1),

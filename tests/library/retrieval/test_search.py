@@ -206,11 +206,13 @@ def test_int8_without_exact_instructions(monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8])
-def test_hamming_distances(dtype):
+@pytest.mark.parametrize("count, width", [(30, 12), (1, 12), (4, 16), (1, 40), (5, 16)])
+def test_hamming_distances(count, width, dtype):
+    """As products, and of up to 4 queries bit by bit, in words of 64 bits where they fill them."""
     random = np.random.default_rng(0)
-    queries, corpus = (random.integers(0, 256, (n, 12), dtype=np.uint8) for n in (30, 5000))
-    distances = np.unpackbits(queries[:, None] ^ corpus[None], axis=2).sum(2, dtype=np.int64)  # (30, 5000)
-    index = faiss.IndexBinaryFlat(96)
+    queries, corpus = (random.integers(0, 256, (n, width), dtype=np.uint8) for n in (count, 5000))
+    distances = np.unpackbits(queries[:, None] ^ corpus[None], axis=2).sum(2, dtype=np.int64)  # (n, 5000)
+    index = faiss.IndexBinaryFlat(8 * width)
     index.add(corpus)
     packed = queries.view(dtype), corpus.view(dtype)
     assert np.array_equal(-hamming_sim(*map(torch.from_numpy, packed)).numpy(), distances)

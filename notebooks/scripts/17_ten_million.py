@@ -1,0 +1,636 @@
+# %% [markdown]
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/sentence-transformers-course/course/blob/main/notebooks/17_ten_million.ipynb)
+#
+# # Where does one machine end?
+#
+# You search a million vectors on this machine, ten million as recorded, build an index that reads a small part of them, kill processes without losing a row, and work out from which size on one machine no longer does.
+#
+# | | |
+# |---|---|
+# | You will be able to | say what n vectors weigh and how long a search reads them; choose between exact search, an index and a database; measure what an index misses; encode a collection so that a killed process costs minutes; say when a second machine pays |
+# | You need first | notebook 13: search, quantisation, rescoring; notebook 15: k-means |
+# | Time | 45 minutes to read; the code runs in a bit more than a minute |
+# | Hardware | any laptop with 8 GB of memory, no GPU |
+# | Download | nothing; in Colab, three packages (half a gigabyte, installed) |
+
+# %% tags=["setup"]
+# Locally this does nothing. In Colab it fetches the course, once, and changes no installed package.
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+if importlib.util.find_spec("course_lib") is None:
+    if "google.colab" not in sys.modules:
+        raise ModuleNotFoundError(f"{sys.executable} has no course_lib: start Jupyter with `make lab`, "
+                                  "or choose the course's .venv as the notebook's kernel (see the README)")
+    course, unfinished = Path("/content/course"), Path("/content/course.unfinished")
+    if not course.exists():
+        shutil.rmtree(unfinished, ignore_errors=True)      # what an interrupted run left
+        url = "https://github.com/sentence-transformers-course/course"
+        clone = ["git", "clone", "--depth", "1", "--branch", "main", url, str(unfinished)]
+        try:
+            subprocess.run(clone, check=True, capture_output=True, text=True, timeout=300)
+        except (OSError, subprocess.SubprocessError) as error:
+            reason = getattr(error, "stderr", None) or error
+            raise RuntimeError(f"cannot fetch {url}: is Colab online? Then run this cell again. {reason}") from None
+        unfinished.rename(course)
+    sys.path.insert(0, str(course))
+
+# %% tags=["install"]
+# Locally this does nothing. In Colab it installs the packages of this notebook that Colab does not ship.
+if "google.colab" in sys.modules and importlib.util.find_spec("lancedb") is None:
+    packages = ["faiss-cpu>=1.10", "lancedb>=0.40", "ray[data]>=2.60"]
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *packages], check=True)
+
+# %% [markdown]
+# `rows` vectors are searched live, `actors` processes encode. You are ready to wait `patience` seconds for an answer, and the machine you plan for has `memory` gigabytes.
+
+# %% tags=["parameters"]
+seed = 0
+model = "course/sbert-mini"
+rows = 1_000_000
+actors = 2
+patience = 0.1
+memory = 16
+
+# %% tags=["nbval-check-output"]
+import re
+import tempfile
+import time
+import faiss
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from course_lib.data import load_nli, load_pairs, load_results, load_sts
+from course_lib.datasets.questions import load_questions
+from course_lib.datasets.retrieval import load_retrieval
+from course_lib.datasets.town import load_duplicates
+from course_lib.encoder import SentenceEncoder
+from course_lib.plotting import LINES, MARKERS, PALETTE, curve
+
+sentences = [s for p in load_sts() for s in (p.sentence1, p.sentence2)] + [s for pair in load_pairs() for s in pair]
+sentences += [s for e in load_nli() for s in (e.premise, e.hypothesis)] + [q.question for q in load_questions() + load_duplicates()]
+sentences += [s for page in load_retrieval("course/help")[1].values() for s in re.split(r"(?<=[.!?])\s+", page)]
+texts = [s for s in dict.fromkeys(sentences) if len(s) >= 20][:8000]
+encoder = SentenceEncoder.load(model, dtype="float32")
+base = encoder.encode(texts, normalize_embeddings=True, show_progress_bar=False)               # (texts, dim)
+dim, work, bundled = base.shape[1], Path(tempfile.mkdtemp()), model == "course/sbert-mini"
+torch.set_num_threads(1), faiss.omp_set_num_threads(1)       # one thread from here on, so that times can be compared
+print(f"{len(texts):,} sentences, {dim} numbers each")
+
+# %% [markdown]
+# ## What do ten million vectors weigh?
+#
+# **Question.** A question-and-answer site has ten million questions. A cross-encoder (notebook 04) reads each of them together with a new one. With vectors BERT reads the new question alone. What is left to do for a search?
+#
+# Every vector is read and compared. So the weight of the vectors decides: it must fit somewhere, and it takes time to read.
+#
+# **Predict** how long ten million passes of a cross-encoder take, and how long it takes to read ten million vectors of this model once, at ten gigabytes a second from memory and at one from a disk.
+
+# %% tags=["row-1.20", "row-1.21", "row-3.6", "nbval-check-output"]
+pairs = load_results("04").query("experiment == 'cost' and setting == 'pairs'").nlargest(1, "n").iloc[0]
+hours = 10_000_000 * pairs.value / (pairs.n * (pairs.n - 1) / 2) / 3600
+print(f"one new question, ten million passes of the small cross-encoder, as recorded for notebook 04: {hours:.1f} hours")
+BITS = {"float32": 32, "float16": 16, "int8": 8, "signs": 1}
+weight = {}
+print("GB of ten million vectors; seconds to read them from memory, from a disk")
+for width in sorted({256, 384, 768, 1024, dim}):
+    line = f"{width:>5} numbers"
+    for kind, bits in BITS.items():
+        weight[width, kind] = 10_000_000 * width * bits / 8 / 1e9
+        line += f"   {kind} {weight[width, kind]:6.2f}: {weight[width, kind] / 10:4.2f}, {weight[width, kind]:5.2f}"
+    print(line)
+assert hours > 1 and weight[256, "float32"] == 10.24 and weight[1024, "signs"] == weight[256, "float32"] / 8
+
+# %% [markdown]
+# Hours for one question, or a second or so to read all vectors. A narrow model's vectors fit into a laptop's memory, a wide one's in float32 do not. Fewer bits help twice: less to keep, less to read.
+#
+# ### Vectors to measure with
+#
+# Nobody waits for ten million texts to be encoded in a lesson. A *smoothed bootstrap* draws as many vectors as you like around real ones: $x = b_i + 0.7\,(b_j - b_k)$ with three real vectors $b$ at random, divided by its length. The difference of two real vectors is noise that scatters as real vectors do.
+#
+# **Predict:** do random Gaussian vectors do as well? Compare the cosine with the nearest of 7,800 neighbours.
+
+# %% tags=["nbval-check-output"]
+from course_lib.retrieval.search import top_k
+from course_lib.similarity import dot_score
+
+def unit(vectors):
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+def draw(base, n, random):
+    """n vectors of length 1 that scatter as those of base (texts, dim) do: (n, dim)."""
+    i, j, k = random.integers(len(base), size=(3, n))
+    return unit(base[i] + 0.7 * (base[j] - base[k]))
+
+random = np.random.default_rng(seed)
+kinds = {"real": base, "drawn": draw(base, len(base), random), "Gaussian": unit(random.standard_normal(base.shape, dtype=np.float32))}
+cosines = {name: top_k(v[:200], v[200:], 10, dot_score)[0].mean(axis=0) for name, v in kinds.items()}      # (10,) each
+for name, of in cosines.items():
+    print(f"{name:>8}: cosine with the nearest {of[0]:.2f}, with the tenth {of[9]:.2f}")
+assert cosines["Gaussian"][0] < cosines["drawn"][0] - 0.1
+
+# %% [markdown]
+# Gaussian vectors have no neighbours worth finding: all of them are about equally far away, and no index could tell them apart. Drawn vectors have neighbours, somewhat further off than real ones. That makes them hard enough for tests of size and time. Recall is shown on real vectors too.
+#
+# ## Search without an index
+#
+# **Question.** How fast is it to compare a query with all vectors, and what do fewer bits cost?
+#
+# int8 codes and signs find candidates, and the float16 vectors put these in order, as in notebook 13. For signs FAISS counts differing bits with the processor's own instructions.
+#
+# **Predict** how many of the ten true neighbours ten candidates by signs hold, and how many candidates it takes to hold nearly all.
+
+# %%
+from course_lib.retrieval.quantization import quantize, rescored_top_k, value_ranges
+
+begin = time.process_time()
+queries, ranges = draw(base, 50, random), value_ranges(draw(base, 20_000, random))            # (queries, dim), (2, dim)
+float16, int8 = np.empty((rows, dim), np.float16), np.empty((rows, dim), np.int8)
+signs = np.empty((rows, dim // 8), np.uint8)
+for start in range(0, rows, 1024):                                                            # few enough for the processor's cache
+    part = slice(start, min(start + 1024, rows))
+    vectors = draw(base, part.stop - start, random)
+    float16[part], int8[part], signs[part] = vectors, quantize(vectors, "int8", ranges), quantize(vectors, "ubinary")
+truth = top_k(queries, float16, 10, dot_score)[1]                                             # (queries, 10)
+print(f"{rows:,} vectors drawn, quantised and compared with {len(queries)} queries in {time.process_time() - begin:.0f} s of processor time")
+
+def recall(found, truth=truth):
+    return np.mean([len(set(a[:10]) & set(b)) / 10 for a, b in zip(found.tolist(), truth.tolist())])
+
+def rescored(vectors, queries, candidates):
+    """The ten best of the candidates (queries, many) by the vectors themselves: (queries, 10)."""
+    candidates = np.sort(np.maximum(candidates, 0), axis=1)
+    scores = np.einsum("qd,qcd->qc", queries, vectors[candidates].astype(np.float32))
+    return np.take_along_axis(candidates, np.argsort(-scores, axis=1, kind="stable")[:, :10], axis=1)
+
+# %%
+def milliseconds(find, queries):
+    """Of single calls, the median, in processor time: other programs do not change it."""
+    took = []
+    for query in queries:
+        begin = time.process_time()
+        find(query[None])
+        took.append(1000 * (time.process_time() - begin))
+    return float(np.median(took))
+
+counter = faiss.IndexBinaryFlat(dim)
+counter.add(signs)
+ways = {"float16": lambda q: top_k(q, float16, 10, dot_score)[1], "int8, x2 rescored": lambda q: rescored_top_k(q, int8, float16, 10, ranges, 2)[1]}
+for times in (1, 10, 40, 100):
+    ways[f"bits, x{times} rescored"] = lambda q, n=10 * times: rescored(float16, q, counter.search(quantize(q, "ubinary"), n)[1])
+results = load_results("17")
+n = results.query("experiment == 'exact'").n.max()                       # how many vectors the recipe drew
+exact = results.query("experiment == 'exact' and n == @n").pivot(index="setting", columns="metric", values="value")
+here = {name: (milliseconds(way, queries[:7]), recall(way(queries) if name != "float16" else truth)) for name, way in ways.items()}
+there = {name: tuple(exact.loc[name, ["ms_alone", "recall"]]) for name in ways}
+
+# %% tags=["row-1.21"] alt="Scatter plot with logarithmic axes: gigabytes that are searched, across, and seconds for one query alone, upwards; round marks for the vectors of this notebook, squares for ten million, recorded. In both, float16 lies at the upper right, int8 below and left of it, and signs at the far left, lowest. Labels give the recall: 1.00 for float16 and int8, and for signs that of 400 candidates."
+_, ax = plt.subplots(figsize=(7, 3.4), layout="constrained")
+for i, (label, run, size) in enumerate([(f"{rows:,} vectors, here", here, rows), (f"{n:,} vectors, recorded", there, n)]):
+    gigabytes = [size * dim * {"float16": 16, "int8": 8, "bits": 1}[name.split(",")[0]] / 8e9 for name in run]
+    ax.plot(gigabytes, [ms / 1000 for ms, _ in run.values()], MARKERS[i], color=PALETTE[i], label=label)
+    for gb, (name, (ms, found)) in zip(gigabytes, run.items()):
+        print(f"{size:>12,} vectors, {name:<20} {gb:6.2f} GB: {ms:8.1f} ms a query alone, recall {found:.3f}")
+        if not name.startswith("bits") or "x40" in name:
+            ax.annotate(f"  {name.split(',')[0]}: {found:.2f}", (gb, ms / 1000), fontsize=8, va="center")
+ax.set(xscale="log", yscale="log", xlabel="GB that are searched", ylabel="seconds, one query alone", title="Fewer bytes are less to read; the label is the recall")
+ax.margins(x=0.2)
+ax.legend(fontsize=8)
+plt.show()
+assert here["int8, x2 rescored"][1] > 0.99 and there["int8, x2 rescored"][1] > 0.99
+assert here["bits, x1 rescored"][1] + 0.2 < here["bits, x100 rescored"][1] and there["bits, x100 rescored"][1] > 0.985
+assert 10 * there["bits, x100 rescored"][0] < there["int8, x2 rescored"][0] < there["float16"][0]
+
+# %% [markdown]
+# int8 with twice the candidates finds what float16 finds, but for one neighbour in a thousand, from half the bytes. Signs are a sixteenth of the bytes, and the quickest by far. Ten candidates hold few of the true ten; a thousand hold 99 of 100.
+#
+# So **no index is the right answer** while a scan is quick enough for you: nothing to build, nothing to tune, nothing missed, a new vector is one row more. A filter is a mask.
+#
+# ## An index: read only some lists
+#
+# **Question.** Can you leave vectors out before you compare them?
+#
+# k-means (notebook 15) finds centroids; each vector goes into the list of its nearest centroid. A query is compared with the centroids, and then with the vectors of the nearest lists alone, the *probes*. This is an *inverted file* (IVF). `course_lib` has it in 40 lines, and it finds what FAISS finds.
+#
+# **Predict** for 100,000 vectors in 256 lists: which share of the vectors do 8 probes read, and which share of the true neighbours do they find?
+
+# %% tags=["nbval-check-output"]
+import inspect
+
+from course_lib.scale.ivf import InvertedLists
+
+few, asked = draw(base, 100_000, np.random.default_rng(seed)), draw(base, 200, np.random.default_rng(seed + 100))    # (n, dim), (200, dim)
+nearest = top_k(asked, few, 10, dot_score)[1]                                                  # (200, 10): the truth
+theirs = faiss.index_factory(dim, "IVF256,Flat", faiss.METRIC_INNER_PRODUCT)
+theirs.cp.niter = 8
+theirs.train(few[::3])
+theirs.add(few)
+ours = InvertedLists(few, theirs.quantizer.reconstruct_n(0, 256))                              # its centroids
+for probes in (1, 8, 256):
+    theirs.nprobe = probes
+    (scores, found), (their_scores, their_rows) = ours.search(asked[:20], 10, probes), theirs.search(asked[:20], 10)
+    assert np.allclose(scores, their_scores, atol=1e-5) and (found == their_rows).mean() > 0.99  # equal scores may change places
+assert np.array_equal(found, nearest[:20])                                                     # all lists: exact
+print(inspect.getsource(InvertedLists.search))
+
+# %% [markdown]
+# Reading all lists is exact search. Reading fewer misses the neighbours that lie across a border. **Predict** the shape of the curve, and whether real sentences are easier or harder to find than drawn ones.
+#
+# **Recorded** by `recipes/scale.py`: a million sentences of Wikipedia in 4,096 lists, and as many drawn vectors in as many lists; by `recipes/scale_live.py` the setting of this cell with five other seeds, whose band your live points should meet. For comparison, lists chosen at random.
+
+# %% alt="Line chart of recall at 10 against the share of all vectors that are read, on a logarithmic axis. Three curves of an index rise from left to right: a million real sentences lie highest from the second point on, a million drawn vectors below them, and the hundred thousand drawn vectors of this notebook lie inside a narrow band of five recorded seeds. A dotted line of lists chosen at random lies far below, where recall is the share that is read."
+def of_lists(found):                                                     # {probes: recall} from the recorded settings
+    return {int(name.split(", ")[1].split()[0]): value for name, value in zip(found.setting, found.value) if "probes" in name}
+
+probes, points = np.array([1, 2, 4, 8, 16, 32]), []
+for theirs.nprobe in probes.tolist():
+    points.append(recall(theirs.search(asked, 10)[1], nearest))
+share = probes / 256                                                     # of the lists
+million = {kind: of_lists(results.query("experiment == @kind and metric == 'recall' and setting.str.startswith('IVF4096,Flat')")) for kind in ("real", "drawn")}
+seeds = results.query("experiment == 'live'")
+runs = [of_lists(of) for _, of in seeds.groupby(seeds.setting.str.split(",").str[0])]
+band = np.array([[run[p] for p in probes] for run in runs])              # (seeds, probes)
+ax = None
+for kind, of in million.items():
+    ax = curve([p / 4096 for p in of], list(of.values()), f"a million {kind}, 4,096 lists (recorded)", ax)
+curve(share, points, "100,000 drawn, 256 lists (here)", ax)
+ax.fill_between(share, band.min(0), band.max(0), color=PALETTE[2], alpha=0.3, linewidth=0)
+ax.plot(at_random := np.logspace(-3.7, -0.9, 50), at_random, ":", color="gray", label="as many vectors, at random")
+ax.set(xscale="log", xlabel="share of the vectors that are read", ylabel="recall@10", ylim=(0, 1.02), title="A few lists hold most of the neighbours")
+ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(0, -0.25), ncols=2)
+plt.show()
+for p, low, high, value in zip(probes, band.min(0), band.max(0), points):
+    print(f"{p:>3} probes: recall {value:.3f}, recorded {low:.3f} to {high:.3f}")
+assert not bundled or seed or all(low - 0.02 < value < high + 0.02 for low, high, value in zip(band.min(0), band.max(0), points))
+assert points[3] > 10 * share[3] and all(million["real"][p] > million["drawn"][p] for p in (4, 16, 64, 256))
+
+# %% [markdown]
+# The first lists bring most; the last neighbours cost nearly everything. Random lists bring their share and no more. Of a million vectors in as many lists, real sentences are found more easily than drawn ones, from four probes on. The number of probes is yours to choose at each query: **measure recall on your own vectors against exact search**, as here.
+#
+# ## Smaller vectors in the lists
+#
+# **Question.** An index of whole vectors is as heavy as the vectors. What may its lists hold instead?
+#
+# *Product quantisation* (PQ) cuts a vector into short pieces, here of two numbers, and replaces each piece by the nearest of 16 that k-means found: four bits a piece. The distances of a query to all 16 are looked up, not computed. The order they give is coarse, so candidates are rescored.
+#
+# **Predict** the recall without rescoring, and with a hundred candidates.
+
+# %%
+from sentence_transformers.util.quantization import semantic_search_faiss
+
+coded = faiss.index_factory(dim, f"IVF256,PQ{dim // 2}x4fs", faiss.METRIC_INNER_PRODUCT)
+coded.cp.niter, coded.nprobe = 8, 32
+coded.train(few[::3])
+coded.add(few)
+codes = len(faiss.serialize_index(coded))
+plain, with_vectors = coded.search(asked, 10)[1], rescored(few, asked, coded.search(asked, 100)[1])
+print(f"here, {len(few):,} vectors: {few.nbytes / 1e6:.0f} MB as float32, {codes / 1e6:.0f} MB in the index")
+print(f"32 probes: recall {recall(plain, nearest):.2f} by the codes, {recall(with_vectors, nearest):.2f} rescored, {points[-1]:.2f} with whole vectors")
+graph = results.query("experiment == 'graph'").pivot(index="setting", columns="metric", values="value")
+for kind in ("IVF256,Flat", "HNSW16"):
+    built, asked_64 = graph.loc[kind], graph.loc[f"{kind}, 64"]
+    print(f"recorded, {kind}: built in {built.build_seconds:.0f} s, {built.bytes / 1e6:.0f} MB, recall {asked_64.recall:.2f} at {asked_64.ms_alone:.2f} ms a query")
+hits, _ = semantic_search_faiss(asked, corpus_embeddings=few, top_k=10, rescore=False, exact=True)      # sentence-transformers
+assert np.mean([[hit["corpus_id"] for hit in line] == rows.tolist() for line, rows in zip(hits, nearest)]) > 0.99
+
+def measured(experiment, start=""):
+    of = results.query("experiment == @experiment and n == @n")
+    return of[of.setting.str.startswith(start)].pivot(index="setting", columns="metric", values="value")
+
+assert graph.loc["HNSW16, 64", "ms_alone"] < graph.loc["IVF256,Flat, 64", "ms_alone"] / 4 and graph.loc["HNSW16", "build_seconds"] > 10 * graph.loc["IVF256,Flat", "build_seconds"]
+assert not bundled or recall(plain, nearest) + 0.1 < recall(with_vectors, nearest) <= points[-1] + 0.02
+
+# %% tags=["row-1.21"] alt="Two panels, recorded on ten million vectors. Left, milliseconds of one query alone against recall, with logarithmic time: the index without rescoring ends near 0.56, with rescoring it rises from 0.85 to 0.99; LanceDB lies above it; exact signs are a flat line at some fifteen milliseconds that meets the index at 0.99; exact int8 stands at recall 1 far above all. Right, total seconds against the number of queries on logarithmic axes: lines of exact search cross that of the index, which starts at its building time: int8 alone at some hundreds of queries, signs at tens of thousands."
+_, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.6), layout="constrained")
+index, scans = measured("faiss"), measured("exact")
+families = {"IVF,PQ, codes alone": index[index.recall.notna() & ~index.index.str.contains("rescored")], "IVF,PQ, 100 rescored": index[index.index.str.contains("x10 ")],
+            "IVF,PQ, 400 rescored": index[index.index.str.contains("x40 ")], "LanceDB, on disk": measured("lancedb", "IVF_RQ,"),
+            "exact signs, rescored": scans[scans.index.str.contains("bits, x[14]0")], "exact int8, rescored": scans.loc[["int8, x2 rescored"]]}
+for i, (name, of) in enumerate(families.items()):
+    of = of.sort_values("recall")
+    left.plot(of.recall, of.ms_alone, MARKERS[i] + LINES[i % 4], color=PALETTE[i], label=name)
+left.set(yscale="log", xlabel="recall@10", ylabel="ms, one query alone", title=f"{n:,} vectors")
+best = index.loc["IVF4096,PQ128x4fs, 1024 probes, x10 rescored"]
+build, number = index.build_seconds.max(), np.logspace(1, 7, 50)
+for i, (name, of) in enumerate({"exact signs": scans.loc["bits, x100 rescored"], "exact int8": scans.loc["int8, x2 rescored"], "index": best}.items()):
+    for column, style in (("ms_alone", "-"), ("ms_in_a_batch", "--")):
+        where = "alone" if column == "ms_alone" else "in a batch"
+        right.plot(number, (build if name == "index" else 0) + number * of[column] / 1000, style, color=PALETTE[i], label=f"{name}, {where}")
+        saved = of[column] - best[column]                                # milliseconds a query
+        if name != "index":
+            print(f"{name} (recall {of.recall:.3f}) {where}: the index ({best.recall:.3f}) " + (f"pays after {1000 * build / saved:,.0f} queries" if saved > 0 else "never pays"))
+right.set(xscale="log", yscale="log", xlabel="queries", ylabel="seconds, building included", title=f"Building takes {build:.0f} s: when has it paid?")
+left.legend(fontsize=7), right.legend(fontsize=7)
+plt.show()
+signs_1000, quick = scans.loc["bits, x100 rescored"], index.loc["IVF4096,PQ128x4fs, 256 probes, x10 rescored"]
+assert families["IVF,PQ, codes alone"].recall.max() < 0.6 and abs(signs_1000.recall - best.recall) < 0.005
+assert signs_1000.ms_alone < 1.5 * best.ms_alone and signs_1000.ms_alone > 3.5 * quick.ms_alone and quick.recall > 0.95
+
+# %% [markdown]
+# On the left, codes alone find hardly more than half; rescoring brings recall back for about a millisecond. Further to the right each point of recall costs a multiple. Now look at the plain scan of signs: at a recall of 0.99 it is hardly slower than the index. Where 0.95 is enough the index is nearly four times as fast.
+#
+# On the right, the *break-even*. Against int8 the index has soon paid, against signs only after tens of thousands of queries. Ask of every index what the best scan would have taken.
+#
+# In sentence-transformers `semantic_search_faiss` searches exactly, or with `exact=False` by HNSW. *HNSW* is the other common index: a graph of neighbours, walked from node to node. The printed lines compare both on 100,000 drawn vectors at about the same recall: the graph answers several times as fast, and takes many times as long to build.
+#
+# ## A database of vectors
+#
+# **Question.** An index finds row numbers. Who keeps the texts, the dates, the deletions, and what if the power fails?
+#
+# A *vector database*. LanceDB is one without a server, a library over a folder, as SQLite is: its index lies on disk, and reads what a query needs. `course_lib.scale.table` wraps a few of its calls. The table has 50,000 drawn vectors, each with the sentence around which it was drawn, and a year.
+
+# %%
+from course_lib.scale import table as tables
+
+def batches(n, size=10_000):
+    random = np.random.default_rng(seed)
+    for start in range(0, n, size):
+        i, j, k = random.integers(len(base), size=(3, size))
+        ids = np.arange(start, start + size)
+        yield {"id": ids, "year": 1950 + ids % 75, "near": [texts[row] for row in i], "vector": unit(base[i] + 0.7 * (base[j] - base[k]))}
+
+folder = work / "table"
+table = tables.create(folder, batches(50_000))                # one batch in memory at a time
+tables.index(table, partitions=64)
+query = encoder.encode(["Where do I renew my library card?"], normalize_embeddings=True, show_progress_bar=False)[0]
+for where in (None, "year >= 2020"):
+    found = tables.search(table, query, 3, where=where)
+    print(where or "no filter", *zip(found["year"].to_pylist(), found["near"].to_pylist()), sep="\n    ")
+assert table.count_rows() == 50_000 and min(found["year"].to_pylist()) >= 2020
+everything = np.concatenate([batch["vector"] for batch in batches(50_000)])                    # (50_000, dim)
+by_table = [tables.search(table, q, 10, probes=32)["id"].to_pylist() for q in asked[:20]]
+exact_rows = top_k(asked[:20], everything, 10, dot_score)[1]
+assert np.mean([len(set(a) & set(b)) / 10 for a, b in zip(by_table, exact_rows.tolist())]) > 0.8
+
+# %% [markdown]
+# ### A trap: the filter that finds nothing
+#
+# You look for three rows that certainly exist, by their ids, with the plain call of the library. **Predict** how many of the three come back.
+
+# %%
+wanted = "id IN (7, 19000, 42001)"
+plain = table.search(query).distance_type("l2").select(["id", "_distance"]).limit(10).nprobes(2).where(wanted).to_arrow()
+cured = tables.search(table, query, 10, probes=2, where=wanted)
+print(f"nprobes(2): {plain.num_rows} of 3 rows; course_lib's search: {cured.num_rows} of 3")
+assert plain.num_rows < cured.num_rows == 3
+print(*(line.strip() for line in inspect.getsource(tables.search).splitlines() if "nprobes" in line), sep="\n")
+filtered = measured("lancedb", "where").ms_alone
+print(f"recorded, {n:,} rows: " + "; ".join(f"{where.removeprefix('where ')} {ms:.0f} ms" for where, ms in filtered.items()))
+
+# %% [markdown]
+# No error. The index reads the lists near the query, and the filter throws away what it read; the rows lie in other lists. The cure is to read on until there are enough, or all has been read: `minimum_nprobes(...)` and `maximum_nprobes(0)`. It costs time, as the recorded line shows, and an index of the column saves only a part of it. Every database with an approximate index has this trap, with another name for the cure: `hnsw.iterative_scan` in pgvector.
+#
+# ### Killed in the middle
+#
+# A process appends a thousand rows at a time and reports each append. It is killed, without a chance to tidy up. **Predict** what the table holds.
+
+# %%
+from course_lib.support.folders import COURSE_HOME
+
+APPEND = """
+import sys
+import numpy as np
+from course_lib.scale import table as tables
+table = tables.opened(sys.argv[1])
+n, dim = table.count_rows(), int(sys.argv[2])
+while True:
+    vectors = np.random.default_rng(n).standard_normal((1000, dim))
+    tables.append(table, {"id": np.arange(n, n + 1000), "year": [2026] * 1000, "near": [""] * 1000, "vector": vectors})
+    n += 1000
+    print(n, flush=True)
+"""
+child = subprocess.Popen([sys.executable, "-c", APPEND, str(folder), str(dim)], cwd=COURSE_HOME, stdout=subprocess.PIPE, text=True)
+told = [child.stdout.readline() for _ in range(10)]
+child.kill()                                                            # SIGKILL: nothing that it could catch
+told += child.stdout.read().splitlines()
+ids, acknowledged = np.sort(tables.opened(folder).to_arrow()["id"].to_numpy()), int(told[-1])
+assert np.array_equal(ids, np.arange(len(ids))) and len(ids) in (acknowledged, acknowledged + 1000)
+appends = results.query("experiment == 'appends'")
+kills, times = appends.set_index("metric").value, appends.n.max()
+print(f"reported: {acknowledged:,} rows; found after the kill: {len(ids):,}, each once")
+print(f"recorded: {times} kills, {kills.lost:.0f} reported rows lost, {kills.repeated:.0f} twice, opened again within {kills.reopened:.1f} s")
+assert kills.lost == kills.repeated == 0
+
+# %% [markdown]
+# What was reported is there, once. Of the batch in hand all rows are there or none: new rows are new files, and one small file that is renamed says which files count.
+#
+# ## Encoding on many machines
+#
+# **Question.** Encoding takes far longer than searching. How do you spread it, and what if a process dies after six hours?
+#
+# Ray Data cuts a collection into blocks and hands them to *actors*, processes that each load the model once. `course_lib.scale.encode` writes a parquet file a block, and then the block's ids into a *checkpoint*. The same command runs on a laptop and, with `RAY_ADDRESS`, on a cluster. Here an actor is killed as soon as the first vectors are written.
+#
+# **Predict** how many rows are missing at the end, and how many are there twice.
+
+# %%
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+source, target = work / "texts.parquet", work / "vectors"
+few_texts = texts[:4000]
+pq.write_table(pa.table({"id": range(len(few_texts)), "text": few_texts}), source)
+options = [source, target, "--model", model, "--actors", str(actors)]
+if sys.platform == "win32":
+    print("left out: Ray for Windows is a beta")
+else:
+    begin = time.perf_counter()
+    job = subprocess.Popen([sys.executable, "-m", "course_lib.scale.encode", *options], cwd=COURSE_HOME, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while job.poll() is None and not list(target.glob("*.parquet")):
+        time.sleep(0.05)
+    processes = psutil.Process(job.pid).children(recursive=True)
+    victims = [p for p in processes if "MapWorker" in " ".join(p.cmdline())][:1]
+    for victim in victims:
+        victim.kill()
+    code = job.wait()
+    print(f"{len(processes)} processes; {len(victims)} actor killed; {time.perf_counter() - begin:.0f} s, exit code {code}")
+    encoded = pq.read_table(target).sort_by("id")
+    assert code == 0 and encoded["id"].to_pylist() == list(range(len(few_texts)))
+    assert np.abs(np.stack(encoded["vector"].to_numpy()) - base[: len(few_texts)]).max() < 1e-5                 # as encoded at the beginning
+    print(f"{len(few_texts):,} rows, each once, equal to those of one process")
+
+# %% [markdown]
+# Ray noticed the death, started another actor, and gave it the block again. And when the whole job dies? **Recorded** by `recipes/scale_encode.py`: a job on 20,000 sentences, every process of it killed three times at different moments, each time started again with the same command. And, for 2,000 and 20,000 sentences, the processor time of all its processes.
+#
+# **Predict** from which number of texts on two actors on two cores are ahead of one process, if starting takes some seconds.
+
+# %% tags=["row-1.21"] alt="Line chart with logarithmic axes: hours to encode against the number of machines of sixteen cores, for ten million and for a billion texts. Both lines fall straight at first; that of ten million flattens towards a dotted line, the time that starting takes."
+killed = results.query("experiment == 'killed'").set_index(["setting", "metric"]).value
+for what in ("jobs of Ray", "an actor of Ray"):
+    print(f"{what} killed: {killed[what, 'rows']:,.0f} rows at the end, {killed[what, 'distinct']:,.0f} different ones")
+took = results.query("experiment == 'encode'").set_index(["setting", "n"]).value
+least, most = sorted(took["2 actors"].index)
+def line(setting):                                                      # processor seconds = start + texts * each
+    each = (took[setting, most] - took[setting, least]) / (most - least)
+    return took[setting, least] - least * each, each
+
+(start, each), (alone_start, alone) = line("2 actors"), line("one process")
+print(f"processor time: Ray {start:.0f} s to start and {1000 * each:.2f} ms a text, one process {alone_start:.0f} s and {1000 * alone:.2f} ms")
+ahead = (start / 2 - alone_start) / (alone - each / 2)                  # two cores share Ray's work
+print(f"on two cores, two actors are ahead from {ahead:,.0f} texts on")
+machines = np.array([1, 2, 4, 8, 16, 32, 64, 128])
+_, ax = plt.subplots(figsize=(6.5, 3), layout="constrained")
+for i, n_texts in enumerate((10_000_000, 1_000_000_000)):
+    hours = (start / 2 + n_texts * each / (16 * machines)) / 3600
+    ax.plot(machines, hours, MARKERS[i] + LINES[i], color=PALETTE[i], label=f"{n_texts:,} texts")
+    print(f"{n_texts:>13,} texts: {n_texts * each / 3600:,.0f} hours of one core; {hours[0]:,.2f} h on a machine of 16, {hours[3]:,.2f} h on 8, {hours[-1]:,.2f} h on 128")
+ax.axhline(start / 2 / 3600, color="gray", linestyle=":", label="starting")
+ax.set(xscale="log", yscale="log", xlabel="machines of 16 cores", ylabel="hours", title="Twice the machines, half the hours, until starting shows")
+ax.legend(fontsize=8)
+plt.show()
+# %% [markdown]
+# No row is lost or doubled. The arithmetic holds for this small model, and assumes what you should check: that reading, writing and slow machines do not hold the others up. A model of 110 million parameters needs GPUs. On one machine a plain loop that skips the blocks whose files exist does the same.
+#
+# ## Training on several processes
+#
+# **Question.** When does _training_ need several devices, and does it then learn the same?
+#
+# Each process has a copy of the model and a share of every batch; the gradients are added up, so that all take the same step. With the ranking loss (notebook 09) that is not enough: each anchor chooses among all positives of the batch, and a process with half of the batch has half of them. So the processes _gather_ each other's vectors. In `course_lib` that is `MultipleNegativesRankingLoss(gather=gather)` and `training.train` in a script of your own, which accelerate starts:
+#
+# ```
+# accelerate launch --num_processes 2 my_training.py
+# ```
+#
+# The cell starts two processes that take three steps on the same 64 pairs, as `python -m course_lib.scale.parallel` does.
+#
+# **Predict** which losses equal those of one process with the whole batch: those with gathering, without, or both.
+
+# %%
+from course_lib.scale.parallel import compare
+
+losses = {name: np.array(values) for name, values in compare(model, processes=2, steps=3).items()}      # (steps,) each
+for name, values in losses.items():
+    print(f"{name:<15} loss of each step:", *(f"{value:.4f}" for value in values))
+assert np.abs(losses["gathered"] - losses["one process"]).max() < 2e-3
+assert losses["own negatives"][0] < losses["one process"][0]
+
+# %% [markdown]
+# Gathered, the losses are those of one process, at every step: so were the gradients. Without gathering the first loss is lower, with the same weights: half as many candidates are an easier task. From there on it is another training, and nobody tells you. The small models of this course need no second device. You need one when a batch does not fit, even with a gradient cache (notebook 09), or when an epoch takes days.
+#
+# ## What to use, from a thousand to a billion
+#
+# **Question.** Where does one machine end?
+#
+# From the recorded rates, at a recall of 0.99, the cell computes how many vectors of this model each way can search alone within `patience` seconds, and how many fit into `memory` gigabytes (for LanceDB, a terabyte of disk). Time is taken to grow with the number of vectors, which for an index is cautious.
+#
+# **Predict** where the longest line ends.
+
+# %% alt="Horizontal lines on a logarithmic axis of vectors from a thousand to ten billion, one for each way to search, with the limit of time and the limit of space marked on each. float16 ends first, near a million, then int8 at a few million, LanceDB at some tens of millions, signs and the index in memory between fifty and a hundred million. All end by time; the marks of space lie further right."
+exact_of, index_of, lance = measured("exact"), measured("faiss"), measured("lancedb")
+disk = lance.loc[["create", "IVF_RQ"], "bytes"].sum()
+ways = {"exact, float16": (exact_of.loc["float16", "ms_alone"], 2 * dim * n, memory), "exact, int8 rescored": (exact_of.loc["int8, x2 rescored", "ms_alone"], dim * n, memory),
+        "exact, signs rescored (x100)": (exact_of.loc["bits, x100 rescored", "ms_alone"], dim * n / 8, memory),
+        "IVF,PQ rescored, in memory": (best.ms_alone, index.bytes.max(), memory),
+        "LanceDB, on disk": (lance.loc["IVF_RQ, 1024 probes, x50 rescored", "ms_alone"], disk, 1000)}
+_, ax = plt.subplots(figsize=(8, 2.8), layout="constrained")
+limits = {}
+for y, (name, (ms, size, gigabytes)) in enumerate(ways.items()):
+    by_time, by_space = n * patience * 1000 / ms, n * gigabytes * 1e9 / size
+    limits[name] = min(by_time, by_space)
+    ax.hlines(y, 1e3, limits[name], color=PALETTE[0], linewidth=4)
+    ax.plot(by_time, y, "o", color=PALETTE[1], label=f"{patience} s a query" if not y else None)
+    ax.plot(by_space, y, "s", color=PALETTE[2], label="space" if not y else None)
+    print(f"{name:<30} {limits[name]:>14,.0f} vectors, limited by {'time' if by_time < by_space else 'space'}")
+ax.set(xscale="log", xlim=(1e3, 1e10), yticks=range(len(ways)), yticklabels=ways, xlabel="vectors", title="How far one machine goes")
+ax.invert_yaxis()
+ax.legend(fontsize=8)
+plt.show()
+assert limits["exact, float16"] < limits["exact, int8 rescored"] < limits["exact, signs rescored (x100)"] < limits["IVF,PQ rescored, in memory"]
+
+# %% [markdown]
+# Each line ends at the first of its two limits, here time. Fewer bits carry exact search from one million to sixty. At this recall an index carries it little further: it has to be content with less, or to be divided among machines. The numbers hold for this model, one thread and one query at a time. Your own come from the same arithmetic.
+#
+# ## In practice
+#
+# | vectors | take |
+# |---|---|
+# | up to 100,000 | exact search over an array in memory |
+# | to some ten million | exact over signs, rescored; LanceDB if there are filters, updates, texts |
+# | to some hundred million | IVF with small codes (FAISS, LanceDB) at a lower recall, vectors on disk for rescoring |
+# | more, or many users, or failover | a server: below |
+# | a corpus that takes more than a night to encode | Ray Data, on one machine with checkpoints, then on more |
+#
+# **A server, on paper.** The course runs none. pgvector adds vectors to PostgreSQL: choose it if your data lie there already. Store `halfvec`, index with HNSW, set `hnsw.iterative_scan` for filters. Qdrant is a server for vectors alone: HNSW, int8 codes with rescoring, filters inside the graph walk, shards and replicas. With *shards* each machine searches its part, and the answers are merged: your second exercise.
+#
+# **What it costs.** Encoding once, building for minutes, memory for good. **What to watch.** Recall against exact search on your own queries, after each change; filters that are rare; the model's fingerprint beside the vectors (notebook 13): `encode` refuses to add vectors of another model.
+#
+# ## With full-size models
+#
+# Set `model = "sentence-transformers/all-MiniLM-L6-v2"` (90 MB): 384 numbers, half as much again of everything.
+#
+# ## Exercises
+#
+# `check` names the kind of mistake, never the answer.
+#
+# **1.** What do n vectors weigh, and how long does one reading take?
+
+# %% tags=["exercise", "nbval-check-output"]
+from course_lib.exercises import check
+
+def weigh(n, dim, kind, gigabytes_per_second):
+    """n vectors of dim numbers, kind "float32", "float16", "int8" or "signs" (8 to a byte, each vector in whole bytes)
+    -> bytes, seconds to read them all once (1 GB is 10**9 bytes)."""
+    ...
+
+check("17.1", weigh)
+
+# %% [markdown]
+# **2.** Merge what several machines found. Each numbers its own rows from 0.
+
+# %% tags=["exercise", "nbval-check-output"]
+def merge(found, sizes, k):
+    """found: for each shard its best (score, row), best first; sizes: the rows of each shard. The rows of the whole
+    are those of the first shard, then those of the second... -> the k best (score, row) of the whole, best first;
+    of equal scores the lower row first."""
+    ...
+
+check("17.2", merge)
+
+# %% [markdown]
+# **3.** From how many queries on does an index save time?
+
+# %% tags=["exercise", "nbval-check-output"]
+def break_even(build_seconds, exact_ms, index_ms):
+    """Seconds to build the index; milliseconds of a query without and with it -> the smallest whole number of queries
+    for which building and searching takes less time than exact search; "never" if there is none."""
+    ...
+
+check("17.3", break_even)
+
+# %% [markdown]
+# ## Questions
+#
+# **1.** Your index has a recall of 0.95 against exact search. Users say that search is bad. Is it the index?
+#
+# <details><summary>Answer</summary>Hardly: one of twenty neighbours is missing, and users do not see neighbours but answers. Search exactly for a day: what is still bad is the model's, or the texts'.</details>
+#
+# **2.** A filter keeps a thousandth of the rows. Do you need the vector index for it?
+#
+# <details><summary>Answer</summary>No. Take the rows by an index of the column, and compare them all: ten thousand of ten million are quickly read.</details>
+#
+# **3.** A job on eight machines died at 90 %. What do you check before you start it again?
+#
+# <details><summary>Answer</summary>That model and weights are the same, that checkpoint and target are those of the first start, and afterwards that each id is there once.</details>
+#
+# ## Summary
+#
+# - Weight is vectors times numbers times bytes, and a scan reads all of it: fewer bits make both smaller.
+# - A scan of int8 codes or signs, rescored, misses hardly anything and goes to millions. Build an index when queries pay for it.
+# - Lists and codes trade recall for time; rescoring with the vectors brings most of it back.
+# - A filter over an approximate index may find nothing, without an error.
+# - Blocks, a checkpoint and one command make an encoding that no kill can spoil. A cluster divides the hours, not the work.
+# - In-batch negatives must be gathered, or two processes learn an easier task than one.
+#
+# ## References
+#
+# - Jégou, Douze and Schmid (2011), [Product quantization for nearest neighbor search](https://doi.org/10.1109/TPAMI.2010.57).
+# - Douze et al. (2024), [The Faiss library](https://arxiv.org/abs/2401.08281).
+# - Malkov and Yashunin (2016), [HNSW](https://arxiv.org/abs/1603.09320).
+# - Gao and Long (2024), [RaBitQ](https://arxiv.org/abs/2405.12497): the bits in LanceDB's `IVF_RQ`.
+# - Moritz et al. (2017), [Ray](https://arxiv.org/abs/1712.05889).
+# - [LanceDB](https://lancedb.github.io/lancedb/), [Ray Data](https://docs.ray.io/en/latest/data/data.html), [pgvector](https://github.com/pgvector/pgvector), [Qdrant](https://qdrant.tech/documentation/).
+#
+# **That was the last notebook.** Go back to your own sentences: notebook 13 has the search that you could deploy, and now you know how far it carries.
