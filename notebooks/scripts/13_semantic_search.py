@@ -568,8 +568,8 @@ for name, other in {"the parent": SentenceEncoder.load(parent, dtype="float32"),
     try:
         Search(folder, other)
     except ValueError as error:
-        refused.append(name)
-print(f"refused: {', '.join(refused)}")
+        refused.append(f"{name} is refused: {error}")
+print(*refused, sep="\n")
 assert len(refused) == 3 and (not bundled or len(behind) > 0 and abs(against_exact[0]) < 1)
 
 # %% [markdown]
@@ -632,7 +632,7 @@ a_text = len(search.passages) / len(corpus)
 print(f"building the folder: {1000 * seconds_to_build / len(search.passages):.1f} s of one core for 1,000 vectors; {a_text:.2f} vectors a text")
 for n in (len(corpus), 100_000, 10_000_000):
     in_mb = {kind: n * a_text * width * bits / 8 / 1e6 for kind, bits in (("float32", 32), ("float16", 16), ("int8", 8), ("signs", 1))}
-    print(f"{n:>10,} texts: {n * seconds_to_build / len(corpus) / 3600:.2f} hours of one core; in MB: " + ", ".join(f"{kind} {mb:,.1f}" for kind, mb in in_mb.items()))
+    print(f"{n:>10,} texts: {n * seconds_to_build / len(corpus) / 3600:.2g} hours of one core; in MB: " + ", ".join(f"{kind} {mb:,.1f}" for kind, mb in in_mb.items()))
 assert not bundled or round(in_mb["float32"]) == 25_395
 
 # %% [markdown]
