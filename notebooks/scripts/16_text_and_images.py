@@ -406,9 +406,10 @@ figure, axes = plt.subplots(1, 2, figsize=(11, 3), layout="constrained", sharey=
 for ax, part in zip(axes, ("count", "shape")):
     rows = {f"{name}, {kinds} kinds": (accuracy[part, how, kinds], mine(f"{how}, {part}" + (" of seen kinds" if kinds == "seen" else "")))
             for how, name in ways.items() for kinds in ("seen", "unseen")}
-    dots(ax, rows, f"{part.capitalize()}s", 1 / len(named[part]), "share of 144 pictures (dot: here, bars: recorded seeds, dashed: guessing)")
+    dots(ax, rows, f"{part.capitalize()}s", 1 / len(named[part]))
     for name, (here, runs) in rows.items():
         beside(f"{part}, {name}", here, runs)
+figure.supxlabel("share of 144 pictures told right (dot: here, bars: recorded seeds, dashed: guessing)", fontsize="medium")
 plt.show()
 of = lambda how, part: np.array([accuracy[part, how, "unseen"], *mine(f"{how}, {part}")])[0 if default else 1:]     # here, then the recorded
 assert not default or min(accuracy["colour", how, "unseen"] for how in ways) > 0.9
@@ -428,7 +429,7 @@ assert max(of("zero-shot averaged", "shape") - of("zero-shot", "shape")) < 0
 #
 # Chance is one half. **Predict** which tests fail.
 
-# %% tags=["row-2.11"] alt="Eight rows of marks, the share of test pictures nearer to their own caption than to a near miss: a dot for this run, a bar for each of three recorded seeds, a dashed line at one half. Size, colour and count are near 1, shape and exchanged colours with another count or size near three quarters, the place of one group two thirds; exchanged colours of equal count and size are a little right of the line, exchanged places on it."
+# %% tags=["row-2.11"] alt="Eight rows of marks, the share of test pictures nearer to their own caption than to a near miss: a dot for this run, a bar for each of three recorded seeds, a dashed line at one half. Size, colour and count are near 1, shape and exchanged colours with another count or size near three quarters, the place of one group two thirds; exchanged colours of equal count and size, and exchanged places, are about the line."
 two, one = tests["unseen"][:500], single["unseen"]
 looks = see(draw(two, 4000 + seed))                                     # (500, 128)
 trained, known = set(train_scenes), lambda scene: kinds_of([scene]) <= set(SEEN)
@@ -455,7 +456,7 @@ assert min(min(mine(f"near miss, {part}")) for part in ("size", "colour", "count
 assert min(mine("binding, another count or size") - mine("binding, equal count and size")) > 0.1 and max(mine("binding, equal count and size")) < 0.65
 
 # %% [markdown]
-# Size, colour and count are nearly always right, shape three times in four. Exchanged colours are told about as often where count or size differs. Where both are equal, it is little more than chance: your model knows that the three are red, but hardly that the ring is. Exchanged places are at chance, and even the place of a single group is often wrong.
+# Size, colour and count are nearly always right, shape three times in four. Exchanged colours are told about as often where count or size differs. Where both are equal, it is near chance: your model knows that the three are red, but hardly that the ring is. Exchanged places are at chance, and even the place of a single group is often wrong.
 #
 # ### Who loses the places, the text or the picture?
 #
@@ -489,7 +490,7 @@ for name, (here, metric) in probes.items():
 assert not default or list(live.values())[0] > 0.9 > 0.75 > max(live["two groups, frozen captions"], probes["two groups, pictures"][0])
 
 # %% [markdown]
-# In one wording the probe is never wrong, because it only has to read which colour is named first. Over all wordings, with "above" and with "below", it reads little more from the frozen captions than from the pictures. So neither tower says plainly where things are, and the loss begins in the text encoder.
+# In one wording the probe is never wrong, because it only has to read which colour is named first. Over all wordings, with "above" and with "below", it reads about as little from the frozen captions as from the pictures. So neither tower says plainly where things are, and the loss begins in the text encoder.
 #
 # A single group's place can be read from both, but is not matched: the near miss above was often wrong.
 #
@@ -503,8 +504,8 @@ trainings = {"raw": "no whitening", "whitened": "whitening: yours", "hard negati
 panels = {"both among 1000, unseen": "Recall among 1,000, unseen kinds", "binding": "Colours exchanged", "near miss, place of two groups": "Places exchanged"}
 figure, axes = plt.subplots(1, 3, figsize=(11, 3), layout="constrained", sharey=True)
 for ax, (metric, title) in zip(axes, panels.items()):
-    dots(ax, {name: (np.nan, recorded(setting, metric)) for setting, name in trainings.items()}, title, 0.5 if "exchanged" in title else np.nan,
-         "share (bars: recorded seeds, dashed: guessing)" if "exchanged" in title else "share (bars: recorded seeds)")
+    dots(ax, {name: (np.nan, recorded(setting, metric)) for setting, name in trainings.items()}, title, 0.5 if "exchanged" in title else np.nan)
+figure.supxlabel("share found first, or nearer to their own caption (bars: recorded seeds, dashed: guessing)", fontsize="medium")
 plt.show()
 for setting, name in trainings.items():
     found, spent = [recorded(setting, f"both among 1000, {kinds}") for kinds in tests], recorded(setting, "binding", "seconds")
@@ -518,7 +519,7 @@ assert ahead("whitened", "place negatives", "both among 1000, unseen") > 0 and a
 assert max(abs(recorded(setting, "near miss, place of two groups") - 0.5).max() for setting in trainings) < 0.08
 
 # %% [markdown]
-# Compare seed by seed. With whitening, exchanged colours are right far more often than without. Exchanged colours as hard negatives add a little. Exchanged places as hard negatives do not teach places, and cost recall and colours. Nothing here teaches places. (In five of six of these exchanges count or size differs too, and these trainings were not measured apart.)
+# With whitening, exchanged colours are right far more often than without. Exchanged colours as hard negatives add a little. Exchanged places as hard negatives do not teach places, and cost recall and colours. Nothing here teaches places. (In five of six of these exchanges count or size differs too, and these trainings were not measured apart.)
 #
 # A text encoder that learns is best at exchanged colours. But the frozen one, trained for longer, finds more of both seen and unseen kinds, in less time. (Whitening and learning rate differ too.)
 #
@@ -558,7 +559,7 @@ plt.show()
 assert not default or shows.gather(1, backwards).float().mean() < fits.float().mean() - 0.1 and fits.float().mean() < 0.5
 
 # %% [markdown]
-# The upper row shows the best search, the lower row the worst. On average, a reader without errors who sees no shapes has half of the first five right, and your model fewer: it errs in more than shapes.
+# The upper row shows the best search, with four of five right, the lower row the worst, with none. A reader without errors who sees no shapes has half of the first five right, and your model fewer: it errs in more than shapes.
 #
 # Blue, green, red raises no error; it only gives worse results. An image encoder needs pictures prepared exactly as in its training: size, order of colours, range of numbers.
 #
