@@ -1,7 +1,7 @@
 """Solutions of notebook 16. Try the exercises first: check() tells you what kind of mistake you made."""
 
 import torch
-from torch.nn.functional import normalize
+from torch.nn.functional import cross_entropy, normalize
 
 from course_lib.exercises import Exercise
 
@@ -115,6 +115,68 @@ def index_is_a_float(pictures, prompts, names):
     return [names[float(number)] for number in class_numbers(pictures, prompts, names)]
 
 
+# ---- 16.3
+
+
+def equal_captions(texts):
+    return torch.tensor([[a == b for b in texts] for a in texts])  # (n, n)
+
+
+def both_directions(scores, columns=None):
+    columns, own = scores.T if columns is None else columns, torch.arange(len(scores))
+    return (cross_entropy(scores, own) + cross_entropy(columns, own)) / 2
+
+
+def masked(cosines, texts, scale, value=-torch.inf):
+    false_negatives = equal_captions(texts) & ~torch.eye(len(texts), dtype=torch.bool)  # (n, n)
+    return (scale * cosines).masked_fill(false_negatives, value)
+
+
+def symmetric_loss(cosines, texts, scale):
+    return both_directions(masked(cosines, texts, scale))
+
+
+def nothing_masked(cosines, texts, scale):
+    return both_directions(scale * cosines)
+
+
+def rows_masked_alone(cosines, texts, scale):
+    return both_directions(masked(cosines, texts, scale), (scale * cosines).T)
+
+
+def masked_by_zero(cosines, texts, scale):
+    return both_directions(masked(cosines, texts, scale, 0.0))
+
+
+def own_caption_masked(cosines, texts, scale):
+    return both_directions((scale * cosines).masked_fill(equal_captions(texts), -torch.inf))
+
+
+def pictures_choose(cosines, texts, scale):
+    return cross_entropy(masked(cosines, texts, scale), torch.arange(len(texts)))
+
+
+def captions_choose(cosines, texts, scale):
+    return cross_entropy(masked(cosines, texts, scale).T, torch.arange(len(texts)))
+
+
+def the_sum(cosines, texts, scale):
+    return 2 * symmetric_loss(cosines, texts, scale)
+
+
+def not_scaled(cosines, texts, scale):
+    return symmetric_loss(cosines, texts, 1.0)
+
+
+def equal_captions_as_targets(cosines, texts, scale):
+    same = equal_captions(texts).float()
+    return both_directions_of_shares(scale * cosines, same / same.sum(1, keepdim=True))
+
+
+def both_directions_of_shares(scores, shares):
+    return (cross_entropy(scores, shares) + cross_entropy(scores.T, shares)) / 2
+
+
 GRID = torch.arange(2 * 4 * 4 * 3.0).reshape(2, 4, 4, 3)  # (2 pictures, 4, 4, 3 channels)
 LARGER = torch.arange(6 * 6 * 3.0).reshape(1, 6, 6, 3)  # pieces and pixels differ: 3 pieces of 2
 GREY = torch.arange(2 * 4 * 4.0).reshape(2, 4, 4, 1)  # one channel
@@ -127,6 +189,8 @@ LENGTHS = torch.tensor([1.0, 4.0, 0.5])[:, None]  # of the prompts
 MIXED = LENGTHS * torch.cos(1.7 * torch.arange(36.0)).reshape(4, 3, 3)  # (4 classes, 3 prompts, 3)
 FIVE = torch.sin(2.3 * torch.arange(20.0)).reshape(5, 4)  # (5 pictures, 4): no two of the lengths
 TWICE = LENGTHS[:2] * torch.cos(0.9 * torch.arange(24.0)).reshape(3, 2, 4)  # (3 classes, 2 prompts, 4) are equal
+THREE = torch.tensor([[0.86, 1.0, 0.0], [0.93, 0.68, -0.8], [0.38, 0.74, 0.6]])  # (3 pictures, 3 captions)
+FOUR = torch.cos(1.3 * torch.arange(16.0)).reshape(4, 4)  # (4, 4)
 NAMES = ["ring", "cross", "square", "circle"]
 
 EXERCISES = {
@@ -208,6 +272,44 @@ EXERCISES = {
             (index_is_a_float, "A list is indexed by integers, and your class numbers are floats."),
             (first_prompt, "You use one prompt a class. There are several."),
             (per_class, "You look for the best picture of each class. What is wanted is a class for each picture."),
+        ],
+    ),
+    "16.3": Exercise(
+        title="The symmetric loss in which an equal caption is no negative",
+        cases={
+            "three captions, all different": (THREE, ["a red ring", "a blue cross", "two circles"], 20.0),
+            "the first and the last caption are equal": (THREE, ["a red ring", "a blue cross", "a red ring"], 20.0),
+            "two pairs of equal captions": (FOUR, ["a ring", "a cross", "a cross", "a ring"], 5.0),
+            "three equal captions of four": (FOUR, ["a ring", "a cross", "a ring", "a ring"], 2.0),
+        },
+        solution=symmetric_loss,
+        wrong=[
+            (
+                nothing_masked,
+                "Right where all captions differ. Where two are equal, each is still a negative of the other's "
+                "picture: take it out of the softmax.",
+            ),
+            (
+                rows_masked_alone,
+                "You mask where pictures choose captions. Where captions choose pictures, the other picture fits too.",
+            ),
+            (
+                masked_by_zero,
+                "A score of 0 still takes part in the softmax: exp(0) is 1. Which score has the exponential 0?",
+            ),
+            (
+                own_caption_masked,
+                "You masked the diagonal as well: a caption equals itself, and that is the one to be chosen.",
+            ),
+            (pictures_choose, "This is one direction: pictures choose captions. The captions choose, too."),
+            (captions_choose, "This is one direction: captions choose pictures. The pictures choose, too."),
+            (the_sum, "You add the two directions. Their mean is wanted."),
+            (not_scaled, "The scale is missing: multiply the cosines by it before the softmax."),
+            (
+                equal_captions_as_targets,
+                "You made equal captions right answers, with a share each. Here they are to be neither right nor "
+                "wrong: take them out.",
+            ),
         ],
     ),
 }
