@@ -166,12 +166,25 @@ def rescored(vectors: np.ndarray, queries: np.ndarray, rows: np.ndarray) -> np.n
     return np.take_along_axis(rows, np.argsort(-scores, axis=1, kind="stable"), axis=1)
 
 
-def exact(work: Work, of: dict[str, np.ndarray], n: int) -> np.ndarray:
-    """The true neighbours (queries, 10), and what exact search takes in three widths, by our code and FAISS's."""
-    queries, path = np.asarray(of["queries"]), work.folder / str(n) / "truth.npy"
+def coded(vectors: np.ndarray, queries: np.ndarray) -> dict[str, np.ndarray]:
+    """float16 vectors with their int8 codes and bits, as drawn_vectors gives them."""
+    ranges = value_ranges(np.asarray(vectors[:20_000], np.float32))
+    parts = [np.asarray(vectors[start : start + BLOCK], np.float32) for start in range(0, len(vectors), BLOCK)]
+    int8, bits = (np.concatenate([quantize(part, kind, ranges) for part in parts]) for kind in ("int8", "ubinary"))
+    return {"float16": vectors, "int8": int8, "bits": bits, "queries": queries, "ranges": ranges}
+
+
+def true_neighbours(work: Work, of: dict[str, np.ndarray], n: int) -> np.ndarray:
+    """(queries, 10), kept beside the vectors."""
+    path = work.folder / str(n) / "truth.npy"
     if not path.exists():
-        np.save(path, top_k(queries, of["float16"], K, dot_score)[1])
-    truth, index = np.load(path), faiss.IndexBinaryFlat(DIM)
+        np.save(path, top_k(np.asarray(of["queries"]), of["float16"], K, dot_score)[1])
+    return np.load(path)
+
+
+def exact(work: Work, experiment: str, of: dict[str, np.ndarray], truth: np.ndarray):
+    """What a scan takes and finds in three widths, signs by our code and by FAISS's."""
+    queries, n, index = np.asarray(of["queries"]), len(of["float16"]), faiss.IndexBinaryFlat(DIM)
     index.add(np.ascontiguousarray(of["bits"]))
     int8 = lambda q, times: rescored_top_k(q, of["int8"], of["float16"], K, of["ranges"], times)[1]
     bits = lambda q, times: rescored(of["float16"], q, index.search(quantize(q, "ubinary"), K * times)[1])
@@ -180,11 +193,10 @@ def exact(work: Work, of: dict[str, np.ndarray], n: int) -> np.ndarray:
     ways |= {("int8", times): int8 for times in (1, 2)} | {("bits", times): bits for times in (1, 10, 40, 100)}
     for (name, times), way in (ways | {("bits by course_lib", 40): ours}).items():
         setting = name if name == "float16" else f"{name}, x{times} rescored"
-        if work.lacks("exact", n, setting):
+        if work.lacks(experiment, n, setting):
             found, took = timed(lambda q: way(q, times), queries)
             size = of[name.split()[0]].nbytes
-            work.add("exact", n, setting, recall=recall(found, truth), bytes=size, **took)
-    return truth
+            work.add(experiment, n, setting, recall=recall(found, truth), bytes=size, **took)
 
 
 def built(vectors: np.ndarray, kind: str, sample: int) -> tuple[faiss.Index, float]:
@@ -237,12 +249,14 @@ def main():
     truth = top_k(queries, vectors, K, dot_score)[1]
     for kind, rescore in (("IVF4096,Flat", (0,)), ("IVF4096,PQ128x4fs", (0, 10))):
         approximate(work, "real", (vectors, queries, truth), kind, (1, 4, 16, 64, 256), rescore)
+    exact(work, "real", coded(vectors, queries), truth)
     work.write()
     of = drawn_vectors(work, n, real)
     few, drawn = of["float16"][: len(vectors)], np.asarray(of["queries"])  # as many as there are real ones
     few_truth = top_k(drawn, few, K, dot_score)[1]
     approximate(work, "drawn", (few, drawn, few_truth), "IVF4096,Flat", (1, 4, 16, 64, 256))
-    truth = exact(work, of, n)
+    truth = true_neighbours(work, of, n)
+    exact(work, "exact", of, truth)
     work.write()
     approximate(work, "faiss", (of["float16"], drawn, truth), "IVF4096,PQ128x4fs", (64, 256, 1024), (0, 10, 40))
     work.write()

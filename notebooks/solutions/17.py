@@ -76,6 +76,10 @@ def higher_row_first(found, sizes, k):
     return sorted(of_the_whole(found, sizes), reverse=True)[:k]
 
 
+def as_they_come(found, sizes, k):
+    return sorted(of_the_whole(found, sizes), key=lambda hit: -hit[0])[:k]
+
+
 def not_cut(found, sizes, k):
     return merge(found, sizes, len(of_the_whole(found, sizes)))
 
@@ -146,6 +150,7 @@ EXERCISES = {
             "all from one": ([[(0.2, 0), (0.1, 1)], [(0.9, 5), (0.8, 0)], [(0.3, 2)]], [2, 6, 3], 2),
             "equal scores": ([[(0.5, 4), (0.4, 0)], [(0.5, 1), (0.5, 2)]], [5, 3], 3),
             "fewer than k": ([[(0.6, 0)], [(0.7, 0)]], [10, 20], 5),
+            "equal scores in one shard": ([[(0.5, 4), (0.5, 1)], [(0.5, 0), (0.3, 2)]], [6, 3], 2),
             "an empty shard": ([[], [(0.7, 1), (0.6, 0)]], [7, 2], 2),
         },
         solution=merge,
@@ -157,6 +162,7 @@ EXERCISES = {
             (one_after_the_other, "You take the first shard's rows first. The best may lie in the last."),
             (worst_first, "The highest score comes first."),
             (higher_row_first, "Of equal scores the lower row comes first."),
+            (as_they_come, "Of equal scores the lower row comes first, also where a shard names the higher one first."),
             (not_cut, "You return all that was found, not the k best."),
             (
                 starts_from_hits,

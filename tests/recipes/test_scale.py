@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 
-from course_lib.retrieval.quantization import quantize, value_ranges
 from recipes.shared.results import read_rows
 
 pytest.importorskip("ray")
 from recipes import scale
-from recipes.scale import Work, approximate, draw, exact, rescored
+from recipes.scale import Work, approximate, coded, draw, exact, rescored, true_neighbours
 
 ROWS = read_rows("17.csv")
 
@@ -39,15 +38,10 @@ def test_rescoring_puts_candidates_in_order(drawn):
 
 def test_what_was_measured_is_not_measured_again(work, drawn, monkeypatch):
     """Exact search in three widths, and an index; a second Work finds all of it."""
-    ranges = value_ranges(drawn)
-    of = {
-        "float16": drawn.astype(np.float16),
-        "int8": quantize(drawn, "int8", ranges),
-        "bits": quantize(drawn, "ubinary"),
-    }
-    of |= {"queries": drawn[:20], "ranges": ranges}
+    of = coded(drawn.astype(np.float16), drawn[:20])
     (work.folder / "4100").mkdir()
-    truth = exact(work, of, 4100)
+    truth = true_neighbours(work, of, 4100)
+    exact(work, "exact", of, truth)
     assert np.array_equal(truth[:, 0], range(20))
     approximate(work, "faiss", (of["float16"], of["queries"], truth), "IVF64,Flat", (1, 64))
     again = Work()
@@ -56,7 +50,7 @@ def test_what_was_measured_is_not_measured_again(work, drawn, monkeypatch):
     assert found["bits, x1 rescored"] < found["bits, x40 rescored"] == found["bits by course_lib, x40 rescored"]
     assert found["IVF64,Flat, 1 probes"] < 0.9 < found["IVF64,Flat, 64 probes"]
     monkeypatch.setattr(scale, "timed", None)  # would be called
-    exact(again, of, 4100)
+    exact(again, "exact", of, truth)
     approximate(again, "faiss", (of["float16"], of["queries"], truth), "IVF64,Flat", (1, 64))
 
 
