@@ -22,7 +22,8 @@ import numpy as np
 
 from course_lib.scale import table as tables
 from course_lib.support.folders import COURSE_HOME
-from recipes.scale import BLOCK, DIM, K, Work, drawn_vectors, real_vectors, recall, timed
+from recipes.scale import K, recall, timed
+from recipes.shared.scale_vectors import BLOCK, DIM, Work, drawn_vectors, real_vectors
 
 COMMAND = "python recipes/scale_database.py"
 FILTERS = ("year = 2020", "year >= 2020", "id IN (3, 5000, 70000)")

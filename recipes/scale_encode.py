@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from course_lib.support.folders import COURSE_HOME, DEFAULT
-from recipes.scale import Work
+from recipes.shared.scale_vectors import Work
 
 COMMAND = "python recipes/scale_encode.py"
 

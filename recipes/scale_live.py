@@ -23,7 +23,8 @@ from course_lib.encoder import SentenceEncoder
 from course_lib.retrieval.search import top_k
 from course_lib.similarity import dot_score
 from course_lib.support.folders import DEFAULT
-from recipes.scale import DIM, K, Work, draw, recall, timed
+from recipes.scale import K, recall, timed
+from recipes.shared.scale_vectors import DIM, Work, draw
 
 COMMAND = "python recipes/scale_live.py"
 

@@ -6,8 +6,9 @@ import pytest
 from recipes.shared.results import read_rows
 
 pytest.importorskip("ray")
-from recipes import scale
-from recipes.scale import Work, approximate, coded, draw, exact, rescored, true_neighbours
+from recipes.scale import COMMAND, approximate, exact, rescored, true_neighbours
+from recipes.shared import scale_vectors as scale
+from recipes.shared.scale_vectors import Work, coded, draw
 
 ROWS = read_rows("17.csv")
 
@@ -16,7 +17,7 @@ ROWS = read_rows("17.csv")
 def work(tmp_path, monkeypatch):
     monkeypatch.setattr(scale, "BUILD", tmp_path)
     monkeypatch.setattr(scale, "text_sha256", lambda short: "of the text")
-    return Work()
+    return Work(COMMAND)
 
 
 @pytest.fixture
@@ -44,12 +45,12 @@ def test_what_was_measured_is_not_measured_again(work, drawn, monkeypatch):
     exact(work, "exact", of, truth)
     assert np.array_equal(truth[:, 0], range(20))
     approximate(work, "faiss", (of["float16"], of["queries"], truth), "IVF64,Flat", (1, 64))
-    again = Work()
+    again = Work(COMMAND)
     found = {key[2]: values["recall"] for key, (_, values) in again.measured.items() if "recall" in values}
     assert found["float16"] == 1 and found["int8, x2 rescored"] > 0.98
     assert found["bits, x1 rescored"] < found["bits, x40 rescored"] == found["bits by course_lib, x40 rescored"]
     assert found["IVF64,Flat, 1 probes"] < 0.9 < found["IVF64,Flat, 64 probes"]
-    monkeypatch.setattr(scale, "timed", None)  # would be called
+    monkeypatch.setattr("recipes.scale.timed", None)  # would be called
     exact(again, "exact", of, truth)
     approximate(again, "faiss", (of["float16"], of["queries"], truth), "IVF64,Flat", (1, 64))
 
