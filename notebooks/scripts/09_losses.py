@@ -347,7 +347,7 @@ ax.set(xlabel="Spearman x 100 on 328 graded pairs; a point is a seed", title="Th
 plt.show()
 
 # %% [markdown]
-# At the smallest rate no loss moves far. At the largest, cosine MSE, triplet and contrastive loss tear the order apart. Too wide a margin does harm: with 0.1 or none the contrastive loss keeps the order, and with 0.05 the triplet loss loses half as much.
+# At the largest rate, cosine MSE, triplet and contrastive loss lose three points and more. Too wide a margin does harm here: with 0.1 or none the contrastive loss keeps the order, and with 0.05 the triplet loss loses half as much.
 #
 # To keep the order is not to learn: softmax and CoSENT on 0 and 1 keep it as well with shuffled labels.
 #
@@ -381,7 +381,7 @@ assert whole.loc["CoSENT, 0 and 1", "mean"] > whole.loc[["contrastive", "contras
 assert abs(whole.loc["ranking", "mean"] - whole.loc["ranking, hard negatives", "mean"]) < 0.5
 
 # %% [markdown]
-# At this one rate, both ranking losses and CoSENT on scores lead: the worst of their runs beats the best of all others. Another rate may change places. Softmax and cosine MSE end below the encoder before training. On pairs of 0 and 1 CoSENT is ahead on average, but the runs overlap; it needs no margin, hence the map. But CoSENT moved all sentences close together: any two have a cosine above 0.9 on average.
+# At this one rate, both ranking losses and CoSENT on scores lead: the worst of their runs beats the best of all others. Another rate may change places, and no shuffled labels were recorded. So the layer foretold a part only: softmax, harmless there, ends below the untrained encoder here, with cosine MSE. On pairs of 0 and 1 CoSENT is ahead on average, but the runs overlap. CoSENT moved all sentences close together: any two have a cosine above 0.9 on average.
 #
 # Hard negatives added nothing; on the layer, a little at the largest rate. But a step then has 32 anchors, not 48. Notebook 12 compares with equal batches: hard negatives help graded pairs a little at best, and harm search.
 #
@@ -419,7 +419,7 @@ assert (worst < 0).all() and (kinder > worst + 0.3).all() and plain.mean(dim=0).
 assert (helped[:, 1] > 1).all() and (helped.mean(dim=0) > scaled.mean(dim=0)).all() and all((of < 0).all() for name, of in gains.items() if "shuffled" in name)
 
 # %% [markdown]
-# Cosine MSE takes each number at its word: with kinder scores it loses far less. Real scores hold it in place, and once they are rescaled it gains: their order was right, and their scale cost the gain. CoSENT has no scale and gains more, on average. With scores shuffled both lose: the gain came from the scores. So take real scores, and CoSENT first.
+# Cosine MSE takes each number at its word: with kinder scores it loses far less. Real scores hold it in place, and once they are rescaled it gains: their order was right, and their scale cost the gain. CoSENT reads only their order and gains more, on average. With scores shuffled both lose: the gain came from the scores. So take real scores, and CoSENT first.
 #
 # ## False negatives
 #
@@ -492,7 +492,7 @@ assert (rule > none + 1).all() and (guided > none + 1).all() and (guided > rule 
 assert (right_marks > none + 1).all() and (wrong_marks > none - 0.5).all() and (wrong_marks - none).max() < 1
 
 # %% [markdown]
-# The guide helps as much as the rule, and both together help most. The right marks bring most of its gain; the wrong ones alone cost nothing. The simplest rule is `BatchSamplers.NO_DUPLICATES`: no text twice in a batch. It compares texts, not meanings.
+# The guide helps as much as the rule, and both together help most. The right marks bring most of its gain; the wrong ones cost nothing. The simplest rule is `BatchSamplers.NO_DUPLICATES`: no text twice in a batch. It compares texts, not meanings.
 #
 # ## A batch of 512 in little memory
 #
@@ -632,7 +632,7 @@ for name, (table, taken) in wrong_tables.items():
 #
 # ### Scores from 0 to 5
 #
-# STS files score from 0 to 5. Given so to cosine MSE, shapes fit and the loss falls. Six pairs of free vectors are trained on such scores, and on a fifth of them.
+# STS files score from 0 to 5. Given so to cosine MSE, shapes fit. Six pairs of free vectors are trained on such scores, and on a fifth of them.
 #
 # **Predict** the six cosines after each.
 
@@ -745,7 +745,7 @@ check("09.3", masked_ranking_loss)
 # - What a row says decides. Pairs that belong together and the ranking loss are the usual answer.
 # - Compare losses at several learning rates, and with shuffled labels: to do no harm is not to learn.
 # - A score or a margin has a scale, and a wrong one harms. CoSENT reads an order.
-# - A larger batch has more false negatives; rules, `NO_DUPLICATES` or a guide take them out.
+# - A larger batch has more false negatives; rules, `NO_DUPLICATES` or a guide take many out.
 # - The order of the columns feeds a loss, and only a few names are labels.
 #
 # ## References

@@ -307,7 +307,7 @@ assert (scores[2][0, 1:] > scores[0][:, 1:]).all() and (abs(scores[2][0, 1:] - s
 assert quality(lambda x: x) - scores[3][0, 2] < 0.02
 
 # %% [markdown]
-# Principal components lose least at each of the three widths, and next to nothing at 64. A hundred steps of training come close at 16 and 64, and bring nothing more. The untrained layer loses more in each of its five starts.
+# Principal components are clearly best at 4. At 16 and 64 the first numbers and a hundred steps of training are level with them, and lose next to nothing. The untrained layer loses more in each of its five starts.
 #
 # The first numbers do as well as the trained layer at 16 and at 64, without any layer. That is not the rule: numbers chosen at random do worse. By its card, this model learned vectors which PCA had turned, so its first numbers carry the most. Notebook 12 trains a model on purpose to be cut.
 #
@@ -589,7 +589,7 @@ assert all((sts_before - grade[name] < 0.01).all() for name in grade)           
 # - **These words need no token.** In pieces, with all weights trained, they are learned best on average.
 # - **The mean of the pieces is a better start than a random row,** for each word, but once the row is trained at the high rate they hardly differ. It is no better than the pieces: untrained, three of four words have the larger lead in pieces.
 # - **The row needs a high rate.** At the usual one, ten steps change little; the lead rises with each higher rate.
-# - **What is frozen stays.** All weights move other texts, and the adapter at this rate moves them more, not less. On STS both lose less than 0.01. So train the row alone where stored vectors must not change.
+# - **What is frozen stays.** All weights move other texts, and the adapter at this rate moves them more, not less. On STS both lose less than 0.01. So train the row alone where vectors of texts without the word must not change.
 #
 # ### Taking the adapter off
 #
@@ -617,7 +617,7 @@ assert not torch.allclose(with_adapter, many[:20], atol=1e-3)
 print("off: the old vectors; on again, and merged: the adapter's")
 
 # %% [markdown]
-# At the usual rate the thin matrices hardly learn: they start from zeros. Taken off, the adapter leaves the old network. So one network can serve many tasks, with a fraction of a percent of weights to store for each. In sentence-transformers, `model.add_adapter` does the same with a `LoraConfig` of the package `peft`; the course does not install that, so it has not been run here.
+# At the usual rate the thin matrices hardly learn in these few steps. Taken off, the adapter leaves the old network. So one network can serve many tasks, with a fraction of a percent of weights to store for each. In sentence-transformers, `model.add_adapter` does the same with a `LoraConfig` of the package `peft`; the course does not install that, so it has not been run here.
 #
 # ## In practice
 #

@@ -182,7 +182,7 @@ assert not default or gap["shared, short pages"][2] < 0 < gap["shared, long page
 assert not default or gap["other"][2] < 0 < min(gap["shared"][1], gain[1])
 
 # %% [markdown]
-# Where the encoder has read the whole answer, dense vectors lead even with shared words, just beyond chance. BM25 wins only shared words on long pages, **because it reads them to the end**: pieces, which do so too, pass it there. In other words it finds hardly more than any order does.
+# Where the encoder has read the whole answer, dense vectors lead even with shared words, just beyond chance. BM25 wins only shared words on long pages, probably **because it reads them to the end**: pieces, which do so too, pass it there. In other words it finds hardly more than any order does.
 #
 # Pieces have a price. They lose queries in other words, likely because each long page now has many chances to come up.
 #
@@ -415,7 +415,7 @@ assert not default or leads["dense"][1] < 0 < leads["pieces"][1]
 # %% [markdown]
 # For RRF with one vector a page, choosing pays far beyond chance: $k = 60$ is no law, and on these 300 pages a $k$ near 1 does better. The sum is then no longer ahead by more than chance.
 #
-# Only the sum with one vector a page beats the better of its parts, and just so. **With pieces no fusion gains, chosen or not.** Their sum loses little, because most halves choose a weight of 0 or 0.1: hardly any BM25.
+# The sum with one vector a page perhaps beats the better of its parts. **With pieces no fusion gains, chosen or not.** Their sum loses little, because most halves choose a weight of 0 or 0.1: hardly any BM25.
 #
 # ## Rerank
 #
@@ -585,7 +585,7 @@ for what in tests if default else ():
 #
 # But fusion keeps it only just. BM25 finds a single page here, so min-max gives it 1: with equal weights, as with RRF, a page of the other list can at most tie with it, and ties go to the list that is named first. With less weight for BM25, pieces outvote it. The labelled queries had chosen 0.3 or nothing: **without codes among them, they choose BM25 away.**
 #
-# A rule helps: only queries with a digit get the sum. The last line finds no loss beyond chance on the labelled ones.
+# A rule rescues numbers, not rare words: only queries with a digit get the sum. The last line finds no loss beyond chance on the labelled ones.
 #
 # ## Recorded: a public test set
 #
@@ -722,7 +722,7 @@ check("14.3", choose_and_report)
 # ## Summary
 #
 # - BM25 finds exact words and reads to the end; without a shared word it finds next to nothing.
-# - Learned sparse vectors are cheap to search and dear to make.
+# - Learned sparse vectors take fewer products to search, and longer to make.
 # - Before you say that words beat meaning, look at what each search has read.
 # - Fusion helped partners of similar strength. Choose its setting on queries that you do not report on, codes among them.
 # - A reranker pulled each search towards its own quality. Measure it beside the order that you had.

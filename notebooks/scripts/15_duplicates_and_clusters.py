@@ -162,7 +162,7 @@ swapped roles: Anna taught Ben to swim. | Anna showed Ben how to swim. | Ben tau
 kinds, lines = zip(*[line.split(": ", 1) for line in EDITIONS.splitlines()])
 editions = [line.split(" | ") for line in lines]                        # sixteen times: sentence, kept, changed
 
-# %% tags=["row-2.26"] alt="Scatter plot of sixteen sentences: across the cosine with the edition that keeps the meaning, upwards the cosine with the edition that changes it, with the diagonal drawn. Points above the diagonal have the changed meaning closer. All four swapped roles lie near the top edge, above the diagonal; the other kinds lie on both sides of it. A horizontal dotted line marks the middle of 200 paraphrases."
+# %% tags=["row-2.26"] alt="Scatter plot of sixteen sentences: across the cosine with the edition that keeps the meaning, upwards the cosine with the edition that changes it, with the diagonal drawn. Points above the diagonal have the changed meaning closer. All four swapped roles lie near the top edge, above the diagonal; numbers and other things lie on both sides of it, opposites below. A horizontal dotted line marks the middle of 200 paraphrases."
 from course_lib.data import load_pairs
 from course_lib.plotting import LINES, MARKERS, PALETTE
 
@@ -190,7 +190,7 @@ print(f"a changed meaning beats the middle paraphrase in {(with_changed > np.med
 assert not default or (closer[-4:].all() and closer.sum() == sum(by_words) == 8 and (with_changed > np.median(paraphrases)).all())
 
 # %% [markdown]
-# Swapped roles lie above the line, because their words are the same. The other kinds lie on both sides. For half of the sentences the changed meaning is closer, and counting letters gets that many, too. The last line explains your list: a text with one word changed is nearer than the middle paraphrase. No threshold helps where wrong pairs score higher than right ones.
+# Swapped roles lie above the line, because their words are the same. Numbers and other things lie on both sides, opposites below. For half of these invented sentences the changed meaning is closer, and counting letters gets that many, too. The last line explains your list: a text with one word changed is nearer than the middle paraphrase. No threshold helps where wrong pairs score higher than right ones.
 #
 # ## A threshold
 #
@@ -291,7 +291,7 @@ assert (average.idxmax() == "sentence-transformers/all-MiniLM-L6-v2").all() and 
 # %% [markdown]
 # A precision of 0.9 cannot be had here: the best threshold has between 0.7 and 0.8 on half of the questions, and less on all. Even 0.5, asked of one half, was missed on the other in two of five splits.
 #
-# The table (means of five splits; average precision in percent) shows two causes. One is the mixture: thinned to one other pair for each duplicate, the town's questions are easy for every method. The other is near misses. Quora's pairs are half duplicates, too, but its other pairs were not drawn at random: they look alike, and 0.9 leaves little recall. A better model removes neither: MiniLM is best everywhere, and has no threshold for 0.9 in the town.
+# The table (means of five splits; average precision in percent) shows two causes. One is the mixture: thinned to one other pair for each duplicate, the town's questions are easy for every method. The other is near misses. Quora's pairs are half duplicates, too, but its other pairs were not drawn at random: they look alike, and 0.9 leaves little recall. A better model removes neither: MiniLM, best in the town, has no threshold for 0.9 there.
 #
 # ## A second reader
 #
@@ -518,7 +518,7 @@ print("best number of clusters:", chosen := {label: ks[np.argmax(np.mean(values,
 print("largest cluster:", largest := {k: int(np.bincount(labels).max()) for k, labels in zip(ks, cut(mine)) if k in (15, 25)})
 assert not default or list(chosen.values()) == [200, 300, 75, 25, 150] and largest[15] > 3 * 40 > 2 * largest[25]
 # %% [markdown]
-# On the left, the silhouette prefers very many clusters. It does not find the groups with that: among questions of which no two ask the same it still picks 75 clusters. By word overlap it rises to the largest $k$ tried. On the right, the collection has _two_ right answers: topics and groups. Ward finds the 15 topics best with 25 clusters: with 15, one of them is a bag as large as three topics. So $k$ follows from what you need the clusters for.
+# On the left, the silhouette prefers very many clusters. It is near the groups, and never at the topics. Among questions of which no two ask the same it picks 75, perhaps the twins. By word overlap it rises to the largest $k$ tried. On the right, the collection has _two_ right answers: topics and groups. Ward finds the 15 topics best with 25 clusters: with 15, one of them is a bag as large as three topics. So $k$ follows from what you need the clusters for.
 #
 # *Class-based tf-idf* names a cluster by the words that are frequent in it and rare elsewhere. **Predict:** do three words tell what a cluster is about?
 
@@ -535,7 +535,7 @@ for number, words in sorted(cluster_words(questions, labels.tolist(), k=3).items
 assert not default or sum(share > 0.5 for share in main) >= 12 and min(main) < 0.4 and max(main) == 1
 
 # %% [markdown]
-# Often: most clusters are mainly one topic, and their words say which. But the words of a mixed cluster hide the mixture, and the museum's own cluster is hardly named. Read some texts before you name a cluster.
+# Often: most clusters are mainly one topic, and their words say which. The words of a mixed cluster show the mixture (bin, museum) or hide it. Read some texts before you name a cluster.
 #
 # ## A bot that may say "I don't know"
 #

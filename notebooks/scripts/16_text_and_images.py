@@ -297,7 +297,7 @@ assert not default or recall(scores["seen"], 1000) > recall(scores["unseen"], 10
 assert min(bands["seen", 1000] - bands["unseen", 1000]) > 0.03 > min(bands["seen", 100] - bands["unseen", 100])
 
 # %% [markdown]
-# Among 1,000, unseen kinds are found less often than seen ones, here and by each recorded seed. Among 100 the gap is small.
+# Among 1,000, unseen kinds are found less often than seen ones, here and by each recorded seed. Among 100, near the ceiling, it is smaller.
 #
 # ### How much must one read for that?
 #
@@ -425,7 +425,7 @@ assert max(of("zero-shot averaged", "shape") - of("zero-shot", "shape")) < 0
 #
 # **Question.** What if only one thing differs? Compare each picture's caption with a near miss: another count, size, colour or shape of the first group, or the opposite place.
 #
-# And exchange the colours of two groups. To know which property belongs to which thing is called *binding*. Where count or size differs too, the exchange also changes which colour comes in threes, or is large. Only where both are equal does it take shapes to tell "a red ring above a blue cross" from "a blue ring above a red cross". So there are two tests, both of seen kinds.
+# And exchange the colours of two groups. To know which property belongs to which thing is called *binding*. Where count or size differs too, the exchange also changes which colour comes in threes, or is large. Only where both are equal does it take shapes, or places, to tell "a red ring above a blue cross" from "a blue ring above a red cross". So there are two tests, both of seen kinds.
 #
 # Chance is one half. **Predict** which tests fail.
 
@@ -490,7 +490,7 @@ for name, (here, metric) in probes.items():
 assert not default or list(live.values())[0] > 0.9 > 0.75 > max(live["two groups, frozen captions"], probes["two groups, pictures"][0])
 
 # %% [markdown]
-# In one wording the probe is never wrong, because it only has to read which colour is named first. Over all wordings, with "above" and with "below", it reads about as little from the frozen captions as from the pictures. So neither tower says plainly where things are, and the loss begins in the text encoder.
+# In one wording the probe is never wrong, because it only has to read which colour is named first. Over all wordings, with "above" and with "below", it reads about as little from the frozen captions as from the pictures. So a linear map reads places plainly from neither tower.
 #
 # A single group's place can be read from both, but is not matched: the near miss above was often wrong.
 #
@@ -559,7 +559,7 @@ plt.show()
 assert not default or shows.gather(1, backwards).float().mean() < fits.float().mean() - 0.1 and fits.float().mean() < 0.5
 
 # %% [markdown]
-# The upper row shows the best search, with four of five right, the lower row the worst, with none. A reader without errors who sees no shapes has half of the first five right, and your model fewer: it errs in more than shapes.
+# The upper row shows the best search, with four of five right, the lower row the worst, with none. A reader without errors who sees no shapes has half of the first five right, and your model fewer. The worst search returns other sizes, too.
 #
 # Blue, green, red raises no error; it only gives worse results. An image encoder needs pictures prepared exactly as in its training: size, order of colours, range of numbers.
 #
@@ -691,7 +691,7 @@ check("16.3", symmetric_loss)
 #
 # **3.** A model tells "two red rings above a blue cross" from the same with the colours exchanged. What has it shown?
 #
-# <details><summary>Answer</summary>That it knows which colour comes twice. With equal counts and sizes it would have to know which shape is red.</details>
+# <details><summary>Answer</summary>That it knows which colour comes twice. With equal counts and sizes it would have to know which shape, or which place, is red.</details>
 #
 # ## Summary
 #
