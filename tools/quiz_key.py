@@ -11,7 +11,7 @@ import re
 from notebook_files import available, choose, read_notebook
 from repository import ROOT
 
-ANSWER = re.compile(r"<details>\s*<summary>(.*?)</summary>(.*?)</details>", re.S)
+ANSWER = re.compile(r"<details>\s*<summary>Answer</summary>(.*?)</details>", re.S)
 
 
 def quiz(notebook):
@@ -23,7 +23,7 @@ def quiz(notebook):
             for match in ANSWER.finditer(cell.source):
                 question = cell.source[end : match.start()].strip()
                 question = re.split(r"\n\n(?=\*\*\d+\.\*\*)|^#+ .*$", question, flags=re.M)[-1].strip()
-                found.append((question, match[2].strip()))
+                found.append((question, match[1].strip()))
                 end = match.end()
     return found
 

@@ -182,7 +182,7 @@ assert not default or gap["shared, short pages"][2] < 0 < gap["shared, long page
 assert not default or gap["other"][2] < 0 < min(gap["shared"][1], gain[1])
 
 # %% [markdown]
-# Where the encoder has read the whole answer, dense vectors lead even with shared words, just beyond chance. BM25 wins only shared words on long pages, probably **because it reads them to the end**: pieces, which do so too, pass it there. In other words it finds hardly more than any order does.
+# Where the encoder has read the whole answer, dense vectors lead even with shared words, just beyond chance. BM25 wins only shared words on long pages, probably **because it reads them to the end**: pieces do so too, and pass it. In other words it finds hardly more than any order does.
 #
 # Pieces have a price. They lose queries in other words, likely because each long page now has many chances to come up.
 #
@@ -585,7 +585,7 @@ for what in tests if default else ():
 #
 # But fusion keeps it only just. BM25 finds a single page here, so min-max gives it 1: with equal weights, as with RRF, a page of the other list can at most tie with it, and ties go to the list that is named first. With less weight for BM25, pieces outvote it. The labelled queries had chosen 0.3 or nothing: **without codes among them, they choose BM25 away.**
 #
-# A rule rescues numbers, not rare words: only queries with a digit get the sum. The last line finds no loss beyond chance on the labelled ones.
+# A rule rescues numbers, not rare words: only queries with a digit get the sum. The last line finds no loss beyond chance on labelled ones.
 #
 # ## Recorded: a public test set
 #

@@ -297,7 +297,7 @@ assert not default or recall(scores["seen"], 1000) > recall(scores["unseen"], 10
 assert min(bands["seen", 1000] - bands["unseen", 1000]) > 0.03 > min(bands["seen", 100] - bands["unseen", 100])
 
 # %% [markdown]
-# Among 1,000, unseen kinds are found less often than seen ones, here and by each recorded seed. Among 100, near the ceiling, it is smaller.
+# Among 1,000, unseen kinds are found less often than seen ones, here and by each recorded seed. Among 100 it is smaller.
 #
 # ### How much must one read for that?
 #

@@ -28,7 +28,7 @@ Two.
 def root(tmp_path):
     (tmp_path / "notebooks").mkdir()
     cells = [
-        nbformat.v4.new_markdown_cell("# Title\n\nNo question."),
+        nbformat.v4.new_markdown_cell("# Title\n\n<details><summary>A hint</summary>No question.</details>"),
         nbformat.v4.new_markdown_cell(TEXT),
         nbformat.v4.new_code_cell("'<details>'"),
     ]
