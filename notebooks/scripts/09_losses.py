@@ -9,7 +9,7 @@
 # |---|---|
 # | You will be able to | choose a loss for a table of data; compute it by hand; train with a batch of 512 in little memory; find the rows and columns that teach the wrong thing |
 # | You need first | notebook 06: siamese networks, softmax and ranking loss; notebook 05: cosine, Spearman |
-# | Time | 40 minutes to read; the code runs in less than a minute |
+# | Time | 40 minutes to read; the code runs in a bit more than a minute |
 # | Hardware | any laptop, no GPU |
 # | Download | nothing: models and data come with the course |
 

@@ -9,7 +9,7 @@
 # |---|---|
 # | You will be able to | put a network together from modules, save it and load it; say what a text limit costs; compare ways to shorter vectors; add a token, and say whether you need it; train one row, an adapter, or everything |
 # | You need first | notebook 05: pooling; notebook 06: the ranking loss |
-# | Time | 40 minutes to read; the code runs in about a minute |
+# | Time | 40 minutes to read; the code runs in a bit more than a minute |
 # | Hardware | any laptop, no GPU |
 # | Download | nothing: models and data come with the course |
 

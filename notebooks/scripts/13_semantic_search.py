@@ -537,7 +537,7 @@ class Search:
         self.vectors = np.load(folder / "vectors.npy", mmap_mode="r")                        # stays on disk
 
     def find(self, query, k=10, pieces=50):
-        """The best passages of k different documents, best first: (document, score, passage)."""
+        """The best passages of up to k documents, those of the `pieces` nearest passages: (document, score, passage)."""
         vector = self.encoder.encode_query([query], normalize_embeddings=True, show_progress_bar=False)  # (1, dim)
         scores, rows = rescored_top_k(vector, self.codes, self.vectors, min(pieces, len(self.codes)), self.ranges, 2)
         best = {}
