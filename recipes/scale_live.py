@@ -52,6 +52,12 @@ def lists(vectors: np.ndarray) -> faiss.Index:
     return index
 
 
+def neighbours(vectors: np.ndarray) -> faiss.Index:
+    index = faiss.IndexHNSWFlat(DIM, 16, faiss.METRIC_INNER_PRODUCT)
+    index.add(vectors)
+    return index
+
+
 def live(work: Work, base: np.ndarray, n: int = 100_000):
     """Recall of 256 lists of drawn vectors, five times."""
     for seed in range(1, 6):
@@ -65,18 +71,13 @@ def live(work: Work, base: np.ndarray, n: int = 100_000):
 def graph(work: Work, base: np.ndarray, n: int = 100_000):
     """The lists, and a graph of 16 neighbours a vector: to build, and to search."""
     vectors, queries, truth = drawn(base, n, 1)
-    for kind in ("IVF256,Flat", "HNSW16"):
+    for kind, build, width_name in (("IVF256,Flat", lists, "nprobe"), ("HNSW16", neighbours, "efSearch")):
         begin = time.process_time()
-        index = lists(vectors) if kind.startswith("IVF") else faiss.IndexHNSWFlat(DIM, 16, faiss.METRIC_INNER_PRODUCT)
-        if kind == "HNSW16":
-            index.add(vectors)
+        index = build(vectors)
         size = len(faiss.serialize_index(index))
         work.add("graph", n, kind, build_seconds=time.process_time() - begin, bytes=size)
         for width in (16, 32, 64, 128, 256):
-            if kind == "HNSW16":
-                index.hnsw.efSearch = width
-            else:
-                index.nprobe = width
+            faiss.ParameterSpace().set_index_parameter(index, width_name, width)
             found, took = timed(lambda q: index.search(q, K)[1], queries)
             work.add("graph", n, f"{kind}, {width}", recall=recall(found, truth), **took)
 

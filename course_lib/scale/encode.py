@@ -14,7 +14,6 @@ Left out on purpose: GPUs (`num_gpus=1` of map_batches), folders that are no fil
 
 import argparse
 import hashlib
-import json
 import logging
 import os
 import secrets
@@ -30,7 +29,7 @@ if not os.environ.get("RAY_ADDRESS"):  # read when ray is imported
 import ray
 from ray.data.checkpoint import CheckpointConfig
 
-from course_lib.support.folders import DEFAULT, resolve
+from course_lib.support.folders import DEFAULT, read_json, resolve, write_json
 
 BLOCK = 1000  # texts that are encoded, written and lost together
 
@@ -85,8 +84,8 @@ def _same_model(file: Path, model: str):
     now = {"model": model, "weights": hashlib.sha256(weights).hexdigest()}
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(now), encoding="utf-8")
-    if (begun := json.loads(file.read_text(encoding="utf-8"))) != now:
+        write_json(file, now)
+    if (begun := read_json(file)) != now:
         raise ValueError(f"{file} says that the work was begun with {begun}, not {now}; take another target")
 
 
