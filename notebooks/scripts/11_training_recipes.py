@@ -463,7 +463,7 @@ assert values("stages", "NLI by ranking, then STSb: before", stsb_dev)[0] > max(
 #
 # *Multi-task learning*, here: several sets of examples, each with its own loss, on one encoder. Give the trainer dictionaries, `train_dataset={"sts": ..., "nli": ...}` and `loss={"sts": ..., "nli": ...}`. Each batch comes from one set, by default as often as its size says (*proportional sampling*). *Round-robin sampling* takes a batch of each in turn, and ends with the smallest set.
 #
-# **Predict** the orders for 70 rows of A and 30 of B, in batches of 10.
+# **Predict** the orders for 30 rows of A and 70 of B, in batches of 10.
 #
 # Below, recorded: `sbert-mini-nli`, with its head, learns all of STSb's training pairs once, alone or together with twice as many of NLI. **Predict** what STSb alone does to its accuracy on NLI.
 
@@ -471,13 +471,13 @@ assert values("stages", "NLI by ranking, then STSb: before", stsb_dev)[0] > max(
 from course_lib.support.batches import Order
 
 bert.model_card_data.widget = encoder.model_card_data.widget
-sets = {"A": train_dataset.select(range(70)), "B": train_dataset.select(range(70, 100))}
+sets = {"A": train_dataset.select(range(30)), "B": train_dataset.select(range(30, 100))}
 for sampling in ("round-robin", "proportional"):
     one = settings(per_device_train_batch_size=10, multi_dataset_batch_sampler=sampling.replace("round-robin", "round_robin"), disable_tqdm=True)
     loss = losses.MultipleNegativesRankingLoss(bert)
     order = SentenceTransformerTrainer(bert, one, sets, loss=dict.fromkeys(sets, loss)).get_train_dataloader()
     letters = "".join(batch["dataset_name"] for batch in order)
-    turns, _ = Order((70, 30), 10, seed, sampling, lengths=(None, None), texts=(None, None)).epoch(0)
+    turns, _ = Order((30, 70), 10, seed, sampling, lengths=(None, None), texts=(None, None)).epoch(0)
     assert sorted(letters) == sorted("AB"[task] for task, _ in turns)       # the same counts in course_lib
     print(f"{sampling:13} {letters.count('A')} batches of A, {letters.count('B')} of B", "in turn" if letters == "AB" * 3 else "mixed")
 
