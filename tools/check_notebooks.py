@@ -18,7 +18,7 @@ from repository import SETUP, colab_badge
 CHAPTER = {
     "cells": (30, 50),
     "code cells": (12, 24),
-    "words of markdown": (1000, 2500),
+    "words of markdown": (1000, 2700),
     "exercises": (2, 3),
     "questions": (3, 9),
 }
