@@ -5,6 +5,7 @@
 Measures nothing: after a change of a text or of the layout (recipes/shared/card_texts.py, cards.py).
 """
 
+from recipes.reranking import for_card
 from recipes.shared.cards import write_cards
 from recipes.shared.results import read_rows
 
@@ -15,7 +16,8 @@ def recorded() -> list[list[dict]]:
     """The rows that cards are made of, each list as the recipe gave it to `write_cards` that measured them."""
     scorer = [r for r in read_rows("04.csv") if r["experiment"] == "cross-encoder"]
     sparse = [r for r in read_rows("14.csv") if r["model"] == "course/splade-mini" and r["metric"] in OF_SPLADE]
-    return [read_rows("05.csv"), scorer, [r | {"pooling": "max"} for r in sparse]]
+    ranked = for_card([r for r in read_rows("14.csv") if r["experiment"] == "reranking"])
+    return [read_rows("05.csv"), scorer, ranked, [r | {"pooling": "max"} for r in sparse]]
 
 
 def main():

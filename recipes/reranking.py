@@ -2,14 +2,17 @@
 
     COURSE_DATA=... python recipes/reranking.py
 
+reranking            by course/reranker-mini, which learnt the order a teacher gives to what was found for a query
+reranking by pairs   by course/cross-encoder-mini, which learnt how alike two sentences are
+
 For each first search and number of candidates: ndcg@10 x 100 after reranking, and its difference from before with the
-interval of a paired bootstrap, "low" to "high". The setting says what course/cross-encoder-mini read: of each
+interval of a paired bootstrap, "low" to "high". The setting says what the cross-encoder read: of each
 candidate the piece that is nearest for course/sbert-mini, or the whole text, as far as it reads. With ", sum" its
 score and the first search's are added, each brought to 0..1 for each query. Controls are "before"; "any order", the
 mean of 20 shuffles of the candidates; and "best order", what no reranker can exceed.
 
 First searches, from bad to good: pieces by the word vectors of course/glove-mini, BM25, one vector a text of
-course/sbert-mini, its pieces; of SciFact only BM25. Everything is computed in float32.
+course/sbert-mini, its pieces; of SciFact BM25 and pieces. Everything is computed in float32.
 """
 
 import argparse
@@ -28,13 +31,17 @@ from course_lib.retrieval.metrics import each_query, paired_bootstrap
 from course_lib.retrieval.search import top_k
 from course_lib.support.folders import resolve
 from recipes.hybrid import OURS, WORK, Found, pieces_of, timed, vectors_of_pieces
-from recipes.shared.cards import weights_sha256
+from recipes.shared.cards import weights_sha256, write_cards
 from recipes.shared.results import data_sha256, record, row
 
-COMMAND, SCORER, WORDS = "python recipes/reranking.py", "course/cross-encoder-mini", "course/glove-mini"
+COMMAND, WORDS = "python recipes/reranking.py", "course/glove-mini"
+SCORERS = {"reranking": "course/reranker-mini", "reranking by pairs": "course/cross-encoder-mini"}
 CANDIDATES = {"course/help": (10, 50, 100), "scifact": (10, 50)}
 WHOLE = 10  # candidates of which whole texts are read, too
-FIRST = {"course/help": (f"pieces of {WORDS}", "BM25", OURS, f"pieces of {OURS}"), "scifact": ("BM25",)}
+FIRST = {
+    "course/help": (f"pieces of {WORDS}", "BM25", OURS, f"pieces of {OURS}"),
+    "scifact": ("BM25", f"pieces of {OURS}"),
+}
 SHUFFLES = 20
 
 
@@ -67,7 +74,7 @@ def first_searches(data: str, depth: int) -> tuple[dict[str, Found], dict[tuple[
             query: {documents[k]: score for k, score in zip(*line)}
             for query, *line in zip(queries, rows.tolist(), scores.tolist())
         }
-        found[f"pieces of {OURS}"] = by_pieces(asked, pieces)
+    found[f"pieces of {OURS}"] = by_pieces(asked, pieces)
     for query, line in zip(queries, asked @ pieces.T):  # (pieces,)
         wanted = {row_of[document] for of in found.values() for document in of[query]}
         places = np.flatnonzero(np.isin(of_pieces, list(wanted)))
@@ -90,9 +97,9 @@ def reordered(first: Found, read: dict[tuple[str, str], float], candidates: int,
     return found
 
 
-def measure(data: str, scorer: CrossEncoder, sha: str) -> list[dict]:
+def measure(experiment: str, data: str, found: dict[str, Found], best_text: dict) -> list[dict]:
     queries, corpus, relevant = load_retrieval(data)
-    found, best_text = first_searches(data, max(CANDIDATES[data]))
+    scorer, sha = CrossEncoder.load(SCORERS[experiment], dtype="float32"), weights_sha256(resolve(SCORERS[experiment]))
     rows, draw, begin, data_sha = [], np.random.default_rng(0), time.perf_counter(), data_sha256(data)
 
     def score(what: str, text_of: dict[tuple[str, str], str], depth: int) -> dict[tuple[str, str], float]:
@@ -100,7 +107,7 @@ def measure(data: str, scorer: CrossEncoder, sha: str) -> list[dict]:
         pairs = list(dict.fromkeys((q, d) for of in found.values() for q in of for d in list(of[q])[:depth]))
         texts = [(queries[q], text_of[q, d]) for q, d in pairs]
         scores, ms = timed(lambda: scorer.predict(texts, show_progress_bar=False), len(pairs))
-        print(f"{data}, {what}: {len(pairs)} pairs, {ms:.1f} ms each", flush=True)
+        print(f"{experiment}, {data}, {what}: {len(pairs)} pairs, {ms:.1f} ms each", flush=True)
         return dict(zip(pairs, scores.tolist()))
 
     pieces = score("best piece", best_text, max(CANDIDATES[data]))
@@ -109,7 +116,7 @@ def measure(data: str, scorer: CrossEncoder, sha: str) -> list[dict]:
     def add(name: str, setting: str, n: int, after: np.ndarray, before: np.ndarray):
         change = dict(zip(("difference", "low", "high"), paired_bootstrap(after, before)))
         for metric, value in {"ndcg@10": after.mean(), **change}.items():
-            what = "reranking", name, data, metric, 100 * float(value), COMMAND, time.perf_counter() - begin
+            what = experiment, name, data, metric, 100 * float(value), COMMAND, time.perf_counter() - begin
             rows.append(row(*what, n=n, setting=setting, data_sha256=data_sha, model_sha256=sha))
         print(f"{name:28} {n:4} {setting:18}", *(r["value"] for r in rows[-4:]), flush=True)
 
@@ -131,15 +138,29 @@ def measure(data: str, scorer: CrossEncoder, sha: str) -> list[dict]:
     return rows
 
 
+def for_card(rows: list[dict]) -> list[dict]:
+    """Of the rows of "reranking" those that the card of course/reranker-mini shows: before, and best pieces."""
+    wanted = [("before", 0), ("best piece", 10), ("best piece", 50)]
+    return [
+        r
+        | {"model": SCORERS["reranking"], "pooling": f"{r['n']} reranked" if int(r["n"]) else "before"}
+        | {"metric": f"ndcg@10, {r['model']}"}
+        for r in rows
+        if r["metric"] == "ndcg@10" and (r["setting"], int(r["n"])) in wanted
+    ]
+
+
 def main():
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    scorer, sha = CrossEncoder.load(SCORER, dtype="float32"), weights_sha256(resolve(SCORER))
-    rows = []
+    rows = {experiment: [] for experiment in SCORERS}
     for data in CANDIDATES:
-        rows += measure(data, scorer, sha)
-        record("14.csv", "reranking", rows)
+        found, best_text = first_searches(data, max(CANDIDATES[data]))
+        for experiment in SCORERS:
+            rows[experiment] += measure(experiment, data, found, best_text)
+            record("14.csv", experiment, rows[experiment])
+    write_cards(for_card(rows["reranking"]))
 
 
 if __name__ == "__main__":

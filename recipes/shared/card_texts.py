@@ -89,6 +89,22 @@ TEXTS = {
         protocol="Spearman's correlation x 100 of the model's scores with those of the set, float32, all pairs of the "
         "set in one correlation, each pair in the order of the file.",
     ),
+    "reranker-mini": dict(
+        title="a scorer that orders what a search found",
+        what="`course/cross-encoder-mini`, trained further: it reads a query and a text at once, `[CLS] query [SEP] "
+        "text [SEP]`, and gives them a score from 0 to 1, of which the order counts. It learnt, from lists of eight texts "
+        "a query, the order that a teacher gives them: the cosine of all-MiniLM-L6-v2 (Apache-2.0), and a little of "
+        "BM25's score. Nobody labelled any of it.",
+        data=f"Sentences of Tatoeba (CC BY 2.0), of {NLI_DATA}, without their labels, and of the English Wikipedia of "
+        "2015 (CC BY-SA 3.0) as queries; paragraphs of Wikipedia and long ones of the same sentences as texts; and "
+        "what cross-encoder-mini, which it starts from, learnt from.",
+        command="python recipes/distillation.py vectors`, then `python recipes/reranker_mini.py",
+        bad="It imitates a teacher that turns each text into a vector alone, and is no better than that. It cannot "
+        "find what the first search missed, and costs a pass for each pair. How alike two sentences are, "
+        "cross-encoder-mini says better. English only.",
+        protocol="nDCG@10 x 100, float32, of what each first search finds, before and after its first 10 or 50 texts "
+        "are ordered anew; of long texts the piece is read that is nearest for course/sbert-mini.",
+    ),
     "splade-mini": dict(
         title="a learned sparse encoder",
         what="bert-mini with its masked-language-model head, read as SPLADE (Formal et al. 2021): the weight of a "

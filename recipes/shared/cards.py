@@ -40,6 +40,13 @@ scorer = CrossEncoder.load("course/{name}")
 scores = scorer.predict([("A man is eating food.", "Someone is having a meal.")])  # (1,) of 0 to 1""",
         "peer": "CrossEncoder",
     },
+    "reranker-mini": {
+        "code": """from course_lib.models.cross_encoder import CrossEncoder
+
+scorer = CrossEncoder.load("course/{name}")
+hits = scorer.rank("Who wrote Hamlet?", ["A hamlet is a small village.", "Hamlet is a play by Shakespeare."])""",
+        "peer": "CrossEncoder",
+    },
     "splade-mini": {
         "code": """from course_lib.models.sparse import SparseEncoder
 
@@ -129,7 +136,7 @@ def peers() -> dict[str, dict[tuple[str, str], str]]:
     """{peer: {(data, metric): value}} of what benchmarks/models.py and recipes/hybrid.py recorded."""
     found = {"BM25": {}, MINILM: {}}
     for row in read_rows("14.csv"):
-        if row["model"] in found:
+        if row["model"] in found and row["experiment"] == "scifact":
             found[row["model"]][row["data"], row["metric"]] = f"{float(row['value']):.1f}"
     for row in read_rows("models.csv"):
         if row["model"] in found and row["measure"].endswith(" spearman"):

@@ -22,13 +22,13 @@ VALUES = {(r["model"], r["metric"]): float(r["value"]) for r in ROWS if r["exper
 
 
 def test_every_row_says_how_it_was_made():
-    assert {r["experiment"] for r in ROWS} == {"scifact", "terms", "weights", "reranking"}
+    assert {r["experiment"] for r in ROWS} == {"scifact", "terms", "weights", *reranking.SCORERS}
     for r in ROWS:
-        by = reranking if r["experiment"] == "reranking" else hybrid
+        by = reranking if r["experiment"] in reranking.SCORERS else hybrid
         assert r["command"] == by.COMMAND and r["data"] in by.__dict__.get("CANDIDATES", ["scifact"])
         assert len(r["data_sha256"]) == 64
-        if r["experiment"] == "reranking":
-            assert r["model_sha256"] == weights_sha256(resolve(reranking.SCORER))
+        if scorer := reranking.SCORERS.get(r["experiment"]):
+            assert r["model_sha256"] == weights_sha256(resolve(scorer))
         elif r["model"].startswith("course/"):
             assert r["model_sha256"] == weights_sha256(resolve(r["model"])), (
                 f"{r['model']} has changed since it was measured"
