@@ -93,8 +93,8 @@ TEXTS = {
         title="a scorer that orders what a search found",
         what="`course/cross-encoder-mini`, trained further: it reads a query and a text at once, `[CLS] query [SEP] "
         "text [SEP]`, and gives them a score from 0 to 1, of which the order counts. It learnt, from lists of eight "
-        "texts a query, the order that a teacher gives them: the cosine of all-MiniLM-L6-v2 (Apache-2.0), and a little of "
-        "BM25's score. Nobody labelled any of it.",
+        "texts a query, the order that a teacher gives them: the cosine of all-MiniLM-L6-v2 (Apache-2.0), and a little "
+        "of BM25's score. Nobody labelled any of it.",
         data=f"Sentences of Tatoeba (CC BY 2.0), of {NLI_DATA}, without their labels, and of the English Wikipedia of "
         "2015 (CC BY-SA 3.0) as queries; paragraphs of Wikipedia and long ones of the same sentences as texts; and "
         "what cross-encoder-mini, which it starts from, learnt from.",
