@@ -363,7 +363,7 @@ assert not bundled or gain["all", "best piece"][1] > 0 and gain["shared, long", 
 assert not bundled or gain["shared, short", "best piece"][2] < 0 and gain["other, short", "best piece"][2] < gain["other, short", "mean of pieces"][0]
 
 # %% [markdown]
-# The figure shows whom best pieces help: queries that share words with a long answer gain much. Queries with a short answer lose, in either wording, and of those in other words, with which this notebook began, nearly all have one. Long articles now have many chances, and come up more often, as the printed counts show.
+# The figure shows whom best pieces help: queries that share words with a long answer gain much. Queries with a short answer lose, whether they share words or not. Nearly all queries in other words, with which this notebook began, are of this kind. Long articles now have many chances, and come up more often, as the printed counts show.
 #
 # The table also says why meaning had lost to keywords on shared words. It had not read everything: with short answers no difference is shown, nor with the same pieces for both.
 #
@@ -675,7 +675,7 @@ assert not bundled or round(in_mb["float32"]) == 25_395
 # Exact search reads all vectors, so its time grows with their number, once they are many. The dotted lines are rough.
 #
 # - **At 100,000 texts** the search stays the same: all vectors fit into memory, and one scan answers a query. What takes long is encoding, as the printed hours show. Keep the vectors, and encode only what is new.
-# - **At ten million** texts like these, float32 takes 25 gigabytes for this narrow model, since a text became 2.5 vectors (their means would add one). Keep int8 codes in memory and full vectors on disk. Where that is too slow, an _index_ looks only into groups of vectors near the query, and misses some neighbours. Notebook 17 (to come) builds one.
+# - **At ten million** texts like these, float32 takes 25 gigabytes for this narrow model, since a text became 2.5 vectors (their means would add one). Keep int8 codes in memory and full vectors on disk. Where that is too slow, an _index_ looks only into groups of vectors near the query, and misses some neighbours. Notebook 17 builds one.
 #
 # ## In practice
 #
