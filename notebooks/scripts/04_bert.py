@@ -124,7 +124,7 @@ for text in ("The river [MASK] through the valley.", "The people [MASK] hungry."
     print(text, {tokenizer.id_to_token(i): round(p, 2) for i, p in zip(best.indices.tolist(), best.values.tolist())})
 
 # %% [markdown]
-# The model found a verb for the river, "are" after "people", "is" after "dog", and a month before a year. It does not know the country: it repeats a word that it sees.
+# The model found a verb for the river, "are" after "people", "is" after "dog", and a month before a year. For the country it prefers a word that it sees; "france" comes second, far behind.
 #
 # ### A score for a whole text
 #
@@ -318,7 +318,7 @@ for start in ("pre-trained", "scratch"):
 assert best["pre-trained"].min() > best["scratch"].max() + 5
 
 # %% [markdown]
-# With its best rate each head is about as good as the other: the difference is no more than chance makes with 200 questions. The highest rate takes more than twice as much from `[CLS]` as from the first word. So you take the head that forgives more, on the first word, and for each start and number of labels the rate that was best.
+# With its best rate each head is about as good as the other: the difference is no more than chance makes with 200 questions. The highest rate takes more than twice as much from `[CLS]` as from the first word. So you take the head that forgives more, on the first word (in a question it often names the kind of answer; for other texts try both heads), and for each start and number of labels the rate that was best.
 
 # %%
 class FirstWordClassifier(torch.nn.Module):
@@ -347,7 +347,7 @@ def fine_tune(start, n, seed):
         return 100 * (network(test).argmax(1) == torch.tensor([q.label for q in test])).float().mean().item()
 
 # %% [markdown]
-# The bag of words gets the same samples; its regularisation is chosen on the same 200 questions. **Predict** the three accuracies with 50 labels.
+# The bag of words gets the same samples; its regularisation is chosen on the same 200 questions. So each learner has used 200 labels besides those counted here: compare the learners, and do not read the numbers as a price. **Predict** the three accuracies with 50 labels.
 
 # %%
 from sklearn.feature_extraction.text import CountVectorizer
@@ -374,7 +374,7 @@ words_right = np.array(words_right).T                            # (samples, 3)
 print("bag of words:", *(f"{n} labels {value:.0f} %;" for n, value in zip(STEPS, words_right.mean(0))))
 
 # %% [markdown]
-# The live runs repeat the recorded ones of seed 0, which were the lowest; another processor may move them by some points. Now look at all three samples.
+# The live runs take the sample and the seed of the recorded runs of seed 0, the lowest of three. Another processor may move them by some points. Now look at all three samples.
 
 # %% tags=["row-1.16"] alt="Line chart of accuracy in per cent against 50, 200 and 1,000 labelled questions on a logarithmic axis, with bands over three samples. The pre-trained start is the highest line everywhere. The line from scratch and that of the bag of words lie close together, far below it. Two crosses at 50 labels, in the colours of their lines, mark the live runs; a dotted line at 17 per cent is blind guessing."
 def labels_needed(target, means, numbers):
@@ -492,7 +492,7 @@ for name in ("trained scorer", "sbert-mini, cosine"):
     assert not bundled or low > 0
 
 # %% [markdown]
-# Each black mark is one head or one run. The trained scorer, one of the marks of "pairs, then STSb", is ahead of word overlap, and the cosine ahead of both. The network of `sbert-mini`, which never saw two texts in one row, hardly learns from STSb alone; with unlabelled pairs before, it is the best of the three.
+# Each black mark is one head or one run. The trained scorer, one of the marks of "pairs, then STSb", is ahead of word overlap, and the cosine ahead of both. The network of `sbert-mini` hardly learns from STSb alone; why, these runs do not show. With unlabelled pairs before, it is the best of the three.
 #
 # ## Why is it hopeless for ten million questions?
 #
@@ -576,7 +576,7 @@ plt.show()
 # %% [markdown]
 # On the left, all pairs rise with slope 2, embedding with slope 1: twice the texts cost four times the pairs. At ten million, the pairs take more than a thousand years. Comparing all vectors has slope 2 as well, but takes days: one comparison is a few hundred multiplications, one pass through BERT millions. On the right both slopes are 1, far apart.
 #
-# So vectors make search possible. Notebook 14 lets a cross-encoder reorder the best hits.
+# So vectors make search possible. Notebook 14 lets a cross-encoder reorder the best hits. That pays only if it orders them better than the cosine does; on the pairs above, ours did not.
 #
 # ## Now from course_lib
 #
@@ -667,8 +667,8 @@ check("04.2", collection_perplexity)
 #
 # - WordPiece cuts words into known pieces, longest first.
 # - A masked language model first gets as good as counting. To use the words around a gap, this one read millions of tokens.
-# - Fine-tuning keeps the core and swaps the head. A pre-trained core saves labels; from scratch it got no more right than a bag of words.
-# - A cross-encoder reads two texts together. A random head says nothing; compare a trained one with word overlap.
+# - Fine-tuning keeps the core and swaps the head. A pre-trained core saves labels; from scratch it got about as many right as a bag of words.
+# - A cross-encoder reads two texts together. A random head may read the answer the wrong way round; compare a trained one with word overlap.
 # - All pairs cost n(n - 1)/2 passes, vectors n. Those also need memory, and a comparison with all of them.
 #
 # ## References

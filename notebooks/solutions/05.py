@@ -78,58 +78,56 @@ def only_sep_dropped(token_embeddings, attention_mask):
 # ---- 05.2
 
 
-def frequency_weighted_mean(token_embeddings, attention_mask, frequencies, a=0.001):
-    weights = attention_mask * a / (a + frequencies)  # (batch, tokens)
-    total = (token_embeddings * weights.unsqueeze(-1)).sum(1)  # (batch, dim)
-    return total / weights.sum(1, keepdim=True)
+def centred(vectors, others):
+    moved = vectors - others.mean(0)  # (texts, dim)
+    length = moved.norm(dim=1, keepdim=True)  # (texts, 1)
+    return moved / torch.where(length > 0, length, 1.0)
 
 
-def plain_masked_mean(token_embeddings, attention_mask, frequencies, a=0.001):
-    return masked_mean(token_embeddings, attention_mask)
+def unit(vectors):
+    return vectors / vectors.norm(dim=1, keepdim=True).clamp(min=1e-12)
 
 
-def padding_weighted_too(token_embeddings, attention_mask, frequencies, a=0.001):
-    return frequency_weighted_mean(token_embeddings, torch.ones_like(attention_mask), frequencies, a)
+def own_mean(vectors, others):
+    return unit(vectors - vectors.mean(0))
 
 
-def divided_by_the_tokens(token_embeddings, attention_mask, frequencies, a=0.001):
-    weights = attention_mask * a / (a + frequencies)
-    return (token_embeddings * weights.unsqueeze(-1)).sum(1) / attention_mask.sum(1, keepdim=True)
+def mean_of_both(vectors, others):
+    return unit(vectors - torch.cat([vectors, others]).mean(0))
 
 
-def divided_by_padded_weights(token_embeddings, attention_mask, frequencies, a=0.001):
-    weights = a / (a + frequencies)
-    total = (token_embeddings * (attention_mask * weights).unsqueeze(-1)).sum(1)
-    return total / weights.sum(1, keepdim=True)
+def not_normalised(vectors, others):
+    return vectors - others.mean(0)
 
 
-def divided_by_the_columns(token_embeddings, attention_mask, frequencies, a=0.001):
-    weights = attention_mask * a / (a + frequencies)
-    return (token_embeddings * weights.unsqueeze(-1)).mean(1)
+def normalised_before(vectors, others):
+    return unit(vectors) - unit(others).mean(0)
 
 
-def weighted_sum(token_embeddings, attention_mask, frequencies, a=0.001):
-    weights = attention_mask * a / (a + frequencies)
-    return (token_embeddings * weights.unsqueeze(-1)).sum(1)
+def normalised_before_and_after(vectors, others):
+    return unit(unit(vectors) - unit(others).mean(0))
 
 
-def common_words_weigh_more(token_embeddings, attention_mask, frequencies, a=0.001):
-    weights = attention_mask * frequencies / (a + frequencies)
-    return (token_embeddings * weights.unsqueeze(-1)).sum(1) / weights.sum(1, keepdim=True)
+def mean_of_the_numbers(vectors, others):
+    return unit(vectors - vectors.mean(1, keepdim=True))
 
 
-def one_over_frequency(token_embeddings, attention_mask, frequencies, a=0.001):
-    weights = attention_mask / frequencies
-    return (token_embeddings * weights.unsqueeze(-1)).sum(1) / weights.sum(1, keepdim=True)
+def only_normalised(vectors, others):
+    return unit(vectors)
 
 
-def a_is_fixed(token_embeddings, attention_mask, frequencies, a=0.001):
-    return frequency_weighted_mean(token_embeddings, attention_mask, frequencies)
+def standardised(vectors, others):
+    return unit((vectors - others.mean(0)) / others.std(0))
 
 
-def frequency_masked(token_embeddings, attention_mask, frequencies, a=0.001):
-    weights = a / (a + attention_mask * frequencies)
-    return (token_embeddings * weights.unsqueeze(-1)).sum(1) / weights.sum(1, keepdim=True)
+def by_the_first_length(vectors, others):
+    moved = vectors - others.mean(0)
+    return moved / moved.norm()
+
+
+def unguarded(vectors, others):
+    moved = vectors - others.mean(0)
+    return moved / moved.norm(dim=1, keepdim=True)
 
 
 # ---- 05.3
@@ -190,7 +188,8 @@ def one_before_the_last(token_embeddings, attention_mask):
 
 
 RISING = torch.arange(30.0).reshape(2, 5, 3).sqrt()  # (2 sentences, 5 tokens, 3)
-FREQUENCIES = torch.tensor([[0.05, 0.0002, 0.03, 0.001, 0.01], [0.06, 0.002, 0.0005, 0.04, 0.0001]])  # shares of a text
+TEXTS = torch.tensor([[4.0, 1.0, -2.0], [3.0, 2.0, 0.5], [5.0, -1.0, 1.0]])  # (texts, dim)
+OTHERS = torch.tensor([[3.0, 0.0, 1.0], [4.0, 1.0, -3.0], [5.0, 2.0, 0.0], [2.0, -1.0, 4.0]])
 
 EXERCISES = {
     "05.1": Exercise(
@@ -230,34 +229,34 @@ EXERCISES = {
         keeps_arguments=True,
     ),
     "05.2": Exercise(
-        title="Average the real tokens' vectors with the weights a / (a + frequency)",
+        title="Subtract the mean of other texts and bring each vector to length 1",
         cases={
-            "nothing padded": (RISING, torch.ones(2, 5), FREQUENCIES),
-            "the second sentence padded": (RISING, torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]), FREQUENCIES),
-            "another a": (RISING, torch.ones(2, 5), FREQUENCIES, 0.1),
+            "three texts, and four others": (TEXTS, OTHERS),
+            "one text": (TEXTS[:1], OTHERS),
+            "a text that is the others' mean": (torch.stack([TEXTS[0], OTHERS.mean(0)]), OTHERS),
         },
-        solution=frequency_weighted_mean,
+        solution=centred,
         wrong=[
-            (plain_masked_mean, "That is the ordinary masked mean: every word weighs the same."),
-            (padding_weighted_too, "Padding is weighted and counted as well. What does attention_mask say?"),
             (
-                divided_by_the_tokens,
-                "The sum is right. You divide by the number of tokens; their weights add up to less.",
+                own_mean,
+                "You subtract the mean of the texts that you judge: it changes with them, and of one text nothing is "
+                "left.",
+            ),
+            (mean_of_both, "The texts to be judged are in your mean. It should come from the others alone."),
+            (not_normalised, "The mean is gone; now bring each vector to length 1."),
+            (
+                normalised_before,
+                "You bring the vectors to length 1 and subtract then: after it they are not of length 1.",
             ),
             (
-                frequency_masked,
-                "You mask the frequency, and a frequency of 0 gives the weight 1: padding weighs most of all. "
-                "Mask the weight.",
+                normalised_before_and_after,
+                "You subtract the mean of vectors of length 1. Subtract that of the vectors as they are.",
             ),
-            (divided_by_padded_weights, "The sum is right, but the weights of padding are in the divisor."),
-            (
-                divided_by_the_columns,
-                "The sum is right. You divide by the number of columns, not by the sum of weights.",
-            ),
-            (weighted_sum, "That is the weighted sum. A weighted mean divides it by what the weights add up to."),
-            (common_words_weigh_more, "Look at your weights: common words weigh more than rare ones."),
-            (one_over_frequency, "You weigh by 1 / frequency. With a in it the rarest words do not take over."),
-            (a_is_fixed, "You do not use the argument a."),
+            (mean_of_the_numbers, "You subtract from each vector the mean of its own numbers: look at the dimension."),
+            (only_normalised, "You bring the vectors to length 1, but subtract nothing."),
+            (standardised, "You divide each dimension by its standard deviation, too. Only the mean is to go."),
+            (by_the_first_length, "You divide all vectors by one number, the length of the whole table."),
+            (unguarded, "A text that is the mean has length 0, and 0 / 0 is no number. Leave its vector at 0."),
         ],
         keeps_arguments=True,
     ),

@@ -74,51 +74,83 @@ def divided_by_rank(ranking, grades, k):
 # ---- 13.2
 
 
-def places(rough, exact, k):
-    """The places, from 1, that the k best by `exact` have in the order of `rough`, the best of them first."""
-    by_rough = sorted(range(len(rough)), key=lambda text: -rough[text])
-    by_exact = sorted(range(len(exact)), key=lambda text: -exact[text])
-    return [1 + by_rough.index(text) for text in by_exact[:k]]
+def unit(vectors):
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)  # (..., dim)
 
 
-def candidates_needed(rough, exact, k):
-    return max(places(rough, exact, k))
+def merged(scores, documents, k):
+    """The first k documents and their first piece, in the order of the pieces' scores, (pieces,)."""
+    best = {}
+    for piece in np.argsort(-scores, kind="stable").tolist():
+        best.setdefault(documents[piece], piece)
+    return list(best.items())[:k]
 
 
-def places_from_zero(rough, exact, k):
-    return candidates_needed(rough, exact, k) - 1
+def best_documents(query, pieces, documents, k):
+    return merged(unit(pieces) @ query, documents, k)
 
 
-def only_the_best(rough, exact, k):
-    return places(rough, exact, 1)[0]
+def not_normalised_pieces(query, pieces, documents, k):
+    return merged(pieces @ query, documents, k)
 
 
-def the_first_of_them(rough, exact, k):
-    return min(places(rough, exact, k))
+def normalised_over_the_pieces(query, pieces, documents, k):
+    return merged(pieces / np.linalg.norm(pieces, axis=0) @ query, documents, k)
 
 
-def the_last_of_the_best(rough, exact, k):
-    return places(rough, exact, k)[-1]
+def documents_twice(query, pieces, documents, k):
+    return [(documents[piece], piece) for piece in np.argsort(-(unit(pieces) @ query)).tolist()[:k]]
 
 
-def other_way_round(rough, exact, k):
-    return candidates_needed(exact, rough, k)
+def cut_before_merging(query, pieces, documents, k):
+    best = {}
+    for document, piece in documents_twice(query, pieces, documents, k):
+        best.setdefault(document, piece)
+    return list(best.items())
 
 
-def lowest_first(rough, exact, k):
-    return candidates_needed([-score for score in rough], [-score for score in exact], k)
+def last_piece_kept(query, pieces, documents, k):
+    best = {}
+    for document, piece in documents_twice(query, pieces, documents, len(pieces)):
+        best[document] = piece
+    return list(best.items())[:k]
 
 
-def missed_ones_added(rough, exact, k):
-    return k + sum(place > k for place in places(rough, exact, k))
+def lowest_first(query, pieces, documents, k):
+    return merged(-(unit(pieces) @ query), documents, k)
 
 
-def always_k(rough, exact, k):
-    return k
+def by_sum(query, pieces, documents, k):
+    scores, best = unit(pieces) @ query, dict(best_documents(query, pieces, documents, len(pieces)))
+    totals = {document: sum(s for s, of in zip(scores, documents) if of == document) for document in best}
+    return [(document, best[document]) for document in sorted(totals, key=totals.get, reverse=True)[:k]]
 
 
-def share_found(rough, exact, k):
-    return sum(place <= k for place in places(rough, exact, k)) / k
+def by_mean(query, pieces, documents, k):
+    scores, best = unit(pieces) @ query, dict(best_documents(query, pieces, documents, len(pieces)))
+    means = {document: np.mean([s for s, of in zip(scores, documents) if of == document]) for document in best}
+    return [(document, best[document]) for document in sorted(means, key=means.get, reverse=True)[:k]]
+
+
+def first_piece_only(query, pieces, documents, k):
+    firsts = [piece for piece, document in enumerate(documents) if document not in documents[:piece]]
+    found = merged(unit(pieces)[firsts] @ query, [documents[piece] for piece in firsts], k)
+    return [(document, firsts[row]) for document, row in found]
+
+
+def by_number(query, pieces, documents, k):
+    return sorted(best_documents(query, pieces, documents, k))
+
+
+def piece_and_document(query, pieces, documents, k):
+    return [(piece, document) for document, piece in best_documents(query, pieces, documents, k)]
+
+
+TURNED = np.array([[1.0, 0.2], [6.0, 6.0], [0.9, 0.4], [0.1, 2.0], [0.3, 0.35], [0.0, 1.0]])  # (pieces, dim)
+OWNERS = [7, 3, 7, 3, 5, 9]  # the document of each
+WIDE = np.random.default_rng(3).normal(size=(9, 4)) * np.arange(1, 10)[:, None]  # (pieces, dim), ever longer
+WIDE = WIDE * [0.1, 1, 1, 8]  # and each dimension of a size of its own
+MIXED = [2, 0, 2, 1, 0, 3, 1, 2, 0]
 
 
 EXERCISES = {
@@ -128,6 +160,7 @@ EXERCISES = {
             "the better one late": (["a", "b", "c", "d"], {"d": 2, "b": 1, "x": 1}, 4),
             "the best order": (["d", "b", "a"], {"d": 2, "b": 1}, 3),
             "more right ones than places": (["b", "d", "a"], {"d": 3, "b": 1, "c": 2}, 2),
+            "the better one behind k": (["a", "b", "c", "d"], {"d": 2, "b": 1, "x": 1}, 2),
             "nothing found": (["a", "c"], {"d": 2}, 2),
             "found behind k": (["a", "c", "d"], {"d": 2}, 2),
             "fewer found than places": (["a", "d"], {"d": 1, "b": 2, "c": 2}, 3),
@@ -154,26 +187,41 @@ EXERCISES = {
         ],
     ),
     "13.2": Exercise(
-        title="How many candidates must be rescored",
+        title="A search over pieces that returns each document once",
         cases={
-            "the second best lies deep": ([0.9, 0.8, 0.7, 0.6, 0.5], [0.9, 0.1, 0.2, 0.3, 0.8], 2),
-            "the best lies deepest": ([0.3, 0.9, 0.7, 0.1, 0.5], [0.9, 0.8, 0.2, 0.7, 0.1], 2),
-            "both orders agree": ([5, 4, 3, 2], [0.4, 0.3, 0.2, 0.1], 3),
-            "rough scores below 0": ([-4, -1, -3, -2, -6, -5], [0.2, 0.9, 0.1, 0.3, 0.5, 0.4], 3),
-            "only the best counts": ([0.2, 0.4, 0.1, 0.3], [0.9, 0.1, 0.3, 0.2], 1),
-            "all of them": ([2, 3, 1], [1, 2, 3], 3),
+            "two documents of four": (np.array([1.0, 0.0]), TURNED, OWNERS, 2),
+            "a query of another length and direction": (np.array([2.0, 3.0]), TURNED, OWNERS, 3),
+            "fewer documents than k": (np.array([0.5, 0.1]), TURNED, OWNERS, 10),
+            "the best one alone": (np.array([0.0, 5.0]), TURNED, OWNERS, 1),
+            "pieces in any order": (np.array([0.3, -1.0, 0.5, 0.2]), WIDE, MIXED, 3),
+            "the same with another query": (np.array([-1.0, 0.2, 0.1, 0.9]), WIDE, MIXED, 4),
+            "one piece a document": (np.array([0.6, 0.8]), TURNED[[0, 1, 4]], [2, 0, 1], 2),
         },
-        solution=candidates_needed,
+        solution=best_documents,
         wrong=[
-            (places_from_zero, "You count places from 0: to reach the first place takes one candidate."),
-            (only_the_best, "You look for the best text alone: none of the k may be missed."),
-            (the_first_of_them, "You stop at the first of the k that comes up. When have all of them come up?"),
-            (the_last_of_the_best, "The k-th best by `exact` need not be the one that lies deepest by `rough`."),
-            (other_way_round, "The other way round: where do the best by `exact` stand in the order of `rough`?"),
-            (lowest_first, "The highest score is the best, in both lists."),
-            (missed_ones_added, "You add the number of those missed. How deep do they lie?"),
-            (always_k, "The first k by `rough` need not hold all k best."),
-            (share_found, "That is the share of the k best that k candidates hold. How many candidates hold all?"),
+            (
+                not_normalised_pieces,
+                "You rank by raw dot products: long vectors win. When is one a cosine?",
+            ),
+            (
+                normalised_over_the_pieces,
+                "You divide each column by its length. Which axis of `pieces` runs along one vector?",
+            ),
+            (documents_twice, "A document comes up once for each of its pieces. How often may it stand in the list?"),
+            (
+                cut_before_merging,
+                "You take the k best pieces and merge them afterwards: then there may be fewer than k documents left.",
+            ),
+            (last_piece_kept, "You name a document's worst piece: a later one overwrites it. Which one speaks for it?"),
+            (lowest_first, "The lowest cosine comes first. Is a high one near or far?"),
+            (
+                by_sum,
+                "You add up the cosines of a document's pieces: then many pieces win. Which one speaks for it?",
+            ),
+            (by_mean, "You average over a document's pieces. Here the best one alone speaks for it."),
+            (first_piece_only, "You look at each document's first piece only. Why was it cut into pieces?"),
+            (by_number, "Your documents are in the order of their numbers. What should decide?"),
+            (piece_and_document, "The other way round: first the document, then its piece."),
         ],
     ),
 }

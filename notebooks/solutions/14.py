@@ -130,58 +130,111 @@ def mask_of_the_first(logits, attention_mask):
 # ---- 14.3
 
 
-def choose_and_report(values, chooses):
-    best = values[:, chooses].mean(1).argmax()
-    return int(best), float(values[best, ~chooses].mean())
+def scaled(scores, axis=1):
+    low, high = scores.min(axis=axis, keepdims=True), scores.max(axis=axis, keepdims=True)
+    return (scores - low) / (high - low)
 
 
-def report_on_the_same(values, chooses):
-    best = values[:, chooses].mean(1).argmax()
-    return int(best), float(values[best, chooses].mean())
+def marks(fused, right):
+    """The reciprocal rank of each query's right page: (queries, pages), (queries,) -> (queries,)."""
+    own = fused[np.arange(len(fused)), right]  # (queries,)
+    return 1 / (1 + (fused > own[:, None]).sum(axis=1))
 
 
-def report_on_all(values, chooses):
-    best = values[:, chooses].mean(1).argmax()
-    return int(best), float(values[best].mean())
+def of_weights(words, meaning, right, weights, scale=scaled):
+    """(weights, queries): the marks of each query with each weight."""
+    words, meaning = scale(words), scale(meaning)
+    return np.stack([marks(weight * words + (1 - weight) * meaning, right) for weight in weights])
 
 
-def choose_on_all(values, chooses):
-    best = values.mean(1).argmax()
-    return int(best), float(values[best, ~chooses].mean())
+def chosen(values, weights, chooses, judges):
+    best = values[:, chooses].mean(axis=1).argmax()
+    return weights[best], values[best, judges].mean()
 
 
-def choose_on_the_others(values, chooses):
-    best = values[:, ~chooses].mean(1).argmax()
-    return int(best), float(values[best, ~chooses].mean())
+def fuse_and_report(words, meaning, right, weights, chooses):
+    return chosen(of_weights(words, meaning, right, weights), weights, chooses, ~chooses)
 
 
-def halves_swapped(values, chooses):
-    return choose_and_report(values, ~chooses)
+def report_on_the_same(words, meaning, right, weights, chooses):
+    return chosen(of_weights(words, meaning, right, weights), weights, chooses, chooses)
 
 
-def luckiest_query(values, chooses):
-    best = values[:, chooses].max(1).argmax()
-    return int(best), float(values[best, ~chooses].mean())
+def report_on_all(words, meaning, right, weights, chooses):
+    return chosen(of_weights(words, meaning, right, weights), weights, chooses, chooses | True)
 
 
-def median_chooses(values, chooses):
-    best = np.median(values[:, chooses], axis=1).argmax()
-    return int(best), float(values[best, ~chooses].mean())
+def choose_on_all(words, meaning, right, weights, chooses):
+    return chosen(of_weights(words, meaning, right, weights), weights, chooses | True, ~chooses)
 
 
-def median_reports(values, chooses):
-    best = values[:, chooses].mean(1).argmax()
-    return int(best), float(np.median(values[best, ~chooses]))
+def choose_on_the_others(words, meaning, right, weights, chooses):
+    return chosen(of_weights(words, meaning, right, weights), weights, ~chooses, ~chooses)
 
 
-def worst_setting(values, chooses):
-    best = values[:, chooses].mean(1).argmin()
-    return int(best), float(values[best, ~chooses].mean())
+def halves_swapped(words, meaning, right, weights, chooses):
+    return fuse_and_report(words, meaning, right, weights, ~chooses)
 
 
-SWEEP = np.array([[0.9, 0.5, 0.1, 0.2], [0.6, 0.9, 0.6, 0.3], [0.2, 0.4, 0.8, 0.9]])  # (settings, queries)
-SKEWED = np.array([[0.9, 0.1, 0.1, 0.5, 0.6, 1.0], [0.2, 0.3, 0.3, 0.4, 0.1, 0.1]])  # its medians are no means
-FIRST_TWO = np.array([True, True, False, False])
+def raw_scores(words, meaning, right, weights, chooses):
+    return chosen(of_weights(words, meaning, right, weights, lambda scores: scores), weights, chooses, ~chooses)
+
+
+def scaled_over_all_queries(words, meaning, right, weights, chooses):
+    values = of_weights(words, meaning, right, weights, lambda scores: scaled(scores, axis=None))
+    return chosen(values, weights, chooses, ~chooses)
+
+
+def scaled_by_page(words, meaning, right, weights, chooses):
+    values = of_weights(words, meaning, right, weights, lambda scores: scaled(scores, axis=0))
+    return chosen(values, weights, chooses, ~chooses)
+
+
+def divided_by_the_highest(words, meaning, right, weights, chooses):
+    values = of_weights(words, meaning, right, weights, lambda scores: scores / scores.max(axis=1, keepdims=True))
+    return chosen(values, weights, chooses, ~chooses)
+
+
+def weights_swapped(words, meaning, right, weights, chooses):
+    return fuse_and_report(meaning, words, right, weights, chooses)
+
+
+def meaning_always_whole(words, meaning, right, weights, chooses):
+    words, meaning = scaled(words), scaled(meaning)
+    values = np.stack([marks(weight * words + meaning, right) for weight in weights])
+    return chosen(values, weights, chooses, ~chooses)
+
+
+def first_place_only(words, meaning, right, weights, chooses):
+    values = of_weights(words, meaning, right, weights) == 1
+    return chosen(values, weights, chooses, ~chooses)
+
+
+def position_of_the_weight(words, meaning, right, weights, chooses):
+    weight, value = fuse_and_report(words, meaning, right, weights, chooses)
+    return list(weights).index(weight), value
+
+
+def worst_weight(words, meaning, right, weights, chooses):
+    values = of_weights(words, meaning, right, weights)
+    worst = values[:, chooses].mean(axis=1).argmin()
+    return weights[worst], values[worst, ~chooses].mean()
+
+
+def two_searches(seed, queries=12, pages=8):
+    """Scores of a search with a scale of its own for each query, of one between -1 and 1; and the right pages."""
+    generator = np.random.default_rng(seed)
+    right = generator.integers(pages, size=queries)
+    own = np.eye(pages)[right]  # (queries, pages): 1 where the right page is
+    words = np.exp(own * generator.normal(1, 1, size=(queries, 1)) + generator.normal(size=own.shape))
+    words = (words + 0.3) * generator.uniform(3, 30, size=(queries, 1))
+    meaning = np.tanh(own * generator.normal(0.5, 0.5, size=(queries, 1)) + generator.normal(0, 0.4, size=own.shape))
+    return words, meaning, right
+
+
+THIRD = np.arange(12) < 4
+WEIGHTS = [0.1, 0.3, 0.5, 0.7, 0.9]
+
 
 EXERCISES = {
     "14.1": Exercise(
@@ -264,26 +317,31 @@ EXERCISES = {
         ],
     ),
     "14.3": Exercise(
-        title="Choose a setting on some queries, and report on the others",
+        title="Fuse two searches with a weight chosen on some queries, and report on the others",
         cases={
-            "three settings, four queries": (SWEEP, FIRST_TWO),
-            "the other two choose": (SWEEP, ~FIRST_TWO),
-            "one query chooses": (SWEEP, np.array([True, False, False, False])),
-            "one query is left": (SWEEP, np.array([True, False, True, True])),
-            "one setting": (SWEEP[:1], FIRST_TWO),
-            "one query in each half stands out": (SKEWED, np.array([True, True, True, False, False, False])),
+            "four of twelve queries choose": (*two_searches(0), WEIGHTS, THIRD),
+            "the other eight choose": (*two_searches(0), WEIGHTS, ~THIRD),
+            "other scores": (*two_searches(16), WEIGHTS, THIRD),
+            "every second query chooses": (*two_searches(2), WEIGHTS, np.arange(12) % 2 == 0),
+            "one weight": (*two_searches(3), [0.4], THIRD),
+            "one search or the other": (*two_searches(4), [0.0, 1.0], ~THIRD),
         },
-        solution=choose_and_report,
+        solution=fuse_and_report,
         wrong=[
             (report_on_the_same, "You report on the queries that chose. Are they not the ones that flatter?"),
             (report_on_all, "The queries that chose are still among those that you report on."),
             (choose_on_all, "All queries take part in your choice. Which may?"),
             (choose_on_the_others, "You choose on the queries that you report on. Which ones may choose?"),
             (halves_swapped, "You took the two parts the wrong way round. What does True in `chooses` mean?"),
-            (luckiest_query, "You choose by a setting's best query. What stands for all of them?"),
-            (median_chooses, "You choose by a setting's median. Does nDCG over queries not mean their mean?"),
-            (median_reports, "You report the median of the other queries. What does the text ask for?"),
-            (worst_setting, "You choose the lowest mean. Is a high nDCG good or bad?"),
+            (raw_scores, "You add raw scores: the search with the larger numbers wins. What has to come first?"),
+            (scaled_over_all_queries, "You scale all queries together. Does each query not have a scale of its own?"),
+            (scaled_by_page, "You scale along the wrong axis: each query's scores, over the pages, need one scale."),
+            (divided_by_the_highest, "Your lowest score is not 0. What has to be taken off before you divide?"),
+            (weights_swapped, "Your weights are the wrong way round: they are those of the words."),
+            (meaning_always_whole, "Meaning always counts in full. What is left for it beside the words' weight?"),
+            (first_place_only, "You count only first places. What is a right page on the second place worth?"),
+            (position_of_the_weight, "You return the place of the weight in the list, not the weight."),
+            (worst_weight, "You choose the lowest mean. Is a high reciprocal rank good or bad?"),
         ],
     ),
 }
