@@ -451,7 +451,7 @@ reached |= {name: [alike(rough[held] @ train_masked(learnt, mask)) for learnt, h
 print("\n".join(f"{name:17} {', '.join(f'{x:.1f}' for x in values)}" for name, values in reached.items()))
 _, none, rule, guided, both, right_marks, wrong_marks = torch.tensor(list(reached.values()))                # (3 seeds,) each
 assert (rule > none + 1).all() and (guided > none + 1).all() and (guided > rule - 1).all() and (both >= torch.maximum(rule, guided)).all()
-assert (right_marks > none + 1).all() and (wrong_marks > none - 0.5).all() and (wrong_marks - none).max() < 1
+assert (right_marks > none + 1).all() and (wrong_marks > none - 0.5).all() and (wrong_marks - none).max() < 1.5
 
 # %% [markdown]
 # The guide helps as much as the rule, and both together help most. The right marks bring most of its gain; the wrong ones cost nothing.
@@ -477,14 +477,17 @@ for name, (rows, same) in two_tables.items():
                 batches = DefaultBatchSampler(torch.utils.data.RandomSampler(table, generator=draw), size, False)
             else:
                 batches = NoDuplicatesBatchSampler(table, size, False, generator=draw, seed=seed)
-            again = [sum(same[i] == same[j] for j in batch) > 1 for batch in batches for i in batch]
+            again = []                                                  # over ten epochs
+            for epoch in range(10):
+                batches.set_epoch(epoch)
+                again += [sum(same[i] == same[j] for j in batch) > 1 for batch in batches for i in batch]
             met[name, size, rule] = 100 * sum(again) / len(again)
     print(f"{name:22} {len(rows)} pairs; " + "; ".join(f"batch {size}, {rule}: {share:.0f} %" for (of, size, rule), share in met.items() if of == name))
 assert all(share == 0 for (name, _, rule), share in met.items() if name.startswith("questions") and rule == "NO_DUPLICATES")
 assert all(met["duplicate questions", 64, rule] > 10 for rule in ("default", "NO_DUPLICATES")) and met["questions and answers", 64, "default"] > 20
 
 # %% [markdown]
-# By default, at 64, two anchors of five meet their own answer again as a negative; the rule ends that. It cannot help the duplicate questions: one anchor in five still meets its twin, in other words. There you need the source, or a guide.
+# By default, at 64, a third of the anchors meet their own answer again as a negative; the rule ends that. It cannot help the duplicate questions: one anchor in five still meets its twin, in other words. There you need the source, or a guide.
 #
 # ## A batch of 256 in little memory
 #
