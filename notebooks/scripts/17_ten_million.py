@@ -221,7 +221,7 @@ assert there["bits, x100 rescored"][1] > 0.985 and on_real["bits, x100 rescored"
 #
 # ### A job in the background
 #
-# The next cell starts a job that takes its time, most of it to start, and does not wait for it: Ray encodes the sentences again, in several processes, and one of them is killed as soon as the first vectors are written. What that is good for, and what came of it, is told under *Encoding on many machines*.
+# The next cell starts a job that takes its time, most of it to start, and does not wait for it: Ray encodes the sentences again, in several processes, and one of them is killed as soon as the first vectors are written. What that is good for, and what came of it, is told under _Encoding on many machines_.
 
 # %%
 from concurrent.futures import ThreadPoolExecutor
@@ -238,12 +238,12 @@ pq.write_table(pa.table({"id": range(len(texts)), "text": texts}), source)
 def encode_and_kill():
     """Encode `source` on Ray, killing an actor. Returns how many processes there were, and the exit code."""
     options = [source, target, "--model", model, "--actors", str(actors)]
-    with open(work / "job.log", "w") as log:
+    with open(work / "job.log", "w", encoding="utf-8") as log:
         job = subprocess.Popen([sys.executable, "-m", "course_lib.scale.encode", *options], cwd=COURSE_HOME, stdout=log, stderr=log)
     while job.poll() is None and not list(target.glob("*.parquet")):
         time.sleep(0.05)
     if job.poll() is not None:
-        raise RuntimeError(f"nothing to kill, code {job.returncode}: {(work / 'job.log').read_text()[-1000:]}")
+        raise RuntimeError(f"nothing to kill, code {job.returncode}: {(work / 'job.log').read_text(encoding='utf-8')[-1000:]}")
     processes = psutil.Process(job.pid).children(recursive=True)
     next(p for p in processes if "MapWorker" in " ".join(p.cmdline())).kill()
     return len(processes), job.wait()
@@ -531,7 +531,7 @@ for name, of_all in {"gathered": gather, "own negatives": None}.items():
     history = train(encoder, loss, load_pairs()[:64], **settings)
     if processes()[0] == 0:                                            # of several processes the first reports
         print(f"{name:>13}:", *(f"{entry['loss']:.4f}" for entry in history))
-""")
+""", encoding="utf-8")
 losses = {}
 for count in (1, 2):
     command = ["-m", "course_lib.scale.parallel", "--processes", str(count), str(work / "my_training.py"), model]
