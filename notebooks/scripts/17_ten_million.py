@@ -189,7 +189,7 @@ n = results.query("experiment == 'exact'").n.max()                       # how m
 exact = results.query("experiment == 'exact' and n == @n").pivot(index="setting", columns="metric", values="value")
 on_real = results.query("experiment == 'real' and metric == 'recall'").set_index("setting").value        # a million sentences of Wikipedia
 here = {name: (milliseconds(way, queries[:7]), recall(way(queries) if name != "float16" else truth)) for name, way in ways.items()}
-there = {name: tuple(exact.loc[name, ["ms_alone", "recall"]]) for name in ways if name in exact.index}
+there = {name: tuple(exact.loc[name, ["ms_alone", "recall"]]) for name in ways}
 
 # %% tags=["row-1.21"] alt="Scatter plot with logarithmic axes: gigabytes that are searched, across, and seconds for one query alone, upwards; round marks for the vectors of this notebook, squares for ten million, recorded. In both, float16 lies at the upper right, int8 below and left of it, lower by FAISS than by numpy, and signs at the far left, lowest. Labels give the recall: 1.00 for float16 and int8, and for signs that of 400 candidates."
 _, ax = plt.subplots(figsize=(7, 3.4), layout="constrained")
@@ -199,15 +199,13 @@ for i, (label, run, size) in enumerate([(f"{rows:,} vectors, here", here, rows),
     for gb, (name, (ms, found)) in zip(gigabytes, run.items()):
         print(f"{size:>12,} vectors, {name:<26} {gb:5.2f} GB: {ms:8.1f} ms a query alone, recall {found:.3f}" + (f", on real ones {on_real[name]:.3f}" if i else ""))
         if not name.startswith("bits") or "x40" in name:
-            ax.annotate(f"  {name.split(',')[0]}: {found:.2f}", (gb, ms / 1000), fontsize=8, va="center")
+            ax.annotate(f"  {name.split(',')[0]}: {found:.2f}  ", (gb, ms / 1000), fontsize=8, va="center", ha="right" if "FAISS" in name else "left")
 ax.set(xscale="log", yscale="log", xlabel="GB that are searched", ylabel="seconds, one query alone", title="Exact search of drawn vectors; the label is the recall")
 ax.margins(x=0.2)
 ax.legend(fontsize=8)
 plt.show()
 ours = exact.loc["bits by course_lib, x40 rescored", "ms_alone"]
-alone = results.query("experiment == 'real' and metric == 'ms_alone'").set_index("setting").value
-print(f"a million real sentences, recorded: int8 {alone['int8, x2 rescored']:.0f} ms, int8 by FAISS {alone['int8 by FAISS, x2 rescored']:.0f} ms")
-assert alone["int8 by FAISS, x2 rescored"] < alone["int8, x2 rescored"] and on_real["int8 by FAISS, x2 rescored"] > 0.99
+assert exact.loc["int8 by FAISS, x2 rescored", "ms_alone"] < exact.loc["int8, x2 rescored", "ms_alone"] and exact.loc["int8 by FAISS, x2 rescored", "recall"] > 0.99
 print(f"the same bits counted by course_lib: {ours:.0f} ms")
 assert here["int8, x2 rescored"][1] > 0.99 and there["int8, x2 rescored"][1] > 0.99 and on_real["int8, x2 rescored"] > 0.99
 assert there["bits, x100 rescored"][1] > 0.985 and on_real["bits, x100 rescored"] < 0.92 and ours > 10 * there["bits, x40 rescored"][0]
@@ -221,7 +219,7 @@ assert there["bits, x100 rescored"][1] > 0.985 and on_real["bits, x100 rescored"
 #
 # ### A job in the background
 #
-# The next cell starts a job that takes its time, most of it to start, and does not wait for it: Ray encodes the sentences again, in several processes, and one of them is killed as soon as the first vectors are written. What that is good for, and what came of it, is told under _Encoding on many machines_.
+# The next cell starts a job that takes its time, most of it to start, and does not wait for it: Ray encodes half of the sentences again, in several processes, and one of them is killed as soon as the first vectors are written. What that is good for, and what came of it, is told under _Encoding on many machines_.
 
 # %%
 from concurrent.futures import ThreadPoolExecutor
@@ -232,8 +230,8 @@ import pyarrow.parquet as pq
 
 from course_lib.support.folders import COURSE_HOME
 
-source, target = work / "texts.parquet", work / "vectors"
-pq.write_table(pa.table({"id": range(len(texts)), "text": texts}), source)
+source, target, few_texts = work / "texts.parquet", work / "vectors", texts[:4000]
+pq.write_table(pa.table({"id": range(len(few_texts)), "text": few_texts}), source)
 
 def encode_and_kill():
     """Encode `source` on Ray, killing an actor. Returns how many processes there were, and the exit code."""
@@ -345,14 +343,14 @@ def measured(experiment, start="", size=n):
 assert graph.loc["HNSW16, 64", "ms_alone"] < graph.loc["IVF256,Flat, 64", "ms_alone"] / 4 and graph.loc["HNSW16", "build_seconds"] > 10 * graph.loc["IVF256,Flat", "build_seconds"]
 assert not bundled or recall(plain, nearest) + 0.1 < recall(with_vectors, nearest) <= points[-1] + 0.02
 
-# %% tags=["row-1.21"] alt="Two panels, recorded: milliseconds of one query alone against recall, with logarithmic time. Left, a million real sentences: codes alone end at 0.65, rescored they rise to 0.99 at a millisecond; exact signs end at 0.91, above the index; exact int8 stands at 1.00, twenty times as slow. Right, ten million drawn vectors: exact signs are a flat line that meets the index at 0.99, LanceDB lies above both, exact int8 far above all."
+# %% tags=["row-1.21"] alt="Two panels, recorded: milliseconds of one query alone against recall, with logarithmic time. Left, a million real sentences: codes alone end at 0.65, rescored they rise to 0.99 at a millisecond; exact signs end at 0.91, above the index; exact int8 stands at 1.00, more than fifteen times as slow. Right, ten million drawn vectors: exact signs are a flat line that meets the index at 0.99, LanceDB lies above both, exact int8 far above all."
 _, axes = plt.subplots(1, 2, figsize=(9.5, 3.6), layout="constrained")
 for ax, experiment, what in zip(axes, ("real", "exact"), ("real sentences", "drawn vectors")):
     size = results.query("experiment == @experiment").n.max()
     scans = measured(experiment, size=size)
     coded_of = measured("real" if experiment == "real" else "faiss", "IVF4096,PQ128x4fs, ", size)
     families = {"IVF,PQ, codes alone": coded_of[~coded_of.index.str.contains("rescored")], "IVF,PQ, 100 rescored": coded_of[coded_of.index.str.contains("x10 ")],
-                "exact signs, rescored": scans[scans.index.str.contains("bits, x[14]0")], "exact int8, rescored": scans.loc[["int8, x2 rescored"]],
+                "exact signs, rescored": scans[scans.index.str.contains("bits, x[14]0")], "exact int8, rescored": scans.loc[["int8 by FAISS, x2 rescored"]],
                 "LanceDB, on disk": measured("lancedb", "IVF_RQ,", size)}
     for i, (name, of) in enumerate((name, of.sort_values("recall")) for name, of in families.items() if len(of)):
         ax.plot(of.recall, of.ms_alone, MARKERS[i] + LINES[i % 4], color=PALETTE[i], label=name)
@@ -360,19 +358,19 @@ for ax, experiment, what in zip(axes, ("real", "exact"), ("real sentences", "dra
     ax.set(yscale="log", xlabel="recall@10", ylabel="ms, one query alone", title=f"{size:,} {what}")
     ax.legend(fontsize=7)
     if experiment == "real":
-        assert families["exact signs, rescored"].recall.max() < 0.92 and 20 * families["IVF,PQ, 100 rescored"].ms_alone.iloc[-1] < families["exact int8, rescored"].ms_alone.item()
+        assert families["exact signs, rescored"].recall.max() < 0.92 and 15 * families["IVF,PQ, 100 rescored"].ms_alone.iloc[-1] < families["exact int8, rescored"].ms_alone.item()
 plt.show()
 two_digits = lambda value: f"{float(f'{value:.2g}'):,.0f}"
-index, scan = measured("faiss"), measured("exact").loc["int8, x2 rescored"]
+index, scan = measured("faiss"), measured("exact").loc[["int8, x2 rescored", "int8 by FAISS, x2 rescored"]].min()            # the quicker of both
 best, build = index.loc["IVF4096,PQ128x4fs, 1024 probes, x10 rescored"], index.build_seconds.max()
 for column, where in {"ms_alone": "alone", "ms_in_a_batch": "in a batch"}.items():
     print(f"queries {where}: {scan[column]:.0f} ms exactly, {best[column]:.0f} by the index, which is built in {build:.0f} s; it pays after {two_digits(1000 * build / (scan[column] - best[column]))} queries")
 assert best.recall > 0.985
 
 # %% [markdown]
-# Codes alone find little more than half; rescoring brings recall back for a fraction of a millisecond. On real sentences the index reaches 0.99 in a twentieth of the time of an exact scan by numpy, and signs stay behind. On drawn vectors, whose neighbours the index finds with more trouble, they seem to be its equal: the trap again.
+# Codes alone find little more than half; rescoring brings recall back for a fraction of a millisecond. On real sentences the index reaches 0.99 in less than a fifteenth of the time of an exact scan, and signs stay behind. On drawn vectors, whose neighbours the index finds with more trouble, they seem to be its equal: the trap again.
 #
-# The last two lines are the *break-even*: searching exactly costs nothing before the first query, the index must be built. They are counted against int8 by numpy. A batch of a few thousand questions needs no index, a site that answers one question after the other soon does.
+# The last two lines are the *break-even*: searching exactly costs nothing before the first query, the index must be built. A batch of a few thousand questions needs no index, a site that answers one question after the other soon does.
 #
 # In sentence-transformers `semantic_search_faiss` searches exactly, or with `exact=False` by HNSW. *HNSW* is the other common index: a graph of neighbours, walked from node to node. The printed lines compare both on 100,000 drawn vectors at about the same recall: the graph answers several times as fast, and takes many times as long to build.
 #
@@ -470,9 +468,9 @@ else:
     processes, code = running.result()                                   # waits where the job is not through
     print(f"{processes} processes; 1 actor killed; exit code {code}")
     encoded = pq.read_table(target).sort_by("id")
-    assert code == 0 and encoded["id"].to_pylist() == list(range(len(texts)))
-    assert np.abs(np.stack(encoded["vector"].to_numpy()) - base).max() < 1e-5                                   # as encoded at the beginning
-    print(f"{len(texts):,} rows, each once, equal to those of one process")
+    assert code == 0 and encoded["id"].to_pylist() == list(range(len(few_texts)))
+    assert np.abs(np.stack(encoded["vector"].to_numpy()) - base[: len(few_texts)]).max() < 1e-5                 # as encoded at the beginning
+    print(f"{len(few_texts):,} rows, each once, equal to those of one process")
 
 # %% [markdown]
 # No row is missing: what the dead actor had in hand was encoded again. And when the whole job dies? **Recorded** by `recipes/scale_encode.py`: a job on 20,000 sentences, every process of it killed three times at different moments, each time started again with the same command. And, for 2,000 and 20,000 sentences, the processor time of all its processes.
