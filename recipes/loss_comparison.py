@@ -41,6 +41,7 @@ from recipes.shared.cards import model_folder, weights_sha256
 from recipes.shared.measured import Measured
 from recipes.shared.minilm import minilm_folder
 from recipes.shared.places import BUILD
+from recipes.shared.pretraining_text import LeakFilter
 from recipes.shared.results import data_sha256, read_rows, record, row
 
 COMMAND, FILE, DONE = "python recipes/loss_comparison.py", "09.csv", BUILD / "losses.jsonl"
@@ -147,8 +148,6 @@ def measure(encoder: SentenceEncoder, data: str) -> dict[str, float]:
 def training_groups(experiment: str, seed: int) -> list[tuple[str, str, str, str]]:
     if experiment == "bundled":
         return groups("course/nli")
-    from recipes.shared.pretraining_text import LeakFilter  # needs zstandard, as notebooks do not
-
     allowed = LeakFilter()
     return random.Random(seed).sample([group for group in groups("snli/train") if all(map(allowed, group))], PREMISES)
 
