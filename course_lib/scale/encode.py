@@ -51,20 +51,14 @@ class Encode:
         return batch | {"vector": vectors}
 
 
-def encode_parquet(
-    source: str | Path,
-    target: str | Path,
-    model: str = DEFAULT,
-    actors: int = 2,
-    checkpoint: str | Path | None = None,
-):
+def encode_parquet(source: str | Path, target: str | Path, model: str = DEFAULT, actors: int = 2):
     """Write a parquet folder `target` with the columns of `source` (a file or folder), "text" replaced by "vector".
 
-    source: "id", a different one in each row, and "text"; other columns are kept. checkpoint: the folder of ids that
-    are written, target + ".checkpoint" unless named. ValueError where it belongs to another model or other weights.
+    source: "id", a different one in each row, and "text"; other columns are kept. The ids that are written stand in the
+    folder target + ".checkpoint". ValueError where it belongs to another model or other weights.
     """
     source, target = os.path.abspath(source), os.path.abspath(target)
-    checkpoint = os.path.abspath(checkpoint or f"{target}.checkpoint")
+    checkpoint = f"{target}.checkpoint"
     _same_model(Path(f"{checkpoint}.model.json"), model)
     _connect(actors)
     context = ray.data.DataContext.get_current()
@@ -109,5 +103,4 @@ if __name__ == "__main__":
     parser.add_argument("target", help="folder for parquet with the columns id and vector")
     parser.add_argument("--model", default=DEFAULT)
     parser.add_argument("--actors", type=int, default=2)
-    parser.add_argument("--checkpoint")
     encode_parquet(**vars(parser.parse_args()))

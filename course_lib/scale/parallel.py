@@ -1,68 +1,39 @@
-"""Data-parallel training: several processes, each with a copy of the model and a share of every batch.
+"""Data-parallel training without an open port: a script of your own, started several times on this machine.
 
-    python -m course_lib.scale.parallel --processes 2
+    python -m course_lib.scale.parallel --processes 2 my_training.py    # and what the script is to find in sys.argv
 
-prints the losses of a short training: of one process, of several that gather their vectors (support/distributed.py),
-and of several of which each sees its own negatives alone. The first two are equal. A training of your own needs nothing
-of this file, but MultipleNegativesRankingLoss(gather=gather) and
-
-    accelerate launch --num_processes 2 my_training.py
-
-The processes here meet over a file, not over a port that others could reach, and talk over loopback.
-Left out on purpose: several machines (`accelerate launch --help`), GPUs.
+The script is written as for one process: `training.train` gives each process a share of every batch, and a loss with
+`gather=gather` sees the vectors of all (support/distributed.py). The processes meet over a file, not over a port that
+others could reach, and talk over loopback.
+Left out on purpose: several machines, GPUs. `accelerate launch --num_processes 2 my_training.py` has them.
 """
 
 import argparse
-import json
 import os
+import runpy
 import subprocess
 import sys
 import tempfile
 from datetime import timedelta
 from pathlib import Path
 
-from torch import Tensor, distributed
+from torch import distributed
 
-from course_lib.data import load_pairs
-from course_lib.encoder import SentenceEncoder
-from course_lib.losses import MultipleNegativesRankingLoss
-from course_lib.siamese import siamese_objective
-from course_lib.support.distributed import gather
-from course_lib.support.folders import COURSE_HOME, DEFAULT
-from course_lib.training import train
-
-BATCH = 64
+from course_lib.support.folders import COURSE_HOME
 
 
-def losses(model: str, steps: int, gathered: bool) -> list[float]:
-    """The losses, (steps,), of a training that reads the course's first 64 pairs in each step.
-
-    Where several processes call it, each computes its share, and all return the mean over the batch.
-    """
-    encoder = SentenceEncoder.load(model, dtype="float32")
-    objective = siamese_objective(encoder, MultipleNegativesRankingLoss(gather=gather if gathered else None))
-
-    def loss(batch: list) -> Tensor:
-        encoder.eval()  # no dropout: it would differ from process to process
-        return objective(batch)
-
-    settings = dict(batch_size=BATCH, learning_rate=1e-4, autocast=False, log_every=1, show_progress_bar=False)
-    return [entry["loss"] for entry in train(encoder, loss, load_pairs()[:BATCH], epochs=steps, **settings)]
-
-
-def compare(model: str = DEFAULT, processes: int = 2, steps: int = 3) -> dict[str, list[float]]:
-    """{"one process", "gathered", "own negatives": the losses, (steps,)}. RuntimeError where one of several failed."""
-    alone = losses(model, steps, gathered=False)
+def launch(script: str, arguments: list[str], processes: int) -> int:
+    """Run a script in so many processes; what the first prints is printed. The exit code: 0 where none failed."""
+    paths = f"{COURSE_HOME}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    env = {"OMP_NUM_THREADS": "1"} | os.environ | {"PYTHONPATH": paths}  # a core each
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "course_lib.scale.parallel", "--model", model, "--steps", str(steps)]
-        command += ["--processes", str(processes), "--meeting", str(Path(folder, "meeting")), "--rank"]
-        pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=COURSE_HOME)
-        members = [subprocess.Popen([*command, str(rank)], **pipes) for rank in range(processes)]
-        told = [member.communicate() for member in members]
-    for member, (_, error) in zip(members, told):
-        if member.returncode:
-            raise RuntimeError(f"a process ended with code {member.returncode}: {error.strip()[-500:]}")
-    return {"one process": alone} | json.loads(told[0][0])
+        command = [sys.executable, "-m", "course_lib.scale.parallel", "--processes", str(processes)]
+        command += ["--meeting", str(Path(folder, "meeting")), "--rank"]
+        members = []
+        for rank in range(processes):
+            heard = subprocess.DEVNULL if rank else None
+            members.append(subprocess.Popen([*command, str(rank), script, *arguments], env=env, stdout=heard))
+        return max(abs(member.wait()) for member in members)
 
 
 def join(rank: int, processes: int, meeting: str):
@@ -77,17 +48,15 @@ def join(rank: int, processes: int, meeting: str):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=DEFAULT)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--rank", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--meeting", help=argparse.SUPPRESS)
+    parser.add_argument("script")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER)
     given = parser.parse_args()
     if given.rank is None:
-        for name, values in compare(given.model, given.processes, given.steps).items():
-            print(f"{name:<13}", *(f"{value:.4f}" for value in values))
-    else:
-        join(given.rank, given.processes, given.meeting)
-        ways = {"gathered": True, "own negatives": False}
-        print(json.dumps({name: losses(given.model, given.steps, gathered) for name, gathered in ways.items()}))
-        distributed.destroy_process_group()
+        sys.exit(launch(given.script, given.arguments, given.processes))
+    join(given.rank, given.processes, given.meeting)
+    sys.argv = [given.script, *given.arguments]
+    runpy.run_path(given.script, run_name="__main__")
+    distributed.destroy_process_group()

@@ -352,7 +352,6 @@ torch.manual_seed(seed)
 right = {name: (guess == truth).sum().item() for name, guess in found.items()}
 def shuffled():                                                  # the hidden words by place, those at one place in any order
     return torch.argsort(places + torch.rand(len(places)))
-
 dealt = {name: [(guess[shuffled()] == truth[shuffled()]).sum().item() for _ in range(10)] for name, guess in found.items() if name != always}
 assert all(found["without attention"][places == p].unique().numel() == 1 for p in places)     # one guess for each place
 assert right["without attention"] < 5 and right["without feed-forward"] < right[always] < right["all parts"] / 2

@@ -285,8 +285,7 @@ for low in (0, 0.2, 0.4, 0.6, 0.8):
     bottom.plot(np.percentile(group, (10, 90)), [low + 0.1] * 2, color=PALETTE[0], linewidth=2)
     bottom.plot(group.mean(), low + 0.1, "s", color=PALETTE[0], label="mean of a fifth, and its middle 80 %" if low == 0 else None)
 for (name, score), style in zip(scores.items(), (":", "--", "-")):
-    side = {"cat": "right", "reading": "left"}.get(name, "center")                      # the first two lines are near
-    top.text(score, 1.02, name, transform=top.get_xaxis_transform(), ha=side, fontsize=9)
+    top.text(score, 1.02, name, transform=top.get_xaxis_transform(), fontsize=9, ha={"cat": "right", "reading": "left"}.get(name, "center"))
     for ax in (top, bottom):
         ax.axvline(score, color="black", linestyle=style)
 for ax in (top, bottom):

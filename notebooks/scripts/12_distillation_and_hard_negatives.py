@@ -452,26 +452,26 @@ def beaten_by(name, tests=TESTS, faster=1.05):
     return [other for other, (f, s, _) in points.items() for ahead in ([draws[other][test] - draws[name][test] for test in tests],) if f > fast / faster and s <= small
             and all(np.percentile(gap, 97.5) >= 0 for gap in ahead) and (f > fast * faster or s < small or any(np.percentile(gap, 2.5) > 0 for gap in ahead))]
 
-# %% tags=["row-BP1"] alt="Two scatter plots of quality against speed as a multiple of all-MiniLM-L6-v2's, on a logarithmic axis: graded pairs and search. The area of a point is its number of parameters; filled points are on the front. MiniLM-6 is highest and slowest; MiniLM-3, MiniLM-2, sbert-mini and your student follow, faster and lower; averaged word vectors lie far to the right and far below. bert-mini, sbert-mini-nli and MiniLM-1 are empty."
+# %% tags=["row-BP1"] alt="Two scatter plots of quality against speed as a multiple of all-MiniLM-L6-v2's, on a logarithmic axis: graded pairs and search. The area of a point is its number of parameters; filled points are on the front. MiniLM-6 is highest and slowest; MiniLM-3, MiniLM-2, sbert-mini and your student follow, faster and lower; averaged word vectors lie far to the right and far below. bert-mini, sbert-mini-nli and MiniLM-1 are empty in both panels, MiniLM-2 and MiniLM-6 on the graded pairs, MiniLM-3 in the search."
 figure, axes = plt.subplots(1, 2, figsize=(12, 4), layout="constrained")
 for ax, (test, unit) in zip(axes, TESTS.items()):
     for name, (times, size, of) in sorted(points.items(), key=lambda item: -item[1][1]):        # the small ones on top
-        ax.scatter(times, measure(of)[test], s=14 * size, color="white" if beaten_by(name) else PALETTE[0], edgecolor="black")
+        ax.scatter(times, measure(of)[test], s=14 * size, color="white" if beaten_by(name, [test]) else PALETTE[0], edgecolor="black")
         place = dict(xytext=(11, -2), ha="left") if name == "MiniLM-2" else dict(xytext=(0, -16 if name in ("sbert-mini", "bert-mini", "your student") else 12), ha="center")
         ax.annotate(name, (times, measure(of)[test]), textcoords="offset points", fontsize=8, **place)
     ax.set(xscale="log", xlabel="speed, as a multiple of all-MiniLM-L6-v2's", ylabel=unit, title=test)
     ax.set_xticks([1, 2, 5, 10, 20, 50, 100], [1, 2, 5, 10, 20, 50, 100])
     ax.margins(0.14)
-figure.suptitle("Filled: on the front by both tests. Area: parameters", fontsize="medium")
+figure.suptitle("Filled: on the front by this test alone. Area: parameters", fontsize="medium")
 plt.show()
 for name, (times, size, of) in points.items():
-    by = {"both": beaten_by(name), "graded pairs alone": beaten_by(name, ["graded pairs"])}
+    by = {"both": beaten_by(name), **{f"{test} alone": beaten_by(name, [test]) for test in TESTS}}
     print(f"{name:15} {size:5.1f} M parameters {times:5.1f} times as fast", *(f"{test} {value:.1f}" for test, value in measure(of).items()), *(f"beaten by {', '.join(others)} ({tests})" for tests, others in by.items() if others), sep="   ")
 assert not default or {name for name in points if beaten_by(name)} == {"bert-mini", "sbert-mini-nli", "MiniLM-1"}
-assert not default or beaten_by("MiniLM-2", ["graded pairs"]) == ["sbert-mini"]
+assert not default or [{name: beaten_by(name, [test]) for name in points if beaten_by(name, [test]) and not beaten_by(name)} for test in TESTS] == [{"MiniLM-2": ["sbert-mini"], "MiniLM-6": ["MiniLM-3"]}, {"MiniLM-3": ["MiniLM-2"]}]
 
 # %% [markdown]
-# By the graded pairs alone, sbert-mini beats MiniLM-2, which is more than twice as large: the difference in quality could be chance. In the search MiniLM-2 is ahead, and stays on the front. A front is as good as the tests behind it.
+# By the graded pairs alone, sbert-mini beats MiniLM-2, which is more than twice as large, and MiniLM-3 beats the whole MiniLM-6: the differences in quality could be chance. By the search alone, MiniLM-2 beats MiniLM-3. By both tests together all of these stay on the front. A front is as good as the tests behind it.
 #
 # ## Negatives: random, hard, false
 #
@@ -511,14 +511,20 @@ assert not default or cosines[0, 1] > cosines[0, 0] + 0.1 and mine()[:2] == [1, 
 # %% [markdown]
 # The second positive fits the first anchor even better than its own does, and nobody said so. That is a false negative (notebook 09). The margin leaves it out.
 #
-# %% [markdown]
-# The anchors are now the 552 premises of the bundled NLI set, the positives what each entails, and any hypothesis of the file may become a negative. The cell makes seven kinds of negatives (`recipes/live_negatives.py`) and measures how hard each is, by its cosine with the anchor. It also tries a detector of false ones: what has a cosine above 0.8 with the _positive_, a right answer, is suspect.
+# The anchors are now the 552 premises of the bundled NLI set, the positives what each entails, and any hypothesis of the file may become a negative. Seven kinds are made (`recipes/live_negatives.py`):
+#
+# - _random positive_: the positive of another anchor; _random contradiction_: what contradicts another anchor;
+# - _own contradiction_: what contradicts this very anchor, by its label a wrong answer;
+# - _mined_: the nearest of all hypotheses but the positive; _filtered_: the nearest below the margin;
+# - _ranks 50 to 100_ and _ranks 2 and 3_: one drawn from these places in the order of nearness.
+#
+# The cell measures how hard each kind is, by its cosine with the anchor. It also tries a detector of false ones: what has a cosine above 0.8 with the _positive_, a right answer, is suspect.
 #
 # **Predict** which kind is the hardest: what contradicts the very premise, or what was mined? And how many of the former, all wrong answers, will be suspects?
 
 # %% tags=["row-AT2"]
 import random
-from recipes.live_negatives import Kept, kinds
+from recipes.live_negatives import Kept, kinds, trained
 
 reader = Kept(texts, targets)                                           # the teacher has read all of them already
 triples = kinds(reader, data, relative_margin)                          # {kind: [(anchor, positive) or (anchor, positive, negative)]}
@@ -539,20 +545,24 @@ assert not default or suspected["own contradiction"].float().mean() > 0.2 and (s
 verdicts = load_results("12_verdicts").set_index(["anchor", "negative"]).verdict
 unlabelled = {name: [row for row, near in zip(triples["mined"], suspected["mined"].tolist()) if near == flag and row[::2] not in label_of] for name, flag in (("suspects", True), ("the others", False))}
 ours = {name: [row for row in rows if row[::2] in verdicts.index] for name, rows in unlabelled.items()}
-ten = [row for name, rows in unlabelled.items() for row in random.Random(seed).sample(ours[name] if default else rows, 5)]
+ten = random.Random(seed).sample([row for name, rows in unlabelled.items() for row in random.Random(seed).sample(ours[name] if default else rows, 5)], 10)
 for i, (anchor, positive, negative) in enumerate(ten, 1):
     print(f"{i:2}  {anchor}\n      positive  {positive}\n      negative  {negative}")
 
 # %% [markdown]
 # More than half of the mined negatives are at least as near to their anchor as the positive, and 41 % contradict it. The detector is poor: it suspects more than a fifth of the own contradictions, and of the mined suspects nearly half are wrong answers by their label.
 #
-# Of the other mined negatives no label speaks, since they were written for another premise. We read all unlabelled suspects, and thirty of the others, drawn at random (`data/results/12_verdicts.csv`). Five of each are printed above. **Read** them: which are right answers to their anchor?
+# Of the other mined negatives no label speaks, since they were written for another premise. We read all unlabelled suspects, and thirty of the others, drawn at random (`data/results/12_verdicts.csv`). Five of each are printed above, mixed. **Read** them: which are right answers to their anchor?
 #
-# Put your verdicts into `yours`, a letter each: `r` for a right answer, that is a false negative, and `w` for a wrong one.
+# Put your verdicts into `yours`, a letter each: `r` for a right answer, that is a false negative, `w` for a wrong one, `u` if you are unsure. Ours come once there are ten.
 
 # %% tags=["row-AT2"]
+from course_lib.retrieval.metrics import paired_bootstrap
+
 yours = ""                                                              # ten letters
-print("ours, as r, w or u (unsure):", "".join(verdicts.get(row[::2], "?")[0] for row in ten), "  yours:", yours or "-")
+own, theirs = yours.replace(" ", "").lower(), "".join(verdicts.get(row[::2], "?")[0] for row in ten)
+agree = f"yours {own}, ours {theirs}: {sum(a == b for a, b in zip(own, theirs))} of 10 agree"
+print(agree if len(own) == 10 and set(own) <= set("rwu") else f"ours wait for ten letters, each r, w or u; you gave {len(own)}")
 rate, spread = {}, {}
 for name, rows in ours.items() if default else ():
     rate[name] = np.mean([verdicts[row[::2]] == "right" for row in rows])
@@ -579,37 +589,37 @@ assert same["random"] == 0 and same["mined"] > 3 * same["filtered"] > 0.2 and (n
 #
 # **Predict** which kind is best for the graded pairs, and which for the search.
 
-# %% tags=["row-AT2"] alt="Four panels of dots, a row for each of eight kinds of negatives, from none to mined; bert-mini above, sbert-mini below, graded pairs left, search right. On the graded pairs mined negatives and own contradictions lie a little to the right for bert-mini, and all kinds together for sbert-mini. In the search, mined negatives lie farthest to the left for sbert-mini; for bert-mini own contradictions and ranks 2 and 3 lie beside them, and among the other kinds for sbert-mini."
-from recipes.live_negatives import trained
-
+# %% tags=["row-AT2"] alt="Four panels of dots, a row for each of eight kinds of negatives, from none to mined; bert-mini above, sbert-mini below, graded pairs left, search right, where a line under the dots is the interval against none. On the graded pairs mined negatives and own contradictions lie a little to the right for bert-mini, and all kinds together for sbert-mini. In the search, the lines of the four near kinds lie left of the mean of none for bert-mini. For sbert-mini all lines cross it; mined negatives lie farthest to the left."
 live = measure(each(*vectors(trained(start, triples["mined"], seed))))
-rows = recorded.query("experiment == 'live negatives'")
-runs = {key: of.value.to_numpy() * (1 if key[1] == "course/sts" else 100) for key, of in rows.groupby(["model", "data", "setting"])}
+runs = {key: of.value.to_numpy() * (1 if key[1] == "course/sts" else 100) for key, of in recorded.query("experiment == 'live negatives'").groupby(["model", "data", "setting"])}
 order = ["none", "random positive", "random contradiction", "ranks 50 to 100", "ranks 2 and 3", "filtered", "own contradiction", "mined"]
-figure, axes = plt.subplots(2, 2, figsize=(11, 5.4), layout="constrained", sharey=True)
+asked, gaps = load_results("12_questions").set_index("question") * 100, {}          # (150 questions, runs); differences in search, with intervals
+figure, axes = plt.subplots(2, 2, figsize=(11, 5.8), layout="constrained", sharey=True)
 for line, name in zip(axes, ("course/bert-mini", "course/sbert-mini")):
+    of = {kind: asked.filter(like=f"{name}; {kind};").mean(axis=1) for kind in ("untrained", *order)}       # (150,) each: means of three seeds
+    gaps |= {(name, a, b): paired_bootstrap(of[a], of[b]) for a, b in (*((kind, "none") for kind in order[1:]), ("mined", "untrained"), ("filtered", "mined"), ("ranks 2 and 3", "mined"))}
     for ax, test, file in zip(line, TESTS, ("course/sts", "course/help")):
-        for i, kind in enumerate(reversed(order)):
-            ax.plot(runs[name, file, kind], [i] * len(runs[name, file, kind]), "ko", alpha=0.4, label="a seed, recorded" if i == 0 else None)
-            ax.plot(runs[name, file, kind].mean(), i, "|", color=PALETTE[0], markersize=18, markeredgewidth=3, label="their mean" if i == 0 else None)
-            if (name, kind) == (start, "mined"):
-                ax.plot(live[test], i, "D", color=PALETTE[1], markerfacecolor="none", markersize=10, label="trained here")
-        ax.set_title(f"{name}, {test}: {runs[name, file, 'untrained'][0]:.4g} before training", fontsize="medium")
-        ax.set(yticks=range(len(order)), yticklabels=order[::-1], xlabel=TESTS[test])
+        seeds = np.array([runs[name, file, kind] for kind in order[::-1]])                                  # (8 kinds, 3 seeds)
+        ax.plot(seeds.ravel(), np.repeat(range(8), 3), "ko", alpha=0.4, label="a seed, recorded")
+        ax.plot(seeds.mean(axis=1), range(8), "|", color=PALETTE[0], markersize=18, markeredgewidth=3, label="their mean")
+        ax.plot([live[test]] * (name == start), [0] * (name == start), "D", color=PALETTE[1], markerfacecolor="none", markersize=10, label="trained here")
+        if test == "search":
+            ax.hlines(np.arange(7) - 0.3, *(of["none"].mean() + np.array([gaps[name, kind, "none"][1:] for kind in order[:0:-1]]).T), color=PALETTE[2], label="interval,\nagainst none")
+        ax.axvline(seeds[-1].mean(), color="gray", linestyle=":", label="mean of none")
+        ax.set(yticks=range(8), yticklabels=order[::-1], xlabel=f"{TESTS[test]}; before training {runs[name, file, 'untrained'][0]:.4g}", title=f"{name}, {test}")
 axes[0, 1].legend(fontsize=8, labelspacing=1.6, loc="center left", bbox_to_anchor=(1, 0.5))
-figure.suptitle("Mined negatives cost search; bert-mini gains a little on the graded pairs", fontsize="medium")
+figure.suptitle("Near negatives cost bert-mini's search; of sbert-mini's it cannot be told")
 plt.show()
-young, trained_one = ({kind: [runs[name, file, kind].mean() for file in ("course/sts", "course/help")] for kind in order} for name in ("course/bert-mini", "course/sbert-mini"))
-for kind in ("mined", "own contradiction"):
-    assert young[kind][0] > max(young[far][0] for far in order[:4]) + 0.5 and young[kind][1] < min(young[far][1] for far in order[:4]) - 0.5
-assert np.ptp([sts for sts, _ in trained_one.values()]) < 0.3 and max(search for _, search in trained_one.values()) < runs["course/sbert-mini", "course/help", "untrained"][0]
-assert all(of[1] > trained_one["mined"][1] + 1 for kind, of in trained_one.items() if kind != "mined") and abs(trained_one["filtered"][1] - trained_one["ranks 2 and 3"][1]) < 0.3
-assert not default or abs(live["graded pairs"] - young["mined"][0]) < 1 and abs(live["search"] - young["mined"][1]) < 1.5
+print(*(f"{of:17} search   {a + ' - ' + b:27} {gap:+.1f} ({low:+.1f} to {high:+.1f})" for (of, a, b), (gap, low, high) in gaps.items()), sep="\n")
+young, trained_one = ({kind: runs[name, "course/sts", kind].mean() for kind in order} for name in ("course/bert-mini", "course/sbert-mini"))
+assert min(young["mined"], young["own contradiction"]) > max(young[far] for far in order[:4]) + 0.5 and np.ptp(list(trained_one.values())) < 0.3
+assert {(of, a) for (of, a, b), (_, low, high) in gaps.items() if b == "none" and a not in order[:4] and high < 0} == {("course/bert-mini", kind) for kind in order[4:]} and gaps["course/sbert-mini", "mined", "untrained"][2] < 0
+assert not default or abs(live["graded pairs"] - young["mined"]) < 1 and abs(live["search"] - runs["course/bert-mini", "course/help", "mined"].mean()) < 1.5
 
 # %% [markdown]
-# For bert-mini, by the means of seeds that overlap, near negatives trade one test for the other. Mined ones and own contradictions gain a little on the graded pairs and lose in the search, where random texts, or none, are better. False negatives alone are not to blame: own contradictions are wrong answers by their labels.
+# For bert-mini, near negatives trade one test for the other. By the means of seeds that overlap, mined ones and own contradictions gain a little on the graded pairs. In the search all four near kinds cost one to two points against none, on other draws of the 150 questions, too. False negatives alone are not to blame: own contradictions are wrong answers by their labels.
 #
-# For `course/sbert-mini`, all kinds are alike on the graded pairs, and all lose in the search, mined ones most. The margin takes back what mining cost. Because it leaves out false ones? Ranks 2 and 3 are as near to the anchor as the filtered ones, nobody compared them with the positive, and they do as well. So less hard may be enough. For bert-mini they do no better than mined ones.
+# For `course/sbert-mini` all kinds are alike on the graded pairs. In the search, mined ones end 2.9 points below the start, on other draws of the questions, too; against none, every interval holds zero. The margin takes back 1.8, which could just be chance. Because it leaves out false ones? Nobody compared ranks 2 and 3 with the positive, they are as near to the anchor as the filtered ones, and take back as much. So less hard may be enough. For bert-mini they do no better than mined ones.
 #
 # Published gains from mined negatives are for questions whose negatives come from the very collection that is searched; ours come from other texts. **Count false negatives, compare with random ones, and measure on your own task before you believe in mined ones.**
 #
@@ -669,15 +679,24 @@ def cut_similarity(a, b, dim):
 check("12.1", cut_similarity)
 
 # %% [markdown]
-# **2.** The hardest negative that is far enough below the positive: an absolute margin this time.
+# **2.** Mine hard negatives, and leave out the false ones, by any means. `check` knows which texts are right answers, and counts: nine anchors in ten must get a negative, at most one in twenty may be false, and they must be nearly as near as the nearest wrong answers are. Then your function meets the real questions of notebook 11's town. **Predict** whether it reaches the same marks.
 
 # %% tags=["exercise", "nbval-check-output"]
-def hardest(scores, positive, margin):
-    """scores: list of an anchor's scores with all texts; positive: the position of its positive ->
-    the position of the highest score that is at most the positive's minus margin; of equals the first, -1 without any."""
+from course_lib.datasets.town import load_duplicates
+from recipes.shared.mined_measures import measured
+
+def mine(anchors, texts, own):
+    """anchors (n, dim), texts (m, dim): arrays of vectors, of any length; own (n,): for each anchor the position of its positive in texts
+    -> for each anchor the position of its negative in texts, or None."""
     ...
 
-check("12.2", hardest)
+if check("12.2", measured(mine)):
+    groups = {}
+    for q in load_duplicates():
+        groups.setdefault(q.group, []).append(q.question)
+    one, rest = ([text for own in groups.values() for text in own[part]] for part in (slice(1), slice(1, 4)))      # 150 anchors; 450 texts, three a group
+    vectors_of = (teacher.encode(some, show_progress_bar=False) for some in (one, rest))
+    print("in the town:", "; ".join(measured(mine)(*vectors_of, 3 * np.arange(len(one)), np.repeat(np.eye(len(one), dtype=bool), 3, axis=1))))
 
 # %% [markdown]
 # **3.** From samples to a rate: the share of false negatives, when some were read of each group.

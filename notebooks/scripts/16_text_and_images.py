@@ -39,7 +39,7 @@ if importlib.util.find_spec("course_lib") is None:
     sys.path.insert(0, str(course))
 
 # %% [markdown]
-# `model` encodes the texts. `scenes` pictures are drawn for training. `clip` may name a full-size model to compare with. `full` makes the recorded results again: eighteen trainings, twenty minutes on a quiet machine.
+# `model` encodes the texts. `scenes` pictures are drawn for training. `clip` may name a full-size model to compare with. `full` makes the recorded results again: twenty trainings, twenty minutes on a quiet machine.
 
 # %% tags=["parameters"]
 seed = 7
@@ -111,6 +111,7 @@ print(f"trained on: {sum(len(scene.groups) == 1 for scene in train_scenes)} of {
 # Cut it into square *patches*; the numbers of a patch, one after the other, times a matrix, are its vector (Dosovitskiy et al. 2021). **Predict:** a picture of 4 by 4 pixels, patches of 2 by 2: how many tokens, of how many numbers?
 
 # %% tags=["nbval-check-output"]
+import inspect
 from course_lib.models.images import ImageEncoder
 
 tiny = torch.arange(16.0).reshape(4, 4)                                 # (4, 4): one colour, for a start
@@ -129,11 +130,10 @@ convolved = torch.nn.functional.conv2d(tiny[None, None], weight.reshape(3, 1, 2,
 assert cut.tolist() == looped
 assert torch.allclose(cut @ weight.T, convolved.flatten(2)[0].T, atol=1e-5)                   # (4, 3)
 
-image = ImageEncoder(dim=128)
-pictures = torch.from_numpy(draw(train_scenes, seed))                   # (scenes, 48, 48, 3)
-print("patches ", tuple(image.patch_embeddings(pictures[:2]).shape))
-print("vectors ", tuple(image(pictures[:2]).shape))
+image, pictures = ImageEncoder(dim=128), torch.from_numpy(draw(train_scenes, seed))           # (scenes, 48, 48, 3)
+print("patches ", tuple(image.patch_embeddings(pictures[:2]).shape), " vectors ", tuple(image(pictures[:2]).shape))
 print("layer   ", type(image.layer[0]).__module__, type(image.layer[0]).__name__)
+print(inspect.getsource(ImageEncoder.forward))
 assert image.patch_embeddings(pictures[:2]).shape == (2, (48 // 8) ** 2, 128)
 
 # %% [markdown]
@@ -161,7 +161,7 @@ features = encode(worded(train_scenes))                                 # (scene
 white = whitening(features)                                             # a Dense, not trained
 
 generator = np.random.default_rng(seed)
-two = [scene for scene in train_scenes if len(scene.groups) == 2][:300]
+two = [scene for scene in train_scenes if len(scene.groups) == 2][:150]
 same, other = (encode([captions(scene)[k] for scene in two]) for k in (0, 1))
 edited = {"colours exchanged": encode([captions(scene.swapped())[0] for scene in two]),
           "places exchanged": encode([captions(scene.near_miss("place", generator))[0] for scene in two])}
@@ -249,8 +249,7 @@ from course_lib.models.images import TextImageEncoder
 towers = TextImageEncoder(SentenceEncoder([*text, white, dense], dtype="float32"), image)
 see = lambda pictures: torch.from_numpy(towers.image.encode(pictures, normalize_embeddings=True))                             # (n, 128)
 read = lambda texts: torch.from_numpy(towers.text.encode(texts, normalize_embeddings=True, show_progress_bar=False))          # (n, 128)
-def candidates(kinds):
-    """500 scenes of these kinds, which are looked for, then 500 of any; none of them trained on."""
+def candidates(kinds):                                                  # 500 of these kinds, which are looked for, then 500 of any
     wanted = sample_scenes(500, 1000 + seed, kinds, pairs=1.0, without=train_scenes)
     return wanted + sample_scenes(500, 1500 + seed, pairs=1.0, without=train_scenes + wanted)
 def sets(n):
@@ -266,17 +265,18 @@ def recall(scores, n, half=slice(None, 500)):
 tests = {"seen": candidates(FAMILIAR), "unseen": candidates(UNSEEN)}
 drawn = {kinds: draw(some, 1000 + seed) for kinds, some in tests.items()}                                   # (1000, 48, 48, 3) each
 wording = {kinds: read(worded(some)) for kinds, some in tests.items()}                                      # (1000, 128) each
-scores = {kinds: see(drawn[kinds]) @ wording[kinds].T for kinds in tests}                                   # (1000 pictures, 1000 captions)
+looked = {kinds: see(some) for kinds, some in drawn.items()}                                        # (1000, 128) each
+scores = {kinds: looked[kinds] @ wording[kinds].T for kinds in tests}                                       # (1000 pictures, 1000 captions)
 assert recall(torch.eye(1000), 100) == recall(torch.eye(1000), 1000) == 1
 
 # %% [markdown]
-# The same training was made with three other seeds, and **recorded** by `recipes/text_and_images.py` in `data/results/16.csv`. Three seeds do not span what a fourth may give: where yours lies outside, the line says so.
+# The same training was made with three other seeds, and **recorded** by `recipes/text_and_images.py` in `data/results/16.csv`. A fourth seed lies outside the range of three about every second time: where yours lies outside, the line says so.
 
 # %% tags=["row-2.11"]
 import runpy
 from course_lib.data import load_results
 
-if full:                                                                # eighteen trainings
+if full:                                                                # twenty trainings
     sys.argv = ["text_and_images"]
     runpy.run_module("recipes.text_and_images", run_name="__main__")
 results = load_results("16")
@@ -301,39 +301,41 @@ assert min(bands["seen", 1000] - bands["unseen", 1000]) > 0.03 > min(bands["seen
 #
 # ### How much must one read for that?
 #
-# Simulate readers that make no mistakes, but are blind to something: one reads only the two colours, the next also sizes, then counts, then shapes. None reads places. Among candidates that look the same to it, a reader guesses.
+# Simulate readers that make no mistakes, but are blind to something: one reads only the two colours, the next also sizes, then counts, then shapes. None reads places. Among candidates that look the same to it, a reader guesses. Let each read both kinds.
 #
 # **Predict:** which of them is as good as your model?
 
 # %% tags=["row-2.11"] alt="Line chart of recall at 1 against 10 to 1,000 candidates on a logarithmic axis. Four lines are simulated readers without errors: colours alone fall steeply, colours and sizes less, colours, sizes and counts stay above 0.9 up to 100 candidates, all but places nearly stays at 1. The trained model's two lines, seen kinds above unseen ones, run near the line of colours, sizes and counts; open marks in the two lines' colours and forms show the recorded seeds at 100 and 1,000."
 from collections import Counter
 from course_lib.plotting import PALETTE, curve
-
 parts, names = ("colour", "size", "count", "shape"), ("colours", "and sizes", "and counts", "all but places")
 blind_to = lambda k: lambda scene: tuple(sorted(tuple(getattr(group, part) for part in parts[:k]) for group in scene.groups))
 
-def of_reader(what, scenes, n):
-    """The recall of who reads this of each scene, and guesses among the candidates that read the same."""
+def of_reader(what, scenes, n):                                         # recall of who reads this, and guesses among those that read the same
     looks = [[what(scenes[i]) for i in chosen] for chosen in sets(n)]
     return np.mean([1 / Counter(look)[one] for look in looks for one in look[: n // 2]])
-
 sizes, ax = [10, 20, 50, 100, 200, 500, 1000], plt.subplots(figsize=(8, 4.2), layout="constrained")[1]
-lines = {name: [of_reader(blind_to(k), tests["unseen"], n) for n in sizes] for k, name in enumerate(names, 1)}
-lines |= {f"your model, {kinds} kinds (open: recorded)": [recall(s, n) for n in sizes] for kinds, s in scores.items()}
+blind = {kinds: np.array([[of_reader(blind_to(k), some, n) for n in sizes] for k in (1, 2, 3, 4)]) for kinds, some in tests.items()}    # (4, 7) each
+lines = dict(zip(names, blind["unseen"])) | {f"your model, {kinds} kinds (open: recorded)": [recall(s, n) for n in sizes] for kinds, s in scores.items()}
 for name, values in lines.items():
     curve(sizes, values, name, ax=ax)
     print(f"{name:42}", "  ".join(f"{n}: {value:.2f}" for n, value in zip(sizes, values)))
+print(f"a blind reader's recall of seen and of unseen kinds differs by {(differ := np.abs(blind['seen'] - blind['unseen']).max()):.2f} at most")
 for (kinds, n), band in bands.items():
-    like = ax.lines[4 + list(tests).index(kinds)]
-    ax.plot([n * {"seen": 0.93, "unseen": 1.07}[kinds]] * 3, band, like.get_marker(), color=like.get_color(), mfc="none", markersize=9)
+    like, at = ax.lines[4 + list(tests).index(kinds)], n * {"seen": 0.93, "unseen": 1.07}[kinds]
+    ax.plot([at] * 3, band, like.get_marker(), color=like.get_color(), mfc="none", markersize=9)
 ax.set(xscale="log", xlabel="candidates", ylabel="recall at 1", ylim=(0, 1.05), title="Among 100 candidates, shapes are hardly needed")
-ax.set_xticks(sizes, [f"{n:,}" for n in sizes], minor=False)
-ax.minorticks_off()
+ax.set_xticks(sizes, [f"{n:,}" for n in sizes])
+ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
 plt.show()
-assert lines["and counts"][3] > max(0.9, *bands["unseen", 100], *([recall(scores["unseen"], 100)] if default else []))
+of = lambda kinds, n: np.array([recall(scores[kinds], n), *bands[kinds, n]])[0 if default else 1:]           # here, then the recorded
+assert differ < 0.04 and blind["unseen"][2, 3] > max(0.9, *of("unseen", 100)) and min(of("seen", 1000) - of("unseen", 1000)) > 0.03
+assert min(of("seen", 1000)) > blind["seen"][2, 6] + 0.08
 
 # %% [markdown]
-# On unseen kinds, among 100, a reader without errors who sees no shapes at all is ahead of your model. Shapes and places matter only where candidates agree in everything else. So make them agree. A scene's _twin_ has other shapes (of seen kinds), and all else equal. Let the 50 distractors be the twins of the 50 that are looked for: who reads no shapes finds one of two, at best. Look for the twins, too. **Predict** recall for seen kinds, for unseen kinds, and for the twins of each.
+# To a blind reader nothing is new: it finds seen and unseen kinds equally often. Among 100, the one that sees no shapes is ahead of your model on unseen kinds. Among 1,000 your model passes it on seen kinds, by far less on unseen ones, if at all.
+#
+# Shapes and places matter only where candidates agree in everything else. So make them agree. A scene's _twin_ has other shapes (of seen kinds), and all else equal. Let the 50 distractors be the twins of the 50 that are looked for: who reads no shapes finds one of two, at best. Look for the twins, too. **Predict** recall for seen kinds, for unseen kinds, and for the twins of each.
 
 # %% tags=["row-2.11"] alt="Four rows of marks on an axis of recall at 1 among 50 scenes and their 50 twins, a dot for this run and a bar for each of three recorded seeds. A dashed line at one half is the reader who sees no shapes. Seen kinds, their twins and the twins of unseen kinds lie together, near 0.8; unseen kinds themselves lie lower, near 0.7."
 def dots(ax, rows, title, chance, xlabel=""):
@@ -347,19 +349,19 @@ def dots(ax, rows, title, chance, xlabel=""):
 
 generator = np.random.default_rng(seed)
 twins = {kinds: some[:500] + [scene.twin(generator, SEEN) for scene in some[:500]] for kinds, some in tests.items()}
-of_twins = {kinds: see(draw(some, 5000 + seed)) for kinds, some in twins.items()}                           # (1000, 128) each
-blind, rows = of_reader(blind_to(3), twins["unseen"], 100), {}
+album = {kinds: np.concatenate([drawn[kinds][:500], draw(some[500:], 5000 + seed)]) for kinds, some in twins.items()}     # (1000, 48, 48, 3) each
+of_twins = {kinds: torch.cat([looked[kinds][:500], see(album[kinds][500:])]) for kinds in twins}            # (1000, 128) each
+half_right, rows = {kinds: of_reader(blind_to(3), some, 100) for kinds, some in twins.items()}, {}
 for kinds, some in twins.items():
-    among = of_twins[kinds] @ read(worded(some)).T                                                          # (1000, 1000)
+    among = of_twins[kinds] @ torch.cat([wording[kinds][:500], read(worded(some)[500:])]).T                  # (1000, 1000)
     for name, half, metric in (("", slice(None, 500), ""), (": their twins", slice(500, None), ": their twins")):
-        rows[f"{kinds} kinds{name}"] = recall(among, 100, half), mine(f"both among 100 twins, {kinds}{metric}")
-dots(plt.subplots(figsize=(8, 2.4), layout="constrained")[1], rows, "With twins among the candidates, unseen kinds are the harder ones", blind,
+        rows[tested := f"{kinds} kinds{name}"] = recall(among, 100, half), mine(f"both among 100 twins, {kinds}{metric}")
+        beside(tested, *rows[tested])
+dots(plt.subplots(figsize=(8, 2.4), layout="constrained")[1], rows, "With twins among the candidates, unseen kinds are the harder ones", max(half_right.values()),
      "recall at 1 among 50 scenes and their twins (dot: here, bars: recorded seeds, dashed: reads no shapes)")
 plt.show()
-for name, (here, runs) in rows.items():
-    beside(name, here, runs)
 of = lambda name: np.array([rows[name][0], *rows[name][1]])[0 if default else 1:]                           # here, then the recorded
-assert blind <= 0.5 and max(of("unseen kinds") - of("seen kinds")) < 0
+assert max(half_right.values()) <= 0.5 and max(of("unseen kinds") - of("seen kinds")) < 0
 assert max(of("unseen kinds") - of("unseen kinds: their twins")) < 0 and min(of("unseen kinds: their twins") - of("seen kinds: their twins")) > -0.06
 
 # %% [markdown]
@@ -414,10 +416,10 @@ plt.show()
 of = lambda how, part: np.array([accuracy[part, how, "unseen"], *mine(f"{how}, {part}")])[0 if default else 1:]     # here, then the recorded
 assert not default or min(accuracy["colour", how, "unseen"] for how in ways) > 0.9
 assert min(of("zero-shot averaged", "count") - of("zero-shot", "count")) > 0 < min(of("probe", "count") - of("zero-shot averaged", "count"))
-assert max(of("zero-shot averaged", "shape") - of("zero-shot", "shape")) < 0
+assert max(of("zero-shot averaged", "shape") - of("zero-shot", "shape")) < 0 < min(of("probe", "shape") - of("zero-shot", "shape"))
 
 # %% [markdown]
-# Colour is told almost without a mistake. The probe reads counts and shapes better than prompts do: the vectors hold more than prompts find. Whether the wording is to blame, or an offset between texts' and pictures' vectors, is not tested here.
+# Colour is told almost without a mistake; circles and squares hardly. The probe reads counts and shapes better than prompts do: the vectors hold more than prompts find. Why, is not tested here.
 #
 # Averaging prompts helps counts, here and with each recorded seed. It harms shapes of unseen kinds each time.
 #
@@ -430,8 +432,8 @@ assert max(of("zero-shot averaged", "shape") - of("zero-shot", "shape")) < 0
 # Chance is one half. **Predict** which tests fail.
 
 # %% tags=["row-2.11"] alt="Eight rows of marks, the share of test pictures nearer to their own caption than to a near miss: a dot for this run, a bar for each of three recorded seeds, a dashed line at one half. Size, colour and count are near 1, shape and exchanged colours with another count or size near three quarters, the place of one group two thirds; exchanged colours of equal count and size, and exchanged places, are about the line."
-two, one = tests["unseen"][:500], single["unseen"]
-looks = see(draw(two, 4000 + seed))                                     # (500, 128)
+two, one = tests["unseen"][:250], single["unseen"]
+looks = looked["unseen"][:250]                                          # (250, 128)
 trained, known = set(train_scenes), lambda scene: kinds_of([scene]) <= set(SEEN)
 first_wording = lambda scenes: read([captions(scene)[0] for scene in scenes])
 of_two, of_one = first_wording(two), first_wording(one)
@@ -439,7 +441,7 @@ miss = lambda part, scenes: [scene.near_miss(part, generator) for scene in scene
 near = [(part, f"near miss, {part}", looks, of_two, miss(part, two)) for part in ("size", "colour", "count", "shape")]
 near += [("place of one group", "near miss, place of one group", seen_by["unseen"], of_one, miss("place", one)),
          ("places exchanged", "near miss, place of two groups", looks, of_two, miss("place", two))]
-exchangeable = [scene for scene in sample_scenes(4000, 2000 + seed, SEEN, pairs=1.0, without=trained)
+exchangeable = [scene for scene in sample_scenes(3000, 2000 + seed, SEEN, pairs=1.0, without=trained)
                 if known(scene.swapped()) and scene.swapped() not in trained]
 equal = lambda scene: len({(group.count, group.size) for group in scene.groups}) == 1
 pairs = {"another count or size": [scene for scene in exchangeable if not equal(scene)][:200],
@@ -456,7 +458,7 @@ assert min(min(mine(f"near miss, {part}")) for part in ("size", "colour", "count
 assert min(mine("binding, another count or size") - mine("binding, equal count and size")) > 0.1 and max(mine("binding, equal count and size")) < 0.65
 
 # %% [markdown]
-# Size, colour and count are nearly always right, shape three times in four. Exchanged colours are told about as often where count or size differs. Where both are equal, it is near chance: your model knows that the three are red, but hardly that the ring is. Exchanged places are at chance, and even the place of a single group is often wrong.
+# Size, colour and count are nearly always right, shape three times in four, against its leaning to seen kinds (any other shape makes one). Exchanged colours are told about as often where count or size differs. Where both are equal, it is near chance: your model knows that the three are red, but hardly that the ring is. Exchanged places are at chance, and even the place of a single group is often wrong.
 #
 # ### Who loses the places, the text or the picture?
 #
@@ -477,17 +479,17 @@ rows = [i for i, scene in enumerate(train_scenes) if len(scene.groups) == 2]
 paired = [train_scenes[i] for i in rows]
 first = [i for i in rows if i % 5 == 0]                                                                     # captions in the first wording
 unit = lambda some: F.normalize(some.detach(), dim=1)
-live = {"two groups, captions of one wording": which_first(unit(dense(inputs[first])), [train_scenes[i] for i in first], two, of_two),
-        "two groups, frozen captions": which_first(unit(features[rows]), paired, two, unit(encode(worded(two)))),
-        "one group, captions": where(read([captions(scene)[i // 4 % 4] for i, scene in enumerate(old)]), old, read(worded(one)))}
-for name, here in live.items():
-    print(f"{name:42} here {here:.2f}")
-probes = {"two groups, captions": (which_first(unit(dense(inputs[rows])), paired, two, wording["unseen"][:500]), "place of two groups in captions"),
-          "two groups, pictures": (which_first(see(draw(paired, 6000 + seed)), paired, two, looks), "place of two groups"),
+probes = {"two groups, captions of one wording": (which_first(unit(dense(inputs[first])), [train_scenes[i] for i in first], two, of_two), "place of two groups in captions of one wording"),
+          "two groups, captions": (which_first(unit(dense(inputs[rows])), paired, two, wording["unseen"][:250]), "place of two groups in captions"),
+          "two groups, frozen captions": (which_first(unit(features[rows]), paired, two, unit(encode(worded(two)))), "place of two groups in frozen captions"),
+          "two groups, pictures": (which_first(see(pictures[rows].numpy()), paired, two, looks), "place of two groups"),
+          "one group, captions": (where(read([captions(scene)[i // 4 % 4] for i, scene in enumerate(old)]), old, read(worded(one))), "place in captions"),
           "one group, pictures": (where(vectors, every, seen_by["unseen"]), "place")}
 for name, (here, metric) in probes.items():
     beside(name, here, mine(f"probe, {metric}"))
-assert not default or list(live.values())[0] > 0.9 > 0.75 > max(live["two groups, frozen captions"], probes["two groups, pictures"][0])
+of = {name: np.array([here, *mine(f"probe, {metric}")])[0 if default else 1:] for name, (here, metric) in probes.items()}     # each seed
+assert min(of["two groups, captions of one wording"]) > 0.99 and min([*of["one group, captions"], *of["one group, pictures"]]) > 0.8
+assert max([*of["two groups, captions"], *of["two groups, frozen captions"], *of["two groups, pictures"]]) < 0.75
 
 # %% [markdown]
 # In one wording the probe is never wrong, because it only has to read which colour is named first. Over all wordings, with "above" and with "below", it reads about as little from the frozen captions as from the pictures. So a linear map reads places plainly from neither tower.
@@ -496,11 +498,13 @@ assert not default or list(live.values())[0] > 0.9 > 0.75 > max(live["two groups
 #
 # ### Does another training help?
 #
-# The recipe also trained without whitening; with exchanged colours, or exchanged places, as hard negatives (notebook 12); with a text encoder that learns too, in three times the time; and, for that reason, yours for 15 epochs.
+# The recipe also trained without whitening; with exchanged colours, or exchanged places, as hard negatives (notebook 12); with a text encoder that learns too, in nearly three times the time; and, for that reason, yours for 15 epochs. Exchanged colours bring further captions into each batch, so there is a control: as many captions of other scenes (two seeds).
+#
+# **Predict:** does it take the exchanged colours, or do more captions help as much?
 
-# %% tags=["row-2.11"] alt="Three panels of marks over six trainings, a bar for each of three recorded seeds. Left, recall among 1,000 on unseen kinds: about one half for most, about two thirds for 15 epochs and where the text encoder learns. Middle, exchanged colours: at the dashed line of guessing without whitening, about three quarters with it, most where the text encoder learns. Right, exchanged places: at the dashed line everywhere."
-trainings = {"raw": "no whitening", "whitened": "whitening: yours", "hard negatives": "and exchanged colours", "place negatives": "and exchanged places",
-             "longer": "yours, 15 epochs", "tuned": "text encoder learns"}
+# %% tags=["row-2.11"] alt="Three panels of marks over seven trainings, a bar for each recorded seed, three or two. Left, recall among 1,000 on unseen kinds: about one half for most, about two thirds for 15 epochs and where the text encoder learns. Middle, exchanged colours: at the dashed line of guessing without whitening, about three quarters with it, more with exchanged colours as negatives, most where the text encoder learns. Right, exchanged places: at the dashed line everywhere."
+trainings = {"raw": "no whitening", "whitened": "whitening: yours", "other negatives": "and other captions", "hard negatives": "and exchanged colours",
+             "place negatives": "and exchanged places", "longer": "yours, 15 epochs", "tuned": "text encoder learns"}
 panels = {"both among 1000, unseen": "Recall among 1,000, unseen kinds", "binding": "Colours exchanged", "near miss, place of two groups": "Places exchanged"}
 figure, axes = plt.subplots(1, 3, figsize=(11, 3), layout="constrained", sharey=True)
 for ax, (metric, title) in zip(axes, panels.items()):
@@ -510,18 +514,22 @@ plt.show()
 for setting, name in trainings.items():
     found, spent = [recorded(setting, f"both among 1000, {kinds}") for kinds in tests], recorded(setting, "binding", "seconds")
     print(f"{name:22} among 1,000: " + ", ".join(f"{kinds} {values.min():.2f} to {values.max():.2f}" for kinds, values in zip(tests, found)) + f"   {spent.mean():3.0f} s")
+for name, setting in product(pairs, ("whitened", "other negatives", "hard negatives")):
+    apart = recorded(setting, f"binding, {name}")
+    print(f"colours exchanged, {name:21} {trainings[setting]:22} {apart.min():.2f} to {apart.max():.2f}")
 print(f"exchanged colours: count and size are equal in {np.mean([equal(scene) for scene in exchangeable]):.2f} of the pairs")
-ahead = lambda better, worse, metric: min(recorded(better, metric) - recorded(worse, metric))                # the least of three seeds
-assert ahead("whitened", "raw", "binding") > 0.2 and ahead("hard negatives", "whitened", "binding") > 0.03 and ahead("tuned", "longer", "binding") > 0.05
+ahead = lambda better, worse, metric: min(map(np.subtract, recorded(better, metric), recorded(worse, metric)))     # the least of all seeds
+assert ahead("whitened", "raw", "binding") > 0.2 and ahead("hard negatives", "other negatives", "binding, another count or size") > 0
+assert abs(np.mean(recorded("hard negatives", "binding, equal count and size") - mine("binding, equal count and size"))) < 0.05 and ahead("tuned", "longer", "binding") > 0.05
 assert all(ahead("longer", "tuned", f"both among 1000, {kinds}") > 0 for kinds in tests)
 assert min(recorded("tuned", "binding", "seconds") - recorded("longer", "binding", "seconds")) > 0
 assert ahead("whitened", "place negatives", "both among 1000, unseen") > 0 and ahead("whitened", "place negatives", "binding") > 0
 assert max(abs(recorded(setting, "near miss, place of two groups") - 0.5).max() for setting in trainings) < 0.08
 
 # %% [markdown]
-# With whitening, exchanged colours are right far more often than without. Exchanged colours as hard negatives add a little. Exchanged places as hard negatives do not teach places, and cost recall and colours. Nothing here teaches places. (In five of six of these exchanges count or size differs too, and these trainings were not measured apart.)
+# With whitening, exchanged colours are right far more often than without. As hard negatives they help more than the control, but only where count or size differs too: where shapes alone tell, they are told no better than before. So your model learnt which colour comes in threes, not which shape it has. Exchanged places as hard negatives do not teach places; nothing here does. They cost recall and colours, but there are more of them than of exchanged colours.
 #
-# A text encoder that learns is best at exchanged colours. But the frozen one, trained for longer, finds more of both seen and unseen kinds, in less time. (Whitening and learning rate differ too.)
+# A text encoder that learns is best at exchanged colours, and the only one to find unseen kinds about as often as seen ones. But the frozen one, trained for longer, finds more of both seen and unseen kinds, in less time. (Whitening and learning rate differ too.)
 #
 # ## Now from course_lib
 #
@@ -529,37 +537,37 @@ assert max(abs(recorded(setting, "near miss, place of two groups") - 0.5).max() 
 #
 # Search for "two small red rings" and 35 other groups of unseen kinds, in an album of the 500 scenes of unseen kinds and their twins. Search it again as OpenCV would give it to you, with each pixel in the order blue, green, red: shape and dtype are the same, so nothing complains.
 #
-# **Predict:** which share of the first five is right, of your model, of blind readers, and in blue, green, red?
+# **Predict:** which share of the first five is right, of your model, of blind readers, and in blue, green, red? What is wrong where it is not: colour, size, count or shape?
 
 # %% tags=["row-3.1"] alt="Two rows of five small pictures, the results of two searches by text in an album of 1,000, best first, each with its cosine and whether it shows what was asked for. The upper row is the best of 36 searches, the lower row the worst."
-import inspect
 from course_lib.retrieval.search import top_k
-
-print(inspect.getsource(ImageEncoder.forward))
-album = draw(twins["unseen"], 5000 + seed)                                                                   # (1000, 48, 48, 3)
 wanted = [Group(count, size, colour, shape) for count, colour, shape in UNSEEN for size in SIZES]            # 36 groups
-shows = torch.tensor([[group in scene.groups for scene in twins["unseen"]] for group in wanted])             # (36, 1000)
-for k, name in enumerate(names[:3], 1):
-    same = torch.tensor([[blind_to(k)(Scene((group,), ()))[0] in blind_to(k)(scene) for scene in twins["unseen"]] for group in wanted])
-    print(f"reads {name:12} {(shows.sum(1) / same.sum(1)).mean():.2f}")
-asked = read([str(group) for group in wanted])                                                               # (36, 128)
-backwards = top_k(asked, see(album[..., ::-1].copy()), 5)[1]                                                 # (36, 5): red is blue, blue is red
-values, rows = top_k(asked, of_twins["unseen"], 5)                                                           # (36, 5) each
-fits = shows.gather(1, rows)                                                                                 # (36, 5)
-beside("your model", fits.float().mean().item(), mine("first five"))
-print(f"your model, blue, green, red: {shows.gather(1, backwards).float().mean():.2f}")
+have = torch.tensor([[[[getattr(group, part) == getattr(asked, part) for part in parts] for group in scene.groups]
+                      for scene in twins["unseen"]] for asked in wanted])                                    # (36, 1000, 2 groups, 4 parts) bool
+shows = have.all(3).any(2)                                                                                   # (36, 1000)
+print("first five right:", "  ".join(f"reads {name} {(shows.sum(1) / have[..., :k].all(3).any(2).sum(1)).mean():.2f}" for k, name in enumerate(names[:3], 1)))
+values, rows = top_k(asked := read([str(group) for group in wanted]), of_twins["unseen"], 5)                 # (36, 5) each
+backwards = shows.gather(1, top_k(asked, see(album["unseen"][..., ::-1].copy()), 5)[1]).float().mean().item()     # red is blue, blue is red
+rights = {part: (have[..., 0] & have[..., k]).any(2) for k, part in enumerate(parts)}                        # is it right in the group of that colour?
+first = lambda right: right.gather(1, rows).float().mean().item()                                            # the share of the first five
+beside("your model, all right", first(shows), mine("first five"))
+for part, right in rights.items():
+    beside(f"the colour right, and its {part}" if part != "colour" else "the colour right", first(right), mine(f"first five, {part}"))
+print("if its colour is right, by chance:", "  ".join(f"{part} {right.sum() / rights['colour'].sum():.2f}" for part, right in rights.items()))
+print(f"your model, blue, green, red               here {backwards:.2f}")
 figure, axes = plt.subplots(2, 5, figsize=(9, 4.6), layout="constrained")
-for line, n in zip(axes, (fits.sum(1).argmax().item(), fits.sum(1).argmin().item())):
+for line, n in zip(axes, ((fits := shows.gather(1, rows)).sum(1).argmax().item(), fits.sum(1).argmin().item())):     # fits: (36, 5)
     for ax, value, row, fit in zip(line, values[n].tolist(), rows[n].tolist(), fits[n].tolist()):
-        ax.imshow(album[row])
+        ax.imshow(album["unseen"][row])
         ax.set(title=f"{value:.2f} {'shows it' if fit else 'does not'}", xticks=[], yticks=[])
     line[2].set_xlabel(f"\"{wanted[n]}\": {shows[n].sum()} of 1,000 pictures show it")
 figure.suptitle("The best of 36 searches and the worst", fontsize="medium")
 plt.show()
-assert not default or shows.gather(1, backwards).float().mean() < fits.float().mean() - 0.1 and fits.float().mean() < 0.5
+assert not default or backwards < first(shows) - 0.1 and first(shows) < 0.5 and min(first(rights["colour"]), *mine("first five, colour")) > 0.95
+assert (np.diff([[first(right), *mine(f"first five, {part}")] for part, right in rights.items()], axis=0)[:, 0 if default else 1 :] < 0).all()
 
 # %% [markdown]
-# The upper row shows the best search, with four of five right, the lower row the worst, with none. A reader without errors who sees no shapes has half of the first five right, and your model fewer. The worst search returns other sizes, too.
+# The upper row shows the best search, with four of five right, the lower row the worst, with one. A reader without errors who sees no shapes has half of the first five right, and your model fewer. The colour is nearly always right, and its group mostly has the right size. The count is right less often, the shape least: here, and with each recorded seed.
 #
 # Blue, green, red raises no error; it only gives worse results. An image encoder needs pictures prepared exactly as in its training: size, order of colours, range of numbers.
 #
@@ -618,7 +626,7 @@ print('equal: encode of pictures and texts, similarity, the loss with partition_
 # %% [markdown]
 # **What to use today.** `SentenceTransformer("sentence-transformers/clip-ViT-B-32")`. Since version 5.4 one `Transformer` module loads such models; `encode` takes PIL images and texts. CLIP trained _both_ towers, on 400 million pairs; you froze one. To train further: an image and a text column, the loss above with `per_direction`, and `BatchSamplers.NO_DUPLICATES`, since equal captions are false negatives.
 #
-# **What it costs.** Each picture is read once. A text tower that learns tripled the training time here.
+# **What it costs.** A text tower that learns nearly tripled the training time here.
 #
 # **What to watch.** Recall says little without a number of candidates and a blind reader. Test near misses of what your users ask for.
 #
@@ -647,16 +655,20 @@ if clip:
 # %% [markdown]
 # ## Exercises
 #
-# **1.** Cut pictures into patches.
+# **1.** Put a recall beside its blind reader. Search among all scenes, from pictures to captions and back, but count the held-out ones only. The blind reader sees `looks` alone, and guesses among all scenes that look the same to it. The cell then uses your function on the 1,000 scenes above. Try another reader there: of shapes alone, or of colours and places.
 
 # %% tags=["exercise", "nbval-check-output"]
 from course_lib.exercises import check
 
-def patches(pictures, size):
-    """tensor (n, side, side, channels), side a multiple of size -> tensor (n, patches, size * size * channels): patches by rows, from the top left."""
+def beside_blind(cosines, looks, held_out):
+    """tensor (n, n): a picture a row, a caption a column, its own on the diagonal; looks: a list of n tuples; held_out: a list of n bools
+    -> (model, blind), two numbers: the recall at 1 of the held-out scenes among all n, the mean of both directions."""
     ...
 
-check("16.1", patches)
+if check("16.1", beside_blind):
+    for (kinds, some), k in product(tests.items(), (1, 2, 3, 4)):
+        found, guessed = beside_blind(scores[kinds], [blind_to(k)(scene) for scene in some], [True] * 500 + [False] * 500)
+        print(f"{kinds} kinds: your model {found:.2f}, who reads {names[k - 1]} {guessed:.2f}")
 
 # %% [markdown]
 # **2.** Zero-shot classification with several prompts a class: prompts to length 1, their mean for each class, the name of the nearest class by cosine.
@@ -708,4 +720,4 @@ check("16.3", symmetric_loss)
 # - Su et al. (2021), [whitening](https://arxiv.org/abs/2103.15316).
 # - Yuksekgonul et al. (2023), [models of pictures and texts as bags of words](https://arxiv.org/abs/2210.01936).
 #
-# **Next:** notebook 17 (in preparation): ten million vectors.
+# **Next:** notebook 17: ten million vectors.

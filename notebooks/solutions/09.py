@@ -1,7 +1,11 @@
 """Solutions of notebook 09. Try the exercises first: check() tells you what kind of mistake you made."""
 
+import zlib
+from collections import Counter
+
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torch.nn.functional import normalize
 
 from course_lib.exercises import Exercise
@@ -9,56 +13,332 @@ from course_lib.exercises import Exercise
 # ---- 09.1
 
 
-def distance(a, b):
-    return 1 - (normalize(a, dim=1) * normalize(b, dim=1)).sum(1)  # (batch, dim), (batch, dim) -> (batch,)
+class Tiny(nn.Module):
+    """An encoder of given texts: each has a vector of its own, at first the mean of its words' random vectors."""
+
+    def __init__(self, texts, dim=16):
+        super().__init__()
+        self.place = {text: i for i, text in enumerate(texts)}
+        words = {word: zlib.crc32(word.encode()) for text in texts for word in text.lower().split()}
+        of = {word: torch.randn(dim, generator=torch.Generator().manual_seed(seed)) for word, seed in words.items()}
+        vectors = [torch.stack([of[word] for word in text.lower().split()]).mean(0) for text in texts]
+        self.vectors = nn.Parameter(torch.stack(vectors))  # (texts, dim)
+
+    def __getitem__(self, module):
+        return self  # losses look at what the first module is
+
+    def preprocess(self, texts, prompt=None, task=None):
+        return {"input_ids": torch.tensor([[self.place[text]] for text in texts])}  # (batch, 1)
+
+    def forward(self, features):
+        return {"sentence_embedding": self.vectors[features["input_ids"][:, 0]]}  # (batch, dim)
+
+    def cosine(self, a, b):
+        return F.cosine_similarity(self.vectors[self.place[a]], self.vectors[self.place[b]], dim=0).item()
 
 
-def triplet_loss(anchors, positives, negatives, margin=0.5):
-    return F.relu(distance(anchors, positives) - distance(anchors, negatives) + margin).mean()
+class Training:
+    """What `train` is in a case: it feeds a table as the library's trainer does, to a tiny encoder, and says what came.
+
+    texts: the columns of `rows` that are texts; a list of texts counts, too. judge: given this object, the encoder, the
+    columns of texts and the batches, says what is wrong, or "" when the encoder learnt what it should.
+    """
+
+    def __init__(self, rows, texts, judge):
+        self.rows, self.judge, self.done = rows, judge, {}
+        values = [row[name] for row in rows for name in texts]
+        self.texts = [text for value in values for text in (value if isinstance(value, list) else [value])]
+
+    def __deepcopy__(self, memo):
+        return self  # what was trained once is not trained again for each copy
+
+    def __call__(self, loss, table, batch_sampler="BATCH_SAMPLER"):
+        """loss: its name; table: {column: list}; batch_sampler: the name of a member of BatchSamplers."""
+        loss, table = getattr(loss, "__name__", loss), table.to_dict() if hasattr(table, "to_dict") else table
+        batch_sampler = getattr(batch_sampler, "value", str(batch_sampler)).upper()
+        key = repr((loss, table, batch_sampler))
+        if key not in self.done:
+            self.done[key] = self.run(loss, table, batch_sampler)
+        return self.done[key]
+
+    def run(self, loss, table, batch_sampler):
+        """One training. Returns "learnt", or what is wrong in words."""
+        if not isinstance(table, dict) or len({len(column) for column in table.values()}) != 1:
+            raise ValueError("expected a table as a dictionary, {name of a column: list}, all lists of one length")
+        columns = {name: list(column) for name, column in table.items()}
+        label = next((name for name in ("label", "labels", "score", "scores") if name in columns), None)
+        if label and not all(isinstance(value, (bool, int, float)) for value in columns[label]):
+            return f"it stops: {columns[label][0]!r} in the column {label!r} is no number"
+        for name in (name for name in columns if name != label):
+            if other := [value for value in columns[name] if value not in self.texts]:
+                return f"the column {name!r} is read as texts, and {other[0]!r} is none of these"
+        encoder = Tiny(dict.fromkeys(self.texts))
+        batches = self.fit(encoder, loss, columns, batch_sampler)
+        if unread := len(set(self.texts).difference(*(column for name, column in columns.items() if name != label))):
+            return f"{unread} of {len(set(self.texts))} texts stand in no row of your table"
+        sides = [column for name, column in columns.items() if name != label]
+        return self.judge(self.rows, encoder, loss, sides, batches) or "learnt"
+
+    def fit(self, encoder, loss, columns, batch_sampler):
+        """Train for 60 epochs with batches of 4; returns the numbers of the rows in each batch."""
+        import datasets
+        from sentence_transformers import SentenceTransformerTrainer
+        from sentence_transformers.base import sampler
+        from sentence_transformers.sentence_transformer import losses
+        from sentence_transformers.sentence_transformer.data_collator import SentenceTransformerDataCollator
+
+        options = {"num_labels": 2, "sentence_embedding_dimension": 16} if loss == "SoftmaxLoss" else {}
+        table, generator = datasets.Dataset.from_dict(columns), torch.Generator()
+        torch.manual_seed(0)
+        objective, collate = (
+            getattr(losses, loss)(encoder, **options),
+            SentenceTransformerDataCollator(encoder.preprocess),
+        )
+        collate.maybe_warn_about_column_order = lambda names: None  # of a wrong order the answer tells
+        parameters = list({id(p): p for p in (*encoder.parameters(), *objective.parameters())}.values())
+        optimizer, seen = torch.optim.Adam(parameters, lr=0.03), []
+        kinds = {"NO_DUPLICATES": sampler.NoDuplicatesBatchSampler, "GROUP_BY_LABEL": sampler.GroupByLabelBatchSampler}
+        if batch_sampler == "BATCH_SAMPLER":
+            kind, of = sampler.DefaultBatchSampler, torch.utils.data.RandomSampler(table, generator=generator)
+        else:
+            kind, of = kinds[batch_sampler], table
+        valid = ["label", "labels", "score", "scores"]
+        batches = kind(of, batch_size=4, drop_last=False, valid_label_columns=valid, generator=generator, seed=0)
+        for epoch in range(60):
+            batches.set_epoch(epoch)
+            for rows in batches:
+                seen += [rows]
+                features = SentenceTransformerTrainer.collect_features(None, collate([table[i] for i in rows]))
+                optimizer.zero_grad()
+                objective(*features).backward()
+                optimizer.step()
+        return seen
 
 
-def without_floor(anchors, positives, negatives, margin=0.5):
-    return (distance(anchors, positives) - distance(anchors, negatives) + margin).mean()
+def judge_questions(rows, encoder, loss, sides, batches):
+    questions, answers = {row["question"]: row["answer"] for row in rows}, {row["answer"] for row in rows}
+    if not set(sides[0]) <= set(questions):
+        return "your anchors are answers, which learn to find their question; users type questions"
+    if again := sum(len({sides[1][i] for i in batch}) < len(batch) for batch in batches):
+        return (
+            f"in {again} of {len(batches)} batches an answer stands twice: a question's own answer is its negative, too"
+        )
+    off = [q for q, own in questions.items() if max(answers, key=lambda a: encoder.cosine(q, a)) != own]
+    return f"{len(off)} of {len(questions)} questions do not find their answer" if off else ""
 
 
-def floor_after_mean(anchors, positives, negatives, margin=0.5):
-    return F.relu((distance(anchors, positives) - distance(anchors, negatives) + margin).mean())
+def judge_grades(rows, encoder, loss, sides, batches):
+    cosines = [encoder.cosine(row["sentence1"], row["sentence2"]) for row in rows]
+    if min(cosines[1:]) > 0.95:
+        return "the pairs graded 1, 2, 3, 4 and 5 all end at a cosine near 1"
+    return "" if cosines == sorted(cosines) else "the cosines do not stand in the order of the grades"
 
 
-def exchanged(anchors, positives, negatives, margin=0.5):
-    return triplet_loss(anchors, negatives, positives, margin)
+def judge_clicks(rows, encoder, loss, sides, batches):
+    pages = [page for row in rows for page in (row["clicked"], *row["shown"])]
+    nearest = [max(pages, key=lambda page: encoder.cosine(row["query"], page)) for row in rows]
+    off = sum(page != row["clicked"] for page, row in zip(nearest, rows))
+    return f"for {off} of {len(rows)} queries a page that was not clicked is the nearest" if off else ""
 
 
-def margin_subtracted(anchors, positives, negatives, margin=0.5):
-    return triplet_loss(anchors, positives, negatives, -margin)
+def judge_topics(rows, encoder, loss, sides, batches):
+    topic = {row["text"]: row["topic"] for row in rows}
+    of = [topic[text] for text in sides[0]]
+    alone = sum(Counter(of[i] for i in batch)[of[j]] == 1 for batch in batches for j in batch)
+    if loss.startswith("Batch") and alone:
+        return f"{alone} of {sum(map(len, batches))} times a text met no other of its topic in its batch"
+    nearest = {a: max((b for b in topic if b != a), key=lambda b: encoder.cosine(a, b)) for a in topic}
+    off = sum(topic[a] != topic[b] for a, b in nearest.items())
+    return f"for {off} of {len(topic)} texts the nearest is of another topic" if off else ""
 
 
-def euclidean(anchors, positives, negatives, margin=0.5):
-    return F.relu((anchors - positives).norm(dim=1) - (anchors - negatives).norm(dim=1) + margin).mean()
+def judge_duplicates(rows, encoder, loss, sides, batches):
+    of = {
+        answer: [encoder.cosine(r["first"], r["second"]) for r in rows if r["same"] == answer]
+        for answer in ("yes", "no")
+    }
+    if max(of["yes"]) < min(of["no"]):
+        return "the pairs that do not ask the same are nearer than all that do"
+    off = sum(cosine >= min(of["yes"]) for cosine in of["no"])
+    return f"{off} of {len(of['no'])} pairs that do not ask the same are as near as one that does" if off else ""
 
 
-def euclidean_on_the_sphere(anchors, positives, negatives, margin=0.5):
-    return euclidean(*(normalize(x, dim=1) for x in (anchors, positives, negatives)), margin)
+QUESTIONS = [
+    {"answer": answer, "language": "English", "question": question}
+    for answer, *questions in (
+        ("At the desk by the door.", "Where do I get a card?", "How can I join the library?"),
+        ("From nine to six, not on Sundays.", "When are you open?", "How late can I come?"),
+        ("Two euros a day.", "What do I pay for a book that is late?", "How much is it to keep a film too long?"),
+    )
+    for question in questions
+]
+GRADES = [
+    {"sentence1": first, "sentence2": second, "gold": float(grade)}
+    for grade, (first, second) in enumerate(
+        [
+            ("The sun is hot.", "A dog reads the news."),
+            ("A man cooks rice.", "A man paints a wall."),
+            ("Two girls swim.", "A girl stands in the water."),
+            ("The train is full.", "Many people take the bus."),
+            ("A boy kicks a ball.", "A child plays with a ball."),
+            ("She cut the bread.", "The bread was cut by her."),
+        ]
+    )
+]
+CLICKS = [
+    {
+        "shown": ["cheap hotels in rome", "flights to rome are late today"],
+        "query": "cheap flights to rome",
+        "clicked": "low fares for italy",
+    },
+    {
+        "shown": ["bread knives", "bread in the history of france"],
+        "query": "how to bake bread",
+        "clicked": "a simple loaf, step by step",
+    },
+    {
+        "shown": ["mend a broken heart", "a bike for children"],
+        "query": "mend a flat bike",
+        "clicked": "patching the tube of a wheel",
+    },
+    {
+        "shown": ["the weather station of bergen", "weather words in norwegian"],
+        "query": "weather in bergen",
+        "clicked": "rain until friday on the coast",
+    },
+]
+TOPICS = [
+    {"text": text, "topic": topic}
+    for topic, *texts in (
+        (
+            "billing",
+            "I was charged twice for my order",
+            "the invoice for my order is wrong",
+            "please refund the second payment",
+        ),
+        (
+            "delivery",
+            "my order did not arrive",
+            "the parcel for my neighbour came to me",
+            "please send the second box again",
+        ),
+        (
+            "account",
+            "I cannot log in to see my order",
+            "change the name for my profile",
+            "please delete the second address",
+        ),
+        ("product", "the lamp in my order is broken", "which bulb for my lamp", "please explain the second switch"),
+    )
+    for text in texts
+]
+DUPLICATES = [
+    {"id": f"q{i}", "first": first, "second": second, "same": same}
+    for i, (first, second, same) in enumerate(
+        [
+            ("how do I reset my password", "how do I reset my phone", "no"),
+            ("what is the capital of peru", "which city governs peru", "yes"),
+            ("can dogs eat apples", "can dogs eat grapes", "no"),
+            ("why is the sky blue", "what gives the sky its colour", "yes"),
+            ("is tea good for sleep", "is coffee good for sleep", "no"),
+            ("how old is the earth", "when did our planet form", "yes"),
+            ("who wrote the iliad", "who wrote the aeneid", "no"),
+            ("how do I lose weight", "what helps against being too heavy", "yes"),
+        ]
+    )
+]
 
 
-def squared_on_the_sphere(anchors, positives, negatives, margin=0.5):
-    return F.relu(2 * (distance(anchors, positives) - distance(anchors, negatives)) + margin).mean()
+def column(rows, name):
+    return [row[name] for row in rows]
 
 
-def dot_products(anchors, positives, negatives, margin=0.5):
-    return F.relu((anchors * negatives).sum(1) - (anchors * positives).sum(1) + margin).mean()
+def prepare(kind, rows, train):
+    if kind == "questions and answers":
+        table = {"anchor": column(rows, "question"), "positive": column(rows, "answer")}
+        return train("MultipleNegativesRankingLoss", table, "NO_DUPLICATES")
+    if kind == "graded pairs":
+        table = {"sentence1": column(rows, "sentence1"), "sentence2": column(rows, "sentence2")}
+        return train("CoSENTLoss", table | {"score": column(rows, "gold")})
+    if kind == "clicks":
+        table = {"anchor": column(rows, "query"), "positive": column(rows, "clicked")}
+        negatives = {f"negative_{i + 1}": [row["shown"][i] for row in rows] for i in (0, 1)}
+        return train("MultipleNegativesRankingLoss", table | negatives)
+    if kind == "topics":
+        numbers = {topic: i for i, topic in enumerate(dict.fromkeys(column(rows, "topic")))}
+        table = {"text": column(rows, "text"), "label": [numbers[topic] for topic in column(rows, "topic")]}
+        return train("BatchHardTripletLoss", table, "GROUP_BY_LABEL")
+    table = {"sentence1": column(rows, "first"), "sentence2": column(rows, "second")}
+    return train("CoSENTLoss", table | {"label": [int(same == "yes") for same in column(rows, "same")]})
 
 
-def summed(anchors, positives, negatives, margin=0.5):
-    return triplet_loss(anchors, positives, negatives, margin) * len(anchors)
+def but(kind, other):
+    """The solution with one mistake: of this kind of data, `other` makes the table."""
+    return lambda asked, rows, train: other(rows, train) if asked == kind else prepare(asked, rows, train)
 
 
-def fixed_margin(anchors, positives, negatives, margin=0.5):
-    return triplet_loss(anchors, positives, negatives)
+def as_it_stands(rows, train):
+    return train("MultipleNegativesRankingLoss", {name: column(rows, name) for name in rows[0]})
 
 
-def detached(anchors, positives, negatives, margin=0.5):
-    return triplet_loss(anchors, positives, negatives, margin).detach()
+def answers_first(rows, train):
+    table = {name: column(rows, name) for name in ("answer", "question")}
+    return train("MultipleNegativesRankingLoss", table, "NO_DUPLICATES")
+
+
+def any_batch(rows, train):
+    return train("MultipleNegativesRankingLoss", {name: column(rows, name) for name in ("question", "answer")})
+
+
+def grades_as_cosines(rows, train):
+    table = {name: column(rows, name) for name in ("sentence1", "sentence2")}
+    return train("CosineSimilarityLoss", table | {"score": column(rows, "gold")})
+
+
+def grades_called_gold(rows, train):
+    return train("CoSENTLoss", {name: column(rows, name) for name in ("sentence1", "sentence2", "gold")})
+
+
+def clicked_only(rows, train):
+    return train("MultipleNegativesRankingLoss", {"anchor": column(rows, "query"), "positive": column(rows, "clicked")})
+
+
+def one_shown(rows, train):
+    table = {"anchor": column(rows, "query"), "positive": column(rows, "clicked")}
+    return train("MultipleNegativesRankingLoss", table | {"negative": [row["shown"][0] for row in rows]})
+
+
+def negatives_first(rows, train):
+    shown = {f"negative_{i}": [row["shown"][i] for row in rows] for i in (0, 1)}
+    table = {"anchor": column(rows, "query")} | shown | {"positive": column(rows, "clicked")}
+    return train("MultipleNegativesRankingLoss", table)
+
+
+def topics_as_words(rows, train):
+    return train(
+        "BatchHardTripletLoss", {"text": column(rows, "text"), "label": column(rows, "topic")}, "GROUP_BY_LABEL"
+    )
+
+
+def topics_mixed(rows, train):
+    numbers = sorted(set(column(rows, "topic")))
+    table = {"text": column(rows, "text"), "label": [numbers.index(topic) for topic in column(rows, "topic")]}
+    return train("BatchHardTripletLoss", table)
+
+
+def all_belong_together(rows, train):
+    return train("MultipleNegativesRankingLoss", {name: column(rows, name) for name in ("first", "second")})
+
+
+def turned_round(rows, train):
+    table = {name: column(rows, name) for name in ("first", "second")}
+    return train("CoSENTLoss", table | {"label": [int(same == "no") for same in column(rows, "same")]})
+
+
+def answers_as_words(rows, train):
+    return train(
+        "CoSENTLoss", {name: column(rows, name) for name in ("first", "second")} | {"label": column(rows, "same")}
+    )
 
 
 # ---- 09.2
@@ -204,56 +484,70 @@ def cut_off(anchors, positives, mask, scale=20.0):
 
 ANCHORS = torch.tensor([[1.0, 0.2, 0.0], [0.1, 2.0, 0.3], [0.5, 0.4, 1.0], [3.0, 0.5, 0.3]])
 POSITIVES = torch.tensor([[0.7, 0.5, 0.2], [0.3, 1.0, 0.1], [0.2, 0.4, 0.6], [1.0, 0.1, 0.1]])
-NEGATIVES = torch.tensor([[1.0, 0.25, 0.0], [0.3, 1.5, 0.6], [-0.3, -0.2, -1.0], [0.9, 0.4, 0.2]])
 MASK = torch.tensor(
     [[False, False, False, True], [False, False, False, False], [True, True, False, False], [False, False, True, False]]
 )
 
 FORTY = torch.arange(1.0, 961.0).sqrt().mul(7).reshape(40, 24)  # angles: enough pairs for a last digit to differ
 
+DATA = {
+    "questions and answers": Training(QUESTIONS, ("question", "answer"), judge_questions),
+    "graded pairs": Training(GRADES, ("sentence1", "sentence2"), judge_grades),
+    "clicks": Training(CLICKS, ("query", "clicked", "shown"), judge_clicks),
+    "topics": Training(TOPICS, ("text",), judge_topics),
+    "duplicates": Training(DUPLICATES, ("first", "second"), judge_duplicates),
+}
 EXERCISES = {
     "09.1": Exercise(
-        title="The triplet loss with cosine distance",
-        cases={
-            "four triplets, one of them easy": (ANCHORS, POSITIVES, NEGATIVES, 0.5),
-            "a small margin": (ANCHORS, POSITIVES, NEGATIVES, 0.1),
-            "nothing left to learn": (ANCHORS, ANCHORS, -ANCHORS, 0.5),
-            "vectors to be trained": (*(x.clone().requires_grad_() for x in (ANCHORS, POSITIVES, NEGATIVES)), 0.5),
-        },
-        solution=triplet_loss,
+        title="A loss, a table and batches for five kinds of data",
+        cases={kind: (kind, training.rows, training) for kind, training in DATA.items()},
+        solution=prepare,
         wrong=[
-            (without_floor, "A triplet that is good enough lowers your loss further, below 0. What should it cost?"),
             (
-                floor_after_mean,
-                "In your mean an easy triplet pays for a hard one. Cut at 0 for each triplet, then average.",
+                but("questions and answers", as_it_stands),
+                "Questions and answers: you give the table as it stands. Every column that is no label is read as "
+                "texts, in the order of the table. Which columns, and which first?",
             ),
             (
-                exchanged,
-                "Your loss falls when the negative comes nearer. Which of the two distances should be the smaller one?",
+                but("questions and answers", answers_first),
+                "Questions and answers: your first column holds the answers. The first column are the anchors, which "
+                "look for their partner. Who looks for whom here?",
             ),
             (
-                margin_subtracted,
-                "With your margin, a negative as near as the positive costs nothing. On which side does it belong?",
-            ),
-            (euclidean, "You measure straight lines between points. The distance asked for is 1 - cosine."),
-            (
-                euclidean_on_the_sphere,
-                "You normalise, which is half of a cosine, and then measure straight lines between the points. The "
-                "distance asked for is 1 - cosine.",
+                but("questions and answers", any_batch),
+                "Questions and answers: an answer belongs to two questions. When both are in a batch, it is a negative "
+                "of its own question. Which batches prevent that?",
             ),
             (
-                squared_on_the_sphere,
-                "Your distances are twice what they should be: on unit vectors a squared straight line is "
-                "2 (1 - cosine). The margin does not grow with it.",
+                but("graded pairs", grades_as_cosines),
+                "Graded pairs: your loss wants the cosine to be the grade, and no cosine exceeds 1. Which loss reads "
+                "only an order, or which scale would fit?",
             ),
-            (dot_products, "You compare dot products, so a long vector counts more. Which similarity is meant?"),
-            (summed, "You add up the losses of the batch where their mean is wanted."),
-            (fixed_margin, "Another `margin` gives the same loss in yours. Where does it belong?"),
             (
-                detached,
-                "Right numbers, but nothing can be trained with them: no gradient flows from your loss to the vectors. "
-                "What cuts it off (detach, .item(), no_grad, torch.tensor around a result)?",
+                but("graded pairs", grades_called_gold),
+                "Graded pairs: your grades are read as a column of texts. Which names are those of labels?",
             ),
+            (
+                but("clicks", clicked_only),
+                "Clicks: the pages that were shown and not clicked are in no column. They only look like an answer.",
+            ),
+            (but("clicks", one_shown), "Clicks: each query has two pages that were not clicked, and one is missing."),
+            (
+                but("clicks", negatives_first),
+                "Clicks: the second column is the positive, whatever its name. What stands there in yours?",
+            ),
+            (but("topics", topics_as_words), "Topics: labels are numbers. Give each topic one."),
+            (
+                but("topics", topics_mixed),
+                "Topics: in batches drawn at random a text seldom meets another of its topic, and is then only pushed "
+                "away. Which batches hold a topic twice?",
+            ),
+            (
+                but("duplicates", all_belong_together),
+                "Duplicates: your loss takes every pair for one that belongs together, also those with 'no'.",
+            ),
+            (but("duplicates", turned_round), "Duplicates: a higher label asks for a higher cosine. Which is which?"),
+            (but("duplicates", answers_as_words), "Duplicates: labels are numbers, and 'yes' and 'no' are words."),
         ],
     ),
     "09.2": Exercise(

@@ -1,8 +1,14 @@
 """Solutions of notebook 10. Try the exercises first: check() tells you what kind of mistake you made."""
 
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from torch import nn
 
+from course_lib.bert import BertConfig, BertModel
+from course_lib.encoder import SentenceEncoder
 from course_lib.exercises import Exercise
+from course_lib.modules import Dense, Normalize, Pooling
+from course_lib.transformer import Transformer
 
 # ---- 10.1
 
@@ -129,6 +135,100 @@ def folders_only(name, folders, old_names):
     return name if name in folders else "nowhere"
 
 
+# ---- 10.3
+
+
+def dense_of(directions, bias, activation=None):
+    dense = Dense(directions.shape[1], directions.shape[0], activation_function=activation)
+    dense.load_state_dict({"linear.weight": directions, "linear.bias": bias})
+    return dense
+
+
+def vectors_of(modules, limit, texts):
+    encoder = SentenceEncoder(modules, dtype="float32").eval()
+    encoder.max_seq_length = limit
+    return encoder.encode(texts, show_progress_bar=False)  # (texts, width)
+
+
+def assemble(transformer, directions, mean, limit, texts):
+    dense = dense_of(directions, -directions @ mean)  # W (x - mean) = W x - W mean
+    return vectors_of([transformer, Pooling(len(mean)), dense, Normalize()], limit, texts)
+
+
+def squeezed(transformer, directions, mean, limit, texts):
+    dense = dense_of(directions, -directions @ mean, nn.Tanh())
+    return vectors_of([transformer, Pooling(len(mean)), dense, Normalize()], limit, texts)
+
+
+def not_centred(transformer, directions, mean, limit, texts):
+    return assemble(transformer, directions, torch.zeros_like(mean), limit, texts)
+
+
+def mean_added(transformer, directions, mean, limit, texts):
+    return assemble(transformer, directions, -mean, limit, texts)
+
+
+def unit_too_early(transformer, directions, mean, limit, texts):
+    dense = dense_of(directions, -directions @ mean)
+    return vectors_of([transformer, Pooling(len(mean)), Normalize(), dense], limit, texts)
+
+
+def never_unit(transformer, directions, mean, limit, texts):
+    return vectors_of([transformer, Pooling(len(mean)), dense_of(directions, -directions @ mean)], limit, texts)
+
+
+def first_token(transformer, directions, mean, limit, texts):
+    dense = dense_of(directions, -directions @ mean)
+    return vectors_of([transformer, Pooling(len(mean), "cls"), dense, Normalize()], limit, texts)
+
+
+def largest(transformer, directions, mean, limit, texts):
+    dense = dense_of(directions, -directions @ mean)
+    return vectors_of([transformer, Pooling(len(mean), "max"), dense, Normalize()], limit, texts)
+
+
+def no_limit(transformer, directions, mean, limit, texts):
+    return assemble(transformer, directions, mean, transformer.max_seq_length, texts)
+
+
+def limit_of_words(transformer, directions, mean, limit, texts):
+    return no_limit(transformer, directions, mean, limit, [" ".join(text.split()[:limit]) for text in texts])
+
+
+def dense_first(transformer, directions, mean, limit, texts):
+    dense = dense_of(directions, -directions @ mean)
+    return vectors_of([transformer, dense, Pooling(len(directions)), Normalize()], limit, texts)
+
+
+def no_dense(transformer, directions, mean, limit, texts):
+    return vectors_of([transformer, Pooling(len(mean)), Normalize()], limit, texts)
+
+
+def tiny_transformer(dim=8):
+    """A BERT of one layer with random weights, for texts of the words a to h."""
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefgh"]
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    ends = [("[CLS]", 2), ("[SEP]", 3)]
+    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
+    sizes = dict(
+        vocab_size=len(words), hidden_size=dim, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
+    )
+    model = BertModel(BertConfig(**sizes, max_position_embeddings=32))
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.copy_(torch.randn(weights.shape, generator=generator))
+    return Transformer(model, tokenizer)
+
+
+TEXTS = ["a b c", "d", "b c d e f g h a b c", "h g f e d c b a"]
+DIRECTIONS = torch.tensor(
+    [[0.5, -0.5, 0.5, 0.5, 0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 0.6, 0.8, 0.0, 0.0], [0, 0, 0, 0, 0, 0, 0.8, -0.6]]
+)
+MEAN = torch.tensor([0.4, -0.3, 0.2, 0.5, -0.6, 0.3, 0.2, -0.1])
+TINY = tiny_transformer()
+
 FOLDERS = ["my-model", "runs/best", "/home/me/models/best"]
 OLD_NAMES = ["bert-base-uncased", "roberta-base"]
 TABLE = torch.tensor([[1.0, 0.0], [2.0, 3.0], [0.0, 6.0], [5.0, 9.0]])
@@ -222,6 +322,31 @@ EXERCISES = {
                 "You go to the hub, or nowhere, even where a folder of that name exists.",
             ),
             (folders_only, "You look on disk only. What is tried when there is no such folder?"),
+        ],
+    ),
+    "10.3": Exercise(
+        title="A network of four modules",
+        cases={
+            "a limit of 6": (TINY, DIRECTIONS, MEAN, 6, TEXTS),
+            "a limit of 32": (TINY, DIRECTIONS, MEAN, 32, TEXTS),
+            "two numbers": (TINY, DIRECTIONS[1:], MEAN, 8, TEXTS[2:]),
+        },
+        solution=assemble,
+        wrong=[
+            (squeezed, "Your Dense layer sends its numbers through tanh, its default. None was asked for."),
+            (not_centred, "The mean is not subtracted. A Dense layer has a bias: which one subtracts the mean first?"),
+            (mean_added, "Your bias adds the mean's components, where they should be taken off."),
+            (unit_too_early, "Your vectors have length 1 before the Dense layer, and another one after it."),
+            (never_unit, "Your vectors do not have length 1. Which module sees to that?"),
+            (first_token, "You take the vector of [CLS]. The mean of all tokens was asked for."),
+            (largest, "You take the largest numbers over the tokens. Their mean was asked for."),
+            (no_limit, "Your network reads the long texts to their end. Where is the limit set?"),
+            (
+                limit_of_words,
+                "You count the words that are read. The limit counts tokens, and [CLS] and [SEP] are two of them.",
+            ),
+            (dense_first, "Your Dense layer stands before the pooling. Which module gives one vector for each text?"),
+            (no_dense, "There is no Dense layer: your vectors are as long as the Transformer's."),
         ],
     ),
 }

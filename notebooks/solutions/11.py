@@ -1,11 +1,27 @@
 """Solutions of notebook 11. Try the exercises first: check() tells you what kind of mistake you made."""
 
+import tempfile
+
+import numpy as np
 import torch
+from datasets import Dataset
+from sentence_transformers import (
+    SentenceTransformer,
+    SentenceTransformerTrainer,
+    SentenceTransformerTrainingArguments,
+)
+from sentence_transformers.sentence_transformer import losses
+from sentence_transformers.sentence_transformer.evaluation import EmbeddingSimilarityEvaluator
+from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
 from torch import nn
 
 from course_lib.exercises import Exercise
 from course_lib.losses import MultipleNegativesRankingLoss
 from course_lib.training import learning_rate_factor
+from recipes.shared.trainer_settings import described
 
 # ---- 11.1
 
@@ -94,72 +110,52 @@ def begins_at_zero(step, warmup, total):
 # ---- 11.2
 
 
-def early_stop(scores, patience):
-    best = 0
-    for i, score in enumerate(scores):
-        if score > scores[best]:
-            best = i
-        if i - best >= patience:
-            return best, i
-    return best, len(scores) - 1
+def trainer(columns=("text1", "text2", "label"), losses_of=None, leave_out=(), given=("asks", "scores"), **options):
+    """A translation, and what it turns into where something is left out or wrong."""
+
+    def translation(model, questions, graded, evaluator, metric, folder):
+        data = {
+            "asks": Dataset.from_dict(dict(zip(("anchor", "positive"), map(list, zip(*questions))))),
+            "scores": Dataset.from_dict(dict(zip(columns, map(list, zip(*graded))))),
+        }
+        loss = {"asks": losses.MultipleNegativesRankingLoss(model), "scores": losses.CosineSimilarityLoss(model)}
+        settings = {
+            "per_device_train_batch_size": 16,
+            "num_train_epochs": 1,
+            "learning_rate": 2e-5,
+            "weight_decay": 0.01,
+            "warmup_steps": 4,
+            "multi_dataset_batch_sampler": "round_robin",
+            "eval_strategy": "steps",
+            "eval_steps": 5,
+            "save_strategy": "steps",
+            "save_steps": 5,
+            "load_best_model_at_end": True,
+            "metric_for_best_model": metric,
+        } | options
+        settings = {name: value for name, value in settings.items() if name not in leave_out}
+        arguments = SentenceTransformerTrainingArguments(
+            folder, report_to="none", use_cpu=True, disable_tqdm=True, **settings
+        )
+        data, loss = ({name: of[name] for name in given} for of in (data, loss))
+        loss = losses_of(loss) if losses_of else loss
+        return SentenceTransformerTrainer(model, arguments, data, loss=loss, evaluator=evaluator)
+
+    return translation
 
 
-def keeps_the_last(scores, patience):
-    _, last = early_stop(scores, patience)
-    return last, last
+def small_model():
+    """A vector for each word, the same on every machine."""
+    words = Tokenizer(WordLevel({f"w{i}": i for i in range(200)}, unk_token="w0"))
+    words.pre_tokenizer = Whitespace()
+    model = SentenceTransformer(modules=[StaticEmbedding(words, embedding_weights=np.eye(200, 4))], device="cpu")
+    model.model_card_data.widget = ["no examples for a model card"]
+    return model
 
 
-def looks_ahead(scores, patience):
-    return max(range(len(scores)), key=scores.__getitem__), early_stop(scores, patience)[1]
-
-
-def never_stops(scores, patience):
-    return max(range(len(scores)), key=scores.__getitem__), len(scores) - 1
-
-
-def runs_on(scores, patience):
-    return early_stop(scores, patience)[0], len(scores) - 1
-
-
-def keeps_one_too_few(scores, patience):
-    return early_stop(scores, patience - 1)
-
-
-def compares_with_the_one_before(scores, patience):
-    best, worse = 0, 0
-    for i, score in enumerate(scores):
-        worse = worse + 1 if i and score <= scores[i - 1] else 0
-        if score > scores[best]:
-            best = i
-        if worse >= patience:
-            return best, i
-    return best, len(scores) - 1
-
-
-def counts_all_failures(scores, patience):
-    best, failures = 0, 0
-    for i, score in enumerate(scores[1:], start=1):
-        if score > scores[best]:
-            best = i
-        else:
-            failures += 1
-        if failures >= patience:
-            return best, i
-    return best, len(scores) - 1
-
-
-def one_too_patient(scores, patience):
-    return early_stop(scores, patience + 1)
-
-
-def a_tie_is_better(scores, patience):
-    best = 0
-    for i, score in enumerate(scores):
-        if score >= scores[best]:
-            best = i
-        if i - best >= patience:
-            return best, i
-    return best, len(scores) - 1
+WORDS = [f"w{i}" for i in range(200)]
+QUESTIONS, GRADED = list(zip(WORDS[:80], WORDS[90:])), [(a, b, i / 80) for i, a, b in zip(range(80), WORDS, WORDS[5:])]
+FOLDER = tempfile.TemporaryDirectory()  # a trainer makes its folder at once
 
 
 EXERCISES = {
@@ -230,42 +226,87 @@ EXERCISES = {
         ],
     ),
     "11.2": Exercise(
-        title="Keep the best, stop early",
+        title="Translate a `fit` of 2022",
         cases={
-            "a peak in the middle": ([0.5, 0.6, 0.7, 0.65, 0.66, 0.9], 2),
-            "a dip, then better": ([0.5, 0.4, 0.6, 0.55, 0.7, 0.6, 0.5], 2),
-            "a zigzag below the best": ([0.7, 0.5, 0.6, 0.55, 0.65, 0.5], 3),
-            "a tie": ([0.6, 0.6, 0.6, 0.5], 3),
-            "two falls in a row": ([0.5, 0.8, 0.7, 0.6, 0.75, 0.9], 2),
-            "always better": ([0.1, 0.2, 0.3], 1),
+            f"best by {name}": (
+                small_model(),
+                QUESTIONS,
+                GRADED,
+                EmbeddingSimilarityEvaluator(*zip(*GRADED[:9]), name="dev", write_csv=False),
+                name,
+                FOLDER.name,
+            )
+            for name in ("dev_spearman_cosine", "dev_pearson_cosine")
         },
-        solution=early_stop,
+        solution=described(trainer()),
         wrong=[
-            (keeps_the_last, "You keep the last model that was run. The point of evaluating was to keep a better one."),
-            (
-                never_stops,
-                "You look at all scores: the best of them, and the last. Training stops when patience runs out, and "
-                "what comes later is never seen.",
-            ),
-            (runs_on, "The kept one is right, but your training runs to the end. When has patience run out?"),
-            (
-                keeps_one_too_few,
-                "You stop one evaluation too early: with a patience of 2, the second without a new best is the last.",
-            ),
-            (looks_ahead, "Your kept one may lie after the end: an evaluation that is never run cannot be the best."),
-            (
-                compares_with_the_one_before,
-                "You count how often the score falls below the one before. Count since the best.",
-            ),
-            (counts_all_failures, "You never set the count back. A new best gives the run its whole patience again."),
-            (
-                one_too_patient,
-                "You wait for one evaluation too many: with a patience of 1, the first without a new best is the last.",
-            ),
-            (
-                a_tie_is_better,
-                "You take a tie for a new best. Only a higher score is one, else a run that stands still never stops.",
-            ),
+            (described(translation), message)
+            for translation, message in (
+                (
+                    trainer(leave_out=["learning_rate", "weight_decay"]),
+                    "Your learning rate and weight decay are today's defaults. The table above has those of `fit`.",
+                ),
+                (
+                    trainer(leave_out=["learning_rate"]),
+                    "Your learning rate is today's default. The table above has that of `fit`.",
+                ),
+                (
+                    trainer(leave_out=["weight_decay"]),
+                    "Your weights do not decay, which is today's default. In `fit` they did: see the table above.",
+                ),
+                (
+                    trainer(leave_out=["multi_dataset_batch_sampler"]),
+                    "Your batches come from both sets in a mixed order, by their sizes. In `fit` the tasks take turns.",
+                ),
+                (
+                    trainer(leave_out=["warmup_steps"]),
+                    "Your first step has the full rate: today's default is no warm-up at all.",
+                ),
+                (
+                    trainer(leave_out=["per_device_train_batch_size"]),
+                    "Your batches hold 8, today's default. In the old script the DataLoader said how many.",
+                ),
+                (
+                    trainer(leave_out=["num_train_epochs"]),
+                    "You train for three epochs, today's default. `fit`'s was 1.",
+                ),
+                (
+                    trainer(losses_of=lambda loss: dict(zip(loss, reversed(loss.values())))),
+                    "Your losses are swapped: the ranking loss wants pairs, the cosine loss two texts and a label.",
+                ),
+                (
+                    trainer(losses_of=lambda loss: loss["asks"]),
+                    "You train both sets with the ranking loss, which does not read a label. Give a dictionary.",
+                ),
+                (
+                    trainer(given=["asks"]),
+                    "You train on the questions alone. Where do the graded pairs come in?",
+                ),
+                (
+                    trainer(given=["scores"]),
+                    "You train on the graded pairs alone. Where do the questions come in?",
+                ),
+                (
+                    trainer(columns=("text1", "text2", "similarity")),
+                    "Your scores stand in a column that the trainer takes for a third text. Call it label or score.",
+                ),
+                (
+                    trainer(leave_out=["eval_strategy", "load_best_model_at_end"]),
+                    "Your trainer has an evaluator and never calls it: when should it?",
+                ),
+                (
+                    trainer(leave_out=["eval_steps", "save_steps"]),
+                    "You do not say after how many steps to evaluate: by default 500, more than there are.",
+                ),
+                (
+                    trainer(leave_out=["load_best_model_at_end"]),
+                    "Your model ends with the last weights. The old script kept the best.",
+                ),
+                (
+                    trainer(leave_out=["metric_for_best_model"]),
+                    "Which checkpoint is the best? Without a metric, that of the lowest loss, which nobody measures.",
+                ),
+            )
         ],
     ),
 }

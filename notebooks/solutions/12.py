@@ -1,9 +1,11 @@
 """Solutions of notebook 12. Try the exercises first: check() tells you what kind of mistake you made."""
 
+import numpy as np
 import torch
 from torch.nn.functional import normalize
 
 from course_lib.exercises import Exercise
+from recipes.shared.mined_measures import cosine_matrix, measured, questions_in_groups
 
 # ---- 12.1
 
@@ -43,67 +45,39 @@ def turned_round(a, b, dim):
 # ---- 12.2
 
 
-def hardest(scores, positive, margin):
-    allowed = [i for i, score in enumerate(scores) if i != positive and score <= scores[positive] - margin]
-    return max(allowed, key=lambda i: scores[i], default=-1)
+def mined(anchors, texts, own, share=0.8, limit=None, cosine=cosine_matrix, best=np.argmax):
+    """The nearest text whose cosine is at most `share` of the positive's."""
+    scores, rows = cosine(anchors, texts), np.arange(len(anchors))  # (n, m)
+    limits = share * scores[rows, own] if limit is None else limit
+    allowed = scores <= np.reshape(limits, (-1, 1))
+    allowed[rows, own] = False
+    found = [np.flatnonzero(line) for line in allowed]
+    return [int(places[best(line[places])]) if len(places) else None for line, places in zip(scores, found)]
 
 
-def without_margin(scores, positive, margin):
-    return hardest(scores, positive, 0.0)
+def nearest(anchors, texts, own):
+    return cosine_matrix(anchors, texts).argmax(axis=1).tolist()
 
 
-def unfiltered(scores, positive, margin):
-    return max((i for i in range(len(scores)) if i != positive), key=lambda i: scores[i], default=-1)
+def any_text(anchors, texts, own):
+    return ((own + len(texts) // 2) % len(texts)).tolist()
 
 
-def wrong_way(scores, positive, margin):
-    allowed = [i for i, score in enumerate(scores) if i != positive and score <= scores[positive] + margin]
-    return max(allowed, key=lambda i: scores[i], default=-1)
+def nearer_than_the_positive(anchors, texts, own):
+    scores, rows = cosine_matrix(anchors, texts), np.arange(len(anchors))
+    too_far = scores < 0.95 * scores[rows, own][:, None]
+    scores[too_far], scores[rows, own] = -2, -2
+    return [int(line.argmax()) if line.max() > -2 else None for line in scores]
 
 
-def relative(scores, positive, margin):
-    allowed = [i for i, score in enumerate(scores) if i != positive and score <= scores[positive] * (1 - margin)]
-    return max(allowed, key=lambda i: scores[i], default=-1)
+def gives_up(anchors, texts, own):
+    """No negative for an anchor whose nearest is suspect, where the next one would do."""
+    good, all_of_them = mined(anchors, texts, own), mined(anchors, texts, own, share=1e9)
+    return [a if a == b else None for a, b in zip(good, all_of_them)]
 
 
-def easiest(scores, positive, margin):
-    allowed = [i for i, score in enumerate(scores) if i != positive and score <= scores[positive] - margin]
-    return min(allowed, key=lambda i: scores[i], default=-1)
-
-
-def first_allowed(scores, positive, margin):
-    return next((i for i, score in enumerate(scores) if i != positive and score <= scores[positive] - margin), -1)
-
-
-def strictly_below(scores, positive, margin):
-    allowed = [i for i, score in enumerate(scores) if i != positive and score < scores[positive] - margin]
-    return max(allowed, key=lambda i: scores[i], default=-1)
-
-
-def raises_where_none(scores, positive, margin):
-    return max(
-        (i for i, score in enumerate(scores) if i != positive and score <= scores[positive] - margin),
-        key=lambda i: scores[i],
-    )
-
-
-def with_the_positive(scores, positive, margin):
-    allowed = [i for i, score in enumerate(scores) if score <= scores[positive] - margin]
-    return max(allowed, key=lambda i: scores[i], default=-1)
-
-
-def last_of_equals(scores, positive, margin):
-    allowed = [i for i, score in enumerate(scores) if i != positive and score <= scores[positive] - margin]
-    return max(allowed, key=lambda i: (scores[i], i), default=-1)
-
-
-def counted_from_one(scores, positive, margin):
-    found = hardest(scores, positive, margin)
-    return found if found < 0 else found + 1
-
-
-def score_of_the_hardest(scores, positive, margin):
-    return max((s for i, s in enumerate(scores) if i != positive and s <= scores[positive] - margin), default=-1)
+def limits_of_other_rows(anchors, texts, own):
+    return mined(anchors, texts, own, limit=0.8 * cosine_matrix(anchors, texts)[:, 0])
 
 
 # ---- 12.3
@@ -178,39 +152,50 @@ EXERCISES = {
         ],
     ),
     "12.2": Exercise(
-        title="The hardest negative below a margin",
-        cases={
-            "the nearest is too near": ([0.2, 0.8, 0.75, 0.6, 0.71, 0.65], 1, 0.1),
-            "one is above the positive": ([0.9, 0.5, 0.3, 0.45, 0.1], 1, 0.125),
-            "exactly at the margin": ([0.25, 0.5, 0.125], 1, 0.25),
-            "none is left": ([0.7, 0.6, 0.65], 1, 0.2),
-            "no margin at all": ([0.3, 0.5, 0.75, 0.4], 1, 0.0),
-            "two are equally hard": ([0.125, 0.25, 0.75, 0.25, 0.625], 2, 0.25),
-        },
-        solution=hardest,
+        title="Mine hard negatives, and leave out the false ones",
+        cases={f"questions {i}": questions_in_groups(seed=i) for i in (1, 2)},
+        solution=measured(mined),
         wrong=[
-            (without_margin, "You leave the margin out: what lies just below the positive may be a right answer, too."),
-            (unfiltered, "You take the nearest of all other texts, also where it is nearer than the positive."),
-            (
-                wrong_way,
-                "You allow scores up to the positive's _plus_ the margin. On which side of the positive should a "
-                "negative be?",
-            ),
-            (
-                with_the_positive,
-                "You return the positive itself where the margin is 0. It is no negative, whatever the margin.",
-            ),
-            (
-                last_of_equals,
-                "Of two that are equally hard you return the last one's position. The first one's is wanted.",
-            ),
-            (counted_from_one, "You count from 1. Positions in a list begin at 0."),
-            (score_of_the_hardest, "You return the score of the negative. Its position is wanted."),
-            (relative, "You take the margin as a share of the positive's score. Here it is subtracted."),
-            (easiest, "You take the lowest score of those that are left. Which negative is the hard one?"),
-            (first_allowed, "You take the first that is low enough. There may be a higher one after it."),
-            (strictly_below, "At most the positive's minus the margin: a score exactly there is allowed."),
-            (raises_where_none, "Nothing may be left below the margin. What is to be returned then?"),
+            (measured(function), message)
+            for function, message in (
+                (
+                    nearest,
+                    "You take the nearest text of all, and often that is the anchor's own positive.",
+                ),
+                (
+                    lambda *given: mined(*given, share=1e9),
+                    "You take the nearest text that is not the positive. More than half of these are right answers.",
+                ),
+                (
+                    lambda *given: mined(*given, share=1),
+                    "You only leave out what is nearer than the positive. What is nearly as near may be right, too.",
+                ),
+                (
+                    lambda *given: mined(*given, share=0.95),
+                    "A relative margin of 0.05 leaves a third of false ones here. How far below the positive is safe?",
+                ),
+                (
+                    nearer_than_the_positive,
+                    "You keep what is nearly as near as the positive, and leave out the rest. Which are the suspects?",
+                ),
+                (
+                    lambda *given: mined(*given, cosine=lambda a, b: a @ b.T),
+                    "You compare by dot product: these vectors have different lengths, and long ones win.",
+                ),
+                (
+                    lambda *given: mined(*given, best=np.argmin),
+                    "You take the farthest of those that are left. Which negative is the hard one?",
+                ),
+                (any_text, "Your negatives do not depend on the vectors. Hard ones are near their anchors."),
+                (
+                    gives_up,
+                    "You give up each anchor whose nearest text is suspect. The next one may do.",
+                ),
+                (
+                    limits_of_other_rows,
+                    "You compare with the first text of the list. Where `texts` has an anchor's positive says `own`.",
+                ),
+            )
         ],
     ),
     "12.3": Exercise(

@@ -7,114 +7,153 @@ from course_lib.exercises import Exercise
 # ---- 15.1
 
 
-def components(n, pairs):
-    group = list(range(n))
-    changed = True
-    while changed:
-        changed = False
-        for i, j in pairs:
-            low = min(group[i], group[j])
-            changed |= group[i] != low or group[j] != low
-            group[i] = group[j] = low
-    return group
+def with_all_pairs(precision, times):
+    return precision / (precision + (1 - precision) * times)
 
 
-def one_round(n, pairs):
-    group = list(range(n))
-    for i, j in pairs:
-        group[i] = group[j] = min(group[i], group[j])
-    return group
+def as_measured(precision, times):
+    return precision
 
 
-def two_rounds(n, pairs):
-    group = list(range(n))
-    for i, j in pairs + pairs:
-        group[i] = group[j] = min(group[i], group[j])
-    return group
+def divided(precision, times):
+    return precision / times
 
 
-def three_rounds(n, pairs):
-    group = list(range(n))
-    for i, j in pairs + pairs + pairs:
-        group[i] = group[j] = min(group[i], group[j])
-    return group
+def wrong_share_times(precision, times):
+    return 1 - (1 - precision) * times
 
 
-def sorted_first(n, pairs):
-    return one_round(n, sorted(pairs))
+def odds(precision, times):
+    return precision / ((1 - precision) * times)
 
 
-def lower_first_and_sorted(n, pairs):
-    return one_round(n, sorted(tuple(sorted(pair)) for pair in pairs))
+def duplicates_multiplied(precision, times):
+    return precision * times / (precision * times + 1 - precision)
 
 
-def one_way(n, pairs):
-    def reached(start):
-        seen, waiting = {start}, [start]
-        while waiting:
-            here = waiting.pop()
-            onward = [j for i, j in pairs if i == here and j not in seen]
-            seen.update(onward)
-            waiting += onward
-        return seen
-
-    return [min(reached(i)) for i in range(n)]
+def wrong_share(precision, times):
+    return 1 - with_all_pairs(precision, times)
 
 
-def names_not_followed(n, pairs):
-    group = list(range(n))
-    for i, j in pairs:
-        group[max(i, j)] = min(group[i], group[j])
-    return group
+def kept_pairs_counted_twice(precision, times):
+    return with_all_pairs(precision, times + 1)
 
 
-def only_neighbours(n, pairs):
-    return [min([i, *(a + b - i for a, b in pairs if i in (a, b))]) for i in range(n)]
+def only_those_thrown_away(precision, times):
+    return with_all_pairs(precision, times - 1)
 
-
-def numbered_in_order(n, pairs):
-    group = components(n, pairs)
-    numbers = sorted(set(group))
-    return [numbers.index(lowest) for lowest in group]
-
-
-def highest(n, pairs):
-    turned = components(n, [(n - 1 - i, n - 1 - j) for i, j in pairs])
-    return [n - 1 - g for g in reversed(turned)]
-
-
-def first_that_came(n, pairs):
-    name, group = {}, components(n, pairs)
-    for text in [text for pair in pairs for text in pair] + list(range(n)):
-        name.setdefault(group[text], text)
-    return [name[lowest] for lowest in group]
-
-
-def joined_to_the_first(n, pairs):
-    group = list(range(n))
-    for i, j in pairs:
-        group = [group[i] if name == group[j] else name for name in group]
-    return group
-
-
-def joined_to_the_second(n, pairs):
-    return joined_to_the_first(n, [(j, i) for i, j in pairs])
-
-
-def only_linked(n, pairs):
-    linked = {text for pair in pairs for text in pair}
-    return [g for text, g in enumerate(components(n, pairs)) if text in linked]
-
-
-def groups_as_lists(n, pairs):
-    group = components(n, pairs)
-    return [[text for text in range(n) if group[text] == lowest] for lowest in sorted(set(group))]
-
-
-PATH = [7, 12, 3, 14, 5, 10, 1, 13, 6, 15, 2, 11, 4, 9, 8, 0]  # neighbours here are linked
-ZIGZAG = [(PATH[k], PATH[k + 1]) for k in (3, 11, 7, 0, 14, 9, 5, 1, 12, 8, 2, 13, 6, 10, 4)]
 
 # ---- 15.2
+
+
+def precision_at(scores, same, times, threshold):
+    called = scores >= threshold
+    right, wrong = (called & same).sum(), times * (called & ~same).sum()
+    return right / max(right + wrong, 1e-9)
+
+
+def choose(scores, same, times, wanted):
+    fitting = [t for t in scores if precision_at(scores, same, times, t) >= wanted]
+    return scores >= min(fitting, default=np.inf)
+
+
+def as_kept(scores, same, times, wanted):
+    return choose(scores, same, 1, wanted)
+
+
+def duplicates_made_more(scores, same, times, wanted):
+    return choose(scores, same, 1 / times, wanted)
+
+
+def thrown_away_alone(scores, same, times, wanted):
+    return choose(scores, same, times - 1, wanted)
+
+
+def precision_divided(scores, same, times, wanted):
+    return choose(scores, same, 1, wanted * times)
+
+
+def until_it_fails(scores, same, times, wanted):
+    called = np.zeros(len(scores), dtype=bool)
+    for t in sorted(set(scores), reverse=True):
+        if precision_at(scores, same, times, t) < wanted:
+            break
+        called = scores >= t
+    return called
+
+
+def until_it_fails_again(scores, same, times, wanted):
+    called = np.zeros(len(scores), dtype=bool)
+    for t in sorted(set(scores), reverse=True):
+        fits = precision_at(scores, same, times, t) >= wanted
+        if called.any() and not fits:
+            break
+        called = scores >= t if fits else called
+    return called
+
+
+def highest_threshold(scores, same, times, wanted):
+    fitting = [t for t in scores if precision_at(scores, same, times, t) >= wanted]
+    return scores >= max(fitting, default=np.inf)
+
+
+def most_precise(scores, same, times, wanted):
+    return scores >= max(sorted(scores, reverse=True), key=lambda t: precision_at(scores, same, times, t))
+
+
+def everything_if_none(scores, same, times, wanted):
+    called = choose(scores, same, times, wanted)
+    return called if called.any() else ~called
+
+
+def above_it(scores, same, times, wanted):
+    called = choose(scores, same, times, wanted)
+    return scores > scores[called].min(initial=np.inf)
+
+
+def equal_scores_one_by_one(scores, same, times, wanted):
+    order = np.argsort(-scores, kind="stable")
+    right, wrong = np.cumsum(same[order]), times * np.cumsum(~same[order])
+    fitting = np.flatnonzero(right / (right + wrong) >= wanted)
+    called = np.zeros(len(scores), dtype=bool)
+    called[order[: fitting.max(initial=-1) + 1]] = True
+    return called
+
+
+def recall_wanted(scores, same, times, wanted):
+    fitting = [t for t in scores if ((scores >= t) & same).sum() >= wanted * same.sum()]
+    return scores >= max(fitting)
+
+
+def best_f1(scores, same, times, wanted):
+    def f1(t):
+        right, p = ((scores >= t) & same).sum(), precision_at(scores, same, times, t)
+        return 2 * p * right / max(p * same.sum() + right, 1e-9)
+
+    return scores >= max(scores, key=f1)
+
+
+def only_the_right_ones(scores, same, times, wanted):
+    return choose(scores, same, times, wanted) & same
+
+
+def the_threshold(scores, same, times, wanted):
+    return scores[choose(scores, same, times, wanted)].min(initial=9.0)
+
+
+def marked(text):
+    """ "0.9+ 0.8-": cosines, with + where the two ask the same."""
+    pairs = text.split()
+    return np.array([float(pair[:-1]) for pair in pairs]), np.array([pair[-1] == "+" for pair in pairs])
+
+
+NEAR_MISSES = marked("0.95- 0.90+ 0.85+ 0.80+ 0.70- 0.60+ 0.50- 0.40- 0.30-")
+NO_ORDER = marked("0.31- 0.74+ 0.92+ 0.55+ 0.18- 0.83+ 0.47+ 0.62- 0.88+ 0.97+ 0.66+ 0.79+ 0.51+ 0.40- 0.28+ 0.71+")
+EQUAL = marked("0.9+ 0.8+ 0.7+ 0.6+ 0.6- 0.5- 0.4+ 0.3-")
+HARD = marked("0.9- 0.8+ 0.7- 0.6+ 0.5- 0.4-")
+
+
+# ---- 15.3
 
 
 def recommend(vectors, liked, k):
@@ -178,113 +217,110 @@ ANGLES = np.radians([0, 20, 35, 60, 80, 103, 200, 290])
 AROUND = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)  # (8, 2)
 
 
-# ---- 15.3
-
-
-def with_all_pairs(precision, times):
-    return precision / (precision + (1 - precision) * times)
-
-
-def as_measured(precision, times):
-    return precision
-
-
-def divided(precision, times):
-    return precision / times
-
-
-def wrong_share_times(precision, times):
-    return 1 - (1 - precision) * times
-
-
-def odds(precision, times):
-    return precision / ((1 - precision) * times)
-
-
-def duplicates_multiplied(precision, times):
-    return precision * times / (precision * times + 1 - precision)
-
-
-def wrong_share(precision, times):
-    return 1 - with_all_pairs(precision, times)
-
-
-def kept_pairs_counted_twice(precision, times):
-    return with_all_pairs(precision, times + 1)
-
-
-def only_those_thrown_away(precision, times):
-    return with_all_pairs(precision, times - 1)
-
-
 EXERCISES = {
     "15.1": Exercise(
-        title="Groups from pairs",
+        title="The precision with all pairs, from that with some of them",
+        atol=1e-7,
         cases={
-            "a chain, its links out of order": (5, [(3, 4), (1, 2), (2, 3)]),
-            "three groups and one alone": (7, [(0, 5), (1, 2), (3, 6)]),
-            "a ring": (4, [(3, 2), (2, 1), (1, 0), (0, 3)]),
-            "no pairs": (3, []),
-            "the lowest comes last": (4, [(1, 3), (2, 1), (2, 0)]),
-            "two groups that the last pair joins": (4, [(1, 2), (0, 3), (2, 3)]),
-            "the middle one is the highest": (3, [(0, 2), (2, 1)]),
-            "a long chain in no order": (16, ZIGZAG),
-            "a long chain, from its end": (9, [(i, i + 1) for i in range(7, -1, -1)]),
+            "one in ten was kept": (0.9, 10),
+            "one in 99": (0.5, 99),
+            "nothing wrong was called": (1.0, 50),
+            "all were kept": (0.8, 1),
+            "one in 50,000": (0.95, 50_000),
         },
-        solution=components,
+        solution=with_all_pairs,
         wrong=[
+            (as_measured, "You return the precision that was measured. Of the pairs called, which become more?"),
             (
-                one_round,
-                "You go over the pairs once. A later pair can join what earlier ones had already settled: go on "
-                "until nothing changes.",
+                divided,
+                "You divide the precision. With all pairs the right ones among those called stay as many: only the "
+                "wrong ones become more.",
             ),
             (
-                two_rounds,
-                "You go over the pairs twice. A long chain needs more rounds than any fixed number: when can you stop?",
+                wrong_share_times,
+                "You multiply the share of wrong pairs. But the pairs called become more, too: a share of which total?",
             ),
+            (odds, "You return how many right pairs there are for each wrong one, not their share of all called."),
+            (duplicates_multiplied, "You make the right pairs more. All duplicates were kept: it is the others."),
+            (wrong_share, "You return the share of the wrong ones. The share of the right ones is wanted."),
             (
-                three_rounds,
-                "You go over the pairs three times. A longer chain needs a fourth round, and so on: when can you stop?",
+                kept_pairs_counted_twice,
+                "Your total of pairs called is too large: the right ones are the share `precision` of what was called, "
+                "and the wrong ones that were kept are among the `times` as many.",
             ),
-            (
-                sorted_first,
-                "You sort the pairs and go over them once. No order of the pairs makes one round enough.",
-            ),
-            (
-                lower_first_and_sorted,
-                "You sort the pairs, the lower text first, and go over them once. No order makes one round enough.",
-            ),
-            (one_way, "You follow a link (i, j) from i to j only. Friendship goes both ways."),
-            (
-                names_not_followed,
-                "You give the new number to one text of the pair. What becomes of the others that had its old number?",
-            ),
-            (only_neighbours, "You look at direct neighbours only. Friends of friends belong to the group."),
-            (
-                numbered_in_order,
-                "Your groups are right, but numbered 0, 1, 2. The lowest text in the group is wanted as its number.",
-            ),
-            (highest, "You name a group by its highest text. The lowest is wanted."),
-            (
-                first_that_came,
-                "Your groups are right, but named by another text than the lowest: by the one that comes first in "
-                "the pairs.",
-            ),
-            (
-                joined_to_the_first,
-                "Your groups are right, but named by another text than the lowest: the first of each pair passes its "
-                "name on.",
-            ),
-            (
-                joined_to_the_second,
-                "Your groups are right, but named by another text than the lowest: the second of each pair passes "
-                "its name on.",
-            ),
-            (only_linked, "Texts without a link are missing. Each of the n texts has a group, if only of itself."),
-            (groups_as_lists, "You return the groups. A number for each text is wanted."),
+            (only_those_thrown_away, "You count the pairs that were thrown away, without those that were kept."),
         ],
     ),
     "15.2": Exercise(
+        title="The pairs that a threshold with the wanted precision calls, at the real share of duplicates",
+        keeps_arguments=True,
+        cases={
+            "near misses on top": (*NEAR_MISSES, 1, 0.65),
+            "one other pair in three was kept": (*NO_ORDER, 3, 0.7),
+            "one in ten was kept, in no order": (*NO_ORDER, 10, 0.55),
+            "one in five, a lower precision": (*NO_ORDER, 5, 0.3),
+            "two pairs have the same cosine": (*EQUAL, 2, 0.75),
+            "no threshold has it": (*HARD, 4, 0.6),
+            "all may be called": (*HARD, 1, 0.2),
+        },
+        solution=choose,
+        wrong=[
+            (
+                as_kept,
+                "You take the precision as it is on these pairs. With all pairs each wrong one called stands for "
+                "`times` wrong ones.",
+            ),
+            (
+                duplicates_made_more,
+                "You make the right pairs more. All duplicates were kept: it is the others that were thinned out.",
+            ),
+            (
+                thrown_away_alone,
+                "You count the pairs that were thrown away, without those that were kept: one of `times` was kept.",
+            ),
+            (
+                precision_divided,
+                "You divide the precision by `times`. The right pairs stay as many: only the wrong ones become more.",
+            ),
+            (
+                until_it_fails,
+                "You go down from the top and stop where the precision is too low. The near misses are on top: it may "
+                "come up again further down.",
+            ),
+            (
+                until_it_fails_again,
+                "You stop where the precision is first lost again. It may come back further down, and the lowest "
+                "threshold is wanted.",
+            ),
+            (
+                highest_threshold,
+                "You take the highest threshold with this precision. The lowest one finds the most duplicates.",
+            ),
+            (
+                most_precise,
+                "You take the threshold with the highest precision. The lowest with the wanted one finds more "
+                "duplicates; and where none has it, nothing is called.",
+            ),
+            (everything_if_none, "Where no threshold has the precision, you call every pair. Call none."),
+            (above_it, "You leave out the pair whose cosine is the threshold itself: from the threshold on."),
+            (
+                equal_scores_one_by_one,
+                "You count pair by pair. A threshold cannot part two pairs of the same cosine: call both, or neither.",
+            ),
+            (
+                recall_wanted,
+                "You look for the share of the duplicates that are called, which is recall. Precision is the share of "
+                "the called that are duplicates.",
+            ),
+            (best_f1, "You take the threshold with the best F1. Here the precision is given."),
+            (
+                only_the_right_ones,
+                "You call duplicates alone: of a new pair you do not know what it is. All from the threshold on.",
+            ),
+            (the_threshold, "You return the threshold. Return which pairs it calls, as True and False."),
+        ],
+    ),
+    "15.3": Exercise(
         title="The nearest others to the mean of what is liked",
         keeps_arguments=True,
         cases={
@@ -324,39 +360,6 @@ EXERCISES = {
             ),
             (nearest_last, "The right things from the far end: the nearest comes first. Which way does a sort run?"),
             (lowest_rows_first, "The right things in another order: the nearest comes first."),
-        ],
-    ),
-    "15.3": Exercise(
-        title="The precision with all pairs, from that with some of them",
-        atol=1e-7,
-        cases={
-            "one in ten was kept": (0.9, 10),
-            "one in 99": (0.5, 99),
-            "nothing wrong was called": (1.0, 50),
-            "all were kept": (0.8, 1),
-            "one in 50,000": (0.95, 50_000),
-        },
-        solution=with_all_pairs,
-        wrong=[
-            (as_measured, "You return the precision that was measured. Of the pairs called, which become more?"),
-            (
-                divided,
-                "You divide the precision. With all pairs the right ones among those called stay as many: only the "
-                "wrong ones become more.",
-            ),
-            (
-                wrong_share_times,
-                "You multiply the share of wrong pairs. But the pairs called become more, too: a share of which total?",
-            ),
-            (odds, "You return how many right pairs there are for each wrong one, not their share of all called."),
-            (duplicates_multiplied, "You make the right pairs more. All duplicates were kept: it is the others."),
-            (wrong_share, "You return the share of the wrong ones. The share of the right ones is wanted."),
-            (
-                kept_pairs_counted_twice,
-                "Your total of pairs called is too large: the right ones are the share `precision` of what was called, "
-                "and the wrong ones that were kept are among the `times` as many.",
-            ),
-            (only_those_thrown_away, "You count the pairs that were thrown away, without those that were kept."),
         ],
     ),
 }

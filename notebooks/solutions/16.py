@@ -8,61 +8,89 @@ from course_lib.exercises import Exercise
 # ---- 16.1
 
 
-def patches(pictures, size):
-    n, side, _, channels = pictures.shape
-    grid = pictures.reshape(n, side // size, size, side // size, size, channels)  # (n, rows, i, columns, j, channels)
-    return grid.transpose(2, 3).reshape(
-        n, -1, size * size * channels
-    )  # (n, rows, columns, i, j, channels) -> (n, patches, numbers)
+def found_first(cosines, held_out):
+    """(2, held-out scenes) bool: does the picture find its caption first, does the caption find its picture?"""
+    own, wanted = torch.arange(len(cosines)), torch.tensor(held_out)
+    return torch.stack([cosines.argmax(1) == own, cosines.argmax(0) == own])[:, wanted]
 
 
-def not_transposed(pictures, size):
-    n, side, _, channels = pictures.shape
-    return pictures.reshape(n, (side // size) ** 2, size * size * channels)
+def of_model(cosines, held_out):
+    return found_first(cosines, held_out).float().mean().item()
 
 
-def by_columns(pictures, size):
-    return patches(pictures.transpose(1, 2), size)
+def of_blind(looks, held_out):
+    guesses = [1 / looks.count(look) for look, wanted in zip(looks, held_out) if wanted]
+    return sum(guesses) / len(guesses)
 
 
-def columns_first(pictures, size):
-    n, side, _, channels = pictures.shape
-    rows = side // size
-    return patches(pictures, size).reshape(n, rows, rows, -1).transpose(1, 2).reshape(n, rows * rows, -1)
+def beside_blind(cosines, looks, held_out):
+    return of_model(cosines, held_out), of_blind(looks, held_out)
 
 
-def channels_first(pictures, size):
-    n, side, _, channels = pictures.shape
-    cut = patches(pictures, size).reshape(n, -1, size * size, channels)
-    return cut.transpose(2, 3).reshape(n, -1, size * size * channels)
+def all_scenes_counted(cosines, looks, held_out):
+    return beside_blind(cosines, looks, [True] * len(looks))
 
 
-def pixels_by_columns(pictures, size):
-    n, side, _, channels = pictures.shape
-    cut = patches(pictures, size).reshape(n, -1, size, size, channels)
-    return cut.transpose(2, 3).reshape(n, -1, size * size * channels)
+def among_the_held_out_alone(cosines, looks, held_out):
+    rows = [i for i, wanted in enumerate(held_out) if wanted]
+    return beside_blind(cosines[rows][:, rows], [looks[i] for i in rows], [True] * len(rows))
 
 
-def pieces_and_pixels_exchanged(pictures, size):
-    n, side, _, channels = pictures.shape
-    grid = pictures.reshape(n, size, side // size, size, side // size, channels)
-    return grid.transpose(2, 3).reshape(n, -1, size * size * channels)
+def blind_among_the_held_out_alone(cosines, looks, held_out):
+    return of_model(cosines, held_out), among_the_held_out_alone(cosines, looks, held_out)[1]
 
 
-def pixels_apart(pictures, size):
-    n, side, _, channels = pictures.shape
-    grid = pictures.reshape(n, size, side // size, size, side // size, channels)
-    return grid.permute(0, 2, 4, 1, 3, 5).reshape(n, -1, size * size * channels)
+def pictures_find(cosines, looks, held_out):
+    return found_first(cosines, held_out)[0].float().mean().item(), of_blind(looks, held_out)
 
 
-def one_channel(pictures, size):
-    return patches(pictures[..., :1], size)
+def captions_find(cosines, looks, held_out):
+    return found_first(cosines, held_out)[1].float().mean().item(), of_blind(looks, held_out)
 
 
-def three_channels(pictures, size):
-    n, side, _, _ = pictures.shape
-    grid = pictures.reshape(n, side // size, size, side // size, size, 3)  # fails where the channels are not three
-    return grid.transpose(2, 3).reshape(n, -1, size * size * 3)
+def both_ways_at_once(cosines, looks, held_out):
+    return found_first(cosines, held_out).all(0).float().mean().item(), of_blind(looks, held_out)
+
+
+def either_way(cosines, looks, held_out):
+    return found_first(cosines, held_out).any(0).float().mean().item(), of_blind(looks, held_out)
+
+
+def sum_of_both(cosines, looks, held_out):
+    return 2 * of_model(cosines, held_out), of_blind(looks, held_out)
+
+
+def blind_knows_what_is_alone(cosines, looks, held_out):
+    alone = [float(looks.count(look) == 1) for look, wanted in zip(looks, held_out) if wanted]
+    return of_model(cosines, held_out), sum(alone) / len(alone)
+
+
+def looks_among_the_held_out(cosines, looks, held_out):
+    wanted = [look for look, is_wanted in zip(looks, held_out) if is_wanted]
+    return of_model(cosines, held_out), len(set(wanted)) / len(looks)
+
+
+def one_over_the_mean(cosines, looks, held_out):
+    counts = [looks.count(look) for look, wanted in zip(looks, held_out) if wanted]
+    return of_model(cosines, held_out), len(counts) / sum(counts)
+
+
+def others_that_look_the_same(cosines, looks, held_out):
+    guesses = [1 / (1 + looks.count(look)) for look, wanted in zip(looks, held_out) if wanted]
+    return of_model(cosines, held_out), sum(guesses) / len(guesses)
+
+
+def guesses_among_all(cosines, looks, held_out):
+    return of_model(cosines, held_out), 1 / len(looks)
+
+
+def blind_first(cosines, looks, held_out):
+    return beside_blind(cosines, looks, held_out)[::-1]
+
+
+def the_gain(cosines, looks, held_out):
+    model, blind = beside_blind(cosines, looks, held_out)
+    return model - blind
 
 
 # ---- 16.2
@@ -177,9 +205,18 @@ def both_directions_of_shares(scores, shares):
     return (cross_entropy(scores, shares) + cross_entropy(scores.T, shares)) / 2
 
 
-GRID = torch.arange(2 * 4 * 4 * 3.0).reshape(2, 4, 4, 3)  # (2 pictures, 4, 4, 3 channels)
-LARGER = torch.arange(6 * 6 * 3.0).reshape(1, 6, 6, 3)  # pieces and pixels differ: 3 pieces of 2
-GREY = torch.arange(2 * 4 * 4.0).reshape(2, 4, 4, 1)  # one channel
+ONE = torch.tensor([[0.9, 0.2, 0.1, 0.3], [0.8, 0.7, 0.0, 0.1], [0.3, 0.1, 0.5, 0.6], [0.2, 0.4, 0.3, 0.8]])  # (4, 4)
+SIX = torch.tensor(
+    [
+        [0.5, 0.7, 0.1, 0.0, 0.2, 0.3],
+        [0.1, 0.5, 0.3, 0.2, 0.0, 0.4],
+        [0.2, 0.1, 0.5, 0.6, 0.3, 0.0],
+        [0.0, 0.3, 0.2, 0.5, 0.1, 0.2],
+        [0.3, 0.0, 0.4, 0.1, 0.6, 0.2],
+        [0.1, 0.2, 0.0, 0.3, 0.8, 0.5],
+    ]
+)  # (6 pictures, 6 captions)
+RED, BLUE, GREEN = ("red", 1), ("blue", 2), ("green", 1)  # what a reader of colours and counts reads
 LOOKS = torch.tensor([[1.0, 0.1], [0.5, 0.6], [0.2, 1.0], [0.9, 0.75]])  # (4 pictures, 2)
 PROMPTS = torch.tensor(
     [[[1.0, 0.0], [0.0, 3.0]], [[0.1, 1.0], [0.0, 1.0]], [[5.0, 0.5], [1.0, 0.9]]]
@@ -195,52 +232,58 @@ NAMES = ["ring", "cross", "square", "circle"]
 
 EXERCISES = {
     "16.1": Exercise(
-        title="Cut pictures into patches, by rows from the top left",
+        title="The recall of held-out scenes, beside that of a blind reader",
         cases={
-            "two pictures of 4 x 4, patches of 2": (GRID, 2),
-            "a picture of 6 x 6, patches of 2": (LARGER, 2),
-            "one patch": (GRID, 4),
-            "patches of one pixel": (GRID, 1),
-            "two pictures with one channel": (GREY, 2),
+            "four scenes, the first two held out": (ONE, [RED, RED, BLUE, BLUE], [True, True, False, False]),
+            "one of three that look the same": (ONE, [RED, BLUE, RED, RED], [True, True, False, False]),
+            "six scenes, every other held out": (
+                SIX,
+                [RED, BLUE, GREEN, BLUE, BLUE, RED],
+                [True, False, True, False, True, False],
+            ),
+            "all held out, all look different": (SIX[:3, :3], [RED, BLUE, GREEN], [True] * 3),
+            "one held out": (SIX, [RED, RED, RED, BLUE, BLUE, GREEN], [False, False, True, False, False, False]),
         },
-        solution=patches,
+        solution=beside_blind,
         wrong=[
             (
-                not_transposed,
-                "The shape is right, but a patch takes its pixels from neighbouring rows in full. Which two axes "
-                "have to change places?",
-            ),
-            (by_columns, "Rows and columns are exchanged, within each patch and among the patches."),
-            (
-                columns_first,
-                "Each patch is right, but they come by columns: the second one should lie to the right of the first.",
+                all_scenes_counted,
+                "You count all scenes. The distractors take part as candidates, but only held-out scenes are counted.",
             ),
             (
-                pixels_by_columns,
-                "Each patch is in its place, but its pixels come by columns. Which axis is the row of a pixel within "
-                "its patch?",
+                among_the_held_out_alone,
+                "You leave the other scenes out of the candidates. They are to distract: search among all, count the "
+                "held-out ones.",
             ),
             (
-                pieces_and_pixels_exchanged,
-                "You cut each side into `size` pieces, not into pieces of `size` pixels: that is the same only where "
-                "both numbers are equal.",
+                blind_among_the_held_out_alone,
+                "Your blind reader chooses among the held-out scenes alone, your model among all. Same candidates!",
+            ),
+            (pictures_find, "This is one direction: pictures find captions. Captions are to find pictures, too."),
+            (captions_find, "This is one direction: captions find pictures. Pictures are to find captions, too."),
+            (both_ways_at_once, "You ask for both directions at once. Their mean is wanted."),
+            (either_way, "You are content with either direction. Their mean is wanted."),
+            (sum_of_both, "You add the two directions. Their mean is wanted."),
+            (
+                blind_knows_what_is_alone,
+                "Your blind reader gives up where several look the same. It guesses, and is right once in as many.",
             ),
             (
-                pixels_apart,
-                "The pixels of a patch come from all over the picture. Where a side is split in two axes, which "
-                "comes first: "
-                "the number of the piece, or the pixel within it?",
+                looks_among_the_held_out,
+                "You count the different looks. Each held-out scene has a chance of its own: one over how many "
+                "candidates look like it.",
             ),
             (
-                channels_first,
-                "Each patch has its pixels, but ordered by channel. Keep the channels of a pixel together.",
+                one_over_the_mean,
+                "You average how many look the same, then divide. Average the chances themselves, scene by scene.",
             ),
             (
-                three_channels,
-                "It works for three channels only. A picture may have one, as in shades of grey: read the number "
-                "from the shape.",
+                others_that_look_the_same,
+                "You count a scene twice among those that look like it: it is one of them already.",
             ),
-            (one_channel, "Only the first channel is there: a pixel has all of its channels."),
+            (guesses_among_all, "Your blind reader guesses among all. It chooses among those that look the same."),
+            (blind_first, "Both numbers are right, in the other order: the model comes first."),
+            (the_gain, "You return the difference. Return both numbers: how far each is from 1 matters, too."),
         ],
     ),
     "16.2": Exercise(

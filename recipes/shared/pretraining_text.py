@@ -13,8 +13,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import zstandard
-
 from course_lib.support.tables import find, read_tsv
 from course_lib.support.texts import only_words
 from recipes.shared.leaks import forbidden_sentences
@@ -32,6 +30,8 @@ def course_data() -> Path:
 
 def articles(seed: int = 0) -> list[list[str]]:
     """English Wikipedia (2015): each article as a list of paragraphs, articles in a random order."""
+    import zstandard  # here: notebooks import recipes that import this module, and have no zstandard
+
     found: list[list[str]] = []
     parts = sorted((course_data() / "enwiki2015").glob("part*.txt.zst"))
     if not parts:

@@ -8,9 +8,10 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from course_lib.exercises import judge, load_exercises
 from course_lib.finetuning.mining import mine_hard_negatives
+from recipes.shared.mined_measures import measured
 
 EXERCISES = load_exercises(ROOT / "notebooks" / "solutions" / "12.py")
-CUT, HARDEST, SHARE = (EXERCISES[f"12.{i}"] for i in (1, 2, 3))
+CUT, MINE, SHARE = (EXERCISES[f"12.{i}"] for i in (1, 2, 3))
 
 
 @pytest.mark.parametrize("case", CUT.cases)
@@ -19,30 +20,55 @@ def test_solution_is_scikit_learns_cosine(case):
     assert np.allclose(CUT.solution(a, b, dim), cosine_similarity(a[:, :dim], b[:, :dim]), atol=1e-6)
 
 
-@pytest.mark.parametrize("margin", [0.0, 0.1, 0.3])
-def test_solution_finds_what_mining_finds(margin):
-    """A relative margin of m is an absolute one of m times the positive's score."""
-    generator = torch.Generator().manual_seed(0)
-    vectors = {f"text {i}": torch.randn(4, generator=generator).abs() for i in range(12)}
-    texts = list(vectors)
-    pairs = list(zip(texts[:6], texts[6:]))
+def by_hand(anchors, texts, own):
+    """As a learner may write it: one anchor after the other, an absolute margin."""
+    chosen = []
+    for anchor, at in zip(anchors, own):
+        cosines = [float(anchor @ t / np.linalg.norm(anchor) / np.linalg.norm(t)) for t in texts]
+        left = [k for k, cosine in enumerate(cosines) if k != at and cosine < cosines[at] - 0.15]
+        chosen.append(max(left, key=cosines.__getitem__) if left else None)
+    return chosen
+
+
+def not_near_the_positive(anchors, texts, own):
+    scores, near = cosine_similarity(anchors, texts), cosine_similarity(texts[own], texts) > 0.65
+    return np.where(near, -1, scores).argmax(axis=1)
+
+
+def by_the_library(anchors, texts, own):
+    """What mine_hard_negatives finds, given names for the vectors."""
+    named = {f"anchor {i}": v for i, v in enumerate(anchors)} | {f"text {i}": v for i, v in enumerate(texts)}
 
     class Encoder:
         def encode(self, asked, **_):
-            return torch.stack([vectors[text] for text in asked]).numpy()
+            return np.stack([named[text] for text in asked]).astype(np.float32)
 
-    mined = mine_hard_negatives(pairs, Encoder(), relative_margin=margin, num_negatives=1)
-    chosen = {anchor: negative for anchor, _, negative in mined.examples}
-    positives = torch.stack([vectors[p] for _, p in pairs])
-    for i, (anchor, _) in enumerate(pairs):
-        scores = cosine_similarity(vectors[anchor][None], positives)[0].tolist()
-        found = HARDEST.solution(scores, i, margin * scores[i])
-        assert (None if found < 0 else pairs[found][1]) == chosen.get(anchor)
+    pairs, corpus = (
+        [(f"anchor {i}", f"text {at}") for i, at in enumerate(own)],
+        [f"text {i}" for i in range(len(texts))],
+    )
+    options = dict(relative_margin=0.2, num_negatives=1, range_max=len(texts) - 1)
+    found = {a: int(n.split()[1]) for a, _, n in mine_hard_negatives(pairs, Encoder(), corpus, **options).examples}
+    return [found.get(f"anchor {i}") for i in range(len(anchors))]
 
 
-def last_of_equals(scores, positive, margin):
-    allowed = [i for i, s in enumerate(scores) if i != positive and s <= scores[positive] - margin]
-    return sorted(allowed, key=lambda i: (scores[i], i))[-1] if allowed else -1
+@pytest.mark.parametrize("mine", [by_hand, not_near_the_positive, by_the_library])
+def test_every_way_that_reaches_the_marks_is_right(mine):
+    assert judge(MINE, measured(mine)), judge(MINE, measured(mine)).message
+
+
+def test_what_misses_a_mark_is_told_its_number():
+    result = judge(MINE, measured(lambda *given: [None] * 30 + by_the_library(*given)[30:]))
+    assert "30 negatives only" in result.message
+    assert "expected for each of 60 anchors" in judge(MINE, measured(lambda *given: [0])).message
+    assert judge(MINE, measured(lambda *given: None)).kind == "not attempted"
+
+
+def dot_with_margin(anchors, texts, own):
+    scores = anchors @ texts.T
+    limits = 0.8 * scores[np.arange(len(own)), own]
+    scores[(scores > limits[:, None]) | (np.arange(len(texts)) == own[:, None])] = -9
+    return scores.argmax(axis=1)
 
 
 NEAR = {
@@ -58,17 +84,15 @@ NEAR = {
         lambda a, b, d: torch.cosine_similarity(a[:, :d], b[:, :d], dim=1),
         "You compare vector i with vector i only",
     ),
-    "last of equals": (HARDEST, last_of_equals, "The first one's is wanted"),
-    "counted from 1": (
-        HARDEST,
-        lambda s, p, m: HARDEST.solution(s, p, m) + (HARDEST.solution(s, p, m) >= 0),
-        "You count from 1",
+    "the nearest is taken": (
+        MINE,
+        measured(lambda a, t, own: cosine_similarity(a, t).argmax(axis=1)),
+        "the anchor's own positive",
     ),
-    "relative margin": (HARDEST, lambda s, p, m: HARDEST.solution(s, p, m * s[p]), "a share of the positive's score"),
-    "the positive itself": (
-        HARDEST,
-        lambda s, p, m: max((i for i in range(len(s)) if s[i] <= s[p] - m), key=lambda i: s[i], default=-1),
-        "You return the positive itself",
+    "by dot product": (
+        MINE,
+        measured(dot_with_margin),
+        "different lengths",
     ),
     "pooled": (SHARE, lambda g: sum(f for *_, f in g) / sum(r for _, r, _ in g), "You add up what was read"),
     "mean of shares": (SHARE, lambda g: float(np.mean([f / r for _, r, f in g])), "as if they were of one size"),

@@ -44,7 +44,7 @@ DEFECTS = {
     "jump": (lambda nb: replace(nb, "## A question", "### A question"), "jumps from level 1 to 3"),
     "words": (lambda nb: [replace(nb, example_notebook.WORDS.strip(), "") for _ in range(13)], "words of markdown"),
     "too many words": (
-        lambda nb: replace(nb, "## A question", "## A question\n\n" + "word " * 1500),
+        lambda nb: replace(nb, "## A question", "## A question\n\n" + "word " * 2000),
         "words of markdown",
     ),
     "many cells": (lambda nb: add_cells(nb, 20), "cells, not 30 to 50"),

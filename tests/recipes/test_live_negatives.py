@@ -70,6 +70,14 @@ def test_every_run_is_recorded():
             assert all(len(values(start, data, kind)) == len(SEEDS) for kind in kept)
 
 
+def test_single_questions_give_the_results_of_their_runs():
+    questions, runs = read_rows(live_negatives.QUESTIONS), [r for r in ROWS if r["data"] == "course/help"]
+    assert len(questions) == 150 and len(questions[0]) == 1 + len(runs)
+    for r in runs:
+        name = live_negatives.column(r["model"], r["setting"], r["seed"])
+        assert abs(np.mean([float(question[name]) for question in questions]) - float(r["value"])) < 2e-6
+
+
 def test_hard_negatives_cost_search_and_help_the_young_model_tell_near_pairs():
     for start in STARTS:
         mined, random = (np.mean(values(start, "course/help", kind)) for kind in ("mined", "random positive"))

@@ -46,6 +46,15 @@ def test_formats():
     assert recipe.examples("positives", GROUPS) == [("p0", "e0"), ("p1", "e1")]
 
 
+def test_shuffled_rows_keep_their_texts_and_deal_out_the_rest():
+    rows = [(f"p{i}", f"h{i}", i) for i in range(20)]
+    dealt = recipe.shuffled(rows, seed=0)
+    assert [row[:2] for row in dealt] == [row[:2] for row in rows] and sorted(row[2] for row in dealt) == list(
+        range(20)
+    )
+    assert dealt != rows and dealt != recipe.shuffled(rows, seed=1) and dealt == recipe.shuffled(rows, seed=0)
+
+
 def test_groups_are_premises_with_all_three_labels(tmp_path):
     rows = [
         ("neutral", "a", "a n"),
@@ -87,7 +96,8 @@ def test_every_row_says_how_it_was_made():
     )
     recorded = {(r["experiment"], r["setting"], int(r["seed"])) for r in ROWS if r["seed"]}
     assert recorded <= {(experiment, name, seed) for experiment, name, _, seed in recipe.RUNS}
-    for name in set(recipe.LOSSES) - {"triplet"}:  # what notebook 09 speaks of
+    controls = {name + recipe.SHUFFLED for name in ("softmax", "ranking", "CoSENT")}
+    for name in (set(recipe.LOSSES) | controls) - {"triplet"}:  # what notebook 09 speaks of
         assert {seed for experiment, setting, seed in recorded if (experiment, setting) == ("snli", name)} == {0, 1, 2}
 
 

@@ -10,7 +10,7 @@ from course_lib.support.folders import COURSE_HOME
 from recipes import town_questions, training_recipes
 from recipes.shared.cards import weights_sha256
 from recipes.shared.results import data_sha256, read_rows
-from recipes.task_mix import nearest_mean
+from recipes.task_mix import Task, gain_interval, nearest_mean
 from recipes.town_questions import on_town_pairs, town_pairs, town_split, town_tasks
 from recipes.training_recipes import SEEDS, Training, run_all
 
@@ -85,6 +85,30 @@ def test_nearest_mean():
     assert task(Encoder(True)) == 1.0
     asked = random.Random(0).sample(range(40), 40)[20:]
     assert task(Encoder(False)) in {np.mean([i % 2 == which for i in asked]) for which in (0, 1)}
+
+
+def test_interval_of_a_gain_is_that_of_the_mean_gain():
+    """Of means it is the paired bootstrap's, which hardly depends on the chance that is used."""
+    task = Task(lambda encoder: encoder, lambda items, drawn: float(items.mean()))
+    chance = np.random.default_rng(1)
+    before = chance.normal(size=400)
+    after = before + chance.normal(0.5, 1, size=400)  # the gain of each: 0.5, give or take 1
+    low, high = gain_interval(task, before, after, draws=2_000)
+    half = 1.96 * (after - before).std() / 20
+    assert low == pytest.approx((after - before).mean() - half, abs=0.02)
+    assert high == pytest.approx((after - before).mean() + half, abs=0.02)
+    assert gain_interval(task, before, before) == (0, 0)
+
+
+def test_recorded_intervals_hold_the_recorded_gains():
+    before = {r["data"]: r for r in of(experiment="domains", seed="")}
+    gains = [r for r in of(experiment="domains") if "gain" in r["metric"]]
+    assert len(gains) == 2 * len(before) * 2 * len(SEEDS)
+    for r in gains:
+        metric, end = r["metric"].split(" gain, ")
+        (after,) = of(experiment="domains", setting=r["setting"], seed=r["seed"], data=r["data"], metric=metric)
+        beyond = 100 * float(r["value"]) - (float(after["value"]) - float(before[r["data"]]["value"]))
+        assert 0 < (beyond if end == "97.5 %" else -beyond) < 8
 
 
 def test_town_is_split_by_group_and_measured_by_search():

@@ -255,6 +255,26 @@ def test_every_notebook_needs_only_what_colab_ships():
     assert modules - shipped == added, f"Colab does not ship {', '.join(sorted(modules - shipped))}"
 
 
+def test_recipes_that_notebooks_import_need_only_what_colab_ships():
+    """On being imported; what a recipe imports inside a function, it may need for a measurement alone."""
+    shipped = {IMPORT_NAMES.get(name, name.replace("-", "_")) for name in {*COLAB, *ALSO_IN_COLAB}}
+    scripts = set((ROOT / "notebooks" / "scripts").glob("*.py"))
+    found, todo = set(), list(scripts)
+    while todo:
+        tree = ast.parse((path := todo.pop()).read_text(encoding="utf-8"))
+        nodes = list(ast.walk(tree)) if path in scripts else tree.body
+        names = {a.name for n in nodes if isinstance(n, ast.Import) for a in n.names}
+        for node in (n for n in nodes if isinstance(n, ast.ImportFrom)):
+            names |= {node.module, *(f"{node.module}.{a.name}" for a in node.names)}
+        recipes = [ROOT.joinpath(*name.split(".")).with_suffix(".py") for name in names - found if "recipes." in name]
+        todo += [path for path in recipes if path.exists()]
+        found |= names
+    modules = {name.split(".")[0] for name in found} - {"course_lib", "recipes", *sys.stdlib_module_names}
+    lacking = modules - shipped - set(NOT_IN_COLAB.values())
+    assert "recipes.shared.leaks" in found and "pandas" in modules
+    assert not lacking, f"Colab does not ship {', '.join(sorted(lacking))}"
+
+
 def needs(file):
     """Names of all modules that a file imports, and that course_lib's modules import which it imports."""
     found, todo = set(), [file]

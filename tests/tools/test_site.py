@@ -5,6 +5,7 @@ import re
 import subprocess
 
 import check_site
+import code_lines
 import nbformat
 import pytest
 import site_pages
@@ -205,6 +206,16 @@ def small_site(tmp_path):
     (tmp_path / "b.html").write_text('<h1 id="x">b</h1><a href="index.html">a</a>', encoding="utf-8")
     (tmp_path / "index.html").write_text(GOOD, encoding="utf-8")
     return tmp_path
+
+
+def test_lines_of_python_know_where_they_begin():
+    opening = '<div class="highlight-python notranslate"><div class="highlight"><pre>'
+    code = '<span></span>if<span class="w"> </span>a &lt; b:\n<span class="w">    </span>c\n\nd\n'
+    page = f"<p>x</p>{opening}{code}</pre></div></div>{opening.replace('python', 'none')}{code}</pre></div></div>"
+    found = code_lines.with_hanging_lines(page)
+    assert re.findall(r"--begins: (\d)ch", found) == ["0", "4", "0", "0"]  # and those of no other language
+    plain = [re.sub("<[^>]*>", "", text) for text in (page, found)]
+    assert plain[0] == plain[1] and found.count("<span") == found.count("</span>")
 
 
 def test_a_good_site_has_no_faults(small_site):

@@ -6,6 +6,7 @@ from pathlib import Path
 from docutils import nodes
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from code_lines import with_hanging_lines
 from mathml import mathml
 from repository import BRANCH, REPOSITORY
 from table_headers import with_header_cells
@@ -48,10 +49,10 @@ def formula(translator, node):
 
 
 def readable(app, pagename, templatename, context, doctree):
-    """For readers who hear the page: header cells say what they head, a folded cell says what it is."""
+    """For readers who hear the page: header cells say what they head, a folded cell says what it is. And long lines."""
     if "body" in context:
         body = context["body"].replace('<summary aria-label="Toggle hidden content">', "<summary>")
-        context["body"] = with_header_cells(body)
+        context["body"] = with_hanging_lines(with_header_cells(body))
 
 
 def setup(app):
