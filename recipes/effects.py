@@ -241,11 +241,11 @@ EFFECTS = [
         "68.8 against 66.5, SciFact, nDCG@10",
         "Thakur et al. 2021 (BEIR), table 2",
         "14",
-        "ten reranked against not: SciFact, nDCG@10 x 100",
-        found("14", experiment="reranking", data="scifact", model="BM25", setting="best piece", n="10"),
+        "fifty reranked, BM25's score added, against not: SciFact, nDCG@10 x 100",
+        found("14", experiment="reranking", data="scifact", model="BM25", setting="best piece, sum", n="50"),
         found("14", experiment="reranking", data="scifact", model="BM25", setting="before"),
-        "Our cross-encoder learnt from sentences and the paragraphs around them, and from scores of how alike two "
-        "sentences are, not from questions with answers.",
+        "Our reranker imitates a teacher of small size; behind BM25 on the help pages it gains four points, behind "
+        "sbert-mini's pieces on SciFact twelve.",
     ),
 ]
 
