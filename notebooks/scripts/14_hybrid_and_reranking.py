@@ -497,7 +497,7 @@ assert min(added.low["BM25", 50], added.low["sbert-mini", 50]) > 0 and same.low.
 assert not default or candidates != 10 or beside[0][1] > 0 < beside[1][1] and abs(100 * ndcg[by_pieces].mean() - order["ndcg@10"]["BM25", 10]) < 0.5
 
 # %% [markdown]
-# **A reranker pulls each search towards its own level.** With 100 candidates, likeness brings good searches down to 37, the order learnt to about 47. That is above BM25, so BM25 gains with any number of candidates; it is below pieces, so pieces lose. The model that learnt orders is ahead of the other everywhere.
+# **A reranker pulls each search towards its own level.** With 100 candidates, likeness brings good searches down to 37, the order learnt to about 47. That is above BM25, which gains with any number of candidates, and below pieces, which lose. The model that learnt orders is ahead of the other everywhere.
 #
 # Adding the first search's score, each brought to 0..1, is safer: BM25 gains five points with 50 candidates and one vector a page four, beyond chance, and pieces lose nothing that can be told from chance. Pieces are already as good as this small reranker's judgement. Full-size rerankers were among the best of ten systems on BEIR's 18 sets, at a high cost (Thakur et al. 2021).
 #
