@@ -130,11 +130,16 @@ def tasks(model: nn.ModuleDict) -> list[Callable[[list[tuple]], Tensor]]:
     return [search, near, labels]
 
 
-def trained(model: nn.ModuleDict, losses: list, examples: list[list], folder: Path, **settings) -> list[dict]:
-    every, scorer = [example for several in examples for example in several], model["scorer"]
-    ids, _ = tokenize_pairs(scorer.tokenizer, [p for e in every for p in pairs_of(e)], scorer.max_seq_length)
+def tokens_of(scorer: CrossEncoder, examples: list, pairs_of: Callable) -> dict[tuple, int]:
+    """{example: the tokens of all its pairs}, by which a batch is made of examples of similar length."""
+    ids, _ = tokenize_pairs(scorer.tokenizer, [p for e in examples for p in pairs_of(e)], scorer.max_seq_length)
     tokens = map(len, ids)
-    tokens = {example: sum(next(tokens) for _ in pairs_of(example)) for example in every}
+    return {example: sum(next(tokens) for _ in pairs_of(example)) for example in examples}
+
+
+def trained(model: nn.ModuleDict, losses: list, examples: list[list], folder: Path, **settings) -> list[dict]:
+    scorer = model["scorer"]
+    tokens = tokens_of(scorer, [example for several in examples for example in several], pairs_of)
     history = train_in(folder, model, losses, examples, length=tokens.__getitem__, checkpoint_every=200, **settings)
     scorer.save(folder / "model", half=True)
     return history

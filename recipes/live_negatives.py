@@ -152,7 +152,7 @@ def main():
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     torch.set_num_threads(1)
     examples = kinds(SentenceEncoder.load(MINER, device="cpu", dtype="float32"))
-    sts, each = measures()["course/sts"][1], of_each_question()
+    sts, each = EmbeddingSimilarityEvaluator(load_sts("course/sts")), of_each_question()
     shas = {start: weights_sha256(model_folder(start.removeprefix("course/"))) for start in STARTS}
     scores = {item["question"]: item for item in read_rows(QUESTIONS)}
     scores = scores or {question: {"question": question} for question in load_retrieval("course/help")[0]}
@@ -170,7 +170,7 @@ def main():
         else:
             encoder = trained(start, examples[kind], seed)
         gains = each(encoder)  # (150,)
-        found = {("course/sts", "spearman"): sts(encoder), ("course/help", "ndcg@10"): gains.mean()}
+        found = {("course/sts", "spearman"): sts(encoder)["spearman_cosine"], ("course/help", "ndcg@10"): gains.mean()}
         for (data, metric), value in found.items():
             what = EXPERIMENT, start, data, metric, value, COMMAND, time.perf_counter() - begun
             origin = dict(data_sha256=data_sha256(data), model_sha256=shas[start])

@@ -32,9 +32,8 @@ from course_lib.encoder import SentenceEncoder
 from course_lib.models.cross_encoder import CrossEncoder
 from course_lib.retrieval.bm25 import BM25
 from course_lib.retrieval.search import top_k
-from course_lib.support.tokenization import tokenize_pairs
 from recipes import distillation
-from recipes.cross_encoder_mini import fresh, read
+from recipes.cross_encoder_mini import fresh, read, tokens_of
 from recipes.shared.cards import model_folder, write_facts
 from recipes.shared.minilm import minilm_folder
 from recipes.shared.places import BUILD
@@ -142,15 +141,26 @@ def main():
         logits, by_token = read(model, [pair for example in batch for pair in pairs_of(example)])
         return list_loss(logits, batch) + by_token
 
-    ids, _ = tokenize_pairs(scorer.tokenizer, [p for e in learnt for p in pairs_of(e)], scorer.max_seq_length)
-    tokens = [sum(map(len, ids[k : k + LIST])) for k in range(0, len(ids), LIST)]  # of each list
-    length = dict(zip(learnt, tokens)).__getitem__
+    tokens = tokens_of(scorer, learnt, pairs_of)
     watch = [lambda model: agreement(model["scorer"], held_out)]
     history = train_in(
-        WORK, model, loss, learnt, length=length, evaluators=watch, evaluate_every=500, checkpoint_every=250, **TRAINING
+        WORK,
+        model,
+        loss,
+        learnt,
+        length=tokens.__getitem__,
+        evaluators=watch,
+        evaluate_every=500,
+        checkpoint_every=250,
+        **TRAINING,
     )
     scorer.save(model_folder(NAME), half=True)
-    facts = {"lists": len(learnt), "texts_a_list": LIST, "leaks_dropped": allowed.dropped, "tokens": sum(tokens)}
+    facts = {
+        "lists": len(learnt),
+        "texts_a_list": LIST,
+        "leaks_dropped": allowed.dropped,
+        "tokens": sum(tokens[example] for example in learnt),
+    }
     facts |= {"words": WORDS, "temperature": TEMPERATURE, **TRAINING, **history[-1]}
     write_facts(NAME, facts)
 

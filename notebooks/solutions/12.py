@@ -5,7 +5,8 @@ import torch
 from torch.nn.functional import normalize
 
 from course_lib.exercises import Exercise
-from recipes.shared.mined_measures import cosine_matrix, measured, questions_in_groups
+from course_lib.similarity import cos_sim
+from recipes.shared.mined_measures import measured, questions_in_groups
 
 # ---- 12.1
 
@@ -45,9 +46,9 @@ def turned_round(a, b, dim):
 # ---- 12.2
 
 
-def mined(anchors, texts, own, share=0.8, limit=None, cosine=cosine_matrix, best=np.argmax):
+def mined(anchors, texts, own, share=0.8, limit=None, cosine=cos_sim, best=np.argmax):
     """The nearest text whose cosine is at most `share` of the positive's."""
-    scores, rows = cosine(anchors, texts), np.arange(len(anchors))  # (n, m)
+    scores, rows = np.asarray(cosine(anchors, texts)), np.arange(len(anchors))  # (n, m)
     limits = share * scores[rows, own] if limit is None else limit
     allowed = scores <= np.reshape(limits, (-1, 1))
     allowed[rows, own] = False
@@ -56,7 +57,7 @@ def mined(anchors, texts, own, share=0.8, limit=None, cosine=cosine_matrix, best
 
 
 def nearest(anchors, texts, own):
-    return cosine_matrix(anchors, texts).argmax(axis=1).tolist()
+    return cos_sim(anchors, texts).argmax(dim=1).tolist()
 
 
 def any_text(anchors, texts, own):
@@ -64,7 +65,7 @@ def any_text(anchors, texts, own):
 
 
 def nearer_than_the_positive(anchors, texts, own):
-    scores, rows = cosine_matrix(anchors, texts), np.arange(len(anchors))
+    scores, rows = cos_sim(anchors, texts).numpy(), np.arange(len(anchors))
     too_far = scores < 0.95 * scores[rows, own][:, None]
     scores[too_far], scores[rows, own] = -2, -2
     return [int(line.argmax()) if line.max() > -2 else None for line in scores]
@@ -77,7 +78,7 @@ def gives_up(anchors, texts, own):
 
 
 def limits_of_other_rows(anchors, texts, own):
-    return mined(anchors, texts, own, limit=0.8 * cosine_matrix(anchors, texts)[:, 0])
+    return mined(anchors, texts, own, limit=0.8 * cos_sim(anchors, texts).numpy()[:, 0])
 
 
 # ---- 12.3

@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from course_lib.similarity import cos_sim
+
 ANCHORS, FALSE, HARD = 0.9, 0.05, 0.9  # share with a negative, of these false, and of the nearest wrong ones' cosine
 
 
@@ -31,7 +33,7 @@ def measured(mine: Callable) -> Callable:
             )
         found = [i for i, place in enumerate(chosen) if place is not None]
         places = [chosen[i] for i in found]
-        cosines = cosine_matrix(anchors, texts)
+        cosines = cos_sim(anchors, texts).numpy()  # (n, m)
         false, positives = right[found, places].sum(), sum(places == own[found])
         hardest = np.where(right, -1, cosines).max(axis=1)[found].mean() if found else 0
         hard = cosines[found, places].mean() if found else 0
@@ -43,12 +45,6 @@ def measured(mine: Callable) -> Callable:
         ]
 
     return marks
-
-
-def cosine_matrix(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(n, dim), (m, dim) -> (n, m)"""
-    a, b = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (a, b))
-    return a @ b.T
 
 
 def questions_in_groups(seed: int, groups: int = 60, dim: int = 24):
