@@ -612,7 +612,7 @@ if default:
 # %% tags=["row-2.8", "row-2.9", "row-2.10", "nbval-check-output"]
 import transformers
 from course_lib.support.folders import resolve
-from sentence_transformers import CrossEncoder as LibraryCrossEncoder, SentenceTransformer, util
+from sentence_transformers import CrossEncoder as LibraryCrossEncoder, SentenceTransformer, __version__, util
 from sentence_transformers.sentence_transformer.evaluation import BinaryClassificationEvaluator
 
 transformers.utils.logging.disable_progress_bar()                       # quiet, no more
@@ -623,10 +623,12 @@ assert np.allclose([p[0] for p in theirs], [p[0] for p in ours], atol=1e-5)
 assert {(i, j) for _, i, j in theirs[:950]} <= {(i, j) for _, i, j in ours}             # the last places are a matter of rounding
 
 exact = torch.from_numpy(vectors["sentence vectors"]).double()
+communities = community_detection(exact, 0.6, min_community_size=3)
 theirs = util.community_detection(exact, threshold=0.6, min_community_size=3)
-assert sorted(map(sorted, theirs)) == sorted(map(sorted, community_detection(exact, 0.6, min_community_size=3)))
-for size in sorted({len(rows) for rows in theirs}):                     # how many of a community's pairs ask the same
-    hits = [sum(groups[a] == groups[b] for a in rows for b in rows if a < b) for rows in theirs if len(rows) == size]
+alike = len(communities) if __version__ >= "6" else 1                   # 5.x may start a community at a row of another one
+assert sorted(map(sorted, theirs[:alike])) == sorted(map(sorted, communities[:alike]))
+for size in sorted({len(rows) for rows in communities}):                # how many of a community's pairs ask the same
+    hits = [sum(groups[a] == groups[b] for a in rows for b in rows if a < b) for rows in communities if len(rows) == size]
     print(f"communities of {size:2} questions: {len(hits):2}, pairs in each {comb(size, 2):2}, of these ask the same {np.mean(hits):4.1f}")
 
 some = np.flatnonzero(thinned)
