@@ -94,13 +94,13 @@ assert torch.allclose(cosines, cosines.T, atol=1e-6) and torch.allclose(cosines.
 assert not bundled or torch.equal(nearest(cosines), partner)
 
 # %% [markdown]
-# Each sentence has its partner nearest, although a count of shared words could not have told. The cosines themselves are no percentages: only their order says something.
+# Each sentence has its partner nearest, the fourth only just (0.35 against 0.29). To count shared words would have found the first two pairs by "is" and "the", and not the third, which shares none. The cosines themselves are no percentages: only their order says something.
 #
 # ## Search by words, search by meaning
 #
-# `course/help` holds 300 help pages of an invented town, and 150 questions of which we know the pages that answer them, at least in part. A keyword search counts the words that question and page share, and gives rare words more weight (BM25, what most search engines begin with). A semantic search takes the pages whose vectors are nearest to the question's.
+# `course/help` holds 300 help pages of an invented town, and 150 questions of which we know the pages that answer them, at least in part. 70 of them avoid the words of their page. A keyword search counts the words that question and page share, and gives rare words more weight (BM25, what most search engines begin with). A semantic search takes the pages whose vectors are nearest to the question's.
 #
-# One page is called "Dogs and other animals on board". **Predict** which search finds it for "can I bring my dog on the tram".
+# One page is called "Dogs and other animals on board". **Predict** which search puts it first for "can I bring my dog on the tram".
 
 # %% tags=["nbval-check-output"]
 from course_lib.datasets.retrieval import load_fields, load_retrieval
@@ -129,7 +129,7 @@ if (question, model) == ("can I bring my dog on the tram", "course/sbert-mini"):
     assert by_meaning([question])[0, 0] == wanted not in by_words([question, "dog tram"])[:, 0]
 
 # %% [markdown]
-# The search by meaning puts the page about dogs first. The search by words is led astray, by "i" and "bring" and also without them; behind each of its hits stand the words that it shares with the question. To it "tram" and "trams" are two words, and "bring my dog" is no more than "bring" and "dog".
+# The search by meaning puts the page about dogs first. The search by words is led astray, by "i" and "bring" and also without them; behind each of its hits stand the words that it shares with the question. It compares spellings: "tram" and "trams" are two words to it (many search engines cut such endings off first), and "bring my dog" is no more than "bring" and "dog".
 #
 # ## Where does it fail?
 #
@@ -158,22 +158,22 @@ print(f"\nwrong, and surest of it: {asked[surest]}\n  found   {titles[rows[sures
 if bundled:
     assert to_opposite > 0.8 and to_opposite > to_reworded
     other, same = counts.loc["in other words"], counts.loc["in the page's words"]
-    assert 3 * other["by words"] < other["by meaning"] < other["questions"] / 2
-    assert min(same["by words"], same["by meaning"]) > same["questions"] / 2
+    assert 7 * other["by words"] <= other["by meaning"] <= other["questions"] / 5
+    assert same["by words"] > same["by meaning"] > same["questions"] / 2 and abs(found["by words"].sum() - found["by meaning"].sum()) < 3
 
 # %% [markdown]
-# The vector of a sentence says what it is about, and hardly whether it affirms or denies it. Do not let a cosine decide what "not" decides.
+# Here the vector says what the sentence is about, and hardly whether it affirms or denies it. One example proves no rule (notebook 08 has more of them), but it warns you: do not let a cosine decide what "not" decides.
 #
-# Of the questions in other words, counting words answers almost none. Meaning answers several times as many, and still fewer than half; the last lines show the mistake of which it was surest. Where question and page share words, both find most of the pages, and counting is hard to beat. Notebook 14 puts the two together.
+# Of the questions in other words, counting words answers almost none. Meaning answers seven times as many, and still only one in five; the last lines show the mistake of which it was surest. For questions in the page's words both put a right page first more often than not, and counting does better. Over all 150 the two are level. Notebook 14 puts them together.
 #
 # ## What did the training do?
 #
-# `course/bert-mini` is the same kind of network, four layers of BERT, as it was before anybody trained it on sentences: it has only learnt to fill in masked words. Its sentence vector is the average of its words' vectors (mean pooling). **Predict** its heatmap, and how many of the 150 questions it answers.
+# `course/bert-mini` is the same kind of network, four layers of BERT, as it was before anybody trained it on sentences: it has only learnt to fill in masked words. Its sentence vector is the average of its words' vectors (mean pooling). **Predict** its heatmap, and how many of the 150 questions, 62 by the trained model, it answers.
 
 # %% alt="Heatmap of the cosines of the same six sentences, by BERT's average: all cells are red, above 0.6. The two sentences of a pair still have the highest values of their rows."
 before = SentenceEncoder.load(untrained, dtype="float32")
 averages = before.encode(sentences)                                     # (sentences, numbers)
-heatmap(cos_sim(averages, averages), labels=sentences, title="BERT's average: everything is like everything")
+heatmap(cos_sim(averages, averages), labels=sentences, title="BERT's average: all cosines are high" if bundled else "Before the training")
 plt.show()
 
 options = dict(convert_to_tensor=True, show_progress_bar=False)
@@ -189,7 +189,7 @@ if bundled:
 #
 # ## In sentence-transformers
 #
-# The model is a folder in the format of the library that everybody uses. **Predict**: will the vectors be the same?
+# So far the course's own small encoder did the work. Its model is a folder in the format of sentence-transformers, the library that most people use for this; now that loads the same folder. **Predict**: will the vectors be the same?
 
 # %% tags=["nbval-check-output"]
 import numpy as np
@@ -204,7 +204,7 @@ print("equal:", np.allclose(theirs, vectors, atol=1e-5))
 assert np.allclose(theirs, vectors, atol=1e-5)
 
 # %% [markdown]
-# They are. What you learn here holds there, and whatever you train here can be used there.
+# They are. A model that you train here can be used there, and the other way round.
 #
 # ## Exercise
 #
@@ -214,7 +214,7 @@ assert np.allclose(theirs, vectors, atol=1e-5)
 from course_lib.exercises import check
 
 def closest_pair(cosines):
-    """(texts, texts), each text with each -> (i, j), the numbers of the two different texts most alike, i < j."""
+    """(texts, texts), each text with each, a tensor -> (i, j), the numbers of the two different texts most alike, i < j."""
     ...
 
 check("00.1", closest_pair)
@@ -236,6 +236,7 @@ check("00.1", closest_pair)
 # | how do words and meaning work together? | [14](14_hybrid_and_reranking.ipynb) |
 # | which of my texts say the same, and what groups are there? | [15](15_duplicates_and_clusters.ipynb) |
 # | can one search pictures with sentences? | [16](16_text_and_images.ipynb) |
+# | and if I have ten million texts? | [17](17_ten_million.ipynb) |
 #
 # **Now** put your own sentences and a question into the third cell, and run all cells again. A larger model is one name away: with `model = "sentence-transformers/all-MiniLM-L6-v2"` the first run downloads 90 MB. Some sentences above hold only for what is set now.
 #
