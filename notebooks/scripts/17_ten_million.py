@@ -56,6 +56,7 @@ patience = 0.1
 memory = 16
 
 # %% tags=["nbval-check-output"]
+import os
 import re
 import tempfile
 import time
@@ -73,7 +74,7 @@ from course_lib.plotting import LINES, MARKERS, PALETTE, curve
 sentences = [s for p in load_sts() for s in (p.sentence1, p.sentence2)] + [s for pair in load_pairs() for s in pair]
 sentences += [s for e in load_nli() for s in (e.premise, e.hypothesis)] + [q.question for q in load_questions() + load_duplicates()]
 sentences += [s for page in load_retrieval("course/help")[1].values() for s in re.split(r"(?<=[.!?])\s+", page)]
-texts = [s for s in dict.fromkeys(sentences) if len(s) >= 20][:8000]
+texts = [s for s in dict.fromkeys(sentences) if len(s) >= 20][:8000:2]
 encoder = SentenceEncoder.load(model, dtype="float32")
 base = encoder.encode(texts, normalize_embeddings=True, show_progress_bar=False)               # (texts, dim)
 dim, work, bundled = base.shape[1], Path(tempfile.mkdtemp()), model == "course/sbert-mini"
@@ -111,7 +112,7 @@ assert hours > 1 and weight[256, "float32"] == 10.24 and weight[1024, "signs"] =
 #
 # Nobody waits for ten million texts to be encoded in a lesson. A *smoothed bootstrap* draws as many vectors as you like around real ones: $x = b_i + 0.7\,(b_j - b_k)$ with three real vectors $b$ at random, divided by its length. The difference of two real vectors is noise that scatters as real vectors do.
 #
-# **Predict:** do random Gaussian vectors do as well? Compare the cosine with the nearest of 7,800 neighbours.
+# **Predict:** do random Gaussian vectors do as well? Compare the cosine with the nearest of 3,800 neighbours.
 
 # %% tags=["nbval-check-output"]
 from course_lib.retrieval.search import top_k
@@ -135,6 +136,38 @@ assert cosines["Gaussian"][0] < cosines["drawn"][0] - 0.1
 # %% [markdown]
 # Gaussian vectors have no neighbours worth finding: all of them are about equally far away. Drawn vectors have neighbours, somewhat further off than real ones. They will do for bytes and seconds. For recall real vectors stand beside them, and you will see why.
 #
+# ### A job in the background
+#
+# The next cell starts a job that takes its time, most of it to start, and does not wait for it: Ray encodes the sentences again, in several processes, and one of them is killed as soon as the first vectors are written. What that is good for, and what came of it, is told under _Encoding on many machines_.
+
+# %%
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from course_lib.support.folders import COURSE_HOME
+
+source, target = work / "texts.parquet", work / "vectors"
+pq.write_table(pa.table({"id": range(len(texts)), "text": texts}), source)
+
+def encode_and_kill():
+    """Encode `source` on Ray, killing an actor. Returns how many processes there were, and the exit code."""
+    options = [source, target, "--model", model, "--actors", str(actors)]
+    with open(work / "job.log", "w", encoding="utf-8") as log:
+        job = subprocess.Popen([sys.executable, "-m", "course_lib.scale.encode", *options], cwd=COURSE_HOME, stdout=log, stderr=log)
+    while job.poll() is None and not list(target.glob("*.parquet")):
+        time.sleep(0.05)
+    if job.poll() is not None:
+        raise RuntimeError(f"nothing to kill, code {job.returncode}: {(work / 'job.log').read_text(encoding='utf-8')[-1000:]}")
+    processes = psutil.Process(job.pid).children(recursive=True)
+    next(p for p in processes if "MapWorker" in " ".join(p.cmdline())).kill()
+    return len(processes), job.wait()
+
+running = None if sys.platform == "win32" else ThreadPoolExecutor().submit(encode_and_kill)             # Ray for Windows is a beta
+
+# %% [markdown]
 # ## Search without an index
 #
 # **Question.** How fast is it to compare a query with all vectors, and what do fewer bits cost?
@@ -216,37 +249,6 @@ assert there["bits, x100 rescored"][1] > 0.985 and on_real["bits, x100 rescored"
 # And **a trap: made-up vectors**. Among drawn vectors a thousand candidates by signs hold 99 of 100 neighbours, among real sentences 91. Measured on drawn vectors alone, signs would be the thing to take.
 #
 # So **no index is the right answer** while a scan is quick enough for you: nothing to build, nothing to tune, hardly anything missed.
-#
-# ### A job in the background
-#
-# The next cell starts a job that takes its time, most of it to start, and does not wait for it: Ray encodes half of the sentences again, in several processes, and one of them is killed as soon as the first vectors are written. What that is good for, and what came of it, is told under _Encoding on many machines_.
-
-# %%
-from concurrent.futures import ThreadPoolExecutor
-
-import psutil
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from course_lib.support.folders import COURSE_HOME
-
-source, target, few_texts = work / "texts.parquet", work / "vectors", texts[:4000]
-pq.write_table(pa.table({"id": range(len(few_texts)), "text": few_texts}), source)
-
-def encode_and_kill():
-    """Encode `source` on Ray, killing an actor. Returns how many processes there were, and the exit code."""
-    options = [source, target, "--model", model, "--actors", str(actors)]
-    with open(work / "job.log", "w", encoding="utf-8") as log:
-        job = subprocess.Popen([sys.executable, "-m", "course_lib.scale.encode", *options], cwd=COURSE_HOME, stdout=log, stderr=log)
-    while job.poll() is None and not list(target.glob("*.parquet")):
-        time.sleep(0.05)
-    if job.poll() is not None:
-        raise RuntimeError(f"nothing to kill, code {job.returncode}: {(work / 'job.log').read_text(encoding='utf-8')[-1000:]}")
-    processes = psutil.Process(job.pid).children(recursive=True)
-    next(p for p in processes if "MapWorker" in " ".join(p.cmdline())).kill()
-    return len(processes), job.wait()
-
-running = None if sys.platform == "win32" else ThreadPoolExecutor().submit(encode_and_kill)             # Ray for Windows is a beta
 
 # %% [markdown]
 # ## An index: read only some lists
@@ -468,9 +470,9 @@ else:
     processes, code = running.result()                                   # waits where the job is not through
     print(f"{processes} processes; 1 actor killed; exit code {code}")
     encoded = pq.read_table(target).sort_by("id")
-    assert code == 0 and encoded["id"].to_pylist() == list(range(len(few_texts)))
-    assert np.abs(np.stack(encoded["vector"].to_numpy()) - base[: len(few_texts)]).max() < 1e-5                 # as encoded at the beginning
-    print(f"{len(few_texts):,} rows, each once, equal to those of one process")
+    assert code == 0 and encoded["id"].to_pylist() == list(range(len(texts)))
+    assert np.abs(np.stack(encoded["vector"].to_numpy()) - base).max() < 1e-5                 # as encoded at the beginning
+    print(f"{len(texts):,} rows, each once, equal to those of one process")
 
 # %% [markdown]
 # No row is missing: what the dead actor had in hand was encoded again. And when the whole job dies? **Recorded** by `recipes/scale_encode.py`: a job on 20,000 sentences, every process of it killed three times at different moments, each time started again with the same command. And, for 2,000 and 20,000 sentences, the processor time of all its processes.
@@ -530,11 +532,11 @@ for name, of_all in {"gathered": gather, "own negatives": None}.items():
     if processes()[0] == 0:                                            # of several processes the first reports
         print(f"{name:>13}:", *(f"{entry['loss']:.4f}" for entry in history))
 """, encoding="utf-8")
-losses = {}
-for count in (1, 2):
-    command = ["-m", "course_lib.scale.parallel", "--processes", str(count), str(work / "my_training.py"), model]
-    told = subprocess.run([sys.executable, *command], cwd=COURSE_HOME, check=True, capture_output=True, text=True).stdout
-    print("python", *command[:4], "my_training.py", model, f"\n{told}")
+script, losses = str(work / "my_training.py"), {}
+for count, launcher in {1: [], 2: ["-m", "course_lib.scale.parallel", "--processes", "2"]}.items():
+    run = dict(cwd=COURSE_HOME, env=os.environ | {"PYTHONPATH": str(COURSE_HOME)}, check=True, capture_output=True, text=True)
+    told = subprocess.run([sys.executable, *launcher, script, model], **run).stdout
+    print("python", *launcher, "my_training.py", model, f"\n{told}")
     losses[count] = np.array([line.split(":")[1].split() for line in told.splitlines()], float)         # (2, steps)
 assert np.abs(losses[2][0] - losses[1][0]).max() < 2e-4 and losses[2][1, 0] < losses[1][1, 0]
 
