@@ -6,45 +6,73 @@ from course_lib.exercises import Exercise
 
 # ---- 17.1
 
-BITS = {"float32": 32, "float16": 16, "int8": 8, "signs": 1}
+
+def shares(found, truth):
+    """Of each query the share of its true rows that are among those found."""
+    return [len(set(rows) & set(true)) / len(true) for rows, true in zip(found, truth)]
 
 
-def weigh(n, dim, kind, gigabytes_per_second):
-    weight = n * math.ceil(dim * BITS[kind] / 8)
-    return weight, weight / (gigabytes_per_second * 10**9)
+def mean(values):
+    values = list(values)
+    return sum(values) / len(values)
 
 
-def bits_for_bytes(n, dim, kind, gigabytes_per_second):
-    weight = n * dim * BITS[kind]
-    return weight, weight / (gigabytes_per_second * 10**9)
+def fewest(found, reaches):
+    """The smallest number of probes for whose rows `reaches(rows)` holds; 0 if there is none."""
+    return min((probes for probes, rows in found.items() if reaches(rows)), default=0)
 
 
-def always_float32(n, dim, kind, gigabytes_per_second):
-    return weigh(n, dim, "float32", gigabytes_per_second)
+def fewest_probes(found, truth, wanted):
+    return fewest(found, lambda rows: mean(shares(rows, truth)) >= wanted)
 
 
-def a_byte_a_sign(n, dim, kind, gigabytes_per_second):
-    return weigh(n, dim, "int8" if kind == "signs" else kind, gigabytes_per_second)
+def in_place(found, truth, wanted):
+    def share(rows, true):
+        return mean(a == b for a, b in zip(rows, true))
+
+    return fewest(found, lambda rows: mean(share(r, t) for r, t in zip(rows, truth)) >= wanted)
 
 
-def bits_run_on(n, dim, kind, gigabytes_per_second):
-    weight = math.ceil(n * dim * BITS[kind] / 8)
-    return weight, weight / (gigabytes_per_second * 10**9)
+def of_the_found(found, truth, wanted):
+    def share(rows, true):
+        return len(set(rows) & set(true)) / len(rows)
+
+    return fewest(found, lambda rows: mean(share(r, t) for r, t in zip(rows, truth)) >= wanted)
 
 
-def rounded_down(n, dim, kind, gigabytes_per_second):
-    weight = n * (dim * BITS[kind] // 8)
-    return weight, weight / (gigabytes_per_second * 10**9)
+def all_together(found, truth, wanted):
+    def share(rows):
+        return sum(len(set(r) & set(t)) for r, t in zip(rows, truth)) / sum(len(t) for t in truth)
+
+    return fewest(found, lambda rows: share(rows) >= wanted)
 
 
-def binary_gigabytes(n, dim, kind, gigabytes_per_second):
-    weight, _ = weigh(n, dim, kind, gigabytes_per_second)
-    return weight, weight / (gigabytes_per_second * 2**30)
+def every_query(found, truth, wanted):
+    return fewest(found, lambda rows: min(shares(rows, truth)) >= wanted)
 
 
-def speed_times_weight(n, dim, kind, gigabytes_per_second):
-    weight, _ = weigh(n, dim, kind, gigabytes_per_second)
-    return weight, gigabytes_per_second * 10**9 / weight
+def some_query(found, truth, wanted):
+    return fewest(found, lambda rows: max(shares(rows, truth)) >= wanted)
+
+
+def more_than_wanted(found, truth, wanted):
+    return fewest(found, lambda rows: mean(shares(rows, truth)) > wanted)
+
+
+def best_recall(found, truth, wanted):
+    return max(found, key=lambda probes: mean(shares(found[probes], truth)))
+
+
+def most_probes(found, truth, wanted):
+    return max((probes for probes, rows in found.items() if mean(shares(rows, truth)) >= wanted), default=0)
+
+
+def first_measured(found, truth, wanted):
+    return next((probes for probes, rows in found.items() if mean(shares(rows, truth)) >= wanted), 0)
+
+
+def least_of_all(found, truth, wanted):
+    return fewest_probes(found, truth, wanted) or max(found)
 
 
 # ---- 17.2
@@ -124,23 +152,36 @@ def not_whole(build_seconds, exact_ms, index_ms):
 
 EXERCISES = {
     "17.1": Exercise(
-        title="Bytes of n vectors, and seconds to read them",
+        title="The fewest probes that find enough",
         cases={
-            "ten million in float32": (10_000_000, 256, "float32", 10),
-            "float16 from a disk": (1_000_000, 384, "float16", 2),
-            "int8": (5000, 100, "int8", 20),
-            "signs": (10_000_000, 1024, "signs", 10),
-            "signs that do not fill their last byte": (3001, 100, "signs", 1),
+            "two queries": ({1: [[4, 9], [2, 7]], 4: [[4, 5], [7, 1]], 8: [[4, 5], [1, 2]]}, [[4, 5], [1, 2]], 0.7),
+            "just enough": ({1: [[3, 0], [6, 9]], 2: [[3, 1], [6, 8]]}, [[3, 1], [6, 7]], 0.75),
+            "measured in another order": ({8: [[1, 2]], 2: [[1, 2]], 4: [[2, 1]], 1: [[1, 5]]}, [[1, 2]], 0.9),
+            "a list that holds too few": ({1: [[5, -1, -1]], 2: [[5, 6, -1]], 4: [[5, 6, 8]]}, [[5, 6, 8]], 0.6),
+            "none finds enough": ({1: [[1, 2]], 16: [[1, 3]]}, [[3, 4]], 0.9),
+            "queries with fewer true rows": (
+                {1: [[1, 2, 3, 4], [9, 8, -1, -1]], 2: [[1, 2, 5, 6], [7, -1, -1, -1]]},
+                [[1, 2, 3, 4], [7]],
+                0.75,
+            ),
+            "one query is harder": (
+                {2: [[1, 2], [8, 9]], 4: [[1, 2], [3, 9]], 8: [[1, 2], [3, 4]]},
+                [[1, 2], [3, 4]],
+                0.75,
+            ),
         },
-        solution=weigh,
+        solution=fewest_probes,
         wrong=[
-            (bits_for_bytes, "You count bits. How many of them are a byte?"),
-            (always_float32, "You take four bytes a number, whatever the kind."),
-            (a_byte_a_sign, "A sign is one bit, not one byte."),
-            (bits_run_on, "Each vector begins with a byte of its own: round up for each vector, not for all together."),
-            (rounded_down, "The last signs of a vector need a byte, too, if they do not fill it."),
-            (binary_gigabytes, "A gigabyte is 10**9 bytes here, not 2**30."),
-            (speed_times_weight, "Your seconds are the wrong way round: more bytes take longer."),
+            (in_place, "You compare place by place. A true row counts wherever it was found."),
+            (of_the_found, "You divide by the number of rows found. Recall is a share of the true rows."),
+            (all_together, "You add up all queries first. Take each query's share, then their mean."),
+            (every_query, "You ask every query to reach it. The mean shall."),
+            (some_query, "You are content when one query reaches it. The mean shall."),
+            (more_than_wanted, "At least the recall wanted is asked for: equal is enough."),
+            (best_recall, "You take the best recall. The fewest probes that reach the one wanted are quicker."),
+            (most_probes, "You take the most probes that reach it. The fewest are quicker."),
+            (first_measured, "The first measured need not be the smallest number."),
+            (least_of_all, "Where none finds enough, 0 is asked for, so that nobody takes it for enough."),
         ],
     ),
     "17.2": Exercise(
