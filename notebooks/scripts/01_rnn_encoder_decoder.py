@@ -129,7 +129,7 @@ assert torch.stack(by_hand).abs().max() < 1
 # %% [markdown]
 # It cannot. Each number of $h'$ is a weighted average of two numbers: one of $n$, which a tanh keeps between -1 and 1, and one of the old $h$, which began at 0.
 #
-# Torch's GRU does the same for a whole sentence in one call, and adds learnt numbers, its biases, which the cell sets to zero. It returns every state, and the last one once more. This last state is the *context vector*: all that the second half of the translator will see of the sentence.
+# Torch's GRU does the same for a whole sentence in one call, and adds learnt numbers, its biases, which the cell sets to zero. It returns every state, and the last one once more. This last state is the *context vector*: all that the second half of the translator will see of the sentence. (The *LSTM* of Hochreiter and Schmidhuber, 1997, is an older and larger cell. It hands two states from word to word.)
 
 # %% tags=["row-1.4", "row-1.5", "nbval-check-output"]
 gru = nn.GRU(input_size=2, hidden_size=3, batch_first=True)
@@ -271,7 +271,7 @@ counts = target_batch(untrained, [t for _, t in two])[1][:, 1:].sum(1)          
 assert torch.allclose(together, (first * counts[0] + second * counts[1]) / counts.sum(), atol=1e-5)
 
 # %% [markdown]
-# Nine: seven words and two `[EOS]`. So the loss of two sentences together must be the mean of their own losses, weighted by their words.
+# Nine numbers count: those of seven words and two `[EOS]`. So the loss of two sentences together must be the mean of their own losses, weighted by their words.
 #
 # ## Training, live
 #
@@ -286,13 +286,13 @@ from course_lib.training import train
 from course_lib.translation.pairs import pair_length
 from course_lib.translation.scores import exact_match
 
-def trained(seed, kind=RNNTranslator, **options):
+def trained(seed, kind=RNNTranslator, attention=False):
     torch.manual_seed(seed)
-    model = kind(english, spanish, embedding_size, hidden_size, attention=False, dropout=0.0, **options)
+    model = kind(english, spanish, embedding_size, hidden_size, attention=attention, dropout=0.0)
     history = train(model, lambda batch: translation_loss(model, batch), pairs, batch_size=batch_size, epochs=epochs, seed=seed,
                     learning_rate=learning_rate, length=pair_length, show_progress_bar=False,
                     autocast=False)                                              # all numbers keep their 32 bits
-    print(f"seed {seed}: loss {history[0]['loss']:.2f} at first, {history[-1]['loss']:.2f} at last")
+    print(f"{kind.__name__}{' with attention' * attention}, seed {seed}: loss {history[0]['loss']:.2f} at first, {history[-1]['loss']:.2f} at last")
     return model
 
 models = [trained(s) for s in (seed, seed + 1, seed + 2)]
@@ -357,11 +357,11 @@ plt.show()
 # 2. The words of a long sentence may be harder to guess. `Blind`, trained without the vector, guesses each from the Spanish words before it.
 # 3. The translator may know its training by heart. So measure training sentences too.
 # 4. The training may be too short.
-# 5. The whole sentence has to pass through one vector.
+# 5. The whole sentence has to pass through one vector. A control shares everything else with the translator: its training, its sentences and its GRUs. It has attention (notebook 02), so its decoder looks at all states of the encoder in every step.
 #
 # The accuracy leaves out the full stop or question mark and `[EOS]`. They are easy: two words in five of a short sentence, two in eleven of a long one, so it would fall for that alone.
 #
-# **Predict** the next-word accuracy at four and at ten words, with the vector and without. Is it higher for training sentences?
+# **Predict** the next-word accuracy at four and at ten words: with one vector, without it, and with all states. Is it higher for training sentences?
 
 # %%
 from course_lib.translation.scores import mean_by
@@ -388,16 +388,18 @@ def by_length(model, some, part=slice(None, -2)):                               
     shares = mean_by([length(pair) for pair in some], [100 * h[part].mean().item() for h in hits(model, some)])
     return torch.tensor([shares[n] for n in places])
 
-# %% tags=["row-1.7"] alt="Line chart of next-word accuracy in percent against the number of words of the English sentence, four to ten. Two curves with narrow bands over three seeds fall from above 90: for training sentences to almost 60, for new ones to almost 50, about ten points below. The curve without a vector lies far below them: it begins near 5, rises to almost 20 at five words and stays there."
+# %% tags=["row-1.7"] alt="Line chart of next-word accuracy in percent against the number of words of the English sentence, four to ten. Two curves with narrow bands over three seeds fall from above 90: for training sentences to almost 60, for new ones to almost 50, about ten points below. The curve of the control that sees all states lies above both and falls from almost 100 to 80. The curve without a vector lies far below: it begins near 5, rises to almost 20 at five words and stays there."
 seen = random.Random(seed).sample(pairs, min(len(pairs), 1000))                  # training sentences
 places = sorted(set(map(length, test)) & set(map(length, seen)))
 known, new = (torch.stack([by_length(model, some) for model in models]) for some in (seen, test))    # (3 seeds, lengths)
-without = trained(seed, Blind)
-blind, ax = by_length(without, test).unsqueeze(0), None                          # (1, lengths)
-for name, runs in ("training sentences, 3 seeds", known), ("new sentences, 3 seeds", new), ("new sentences, no vector, 1 seed", blind):
+without, control = trained(seed, Blind), trained(seed, attention=True)
+blind, all_states = (by_length(model, test).unsqueeze(0) for model in (without, control))        # (1, lengths) each
+ax = None
+for name, runs in {"training sentences, 3 seeds": known, "new sentences, 3 seeds": new, "new sentences, no vector, 1 seed": blind,
+                   "new sentences, all states, 1 seed": all_states}.items():
     print(f"{name:33}", " ".join(f"{value:3.0f}" for value in runs.mean(0)), "% at", places, "words")
     ax = curve(places, runs, name, ax=ax)
-ax.set(ylabel="next-word accuracy in %", ylim=(0, 102), xlabel="words of the English sentence", title="With the vector, the next word gets harder with length")
+ax.set(ylabel="next-word accuracy in %", ylim=(0, 102), xlabel="words of the English sentence", title="With length, one vector loses more than all states")
 plt.show()
 endings = by_length(without, test, slice(-2, None)).min()
 print(f"no vector: full stop or question mark and [EOS] are right in at least {endings:.0f} % at each length")
@@ -405,12 +407,15 @@ long_seen = [pair for pair in seen if length(pair) >= 9]
 shares = [100 * sum(exact_match(model, long_seen)) / max(1, len(long_seen)) for model in models]
 print(f"{len(long_seen)} training sentences of at least 9 words: {', '.join(f'{share:.0f}' for share in shares)} % right (one number a seed)")
 falls, more = new[:, 0] - new[:, -1], (known - new).mean(1)                      # (3 seeds,)
+assert not as_given or 10 < all_states[0, 0] - all_states[0, -1] < 27 and (all_states[0] > known.max(0).values).all()
 assert not as_given or falls.min() > 35 and blind[0, 0] < blind[0, -1] and blind[0, 1:].max() - blind[0, 1:].min() < 10
 assert not as_given or all(0.25 < kept < 0.4 for kept in (new - blind)[:, -1] / (new - blind)[:, 0]) and endings > 90
 assert not as_given or 7 < more.min() and more.max() < 13 and (known[:, 0] - known[:, -1]).min() > 25 and max(shares) < 8
 
 # %% [markdown]
 # With the vector, the next word gets harder: each seed loses more than 35 points from four words to ten. So it is not only the number of words. Without the vector it does not get harder, so the Spanish of a long sentence is no harder to guess. What the vector adds shrinks: from four words to ten to about a third, from five (four-word sentences are few, and easy) to about a half.
+#
+# The control, trained once, is ahead at every length, even of the translators on the sentences of their own training. But it loses about 20 points too. So a long sentence is harder for both, and more so with one vector.
 #
 # Training sentences are about ten points better, except at four words. But they fall too, and hardly any long one comes out right. So far no long sentence is known by heart, or hardly any.
 #
@@ -420,7 +425,7 @@ assert not as_given or 7 < more.min() and more.max() < 13 and (known[:, 0] - kno
 #
 # The figure is **recorded** by `recipes/translation.py`. Left, the training is the one above. In the middle, the same sentences are read ten times instead of twice. Right, all training sentences, of 3 to 25 words, are read twice.
 #
-# Each has a control without the bottleneck: with attention (notebook 02), the decoder looks at all states of the encoder in every step.
+# Beside each stands the control, which sees all states.
 #
 # **Predict:** after ten epochs, how many sentences of 9 and 10 words are right, of those in the training and of new ones? Does more training close the gap to the control?
 
@@ -464,7 +469,7 @@ assert abs(slow["03-05"].mean() - quick["03-05"].mean()) < 5
 assert all(slow[words].max() + 10 < quick[words].min() for words in ("06-08", "09-11"))
 
 # %% [markdown]
-# In the middle, one vector gets most long training sentences right, and hardly any new one. So 128 numbers are enough to write long sentences that are known by heart. What fails is to pack _new_ ones so that the decoder can unpack them. The control falls with length too, from 92 to 64 %, so the one vector is not the whole reason. But it gets most new long ones right after the same training: they are not simply too hard.
+# In the middle, one vector gets most long training sentences right, and hardly any new one. So 128 numbers are enough to write long sentences that are known by heart. What fails is to pack _new_ ones so that the decoder can unpack them. The control falls with length too, from 92 to 64 %, as its next-word accuracy did, so the one vector is not the whole reason. But it gets most new long ones right after the same training: they are not simply too hard.
 #
 # More training does not close the gap. It shrinks at 3 to 5 words. At 9 and 10 it grows from 32 to 59 points: one vector rises from 0 to 5 %, the control from 32 to 64.
 #
@@ -508,6 +513,9 @@ right.set(title="Sentences of each length", xlabel="words of the English sentenc
 plt.show()
 
 # %%
+for group, some in ("learns from", pairs), ("is asked about", unseen):
+    sized = Counter(len(words(source)) for source, _ in some)
+    print(f"the probe {group:14}", " ".join(f"{sized[n]:5,}" for n in sizes), "sentences of", list(sizes), "words")
 ten, trained_counts = shares[:, 0], counts[:3, 0]                                # (4 models, places), (3 seeds, sizes)
 assert not as_given or all(run.argmax() == 0 and 2 <= run.argmin() <= 6 for run in ten[:3])
 assert not as_given or (counts[3, 0] < trained_counts).all() and 2.5 < counts[3, 0].min() and counts[3, 0].max() < 3.5
@@ -515,7 +523,7 @@ assert not as_given or 3 < trained_counts.mean(0).min() and trained_counts.mean(
 assert not as_given or (ten[:3] > shares[0, 1]).all() and ten[3].argmax() == 8 and (ten[:3, 0] > ten[3, 0] + 30).all()
 
 # %% [markdown]
-# Left, the first of ten words is read back most often, those in the middle least. Right, three to four words are read back, of five words as of ten. So of a longer sentence it is a smaller share. (A probe that learns from more sentences might read more.)
+# Left, the first of ten words is read back most often, those in the middle least. Right, three to four words are read back, of five words as of ten. So of a longer sentence it is a smaller share. The probes of all lengths learn from about equally many sentences, so that is not why. (A probe that learns from more might read more.)
 #
 # The untrained encoder knows the last word almost always and the first seldom, because each later word overwrites a part of the state. It keeps about three, fewer than the trained ones at each length. Above all, training changes _which_ words survive. (What a linear probe misses may still be there in another form.)
 #
@@ -579,14 +587,17 @@ def greedy(step, state, n, bos, eos, most):
 check("01.1", greedy)
 
 # %% [markdown]
-# **2.** Compute one step of an *LSTM* (Hochreiter and Schmidhuber 1997), an older and larger cell. It has two states, `h` and `c`. With $a = W x + U h + b$, cut into four equal parts in the order i, f, g, o: $c' = \sigma(f) \odot c + \sigma(i) \odot \tanh(g)$ and $h' = \sigma(o) \odot \tanh(c')$.
+# **2.** Read a padded batch into its context vectors, with your own loop over the words. `[PAD]` stands behind a sentence; what `vectors` holds there must not matter.
 
 # %% tags=["exercise", "nbval-check-output"]
-def lstm_step(x, h, c, W, U, b):
-    """x (input,), h and c (hidden,), W (4 * hidden, input), U (4 * hidden, hidden), b (4 * hidden,) -> (h', c')."""
+def context_vectors(cell, vectors, mask, h):
+    """cell(x, h) -> the next states, (batch, input) and (batch, hidden) -> (batch, hidden). h: those before the first word.
+
+    vectors (batch, words, input), mask (batch, words), False at [PAD] -> each sentence's context vector, (batch, hidden).
+    """
     ...
 
-check("01.2", lstm_step)
+check("01.2", context_vectors)
 
 # %% [markdown]
 # **3.** Compute the loss of a batch: the mean cross-entropy of all target words that are not `[PAD]`, whose number is 0.
@@ -617,7 +628,7 @@ check("01.3", translation_cross_entropy)
 #
 # - An encoder makes a hidden state after each word. The last one is the context vector, which enters every step of the decoder.
 # - `[PAD]` serves batching alone. A short sentence's last state is not at the batch's last step.
-# - With one context vector, a translator loses long sentences: in a long sentence the next word is harder to find than in a short one. For a decoder that never sees the vector, it is not.
+# - With one context vector, a translator loses long sentences: in a long sentence the next word is harder to find than in a short one. For a decoder that sees all states it is harder too, but less so; for one that never sees the vector it is not.
 # - Trained longer, it writes most long training sentences right, and hardly any new one. A translator that sees all states gets most new ones right too.
 # - After the short training, a probe reads three to four words back from the vector, of five words as of ten.
 #

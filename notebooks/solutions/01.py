@@ -164,99 +164,106 @@ def by_step(step, state, n, bos, eos, most):
 # ---- 01.2
 
 
-def lstm_step(x, h, c, W, U, b):
-    i, f, g, o = (W @ x + U @ h + b).chunk(4)  # (hidden,) each
-    c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-    return torch.sigmoid(o) * torch.tanh(c), c
+def context_vectors(cell, vectors, mask, h):
+    for x, real in zip(vectors.unbind(1), mask.unbind(1)):  # word by word: (batch, input), (batch,)
+        h = torch.where(real.unsqueeze(1), cell(x, h), h)  # [PAD] leaves a state as it is
+    return h
 
 
-def overwritten(x, h, c, W, U, b):
-    i, f, g, o = (W @ x + U @ h + b).chunk(4)
-    c *= torch.sigmoid(f)
-    c += torch.sigmoid(i) * torch.tanh(g)
-    return torch.sigmoid(o) * torch.tanh(c), c
+def states(cell, vectors, h):
+    """(batch, words, hidden): the state after every step, [PAD] read like a word."""
+    found = []
+    for x in vectors.unbind(1):
+        h = cell(x, h)
+        found.append(h)
+    return torch.stack(found, 1)
 
 
-def without_bias(x, h, c, W, U, b):
-    return lstm_step(x, h, c, W, U, torch.zeros_like(b))
+def picked(found, places):
+    return found[torch.arange(len(found)), places]
 
 
-def without_old_state(x, h, c, W, U, b):
-    return lstm_step(x, torch.zeros_like(h), c, W, U, b)
+def last_step(cell, vectors, mask, h):
+    return states(cell, vectors, h)[:, -1]
 
 
-def gates_swapped(x, h, c, W, U, b):
-    i, f, g, o = (W @ x + U @ h + b).chunk(4)
-    c = torch.sigmoid(i) * c + torch.sigmoid(f) * torch.tanh(g)
-    return torch.sigmoid(o) * torch.tanh(c), c
+def zeros_in_place_of_pad(cell, vectors, mask, h):
+    return last_step(cell, vectors * mask.unsqueeze(2), mask, h)
 
 
-def order_of_others(x, h, c, W, U, b):
-    i, f, o, g = (W @ x + U @ h + b).chunk(4)
-    c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-    return torch.sigmoid(o) * torch.tanh(c), c
+def one_step_too_far(cell, vectors, mask, h):
+    return picked(states(cell, vectors, h), mask.sum(1).clamp(max=mask.shape[1] - 1))
 
 
-def tanh_gates(x, h, c, W, U, b):
-    i, f, g, o = torch.tanh(W @ x + U @ h + b).chunk(4)
-    c = f * c + i * g
-    return o * torch.tanh(c), c
+def counted_from_one(cell, vectors, mask, h):
+    return picked(states(cell, vectors, h), mask.sum(1))
 
 
-def sigmoid_everywhere(x, h, c, W, U, b):
-    i, f, g, o = torch.sigmoid(W @ x + U @ h + b).chunk(4)
-    c = f * c + i * g
-    return o * torch.tanh(c), c
+def one_word_short(cell, vectors, mask, h):
+    return picked(states(cell, vectors, h), mask.sum(1) - 2)
 
 
-def gates_not_squashed(x, h, c, W, U, b):
-    i, f, g, o = (W @ x + U @ h + b).chunk(4)
-    c = f * c + i * torch.tanh(g)
-    return o * torch.tanh(c), c
+def longest_for_all(cell, vectors, mask, h):
+    return states(cell, vectors, h)[:, mask.sum(1).max() - 1]
 
 
-def one_gate_for_both(x, h, c, W, U, b):
-    i, _, g, o = (W @ x + U @ h + b).chunk(4)
-    c = (1 - torch.sigmoid(i)) * c + torch.sigmoid(i) * torch.tanh(g)
-    return torch.sigmoid(o) * torch.tanh(c), c
+def shortest_for_all(cell, vectors, mask, h):
+    return states(cell, vectors, h)[:, mask.sum(1).min() - 1]
 
 
-def other_gate_for_both(x, h, c, W, U, b):
-    _, f, g, o = (W @ x + U @ h + b).chunk(4)
-    c = torch.sigmoid(f) * c + (1 - torch.sigmoid(f)) * torch.tanh(g)
-    return torch.sigmoid(o) * torch.tanh(c), c
+def first_for_all(cell, vectors, mask, h):
+    return states(cell, vectors, h)[:, mask[0].sum() - 1]
 
 
-def only_h(x, h, c, W, U, b):
-    return lstm_step(x, h, c, W, U, b)[0]
+def state_zeroed(cell, vectors, mask, h):
+    for x, real in zip(vectors.unbind(1), mask.unbind(1)):
+        h = cell(x, h) * real.unsqueeze(1)
+    return h
 
 
-def only_c(x, h, c, W, U, b):
-    return lstm_step(x, h, c, W, U, b)[1]
+def mask_turned(cell, vectors, mask, h):
+    return context_vectors(cell, vectors, ~mask, h)
 
 
-def stacked(x, h, c, W, U, b):
-    return torch.stack(lstm_step(x, h, c, W, U, b))
+def mean_of_states(cell, vectors, mask, h):
+    real = mask.unsqueeze(2)
+    return (states(cell, vectors, h) * real).sum(1) / real.sum(1)
 
 
-def gates_from_cell(x, h, c, W, U, b):
-    return lstm_step(x, c, c, W, U, b)
+def mean_of_all_states(cell, vectors, mask, h):
+    return states(cell, vectors, h).mean(1)
 
 
-def cell_not_squashed(x, h, c, W, U, b):
-    i, f, g, o = (W @ x + U @ h + b).chunk(4)
-    c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-    return torch.sigmoid(o) * c, c
+def nothing_passed_on(cell, vectors, mask, h):
+    return picked(torch.stack([cell(x, h) for x in vectors.unbind(1)], 1), mask.sum(1) - 1)
 
 
-def old_cell_shown(x, h, c, W, U, b):
-    o = torch.sigmoid((W @ x + U @ h + b).chunk(4)[3])
-    return o * torch.tanh(c), lstm_step(x, h, c, W, U, b)[1]
+def first_state(cell, vectors, mask, h):
+    return states(cell, vectors, h)[:, 0]
 
 
-def wrong_way_round(x, h, c, W, U, b):
-    h, c = lstm_step(x, h, c, W, U, b)
-    return c, h
+def begun_with_zeros(cell, vectors, mask, h):
+    return context_vectors(cell, vectors, mask, torch.zeros_like(h))
+
+
+def backwards(cell, vectors, mask, h):
+    return context_vectors(cell, vectors.flip(1), mask.flip(1), h)
+
+
+def all_states(cell, vectors, mask, h):
+    return states(cell, vectors, h)
+
+
+def all_states_zeroed(cell, vectors, mask, h):
+    return states(cell, vectors, h) * mask.unsqueeze(2)
+
+
+def arguments_swapped(cell, vectors, mask, h):
+    return context_vectors(lambda x, h: cell(h, x), vectors, mask, h)
+
+
+def cut_off(cell, vectors, mask, h):
+    return context_vectors(cell, vectors, mask, h).detach()
 
 
 # ---- 01.3
@@ -357,6 +364,19 @@ def waves(*shape):
 
 
 LOGITS = (2 * waves(2, 4, 5)).requires_grad_()
+
+
+def cell(x, h):
+    """A recurrent cell with a bias: (batch, 2), (batch, 3) -> (batch, 3)."""
+    return torch.tanh(x @ waves(2, 3) + h @ waves(3, 3) + 0.3)
+
+
+def real(*lengths):
+    """(sentences, 4): True at the words, False at the [PAD] behind them."""
+    return torch.arange(4) < torch.tensor(lengths).unsqueeze(1)
+
+
+VECTORS, START = waves(3, 4, 2).requires_grad_(), 0.5 * waves(3, 3)
 
 
 def plan(*rows):
@@ -466,60 +486,66 @@ EXERCISES = {
         ],
     ),
     "01.2": Exercise(
-        title="One step of an LSTM",
+        title="The context vectors of a padded batch",
         cases={
-            "the first word": (
-                waves(2),
-                torch.zeros(3),
-                torch.zeros(3),
-                waves(12, 2),
-                0.5 * waves(12, 3),
-                torch.full((12,), 0.3),
-            ),
-            "a later word, in training": (
-                -waves(2),
-                0.7 * waves(3),
-                (2 * waves(3)).requires_grad_(),
-                waves(12, 2),
-                0.5 * waves(12, 3),
-                waves(12),
-            ),
+            "sentences of 3, 2 and 4 words": (cell, VECTORS, real(3, 2, 4), START),
+            "two [PAD] behind the longest": (cell, VECTORS, real(2, 1, 2), START),
+            "nothing padded": (cell, VECTORS, real(4, 4, 4), START),
+            "one sentence": (cell, VECTORS[:1].detach().requires_grad_(), real(3), START[:1]),
         },
-        solution=lstm_step,
+        solution=context_vectors,
         wrong=[
             (
-                overwritten,
-                "Torch refuses in the second case: the old c belongs to a training, whose gradient still needs it. "
-                "Make a new tensor (no `c *= ...`, no numpy).",
-            ),
-            (without_bias, "Something that is added to W x + U h is missing."),
-            (
-                without_old_state,
-                "Right for the first word, whose old state is zero. What of h goes into the gates later?",
+                last_step,
+                "You take the state after the last step of the batch. A short sentence has read [PAD] by then.",
             ),
             (
-                gates_swapped,
-                "Two gates are swapped: f decides how much of the old c stays, i how much of the proposal comes in.",
+                zeros_in_place_of_pad,
+                "You set the vectors at [PAD] to 0, and go on. The old state and the biases still change the state.",
             ),
-            (order_of_others, "The parts come in another order than you take them: i, f, g, o."),
-            (tanh_gates, "Your gates go through a tanh. Which function has values between 0 and 1?"),
             (
-                sigmoid_everywhere,
-                "g is no gate but the proposal, and it may be negative. Which function does the formula give it?",
+                one_step_too_far,
+                "Each sentence reads one [PAD] too many: after n words its state is number n - 1, from 0 on.",
             ),
-            (gates_not_squashed, "Your gates are not between 0 and 1. What does the formula do with i, f and o?"),
-            (one_gate_for_both, "You use i for both. An LSTM has a gate of its own, f, for what stays of the old c."),
             (
-                other_gate_for_both,
-                "You use f for both. An LSTM has a gate of its own, i, for what comes in of the proposal.",
+                counted_from_one,
+                "Your place of the last state lies one too far, and behind the end where nothing is padded: python "
+                "counts from 0.",
             ),
-            (only_h, "You return h' alone. The next step needs both states: return a pair."),
-            (only_c, "You return c' alone. The next step needs both states: return a pair."),
-            (stacked, "Right numbers, but in one tensor. Return a pair of tensors."),
-            (gates_from_cell, "The old c goes into your gates. Which of the two states does U multiply?"),
-            (cell_not_squashed, "Your h' shows c' as it is. What keeps an LSTM's h between -1 and 1?"),
-            (old_cell_shown, "Your h' is made from the old c. Which c does the new h show?"),
-            (wrong_way_round, "Both states are right, but they come back in another order than the docstring's."),
+            (one_word_short, "Your states are those before the last real word."),
+            (longest_for_all, "All sentences stop where the longest does. Each has an end of its own."),
+            (shortest_for_all, "All sentences stop where the shortest does. The others have more to read."),
+            (first_for_all, "All sentences stop where the first one does. Each has an end of its own."),
+            (state_zeroed, "You set the state to 0 at [PAD], and lose it. There it has to stay as it was."),
+            (mask_turned, "You read [PAD] and leave the words out. The mask is True at a real word."),
+            (mean_of_states, "You average the states. The context vector is one of them: which?"),
+            (
+                mean_of_all_states,
+                "You average all states, those at [PAD] too. The context vector is one of them: which?",
+            ),
+            (
+                nothing_passed_on,
+                "Each word is read from the first state, so your vector knows one word alone. What does the cell get "
+                "from the step before?",
+            ),
+            (first_state, "You return the state after the first word."),
+            (begun_with_zeros, "You begin with zeros. Begin with the states that are given."),
+            (backwards, "You read the sentences from their end."),
+            (all_states, "You return the state after every word. Wanted is one state for each sentence."),
+            (
+                all_states_zeroed,
+                "You return the state after every word, with zeros at [PAD]. Wanted is one state for each sentence.",
+            ),
+            (
+                arguments_swapped,
+                "torch cannot multiply these shapes. The cell takes the words' vectors of one step, (batch, input), "
+                "and then the states, (batch, hidden).",
+            ),
+            (
+                cut_off,
+                "The right numbers, but nothing can be learnt from them: detach(), no_grad() or numpy cut the gradient "
+                "off.",
+            ),
         ],
     ),
     "01.3": Exercise(
