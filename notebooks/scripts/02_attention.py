@@ -158,7 +158,7 @@ print(f"{extra:,} parameters more")
 assert extra == 2 * hidden_size**2 + hidden_size and all(attending[name].shape == plain[name].shape for name in plain)
 
 # %% [markdown]
-# They are $v$, $U$ and $W$. Now train both models, on the same pairs in the same order. The pairs come from a grammar written for this course, so there is one right answer; a translation is right if every word is. A milder number: what share of the right answer's words stands in the translation, in any order? **Predict** both numbers for both models. Below stand the first test sentences of 4, 6, 8 and 10 words; a full stop counts as one.
+# They are $v$, $U$ and $W$. Now train both models, on the same pairs in the same order. The pairs come from a grammar written for this course, so there is one right answer; a translation is right if every word is. A milder measure is the share of the right answer's words that stand in the translation, in any order. **Predict** both numbers for both models. Below stand the first test sentences of 4, 6, 8 and 10 words; a full stop counts as one.
 
 # %% tags=["row-1.8"]
 from collections import Counter
@@ -260,7 +260,7 @@ def first_and_last(bucket, budget):
     first, last = map(int, bucket.split("-"))
     return first, min(last, BUDGETS[budget].max_words)
 
-# %% tags=["row-1.12"] alt="Three line charts against the length of the sentence, each with and without attention. Left, exactly right in percent, small budget: with attention from about 80 down to 32, without from 41 down to nearly 0; of the crosses of the live run one lies clearly outside its band, at 25 below the line with attention for 9 and 10 words. Middle, all pairs, up to 25 words: without attention the line falls to zero at about 13 words, a dotted one of an LSTM nearly on it; with attention it falls from 90 to 28. Right, BLEU on real sentences by thirds: with attention the line is higher everywhere, most on the longest third."
+# %% tags=["row-1.12"] alt="Three line charts against the length of the sentence, each with and without attention. Left, exactly right in percent, small budget: with attention from about 80 down to 32, without from 41 down to nearly 0; of the crosses of the live run one lies clearly outside its band, at about 25 below the line with attention for 9 and 10 words. Middle, all pairs, up to 25 words: without attention the line falls to zero at about 13 words, a dotted one of an LSTM nearly on it; with attention it falls from 90 to 28. Right, BLEU on real sentences by thirds: with attention the line is higher everywhere, most on the longest third."
 _, axes = plt.subplots(1, 3, figsize=(12, 3.4), layout="constrained", width_ratios=(3, 5, 3))
 titles = {"live": "Small budget (x: your run)", "long": "All pairs up to 25 words"}
 for ax, (budget, title) in zip(axes, titles.items()):
@@ -279,13 +279,16 @@ axes[2].set(xlabel="third by length", ylabel="BLEU", ylim=(-1.5, 50), title="Rea
 plt.show()
 
 # %% tags=["row-1.12"]
-print("of 100 words right, if all words of a sentence were equally hard:")
+print("of 100 words right, if all words of a sentence were equally hard (one number a seed):")
 a_word = []
 for bucket in buckets:                                                  # of the long run
     first, last = first_and_last(bucket, "long")
-    a_word.append([(runs("long", name, [bucket]).mean().item() / 100) ** (2 / (first + last)) for name in kinds])
-    without = f"{100 * a_word[-1][0]:.1f}" if a_word[-1][0] else "no sentence right"
-    print(f"{first}-{last} English words: {100 * a_word[-1][1]:.1f} with attention; without: {without}")
+    shares = {name: runs("long", name, [bucket])[:, 0] / 100 for name in kinds}              # (3 seeds,) each
+    roots = {name: " ".join(f"{100 * p ** (2 / (first + last)):5.1f}" for p in shares[name].tolist()) for name in kinds}
+    print(f"{first:2}-{last:2} English words: {roots['with attention']} with attention, {roots['without attention']} without")
+    a_word.append([shares[name].mean().item() ** (2 / (first + last)) for name in kinds])
+    nothing = (shares["without attention"] == 0).sum().item()
+    assert nothing == {12: 1, 15: 2}.get(first, 3 * (first >= 18))
 plain_words, attending_words = zip(*a_word)
 assert min(attending_words[:5]) > 0.97 and 1 - attending_words[-1] > 2 * (1 - attending_words[2])
 assert plain_words[0] > 0.9 and plain_words[4] < 0.7 and max(plain_words[5:]) == 0
@@ -297,12 +300,13 @@ assert runs("long", "lstm", ["all"]).max() < runs("long", "with attention", ["al
 gaps = runs("tatoeba", "with attention", THIRDS, "bleu") - runs("tatoeba", "without attention", THIRDS, "bleu")
 assert gaps.min() > 5 and gaps.argmax() == 2
 for name in kinds:                                                      # your run is near one of the recorded ones
+    print(f"small budget, {name}: {correct[name]:.0f}% exactly right in your run, recorded", *(f"{r:.0f}" for r in runs("live", name, ["all"])[:, 0]))
     assert not as_given or (runs("live", name, ["all"]) - correct[name]).abs().min() < 5
 
 # %% [markdown]
 # Bands run from the lowest to the highest recorded seed. (One of your crosses lies below its band: five seeds do not show all.) With attention, more sentences are right at every length. From 12 words on the model without it gets almost none right; the gap narrows there only because the other curve falls.
 #
-# One wrong word spoils a sentence, so both curves would fall even if long sentences were no harder. The table takes this out, roughly: where a share p of the sentences with n words is right, it shows the n-th root of p. With attention, a word is about as often right among sixteen as among four; among 24 or 25, more than twice as many are wrong as among ten. Without attention it falls over the first five groups, the fifth resting on about 0.1 % of the sentences; beyond that there is nothing to compute. So attention moves the limit far out; it does not remove it.
+# One wrong word spoils a sentence, so both curves would fall even if long sentences were no harder. The table takes this out, roughly: where a share p of a seed's sentences with n words is right, it shows the n-th root of p. With attention, a word is about as often right among sixteen as among four; among 24 or 25, more than twice as many are wrong as among ten. Without attention it falls from group to group, in each seed. At 0.0 a seed has no sentence right: one of the three at 12 to 14 words, two at 15 to 17, all beyond. So attention moves the limit far out; it does not remove it.
 #
 # An LSTM without attention (one seed) has more parameters than the GRU with it, but hardly helps. Tatoeba agrees, most clearly in the longest third, but one seed is only a hint. Larger vectors may hold more.
 #
@@ -342,7 +346,7 @@ plt.show()
 assert not this_run or share["Both on their links"] < 50 and share["Only the noun"] > share["Only the adjective"]
 
 # %% [markdown]
-# Here both do in fewer than half of the swaps. If only one does, it is oftener the noun: on the right, "verde" is translated rightly while its weight lies elsewhere. So a decoder can look back, and need not. (This run's alignment is about the lowest of the five in the next figure. All shares and changes of weights from here to the trap are of this run alone, and may be untypical.)
+# Here both do in fewer than half of the swaps. If only one does, it is oftener the noun: on the right, "verde" is translated rightly while its weight lies elsewhere. So a decoder can look back, and need not. (This run's alignment is about the lowest of the five in the next figure. From here to the trap, two numbers have other seeds beside them: the alignment of all linked words and the entropy. All others are of this run alone, and may be untypical.)
 #
 # ### Count, and count what a ruler would get
 #
@@ -351,7 +355,7 @@ assert not this_run or share["Both on their links"] < 50 and share["Only the nou
 # **Predict** who wins over all words; without punctuation and determiners ("the", "my", "this"); and where the diagonal misses.
 
 # %%
-from course_lib.translation.scores import alignment_hits, partners, position_only, position_shares
+from course_lib.translation.scores import alignment_hits, entropy, partners, position_only, position_shares
 
 partner = partners(all_weights)                         # sentence -> another one of the same lengths; a few have none
 diagonals = [position_only(weights) for weights in all_weights]
@@ -376,19 +380,19 @@ def found(which, names):
 four, every, small = ["same position", "scaled diagonal", "another sentence", "attention"], slice(None), is_mark | is_determiner
 missed = ~hits["scaled diagonal"]
 
-# %% tags=["row-1.11"] alt="Four panels of horizontal bars, linked words found in percent, with black marks for recorded seeds. All linked words: the scaled diagonal 73, attention 62 with four marks below the dashed line of the diagonal and one above. Without punctuation and determiners: attention 72, scaled diagonal 64. Words that the diagonal misses: attention 62, the diagonal moved one place to the right 44, to the left 40, another sentence 28. Long run, all linked words: attention 83 with three marks close together, scaled diagonal 60."
+# %% tags=["row-1.11"] alt="Four panels of horizontal bars, linked words found in percent, with black marks for recorded seeds. All linked words: the scaled diagonal 73, attention 62 with four marks below the dashed line of the diagonal and one above. Without punctuation and determiners: attention 72, scaled diagonal 64. Words that the diagonal misses: attention 62, the diagonal moved one place to the right 44, to the left 40, another sentence about 27. Long run, all linked words: attention 83 with three marks close together, scaled diagonal 60."
 found_all, found_large = found(every, four), found(~small, four)
 found_missed = found(missed, ["diagonal, one left", "diagonal, one right", "another sentence", "attention"])
 short_runs, long_runs = (runs(budget, "with attention", ["all"], "alignment")[:, 0] for budget in ("live", "long"))
 long_pairs = load(BUDGETS["long"])
 found_long = position_shares(long_pairs.test, long_pairs.links) | {"attention": long_runs.mean().item()}
 _, axes = plt.subplots(2, 2, figsize=(10, 5), layout="constrained", sharex=True)
-bars(found_all, "All linked words", ax=axes[0, 0], digits=0, runs={"attention": short_runs}, baseline="scaled diagonal")
+bars(found_all, "All linked words", ax=axes[0, 0], digits=0, runs={"attention": short_runs}, baseline="scaled diagonal").set_xlim(0, 100)
 bars(found_large, "Without punctuation and determiners", ax=axes[0, 1], digits=0, baseline="scaled diagonal")
 bars(found_missed, "Words that the diagonal misses", "linked words found, %", ax=axes[1, 0], digits=0, baseline="diagonal, one right")
 bars(found_long, "Long run, all linked words", "linked words found, %", ax=axes[1, 1], digits=0, runs={"attention": long_runs}, baseline="scaled diagonal")
-axes[0, 0].set_xlim(0, 100)
 plt.show()
+print("attention, all linked words, %, a number a seed: short run", *short_runs.round().int().tolist(), "long run", *long_runs.round().int().tolist())
 assert not as_given or sorted([*short_runs, found_all["scaled diagonal"]])[4] == found_all["scaled diagonal"]
 assert not this_run or abs(found_all["attention"] - short_runs.min()) < 2
 if this_run:
@@ -411,8 +415,6 @@ assert long_runs.min() > found_long["scaled diagonal"] + 20
 # Determiners are counted apart, since their noun stands to the right; punctuation is left out. For the second question, take 2 to the power of the *entropy*, which is $-\sum_j \alpha_j \log_2 \alpha_j$: this is 1 when one word has all the weight, and $n$ when $n$ words share it evenly. **Predict** both.
 
 # %% tags=["row-1.9"]
-from course_lib.translation.scores import entropy
-
 def miss_distances(name, which):
     """How many places the method looks to the right of the linked word, for each of the words `which` that it misses."""
     distances = []
@@ -435,10 +437,12 @@ before_training = attention_weights(new_translator(True), pairs.test)
 untrained, trained = (2 ** torch.cat([entropy(weights) for weights in some]) for some in (before_training, all_weights))
 print(f"\nwords that share a look, median of all steps: before training {untrained.median():.1f}, trained {trained.median():.1f}, "
       f"and fewer than 1.5 in {100 * (trained < 1.5).float().mean():.0f}%")
+bits = [runs(budget, "with attention", ["all"], "entropy")[:, 0] for budget in ("live", "long")]
+print(f"mean entropy in bits, this run: {trained.log2().mean():.2f}; recorded: short run", *(f"{b:.2f}" for b in bits[0]), "long run", *(f"{b:.2f}" for b in bits[1]))
 assert not as_given or trained.median() < untrained.median() / 2 and (trained < 1.5).float().mean() < 0.25
 
 # %% [markdown]
-# The diagonal errs to both sides about alike. With determiners nearly all misses of attention lie to the right, where the noun stands. But most misses with other words lie to the right, too, more than half on the very next word. An adjective's noun, which decides its form, may stand there. And the encoder reads from left to right, so the state behind a word tells of it, too. Nothing here tests either. Training narrows the look from 9.0 words to 2.7 in the median, but only 11 % of the steps are as narrow as the one in the diagram.
+# The diagonal errs to both sides about alike. With determiners nearly all misses of attention lie to the right, where the noun stands. But most misses with other words lie to the right, too, more than half on the very next word. An adjective's noun, which decides its form, may stand there. And the encoder reads from left to right, so the state behind a word tells of it, too. Nothing here tests either. Training narrows the look from 9.0 words to 2.7 in the median, but only 11 % of the steps are as narrow as the one in the diagram. The mean entropy shows that the recorded seeds look about as narrowly, those of the long run too.
 #
 # ## What a weight does not explain
 #
@@ -480,7 +484,7 @@ def without(weights, which):                                            # the ot
     rest = weights * (1 - which)
     return rest / rest.sum(1, keepdim=True).clamp(min=1e-9)
 
-# %% tags=["row-1.10"] alt="Horizontal bars of right next words in percent: learnt weights highest at about 90, next strongest removed at 89, strongest word only at 84. The grey bar of the model without attention ends at 71, with a dashed line. Strongest word removed, linked words removed, all words alike, dealt out at random and context of zeros all end to the left of that line, at about 63, 61, 56, 47 and 33."
+# %% tags=["row-1.10"] alt="Horizontal bars of right next words in percent: learnt weights highest at about 90, next strongest removed at 89, strongest word only at 84. The grey bar of the model without attention ends at 71, with a dashed line. Strongest word removed, linked words removed, all words alike, dealt out at random and context of zeros all end to the left of that line, at about 62, 60, 57, 48 and 32."
 changes = {
     "learnt weights": None,
     "strongest word only": lambda weights, t: strongest(weights).float(),
@@ -531,12 +535,12 @@ for kind, which in {"determiners": is_determiner, "other words": ~small}.items()
 top, link, other = (effects["other words", removal] for removal in taken_away)
 if this_run:
     assert link[0] < top[0] / 2 and link[1] < top[1] and abs(other[0] - link[0]) < 5
-    assert link[2] > 1.4 * top[2] and link[2] > 3 * other[2] and link[3] < 8 and abs(top[2] - top[3]) < 0.3 * top[2]
+    assert link[2] > 1.4 * top[2] and link[2] > 3 * other[2] and link[3] < 8 and abs(top[2] - top[3]) < 0.3 * top[2] and abs(sum(top[2:]) / sum(link[2:]) - 1) < 0.25
     by_weight = [effects["determiners", removal][:3] for removal in taken_away]    # weight, probability, right to wrong: all fall
     assert all(a > b > c for a, b, c in zip(*by_weight))
 
 # %% [markdown]
-# Read the other words. The linked word has on average less than half the weight of the strongest, and moves less probability. Yet more words go wrong without it. The next strongest weighs on average about as much as the linked word, and does far less harm. So in this run _removing words of about equal weight on average did different harm, and removing the linked word more than removing the stronger one_. Counting repaired words too, the strongest changes more (86 against 79). With determiners effects follow weights.
+# Read the other words. The linked word has on average less than half the weight of the strongest, and moves less probability. Yet more words go wrong without it. The next strongest weighs on average about as much as the linked word, and does far less harm. So in this run _removing words of about equal weight on average did different harm, and removing the linked word more than removing the stronger one_. Counting repaired words too, both change about equally many. With determiners effects follow weights.
 #
 # A weight tells how much of a _state_ went into the context. It does not tell which word that state is about (it has read all before), nor whether the right word depends on it. Jain and Wallace find quite other weights that give the same output, and conclude that weights do not explain it. Wiegreffe and Pinter answer that an explanation need not be the only one.
 #
@@ -581,7 +585,7 @@ for use_mask in (True, False):
 #
 # ## Exercises
 #
-# **1.** Additive energies of every step with every source word, for a whole batch. No softmax yet.
+# **1.** Compute the additive energies of every step with every source word, for a whole batch, without a softmax.
 
 # %% tags=["exercise", "nbval-check-output"]
 from course_lib.exercises import check
@@ -593,24 +597,26 @@ def additive_energies(queries, keys, W, U, v):
 check("02.1", additive_energies)
 
 # %% [markdown]
-# **2.** From energies to weights, with padding left out. The energies may be large, of either sign. And a row may be all padding: its weights are all 0.
-
-# %% tags=["exercise", "nbval-check-output"]
-def attention_from_energies(energies, mask):
-    """energies (batch, source), mask (batch, source) of booleans, True = real word -> weights (batch, source)."""
-    ...
-
-check("02.2", attention_from_energies)
-
-# %% [markdown]
-# **3.** Alignment share of one sentence: of the target words that have a link, the share whose largest weight is on a linked source word. A target word may have several links: then a look at any of them is right.
+# **2.** Compute the alignment share of one sentence: of the target words that have a link, the share whose largest weight is on a linked source word. A target word may have several links: then a look at any of them is right.
 
 # %% tags=["exercise", "nbval-check-output"]
 def alignment_share(weights, links):
     """weights (target, source), links: a list of (source, target) pairs, not empty -> a number from 0 to 1."""
     ...
 
-check("02.3", alignment_share)
+check("02.2", alignment_share)
+
+# %% [markdown]
+# **3.** Interfere with one sentence. Each step's query has mixed several states into one context. For each step and each source word: remove this word, so that the others share the weight in proportion. How far does the context move? Return the length of the difference, the root of its sum of squares. Where no weight is left, the new context is 0.
+#
+# When it is right, try it on states of your own. Does the word with the largest weight always move the context most? What if two states are nearly equal?
+
+# %% tags=["exercise", "nbval-check-output"]
+def how_far(weights, keys):
+    """weights (target, source), keys (source, hidden) -> (target, source): row i says how far each removal moves step i's context."""
+    ...
+
+check("02.3", how_far)
 
 # %% [markdown]
 # ## Questions

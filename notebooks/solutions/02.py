@@ -80,108 +80,6 @@ def matrices_exchanged(queries, keys, W, U, v):
 # ---- 02.2
 
 
-def attention_from_energies(energies, mask):
-    weights = energies.masked_fill(mask == 0, -torch.inf).softmax(1)
-    return weights.masked_fill(mask == 0, 0.0)  # a row without words was 0 / 0
-
-
-def nan_without_words(energies, mask):
-    return energies.masked_fill(mask == 0, -torch.inf).softmax(1)
-
-
-def minus_100(energies, mask):
-    return energies.masked_fill(mask == 0, -100.0).softmax(1).masked_fill(mask == 0, 0.0)
-
-
-def minus_100_and_nothing_after(energies, mask):
-    return energies.masked_fill(mask == 0, -100.0).softmax(1)
-
-
-def minus_10000(energies, mask):
-    return energies.masked_fill(mask == 0, -1e4).softmax(1).masked_fill(mask == 0, 0.0)
-
-
-def minus_10000_and_nothing_after(energies, mask):
-    return energies.masked_fill(mask == 0, -1e4).softmax(1)
-
-
-def rows_with_words_only(energies, mask):
-    return attention_from_energies(energies[mask.any(1)], mask[mask.any(1)])
-
-
-def even_without_words(energies, mask):
-    return energies.masked_fill(mask == 0, -1e9).softmax(1)
-
-
-def unmasked(energies, mask):
-    return energies.softmax(1)
-
-
-def masked_afterwards(energies, mask):
-    return energies.softmax(1) * mask
-
-
-def zeroed_energies(energies, mask):
-    return (energies * mask).softmax(1)
-
-
-def zeroed_and_masked_afterwards(energies, mask):
-    return (energies * mask).softmax(1) * mask
-
-
-def words_masked(energies, mask):
-    return energies.masked_fill(mask == 1, -torch.inf).softmax(1)
-
-
-def words_masked_and_mended(energies, mask):
-    return words_masked(energies, mask).nan_to_num(0.0)
-
-
-def overflowing(energies, mask):
-    exponentials = energies.exp() * mask
-    return exponentials / exponentials.sum(1, keepdim=True)
-
-
-def overflowing_but_for_no_words(energies, mask):
-    exponentials = energies.exp().masked_fill(mask == 0, 0.0)
-    return exponentials / exponentials.sum(1, keepdim=True).clamp(min=1e-30)
-
-
-def over_the_batch(energies, mask):
-    return energies.masked_fill(mask == 0, -torch.inf).softmax(0)
-
-
-def over_the_batch_and_mended(energies, mask):
-    return over_the_batch(energies, mask).masked_fill(mask == 0, 0.0)
-
-
-def exponentials_of_words_only(energies, mask):
-    exponentials = energies.exp().masked_fill(mask == 0, 0.0)
-    return exponentials / exponentials.sum(1, keepdim=True)
-
-
-def overflowing_and_clamped(energies, mask):
-    exponentials = energies.exp() * mask
-    return exponentials / exponentials.sum(1, keepdim=True).clamp(min=1e-30)
-
-
-def overflow_hidden(energies, mask):
-    return exponentials_of_words_only(energies, mask).nan_to_num(0.0)
-
-
-def scaled_by_padding(energies, mask):
-    weights = energies.softmax(1) * mask
-    return weights / weights.sum(1, keepdim=True)
-
-
-def scaled_by_padding_and_clamped(energies, mask):
-    weights = energies.softmax(1) * mask
-    return weights / weights.sum(1, keepdim=True).clamp(min=1e-30)
-
-
-# ---- 02.3
-
-
 def alignment_share(weights, links):
     strongest = weights.argmax(1).tolist()
     targets = {target for _, target in links}
@@ -272,6 +170,122 @@ def all_links_must_hit(weights, links):
     return sum(all(strongest[t] == s for s, target in links if target == t) for t in targets) / len(targets)
 
 
+# ---- 02.3
+
+
+def how_far(weights, keys):
+    return (mixed(without_each(weights), keys) - (weights @ keys).unsqueeze(1)).norm(dim=2)
+
+
+def left(weights):
+    """(target, source) -> (target, removed word, source): the weights without each word, not yet shared out."""
+    return weights.unsqueeze(1) * (1 - torch.eye(weights.shape[1]))
+
+
+def without_each(weights):
+    rest = left(weights)
+    return rest / rest.sum(2, keepdim=True).clamp(min=1e-9)
+
+
+def mixed(rest, keys):
+    return rest @ keys  # (target, removed word, source) @ (source, hidden) -> (target, removed word, hidden)
+
+
+def moved(weights, keys):
+    """(target, removed word, hidden): the differences whose length is asked for."""
+    return mixed(without_each(weights), keys) - (weights @ keys).unsqueeze(1)
+
+
+def not_shared_out(weights, keys):
+    return (mixed(left(weights), keys) - (weights @ keys).unsqueeze(1)).norm(dim=2)
+
+
+def divided_by_zero(weights, keys):
+    rest = left(weights)
+    rest = rest / rest.sum(2, keepdim=True)
+    return (mixed(rest, keys) - (weights @ keys).unsqueeze(1)).norm(dim=2)
+
+
+def nothing_left_nothing_moved(weights, keys):
+    return divided_by_zero(weights, keys).nan_to_num(0.0)
+
+
+def shared_evenly(weights, keys):
+    others = 1 - torch.eye(weights.shape[1])
+    rest = left(weights) + weights.unsqueeze(2) * others / (weights.shape[1] - 1)
+    return (mixed(rest, keys) - (weights @ keys).unsqueeze(1)).norm(dim=2)
+
+
+def softmax_again(weights, keys):
+    return (mixed(left(weights).softmax(2), keys) - (weights @ keys).unsqueeze(1)).norm(dim=2)
+
+
+def softmax_of_the_rest(weights, keys):
+    rest = weights.unsqueeze(1).masked_fill(torch.eye(weights.shape[1], dtype=torch.bool), -torch.inf).softmax(2)
+    return (mixed(rest, keys) - (weights @ keys).unsqueeze(1)).norm(dim=2)
+
+
+def this_word_alone(weights, keys):
+    return (keys - (weights @ keys).unsqueeze(1)).norm(dim=2)
+
+
+def weight_of_the_word(weights, keys):
+    return weights.clone()
+
+
+def weights_compared(weights, keys):
+    return (without_each(weights) - weights.unsqueeze(1)).norm(dim=2)
+
+
+def new_length(weights, keys):
+    return mixed(without_each(weights), keys).norm(dim=2)
+
+
+def change_of_length(weights, keys):
+    return (new_length(weights, keys) - (weights @ keys).norm(dim=1, keepdim=True)).abs()
+
+
+def squared(weights, keys):
+    return how_far(weights, keys) ** 2
+
+
+def added_up(weights, keys):
+    return moved(weights, keys).abs().sum(2)
+
+
+def mean_square(weights, keys):
+    return how_far(weights, keys) / keys.shape[1] ** 0.5
+
+
+def by_cosine(weights, keys):
+    new, old = mixed(without_each(weights), keys), (weights @ keys).unsqueeze(1)
+    return 1 - torch.cosine_similarity(new, old, dim=2)
+
+
+def differences(weights, keys):
+    return moved(weights, keys)
+
+
+def new_contexts(weights, keys):
+    return mixed(without_each(weights), keys)
+
+
+def lengths_over_words(weights, keys):
+    return moved(weights, keys).norm(dim=1)
+
+
+def turned(weights, keys):
+    return how_far(weights, keys).T
+
+
+def first_step(weights, keys):
+    return how_far(weights, keys)[0]
+
+
+def strongest_only(weights, keys):
+    return how_far(weights, keys).gather(1, weights.argmax(1, keepdim=True))[:, 0]
+
+
 _generator = torch.Generator().manual_seed(0)
 
 
@@ -283,7 +297,8 @@ _weights = torch.tensor(
     [[0.6, 0.2, 0.1, 0.06, 0.04], [0.1, 0.2, 0.5, 0.1, 0.1], [0.1, 0.5, 0.2, 0.1, 0.1], [0.0, 0.1, 0.0, 0.2, 0.7]]
 )  # (4 target words, 5 source words): the largest at 0, 2, 1, 4
 _square = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7], [0.2, 0.35, 0.45]])
-_real = torch.tensor([[True, True, True], [True, True, False]])
+_states = torch.tensor([[2.0, 0.0], [0.0, 1.0], [-1.0, 3.0], [1.0, -1.0], [0.5, 2.0]])  # (5 source words, 2)
+_middle = torch.tensor([[0.0, 0.5], [4.0, 0.0], [-5.0, 1.0]])  # the first lies near the others' average
 
 EXERCISES = {
     "02.1": Exercise(
@@ -345,115 +360,6 @@ EXERCISES = {
         ],
     ),
     "02.2": Exercise(
-        title="Weights from energies, padding left out",
-        cases={
-            "padding on the right": (torch.tensor([[1.0, 2.0, 0.5], [0.3, -1.0, 4.0]]), _real),
-            "large energies": (torch.tensor([[100.0, 99.0, 300.0]]), _real[1:]),
-            "large energies of padding": (torch.tensor([[-20.0, -21.0, 85.0]]), _real[1:]),
-            "very negative energies": (torch.tensor([[-10000.0, -10001.0, 3.0]]), _real[1:]),
-            "a row of padding": (
-                torch.tensor([[1.0, 2.0, 0.5], [0.3, 0.2, 0.1]]),
-                _real & torch.tensor([[True], [False]]),
-            ),
-        },
-        solution=attention_from_energies,
-        wrong=[
-            (
-                nan_without_words,
-                "Right, but for a row without words: there softmax divides 0 by 0. What should stand there?",
-            ),
-            (
-                minus_100,
-                "Padding takes part in the sum: a word's energy may be lower than the number that you give to "
-                "padding. Which energy has the exponential 0, whatever the others are?",
-            ),
-            (
-                minus_100_and_nothing_after,
-                "You give padding a low energy, but a word's may be lower still, and a row without words still "
-                "adds up to 1. Which energy has the exponential 0?",
-            ),
-            (
-                minus_10000,
-                "Padding takes part in the sum: -10000 is low, but a word's energy may be as low. Which energy has the "
-                "exponential 0, whatever the others are?",
-            ),
-            (
-                minus_10000_and_nothing_after,
-                "-10000 is low, but a word's energy may be as low, and a row without words still adds up to 1. Which "
-                "energy has the exponential 0?",
-            ),
-            (
-                rows_with_words_only,
-                "You leave out the row without words. Each sentence of the batch keeps its row; here it is all 0.",
-            ),
-            (
-                even_without_words,
-                "Right, but for a row without words: all its energies are equally low, so padding shares the weight.",
-            ),
-            (unmasked, "Padding gets weight. Which positions does the mask say to leave out?"),
-            (
-                masked_afterwards,
-                "Padding has no weight now, but the words' weights do not add up to 1: padding took part in the sum "
-                "below the fraction.",
-            ),
-            (zeroed_energies, "An energy of 0 is still an energy: exp(0) is 1. Which energy has the exponential 0?"),
-            (
-                zeroed_and_masked_afterwards,
-                "Two half measures: an energy of 0 takes part in the sum below the fraction, and multiplying "
-                "afterwards does not mend that sum.",
-            ),
-            (words_masked, "You leave out the words and keep the padding. True means a real word."),
-            (
-                words_masked_and_mended,
-                "You leave out the words and keep the padding: a row full of words became 0. True means a word.",
-            ),
-            (
-                overflowing,
-                "Right for small energies; for large ones exp overflows. torch's softmax subtracts the largest "
-                "energy first.",
-            ),
-            (
-                overflowing_but_for_no_words,
-                "Rows without words are right. For large energies exp overflows, for very negative ones it is 0; "
-                "torch's softmax subtracts the largest energy first.",
-            ),
-            (
-                exponentials_of_words_only,
-                "Right for small energies. A large one makes exp infinite, a very negative one 0, and you divide "
-                "infinity by infinity or 0 by 0. torch's softmax subtracts the largest energy first.",
-            ),
-            (
-                overflowing_and_clamped,
-                "Rows without words are right, but exp overflows for large energies. A clamp below the fraction cannot "
-                "mend that; torch's softmax subtracts the largest energy first.",
-            ),
-            (
-                overflow_hidden,
-                "Your nan_to_num also hides an overflow: with large energies a row of words became 0. torch's softmax "
-                "subtracts the largest energy first.",
-            ),
-            (
-                scaled_by_padding,
-                "Padding still sets the scale: where its energy is by far the largest, the exponentials of all words "
-                "round to 0 before you divide. And a row without words divides 0 by 0.",
-            ),
-            (
-                scaled_by_padding_and_clamped,
-                "Padding still sets the scale: where its energy is by far the largest, the exponentials of all words "
-                "round to 0, and so do your weights.",
-            ),
-            (
-                over_the_batch_and_mended,
-                "Along which dimension do you take the softmax? The weights of one sentence have to add up to 1.",
-            ),
-            (
-                over_the_batch,
-                "Your weights add up to 1 over the sentences of the batch. They have to, over the words of a sentence.",
-            ),
-        ],
-        keeps_arguments=True,
-    ),
-    "02.3": Exercise(
         title="The share of linked target words whose largest weight is on a linked word",
         cases={
             "a word that looks elsewhere": (_square, [(0, 0), (2, 1), (0, 2)]),
@@ -510,5 +416,72 @@ EXERCISES = {
                 "You add up the weight on the links. The question is only whether the largest weight is on one.",
             ),
         ],
+    ),
+    "02.3": Exercise(
+        title="How far the context moves when a word is removed",
+        cases={
+            "one look at three states": (torch.tensor([[0.5, 0.3, 0.2]]), _states[:3]),
+            "the heaviest word moves it least": (torch.tensor([[0.6, 0.25, 0.15]]), _middle),
+            "two states are equal": (torch.tensor([[0.4, 0.4, 0.2]]), _states[[0, 0, 1]]),
+            "four steps, five words": (_weights, _states),
+            "one word has all the weight": (torch.tensor([[0.0, 1.0, 0.0], [0.2, 0.3, 0.5]]), _states[:3]),
+        },
+        solution=how_far,
+        wrong=[
+            (
+                not_shared_out,
+                "You take the word's weight away, and the others keep theirs: they add up to less than 1. Who shares "
+                "what was taken?",
+            ),
+            (
+                divided_by_zero,
+                "Right, but for a word that has all the weight: there you divide 0 by 0. What is the new context then?",
+            ),
+            (
+                nothing_left_nothing_moved,
+                "Right, but for a word that has all the weight. Without it the context is 0, and has moved.",
+            ),
+            (
+                shared_evenly,
+                "You deal the removed weight out evenly. In proportion, a word with twice the weight gets twice as "
+                "much.",
+            ),
+            (
+                softmax_again,
+                "You take a softmax of the weights that are left: that makes others of them, and the removed word gets "
+                "weight again. What do you divide by, to make them add up to 1?",
+            ),
+            (
+                softmax_of_the_rest,
+                "You take a softmax of the other weights. They are no energies: what do you divide by, to make them "
+                "add up to 1 in proportion?",
+            ),
+            (this_word_alone, "You put all weight on the word. Asked for is the context without it."),
+            (weight_of_the_word, "Those are the weights themselves. How far the context moves, the states decide too."),
+            (weights_compared, "You compare the weights before and after. Asked for is what moves: the context."),
+            (new_length, "You return the length of the new context. How far is it from the old one?"),
+            (
+                change_of_length,
+                "You compare the lengths of both contexts. A context may turn and keep its length: take the "
+                "difference first.",
+            ),
+            (squared, "You return the square of the length."),
+            (added_up, "You add up the absolute differences. A length is the root of a sum of squares."),
+            (mean_square, "You take the root of the mean square. A length is the root of the sum."),
+            (by_cosine, "You compare the directions by a cosine. Asked for is the length of the difference."),
+            (
+                differences,
+                "You return the differences themselves. Wanted is one number for each removal, their length.",
+            ),
+            (new_contexts, "You return the new contexts. How far is each from the old one? One number for each."),
+            (
+                lengths_over_words,
+                "Your sum of squares runs over the removed words. It has to run over the numbers of a context.",
+            ),
+            (turned, "The numbers are right, but turned: a row for each step, a column for each removed word."),
+            (first_step, "You have the first step. Each step has a row."),
+            (strongest_only, "You remove the strongest word of each step. Each word is removed in turn."),
+        ],
+        keeps_arguments=True,
     ),
 }
