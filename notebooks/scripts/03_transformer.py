@@ -247,7 +247,7 @@ print(f"{len(own)} tensors loaded, {len(of_one)} for each layer, such as {of_one
 print("left over in the file:", {name.split(".")[0] for name in trained if name not in own})
 
 # %% [markdown]
-# Left over is `cls`. This model was trained to guess words that are hidden behind `[MASK]` (notebook 04), and `cls` turns a token's vector into a score for each word. The published BERT also has a pooler, one more map for `[CLS]`.
+# `cls` is left over. This model was trained to guess words that are hidden behind `[MASK]` (notebook 04), and `cls` turns a token's vector into a score for each word. The published BERT also has a pooler, one more map for `[CLS]`.
 #
 # A *tokenizer* cuts a text into *sub-words*, which are words or pieces of words. BERT's puts `[CLS]` before every text and `[SEP]` after it. Give one padded batch to your encoder and to `transformers`.
 
@@ -278,7 +278,7 @@ assert torch.allclose(ours[mask == 1], theirs[mask == 1], atol=1e-4)
 #
 # **Question.** Nothing in attention says which token comes first. How does the model know?
 #
-# Reverse the tokens of `sentence`, so that the full stop comes first: once with all position vectors made equal, once with the model as it is. **Predict** for both: does each token keep its vector, at its new place?
+# Reverse the tokens of `sentence`, so that the full stop comes first: with all position vectors made equal, with the model as it is, and with random weights. **Predict** for each: does each token keep its vector, at its new place? And does the mean of its vectors move as far away as another sentence's mean is?
 
 # %% tags=["row-2.4", "nbval-check-output"]
 import copy
@@ -287,19 +287,29 @@ without = copy.deepcopy(encoder)
 table = without.embeddings["position_embeddings"].weight         # (positions, hidden)
 table.copy_(table.mean(dim=0).expand_as(table))
 
+def mean_vectors(net, texts):                                    # of each text's real tokens: (texts, hidden)
+    ids, mask = padded(texts)
+    return (net(ids, mask) * mask.unsqueeze(2)).sum(dim=1) / mask.sum(dim=1, keepdim=True)
+
+torch.manual_seed(seed)
 ids, mask = padded([sentence])                                   # (1, tokens)
-n = ids.shape[1]
+n, pair = ids.shape[1], torch.triu_indices(len(sentences), len(sentences), offset=1)     # (2, pairs): each pair once
 turned = [0, *range(n - 2, 0, -1), n - 1]                        # [CLS] and [SEP] stay where they are
 print(" ".join(tokenizer.convert_ids_to_tokens(ids[0, turned])))
-for name, net in (("without positions", without), ("with positions", encoder)):
+for name, net in (("without positions", without), ("with positions", encoder), ("random weights", Encoder(config))):
     before, after = net(ids, mask)[0], net(ids[:, turned], mask)[0]          # (tokens, hidden) each
     keeps = torch.allclose(after, before[turned], atol=1e-4)
     means = F.cosine_similarity(after.mean(dim=0), before.mean(dim=0), dim=0).item()
     print(f"{name:<17} each token keeps its vector: {keeps}, cosine of the sentence's two means: {means:.2f}")
-    assert keeps == (means > 0.9999) == (net is without)
+    all_means = F.normalize(mean_vectors(net, sentences), dim=1)             # (80, hidden)
+    others = (all_means @ all_means.T)[pair[0], pair[1]]         # (3160,)
+    print(f"{'':<17} of two different sentences: {others.mean():.2f} on average, {others.min():.2f} to {others.max():.2f}")
+    assert keeps == (means > 0.9999) == (net is without) and (others < means).float().mean() > 0.99
 
 # %% [markdown]
 # Without positions the encoder reads a bag of words. A score depends on two vectors, not on where they stand; an average ignores the order of its terms; everything else looks at one token alone. The order comes in with the position vectors, which BERT learns.
+#
+# Is a cosine of 0.90 high? In this model two different sentences have 0.72 on average, and hardly any two reach 0.90. So the order moves the mean, but other words move it farther. With random weights even different sentences have 0.96: a high cosine alone says nothing.
 #
 # ## What does each part do for a trained model?
 #
@@ -410,11 +420,11 @@ for ax, (side, share) in zip(axes, shares.items()):
 plt.show()
 
 # %% [markdown]
-# Left, nearly every token looks at the one before, just below the diagonal; right, at the one after. No head with random weights comes near: training did this, although it only asked for hidden words. Most heads do neither.
+# On the left nearly every token looks at the one before, just below the diagonal; on the right, at the one after. No head with random weights comes near: training did this, although it only asked for hidden words. Most heads do neither.
 #
 # ## Now from course_lib: one vector for a sentence
 #
-# A sentence's vector takes three steps: the tokenizer makes ids of the text, the encoder a vector of each id, and *pooling* one vector of them all, here their mean. `SentenceEncoder.encode` of `course_lib.encoder` does all three. It needs no mask: its batches are *packed*, the tokens of all texts one after the other, without `[PAD]`.
+# A sentence's vector takes three steps: the tokenizer makes ids of the text, the encoder makes a vector of each id, and *pooling* makes one vector of them all, here their mean. `SentenceEncoder.encode` of `course_lib.encoder` does all three. It needs no mask: its batches are *packed*, the tokens of all texts one after the other, without `[PAD]`.
 #
 # **Trap.** Forget the mask, as in `model(input_ids)`, and nothing fails: `transformers` then takes `[PAD]` for text. **Predict**: a short sentence stands beside a long text. How much of its attention goes to `[PAD]`?
 
@@ -440,13 +450,13 @@ for name, mask in (("with the mask", real), ("without", torch.ones_like(real))):
     cosine = F.cosine_similarity(pool(beside, real, "mean")[:1], alone).item()
     print(f"{name:<13} attention on [PAD] {on_pad:.2f}, cosine with the text alone {cosine:.2f}")
     assert (cosine > 0.9999) == (on_pad == 0) == (mask is real)
-over_all = F.cosine_similarity(beside.mean(dim=1)[:1], alone).item()
-print(f"without, and [PAD] in the mean too: cosine {over_all:.2f}")
-assert over_all < cosine < 0.95 and 0 < on_pad < 1 - n / width
+over_all, others = (F.cosine_similarity(means, alone) for means in (beside.mean(dim=1)[:1], mean_vectors(encoder, sentences)))   # (1,), (80,)
+print(f"without, and [PAD] in the mean too: cosine {over_all.item():.2f}\n{len(others)} other sentences, with the text alone: {others.mean():.2f} on average, {others.min():.2f} to {others.max():.2f}")
+assert over_all < others.min() and others.max() < cosine < others.max() + 0.05 and 0 < on_pad < 1 - n / width
 assert torch.equal(reference(batch).last_hidden_state, reference(batch, torch.ones_like(real)).last_hidden_state)
 
 # %% [markdown]
-# Less attention goes to `[PAD]` than its share of the row, but enough to move the sentence's vector, and it moves further if `[PAD]` is averaged too. To find this mistake, compare a sentence alone and beside a long one.
+# Less attention goes to `[PAD]` than its share of the row, but enough to move the sentence's vector: it is then as far from the true one as the nearest of 80 other sentences is. With `[PAD]` averaged too, it is farther than all of them. To find this mistake, compare a sentence alone and beside a long one.
 #
 # ## The other half: a decoder
 #
@@ -594,7 +604,7 @@ plt.show()
 #
 # ## With a full-size model
 #
-# `model = "google-bert/bert-base-uncased"` is the BERT of the paper (a download of 440 MB). The asserts about its guesses and heads were set for the small model and may fail.
+# `model = "google-bert/bert-base-uncased"` is the BERT of the paper (a download of 440 MB). The asserts about its guesses, heads and cosines were set for the small model and may fail.
 #
 # ## Exercises
 #
