@@ -359,7 +359,7 @@ plt.show()
 # 4. The training may be too short.
 # 5. The whole sentence has to pass through one vector. A control shares everything else with the translator: its training, its sentences and its GRUs. It has attention (notebook 02), so its decoder looks at all states of the encoder in every step.
 #
-# The accuracy leaves out the full stop or question mark and `[EOS]`. They are easy: two words in five of a short sentence, two in eleven of a long one, so it would fall for that alone.
+# The accuracy leaves out the full stop or question mark and `[EOS]`. They are easy, and they are two words in five of a short sentence but two in eleven of a long one: with them it would fall for that alone.
 #
 # **Predict** the next-word accuracy at four and at ten words: with one vector, without it, and with all states. Is it higher for training sentences?
 
@@ -417,13 +417,13 @@ assert not as_given or 7 < more.min() and more.max() < 13 and (known[:, 0] - kno
 #
 # The control, trained once, is ahead at every length, even of the translators on the sentences of their own training. But it loses about 20 points too. So a long sentence is harder for both, and more so with one vector.
 #
-# Training sentences are about ten points better, except at four words. But they fall too, and hardly any long one comes out right. So far no long sentence is known by heart, or hardly any.
+# Training sentences are about ten points better, except at four words. But they fall too, and hardly any long one comes out right. So far hardly any long sentence is known by heart.
 #
 # ## Too little training, or the one vector?
 #
 # **Question.** Does more training save the long sentences?
 #
-# The figure is **recorded** by `recipes/translation.py`. Left, the training is the one above. In the middle, the same sentences are read ten times instead of twice. Right, all training sentences, of 3 to 25 words, are read twice.
+# The figure is **recorded** by `recipes/translation.py`. On the left the training is the one above. In the middle the same sentences are read ten times instead of twice. On the right all training sentences, of 3 to 25 words, are read twice.
 #
 # Beside each stands the control, which sees all states.
 #
@@ -523,7 +523,7 @@ assert not as_given or 3 < trained_counts.mean(0).min() and trained_counts.mean(
 assert not as_given or (ten[:3] > shares[0, 1]).all() and ten[3].argmax() == 8 and (ten[:3, 0] > ten[3, 0] + 30).all()
 
 # %% [markdown]
-# Left, the first of ten words is read back most often, those in the middle least. Right, three to four words are read back, of five words as of ten. So of a longer sentence it is a smaller share. The probes of all lengths learn from about equally many sentences, so that is not why. (A probe that learns from more might read more.)
+# On the left, the first of ten words is read back most often, those in the middle least. On the right, three to four words are read back, whether a sentence has five words or ten. So of a longer sentence it is a smaller share. The probes of all lengths learn from about equally many sentences, so that is not why. (A probe that learns from more might read more.)
 #
 # The untrained encoder knows the last word almost always and the first seldom, because each later word overwrites a part of the state. It keeps about three, fewer than the trained ones at each length. Above all, training changes _which_ words survive. (What a linear probe misses may still be there in another form.)
 #
