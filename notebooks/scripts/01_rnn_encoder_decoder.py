@@ -413,19 +413,17 @@ assert not as_given or all(0.25 < kept < 0.4 for kept in (new - blind)[:, -1] / 
 assert not as_given or 7 < more.min() and more.max() < 13 and (known[:, 0] - known[:, -1]).min() > 25 and max(shares) < 8
 
 # %% [markdown]
-# With the vector, the next word gets harder: each seed loses more than 35 points from four words to ten. So it is not only the number of words. Without the vector it does not get harder, so the Spanish of a long sentence is no harder to guess. What the vector adds shrinks: from four words to ten to about a third, from five (four-word sentences are few, and easy) to about a half.
+# With the vector, the next word gets harder: each seed loses more than 35 points from four words to ten. So it is not only the number of words. Without the vector it does not get harder, so the Spanish of a long sentence is no harder to guess. What the vector adds shrinks: from four words to ten to about a third, from five to about a half.
 #
 # The control, trained once, is ahead at every length, even of the translators on the sentences of their own training. But it loses about 20 points too. So a long sentence is harder for both, and more so with one vector.
 #
-# Training sentences are about ten points better, except at four words. But they fall too, and hardly any long one comes out right. So far hardly any long sentence is known by heart.
+# Training sentences are about ten points better, except at four words. But they fall too, and hardly any long one comes out right.
 #
 # ## Too little training, or the one vector?
 #
 # **Question.** Does more training save the long sentences?
 #
 # The figure is **recorded** by `recipes/translation.py`. On the left the training is the one above. In the middle the same sentences are read ten times instead of twice. On the right all training sentences, of 3 to 25 words, are read twice.
-#
-# Beside each stands the control, which sees all states.
 #
 # **Predict:** after ten epochs, how many sentences of 9 and 10 words are right, of those in the training and of new ones? Does more training close the gap to the control?
 
@@ -471,7 +469,7 @@ assert all(slow[words].max() + 10 < quick[words].min() for words in ("06-08", "0
 # %% [markdown]
 # In the middle, one vector gets most long training sentences right, and hardly any new one. So 128 numbers are enough to write long sentences that are known by heart. What fails is to pack _new_ ones so that the decoder can unpack them. The control falls with length too, from 92 to 64 %, as its next-word accuracy did, so the one vector is not the whole reason. But it gets most new long ones right after the same training: they are not simply too hard.
 #
-# More training does not close the gap. It shrinks at 3 to 5 words. At 9 and 10 it grows from 32 to 59 points: one vector rises from 0 to 5 %, the control from 32 to 64.
+# More training does not close the gap. With three times as many sentences, and longer ones (right), one vector gets 8 % right at 9 to 11 words, the control 81. With ten epochs (middle), the gap shrinks at 3 to 5 words and stays at 6 to 8. At 9 and 10 it grows from 32 to 59 points: one vector rises from 0 to 5 %, the control from 32 to 64.
 #
 # Perhaps the control only learns faster? Compare one vector after ten epochs (middle) with all states after two (left). At 3 to 5 words they are about equal; beyond, one vector is behind.
 #
@@ -523,9 +521,9 @@ assert not as_given or 3 < trained_counts.mean(0).min() and trained_counts.mean(
 assert not as_given or (ten[:3] > shares[0, 1]).all() and ten[3].argmax() == 8 and (ten[:3, 0] > ten[3, 0] + 30).all()
 
 # %% [markdown]
-# On the left, the first of ten words is read back most often, those in the middle least. On the right, three to four words are read back, whether a sentence has five words or ten. So of a longer sentence it is a smaller share. The probes of all lengths learn from about equally many sentences, so that is not why. (A probe that learns from more might read more.)
+# On the left, the first of ten words is read back most often, those in the middle least. On the right, three to four words are read back, whether a sentence has five words or ten. So of a longer sentence it is a smaller share. The probes of all lengths learn from about equally many sentences, so that is not why.
 #
-# The untrained encoder knows the last word almost always and the first seldom, because each later word overwrites a part of the state. It keeps about three, fewer than the trained ones at each length. Above all, training changes _which_ words survive. (What a linear probe misses may still be there in another form.)
+# The untrained encoder knows the last word almost always and the first five seldom, because each later word overwrites a part of the state. It keeps about three, fewer than the trained ones at each length. Above all, training changes _which_ words survive. (What a linear probe misses may still be there in another form.)
 #
 # ## The trap: the last step of a padded batch
 #
@@ -630,11 +628,11 @@ check("01.3", translation_cross_entropy)
 # - `[PAD]` serves batching alone. A short sentence's last state is not at the batch's last step.
 # - With one context vector, a translator loses long sentences: in a long sentence the next word is harder to find than in a short one. For a decoder that sees all states it is harder too, but less so; for one that never sees the vector it is not.
 # - Trained longer, it writes most long training sentences right, and hardly any new one. A translator that sees all states gets most new ones right too.
-# - After the short training, a probe reads three to four words back from the vector, of five words as of ten.
+# - After the short training, a probe reads three to four words back from the vector, of five words as of ten; without training, about three.
 #
 # ## References
 #
-# - Sutskever, Vinyals and Le (2014), [Sequence to sequence learning](https://arxiv.org/abs/1409.3215), with large LSTMs.
+# - Sutskever, Vinyals and Le (2014), [Sequence to sequence learning](https://arxiv.org/abs/1409.3215).
 # - Cho et al. (2014), [the RNN encoder-decoder](https://arxiv.org/abs/1406.1078), with the GRU; and [its fall with length](https://arxiv.org/abs/1409.1259).
 # - Hochreiter and Schmidhuber (1997), [Long short-term memory](https://doi.org/10.1162/neco.1997.9.8.1735).
 #
