@@ -7,7 +7,7 @@
 #
 # | | |
 # |---|---|
-# | You will be able to | choose a loss for a table of data; compute it by hand; build its table and its batches; train with a large batch in little memory; find the rows and columns that teach the wrong thing |
+# | You will be able to | choose a loss for a table of data; compute it by hand; build its table and its batches; compute the gradient of a large batch in little memory; find the rows and columns that teach the wrong thing |
 # | You need first | notebook 06: siamese networks, softmax and ranking loss; notebook 05: cosine, Spearman |
 # | Time | 40 minutes to read; the code runs in less than a minute |
 # | Hardware | any laptop, no GPU |
@@ -64,8 +64,6 @@ data = "course/nli"
 # | query, two texts, another model's scores | distillation | `MarginMSELoss` | the same difference of scores (notebook 12) |
 #
 # The names are those of sentence-transformers, where data are a table and a loss takes its columns of texts in order.
-#
-# **Predict** how many columns of texts the last kind has.
 
 # %%
 import logging
@@ -116,8 +114,6 @@ for kind, (table, loss) in kinds.items():
     print(f"{kind:19} {', '.join(table):41} {len(features)} of texts  {type(loss).__name__}")
 
 # %% [markdown]
-# The last kind has three columns of texts; its column `score` became the labels.
-#
 # The same source can often be written as several kinds. NLI has, for each premise, a sentence that follows from it, one that may be true and one that contradicts it. That makes three pairs with a class, a score, or 0 or 1; or one triplet; or one pair that belongs together. The scores 1, 0.5 and 0 are **made up**: NLI has none.
 #
 # ## Losses that look at one pair
@@ -127,8 +123,6 @@ for kind, (table, loss) in kinds.items():
 # Let $c_i$ be the cosine of pair $i$ and $y_i$ its number. `CosineSimilarityLoss`, here called cosine MSE, wants the cosine to be the score: the mean of $(c_i - y_i)^2$.
 #
 # The *contrastive loss* is for labels 0 and 1. With the distance $d_i = 1 - c_i$, a pair that belongs together ($y_i = 1$) costs $d_i^2$. Any other costs $\max(0, m - d_i)^2$. The *margin* $m$ is the distance beyond which nothing more is asked. The paper halves the mean.
-#
-# **Predict** which of the three pairs costs nothing in the contrastive loss with margin 0.5.
 
 # %% tags=["row-4.9", "nbval-check-output"]
 from course_lib.finetuning.contrastive import ContrastiveLoss
@@ -155,7 +149,7 @@ print("squared    ", [round(x, 2) for x in squared], f" mean {mse:.3f}")
 print("contrastive", [round(x, 2) for x in contrastive], f" half the mean {halved:.3f}")
 
 # %% [markdown]
-# The third pair has distance 1, beyond the margin.
+# In the contrastive loss the third pair costs nothing: its distance is 1, beyond the margin of 0.5.
 #
 # ## Losses that compare
 #
@@ -260,16 +254,18 @@ assert push["margin 0.5"] == 0 < push["scale 20"] < 1e-5 and push["scale 5"] > 0
 #
 # **Question.** Which loss does harm?
 #
-# A fair comparison gives each loss several learning rates and seeds. So the encoder stays _frozen_, and only a square layer behind it is trained. It begins as the identity, which changes nothing. So little can hardly teach, but it shows which losses do harm.
+# A fair comparison gives each loss several learning rates and seeds. So the encoder stays _frozen_, and only a square layer behind it is trained. It begins as the identity, which changes nothing. It can learn little, but it shows which losses harm such a layer.
 #
-# Bundled groups of NLI teach; bundled STS pairs measure. Each layer is trained here once; `recipes/loss_layers.py` **recorded** five seeds.
+# Bundled groups of NLI teach; bundled STS pairs measure. `recipes/loss_layers.py` **recorded** five seeds, and the notebook repeats the first of them.
 
 # %%
 import inspect
 from course_lib.data import load_sts
+from course_lib.datasets.questions import load_questions
 from course_lib.encoder import SentenceEncoder
 from recipes.loss_layers import HALVES, LAYERS, MAKERS, RATES, freeze, half_rows, layer_rows, order, recorded, train_layer
 
+default = (model, guide, data) == ("course/bert-mini", "course/sbert-mini", "course/nli")       # what is claimed below
 nli = groups(data)                                                      # (premise, entailed, neutral, contradicted) each
 graded = [(p.sentence1, p.sentence2, p.score) for p in load_sts("course/sts")]
 encoder = SentenceEncoder.load(model, dtype="float32")
@@ -278,17 +274,17 @@ premises, *hypotheses = map(frozen.of, zip(*nli))                       # (group
 apart = [round(1 - F.cosine_similarity(premises, x).mean().item(), 2) for x in hypotheses]
 print(f"{len(nli)} groups, {len(graded)} graded pairs; before training, Spearman x 100 is {(before := 100 * order(frozen, graded)):.1f}")
 print("mean distance from the premise before training: entailed {}, neutral {}, contradicted {}\n".format(*apart))
-assert 0.1 < apart[0] < apart[1] < 0.25 and abs(apart[2] - apart[0]) < 0.02
+assert not default or 0.1 < apart[0] < apart[1] < 0.25 and abs(apart[2] - apart[0]) < 0.02
 print(inspect.getsource(train_layer))
 
 # %% [markdown]
-# A contradiction begins as near as an entailed sentence, and the contrastive loss pushes it away up to its margin: 0.5 by default.
+# A contradiction begins as near as an entailed sentence, and the contrastive loss pushes it away up to its margin. Where none is named, contrastive and triplet loss have the margin 0.5; with margin 0 nothing is pushed apart.
 #
-# Rows called _shuffled_ are controls: classes, scores or positives were dealt out anew. Contrastive and triplet loss have the margin 0.5 where none is named; with margin 0 nothing is pushed apart.
+# Rows called _shuffled_ are controls: classes, scores or positives were dealt out anew.
 #
 # **Predict** which losses a large rate harms most, and what shuffling does to softmax.
 
-# %% tags=["row-4.8"] alt="Fifteen rows, one a loss; in each a point of this run and a pale bar of five recorded seeds, in three colours and markers for three learning rates, on the axis of Spearman correlation; a dashed line at 73.6 marks the state before training. CoSENT, contrastive with margins 0 and 0.1, ranking and softmax stay close to the line at all rates, and so do CoSENT and softmax with shuffled scores or labels. Cosine MSE, triplet with either margin, contrastive with its default margin and ranking with shuffled positives move to the left as the rate grows, to between 64 and 71."
+# %% tags=["row-4.8"] alt="Fifteen rows, one a loss, sorted by what is left at the largest rate; in each a point of this run and a pale bar of five recorded seeds, in three colours and markers for three learning rates, on the axis of Spearman correlation; a dashed line at 73.6 marks the state before training; the names of shuffled controls stand in brackets. In the upper rows CoSENT, contrastive with margins 0 and 0.1, ranking and softmax stay close to the line at all rates, and so do CoSENT and softmax with shuffled scores or labels. In the lowest five, contrastive with its default margin, triplet with either margin, ranking with shuffled positives and cosine MSE move to the left as the rate grows, to between 64 and 71."
 from course_lib.plotting import MARKERS
 
 def reached(pairs, trials):
@@ -304,10 +300,12 @@ def dots(ax, rows, bands, start):
             ax.plot(ends, [y, y], color=PALETTE[k], linewidth=4, alpha=0.35, label=f"{rate:g}, five seeds" if i == 0 else None)
             ax.plot(values[k], y, MARKERS[k], color=PALETTE[k], label=f"{rate:g}, this run" if i == 0 else None)
     ax.axvline(start, color="grey", linestyle="--", label="before training")
-    ax.set_yticks(range(len(rows)), list(reversed(rows)))
+    ax.set_yticks(range(len(rows)), [f"({name})" if "shuffled" in name else name for name in reversed(rows)])
     ax.legend(title="rate", fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
 
-known, found = recorded("layer"), reached(graded, {name: layer_rows(name, nli, seed) for name in LAYERS})
+known = recorded("layer")
+LAYERS = sorted(LAYERS, key=lambda name: -known[name][:, -1].mean())    # least harmed by the largest rate first
+found = reached(graded, {name: layer_rows(name, nli, seed) for name in LAYERS})
 _, ax = plt.subplots(figsize=(9, 5.5), layout="constrained")
 dots(ax, found, known, before)
 ax.set(xlabel="Spearman x 100 on 328 graded pairs", title="Three losses tear the order apart; a small contrastive margin does not")
@@ -318,17 +316,16 @@ plt.show()
 #
 # To keep the order is not to learn: softmax and CoSENT keep it as well with shuffled labels or scores.
 #
-# And if the whole encoder learns? `recipes/loss_comparison.py` trained it on premises of SNLI: 7,488 sentences read, one learning rate, 2e-4, three seeds. STSb dev measures. Averages were recorded, with lowest and highest.
+# And if the whole encoder learns? `recipes/loss_comparison.py` trained it on premises of SNLI: 7,488 sentences read, one learning rate, 2e-4, three seeds. STSb dev measures. Seeds are averaged.
 #
 # **Predict** which losses end below the encoder before training, and where the shuffled ones end.
 
 # %% tags=["row-1.34", "row-3.5"]
 from course_lib.data import load_results
 
-def within(values, band):                                               # how many of (rates,); two decimals were recorded
-    return ((values > band.amin(dim=0) - 0.01) & (values < band.amax(dim=0) + 0.01)).sum().item()
-
-print(f"{sum(within(found[name], known[name]) for name in found)} of {3 * len(found)} points of this run lie in the recorded bands\n")
+if default and seed < 5:                                                # seeds 0 to 4 were recorded
+    off = max((found[name] - known[name][seed]).abs().max().item() for name in found)
+    print(f"the points of this run and of the same seed as recorded are at most {off:.2f} apart\n")
 table = load_results("09").query("data == 'stsbenchmark/dev'").groupby(["metric", "setting"]).value.agg(["mean", "min", "max"])
 whole, closeness = table.loc["spearman"], table.loc["mean cosine"]
 print(f"{'':26}the layer, three rates   the whole encoder")
@@ -340,19 +337,21 @@ for name in ["untrained", *LAYERS]:
     print(text)
 torn, leading = ["cosine MSE", "triplet, cosine", "contrastive"], ["CoSENT", "ranking", "ranking, hard negatives"]
 kept = [name for name in LAYERS if name not in [*torn, "triplet, margin 0.05", "ranking, shuffled"]]
-means = {name: of.mean(dim=0) for name, of in known.items()}            # (rates,) each
-assert all((known[name][:, 2] < before - 1.5).all() for name in torn) and all(means[name].min() > before - 1.6 for name in kept)
-assert max(of.max() for of in means.values()) < before + 1 and means["ranking, shuffled"][2] < before - 5 and means["triplet, margin 0.05"][2] > means["triplet, cosine"][2] + 3
+means, begun = {name: of.mean(dim=0) for name, of in known.items()}, known["untrained"].mean()             # (rates,) each; a scalar
+assert all((known[name][:, 2] < begun - 1.5).all() for name in torn) and all(means[name].min() > begun - 1.6 for name in kept)
+assert max(of.max() for of in means.values()) < begun + 1 and means["ranking, shuffled"][2] < begun - 5 and means["triplet, margin 0.05"][2] > means["triplet, cosine"][2] + 3
 assert all((means[name] - means[f"{name}, shuffled"]).abs().max() < 1 for name in ("softmax", "CoSENT", "CoSENT, 0 and 1"))
 assert whole.loc[leading, "min"].min() > whole.drop(leading)["max"].max() and closeness.loc["CoSENT", "min"] > 0.9
-assert whole.loc[["softmax", "cosine MSE"], "max"].max() < whole.loc["untrained", "min"]
+assert whole.loc[["softmax", "cosine MSE"], "max"].max() < whole.loc["untrained", "min"] < whole.loc[["contrastive", "contrastive, margin 0.1"], "min"].min()
 assert whole.loc["softmax, shuffled", "max"] > whole.loc["softmax", "min"] and whole.loc[["ranking, shuffled", "CoSENT, shuffled"], "max"].max() < whole.loc["untrained", "min"] - 10
 assert abs(whole.loc["ranking", "mean"] - whole.loc["ranking, hard negatives", "mean"]) < 0.5
 
 # %% [markdown]
-# At this one rate, both ranking losses and CoSENT on scores lead: the worst of their runs beats the best of all others. With shuffled rows both put all sentences on nearly one point: what they gained came from the right partners and scores. Softmax, like cosine MSE, ends below the untrained encoder even with the right classes, and its runs overlap with the shuffled ones: this measure does not show whether it learnt from them. CoSENT moved all sentences close together: any two have a cosine above 0.9 on average.
+# At this one rate, both ranking losses and CoSENT on scores lead: the worst of their runs beats the best of all others. With shuffled rows both put all sentences on nearly one point: they gained from the right partners and the right order, although the scores were made up. Softmax, like cosine MSE, ends below the untrained encoder, and its runs overlap with the shuffled ones: after so few sentences, this measure does not show whether it learnt from the classes.
 #
-# Hard negatives added nothing. But a step then has 32 anchors, not 48: notebook 12 compares with equal batches.
+# **The layer did not foretell this.** There no loss gained a point, the contrastive loss tore the order, and softmax kept it. Of these two, only the contrastive loss gains here, a little.
+#
+# Hard negatives added nothing, but left each step 32 anchors of 48: notebook 12 compares equal batches.
 #
 # ## Made-up scores and real ones
 #
@@ -362,7 +361,7 @@ assert abs(whole.loc["ranking", "mean"] - whole.loc["ranking, hard negatives", "
 #
 # **Predict** which of the eight rows gain.
 
-# %% alt="Eight rows; in each a point of this run and a pale bar of five recorded draws for three learning rates, on the axis of the gain in Spearman correlation; a dashed line at 0 marks the state before training. Cosine MSE with made-up scores lies to the left of the line, with kinder scores about half as far, with real scores around the line, with rescaled ones mostly to the right, with shuffled scores farthest to the left. CoSENT with made-up scores lies around the line, with real scores mostly to the right of it, with shuffled scores to the left."
+# %% alt="Eight rows; in each a point of this run and a pale bar of five recorded draws for three learning rates, on the axis of the gain in Spearman correlation; a dashed line at 0 marks the state before training; the names of the two shuffled controls stand in brackets. Cosine MSE with made-up scores lies to the left of the line, with kinder scores about half as far, with real scores around the line, with rescaled ones mostly to the right, with shuffled scores farthest to the left. CoSENT with made-up scores lies around the line, with real scores mostly to the right of it, with shuffled scores to the left."
 kinds, rest = half_rows(frozen, nli, graded, seed)                      # rows of five kinds, and the half that measures
 trials = {name: (MAKERS[name.split(", ")[0]], kinds[name.partition(", ")[2]]) for name in HALVES}
 start, known = 100 * order(frozen, rest), recorded("half")
@@ -375,13 +374,14 @@ plt.show()
 first, second, real = zip(*kinds["real scores"])
 real, cosines = torch.tensor(real), F.cosine_similarity(frozen.of(first), frozen.of(second))            # (164,) each
 print(f"scores: mean {real.mean():.2f}, deviation {real.std():.2f}; cosines: mean {cosines.mean():.2f}, deviation {cosines.std():.2f}")
-print(f"{sum(within(gains[name], known[name]) for name in gains)} of {3 * len(gains)} points of this run lie in the recorded bands; means of five draws:")
+print("means of the five recorded draws, at the three rates:")
 print("\n".join(f"{name:27} {'  '.join(f'{x:+5.1f}' for x in of.mean(dim=0).tolist())}" for name, of in known.items()))
-worst, kinder, plain, scaled, *_, helped, _ = known.values()
+worst, kinder, plain, scaled, _, _, helped, _ = known.values()
 assert (worst < 0).all() and (kinder > worst + 0.3).all() and plain.mean(dim=0).abs().max() < 1 and (scaled.mean(dim=0) > 0.4).all()
-assert (helped[:, 1] > 1.5).all() and helped.mean(dim=0).max() > scaled.mean(dim=0).max() and all((of < 0).all() for name, of in known.items() if "shuffled" in name)
+assert (helped[:, 1] > 1.5).all() and ((helped.amin(dim=0) < scaled.amax(dim=0)) & (scaled.amin(dim=0) < helped.amax(dim=0))).all()
+assert ((helped - scaled).mean(dim=0) > 0).tolist() == [False, True, False] and all((of < 0).all() for name, of in known.items() if "shuffled" in name)
 # %% [markdown]
-# Cosine MSE takes each number at its word: with kinder scores it loses far less. Real scores hold it in place, and once they are rescaled it gains: their order was right, and their scale cost the gain. CoSENT reads only their order. Each at its best rate, it gains more than the rescaled cosine MSE on average, but not in every draw. With scores shuffled both lose: the gain came from the scores. So take real scores, and CoSENT first.
+# Cosine MSE takes each number at its word: with kinder scores it loses far less. Real scores hold it in place, and once they are rescaled it gains: their scale had cost the gain. CoSENT reads only their order. Each at its best rate, it gains more than the rescaled cosine MSE on average, 2.6 against 2.0; at the two other rates it gains less, and their bands overlap. With scores shuffled both lose: the gain came from the scores. So take real scores. CoSENT needs no rescaling, so try it first.
 #
 # ## False negatives
 #
@@ -391,7 +391,7 @@ assert (helped[:, 1] > 1.5).all() and helped.mean(dim=0).max() > scaled.mean(dim
 #
 # If you know where texts come from, use a rule: same picture, same product. If not, let another trained encoder, a *guide*, mark each candidate that it finds nearer to the anchor than the own positive. The bundled duplicate questions know the truth: four ask the same, which makes two pairs. So each anchor has exactly one false negative.
 #
-# **Predict** how many of the 300 the guide finds, and how many others it marks.
+# **Predict** whether most of the guide's marks are right.
 
 # %%
 from course_lib.datasets.town import load_duplicates
@@ -410,14 +410,14 @@ marked = torch.tensor([[bool(cosines[i, j] > cosines[i, i]) for j in range(n)] f
 hits = (marked & truth).sum().item()
 print(f"of {truth.sum()} false negatives the guide marks {hits}; it marks {marked.sum()} candidates, so {hits / marked.sum():.0%} of its marks are right; "
       f"marking at random, {truth.sum() / (n * (n - 1)):.1%} would be")
-assert 0.4 < hits / truth.sum() < 0.7 and 8 * truth.sum() / (n * (n - 1)) < hits / marked.sum() < 0.15
+assert not default or 0.4 < hits / truth.sum() < 0.7 and 8 * truth.sum() / (n * (n - 1)) < hits / marked.sum() < 0.15
 
 some = firsts[:32], seconds[:32]
 logits = 20 * cos_sim(*(library.encode(list(side), show_progress_bar=False) for side in some))              # (32, 32)
 ours = F.cross_entropy(logits.masked_fill(marked[:32, :32], -torch.inf), torch.arange(32))
 guided = losses.GISTEmbedLoss(library, guide=judge, temperature=1 / 20, contrast_anchors=False, contrast_positives=False)
 theirs = guided([library.preprocess(list(side)) for side in some], None)
-assert torch.isclose(ours, theirs, atol=1e-4) and ours < F.cross_entropy(logits, torch.arange(32))
+assert torch.isclose(ours, theirs, atol=1e-4) and ours <= F.cross_entropy(logits, torch.arange(32))
 print(f"ranking loss of 32 pairs {F.cross_entropy(logits, torch.arange(32)):.3f}, without the marked ones {ours:.3f}, GISTEmbedLoss {theirs:.3f}")
 
 # %% [markdown]
@@ -450,11 +450,11 @@ reached = {"before training": [alike(rough[held]) for _, held in halves]}
 reached |= {name: [alike(rough[held] @ train_masked(learnt, mask)) for learnt, held in halves] for name, mask in masks.items()}
 print("\n".join(f"{name:17} {', '.join(f'{x:.1f}' for x in values)}" for name, values in reached.items()))
 _, none, rule, guided, both, right_marks, wrong_marks = torch.tensor(list(reached.values()))                # (3 seeds,) each
-assert (rule > none + 1).all() and (guided > none + 1).all() and (guided > rule - 1).all() and (both >= torch.maximum(rule, guided)).all()
-assert (right_marks > none + 1).all() and (wrong_marks > none - 0.5).all() and (wrong_marks - none).max() < 1.5
+assert not default or (rule > none + 1).all() and (guided > none + 1).all() and (guided > rule - 1).all() and (both >= torch.maximum(rule, guided)).all()
+assert not default or (right_marks > none + 1).all() and (wrong_marks > none - 0.5).all() and (wrong_marks - none).max() < 1.5
 
 # %% [markdown]
-# The guide helps as much as the rule, and both together help most. The right marks bring most of its gain; the wrong ones cost nothing.
+# The guide helps as much as the rule, and both together help most. The right marks bring most of its gain; at this one rate, the wrong ones cost nothing. Here each anchor met its false negative in every step: in smaller batches expect less.
 #
 # The simplest rule is `BatchSamplers.NO_DUPLICATES`: no text twice in a batch. Two tables show what it can do: questions with their answers, some of which answer several, and the duplicate questions.
 #
@@ -522,10 +522,10 @@ for name, (value, size, count, _) in {"batch 256": plain, "batch 256, cached": c
 off = ((plain[3] - cached[3]).norm() / plain[3].norm()).item()
 print(f"the gradients differ by {off:.0e} of their length")
 assert off < 1e-4 and abs(plain[0] - cached[0]) < 1e-4
-assert cached[1] < plain[1] / 8 and cached[1] < small[1] and cached[2] == 2 * plain[2] == 1024
+assert (not default or cached[1] < plain[1] / 8 and cached[1] < small[1]) and cached[2] == 2 * plain[2] == 1024
 
 # %% [markdown]
-# The gradient is the same up to rounding, and the memory is no more than that of a batch of 32. The price is a second encoding of each text. Notebook 11 measures whether a larger batch teaches more.
+# Without dropout, as here, the gradient is the same up to rounding, and the memory is no more than that of a batch of 32. The price is a second encoding of each text. Notebook 11 measures whether a larger batch teaches more.
 #
 # ## One text and its class
 #
@@ -565,33 +565,33 @@ print(f"mean {loss:.3f}, the same in sentence-transformers")
 
 # %%
 from sklearn.linear_model import LogisticRegression
-from course_lib.datasets.questions import load_questions
 asked_for = load_questions()
-vectors = torch.from_numpy(encoder.encode([q.question for q in asked_for], show_progress_bar=False))
+vectors = torch.from_numpy(encoder.encode([q.question for q in asked_for], show_progress_bar=False))        # (questions, dim)
 label, test = torch.tensor([q.label for q in asked_for]), torch.tensor([q.split == "test" for q in asked_for])
+learnt = torch.nonzero(~test).flatten()                                 # rows of the questions to learn from
+dealt = label.scatter(0, learnt, label[learnt[torch.randperm(len(learnt), generator=torch.Generator().manual_seed(seed))]])     # the control
 def right(vectors):                                                     # percentage of test questions, by either reader
-    nearest = cos_sim(vectors[test], vectors[~test]).argmax(dim=1)
-    fitted = LogisticRegression(max_iter=1000).fit(vectors[~test], label[~test])
-    return [100 * (label[~test][nearest] == label[test]).double().mean().item(), 100 * fitted.score(vectors[test], label[test])]
-commonest = 100 * (label[test] == label[~test].mode().values).double().mean().item()
-print(f"{test.sum()} test questions, {(~test).sum()} to learn from; always the commonest of the six classes: {commonest:.1f} % right")
-print("nearest question, logistic regression: before training {:.1f}, {:.1f}".format(*(untrained := right(vectors))))
-for rate in (3e-4, 1e-3, 3e-3):
-    runs = []
-    for s in range(seed, seed + 2):
-        torch.manual_seed(s)
-        layer = torch.eye(dim, requires_grad=True)
-        optimizer = torch.optim.Adam([layer], lr=rate)
-        for _ in range(150):
-            batch = torch.nonzero(~test).flatten()[torch.randint(int((~test).sum()), (48,))]
-            optimizer.zero_grad(), batch_hard(vectors[batch] @ layer, label[batch], margin=5.0).backward()
-            optimizer.step()
-        runs += [right(vectors @ layer.detach())]
-    print(f"rate {rate:g}:", "; ".join(f"{nearest:.1f}, {regression:.1f}" for nearest, regression in runs))
-    assert all((rate < 1e-3 or nearest > untrained[0] + 2) and max(regression - 1, nearest + 5) < untrained[1] for nearest, regression in runs)
+    nearest = cos_sim(vectors[test], vectors[learnt]).argmax(dim=1)
+    fitted = LogisticRegression(max_iter=1000).fit(vectors[learnt], label[learnt])
+    return 100 * (label[learnt][nearest] == label[test]).double().mean().item(), 100 * fitted.score(vectors[test], label[test])
+def train_classes(taught, rate, seed):
+    torch.manual_seed(seed)
+    layer = torch.eye(dim, requires_grad=True)
+    optimizer = torch.optim.Adam([layer], lr=rate)
+    for _ in range(150):
+        batch = learnt[torch.randint(len(learnt), (48,))]
+        optimizer.zero_grad(), batch_hard(vectors[batch] @ layer, taught[batch], margin=5.0).backward(), optimizer.step()
+    return right(vectors @ layer.detach())
+untrained, commonest = right(vectors), 100 * (label[test] == label[learnt].mode().values).double().mean()
+print(f"{len(learnt)} questions to learn from, {test.sum()} test questions; always the commonest of the six classes: {commonest:.1f} % right")
+print(f"nearest question, logistic regression: before training {untrained[0]:.1f}, {untrained[1]:.1f}")
+for rate, taught in ((3e-4, label), (1e-3, label), (3e-3, label), (3e-3, dealt)):
+    runs = [train_classes(taught, rate, s) for s in (seed, seed + 1)]
+    print(f"rate {rate:g}, {'right' if taught is label else 'shuffled'} classes:", "; ".join(f"{nearest:.1f}, {regression:.1f}" for nearest, regression in runs))
+    assert not default or all(max(regression - 1, nearest + 5) < untrained[1] and (rate < 1e-3 or (nearest - untrained[0]) * (1 if taught is label else -1) > 2) for nearest, regression in runs)
 
 # %% [markdown]
-# At the two larger rates the nearest question is right more often. Logistic regression on the untouched vectors is better still, and the training does not help it. So try a classifier first. If you train, each class must come twice in a batch: `BatchSamplers.GROUP_BY_LABEL`.
+# At the two larger rates the nearest question is right more often; with shuffled classes less often, so the classes taught it. Logistic regression on the untouched vectors is better still, and the training does not help it. So try a classifier first. If you train, each class must come twice in a batch: `BatchSamplers.GROUP_BY_LABEL`.
 #
 # ## A trap: the columns of the table
 #
@@ -648,15 +648,15 @@ for name, targets in (("0 to 5", grades), ("0 to 1", grades / 5)):
     assert torch.allclose(reached, targets.clamp(max=1), atol=0.05)
 
 # %% [markdown]
-# From 1 (same topic) to 5 (same meaning), every pair asks for the cosine 1: the grades are gone, without a word. CoSENT would not mind. A margin has a scale, too: the default of `TripletLoss` is 5, but vectors of length 1 are at most 2 apart.
+# From 1 (same topic) to 5 (same meaning), every pair asks for the cosine 1: the grades are gone, without a word. A margin has a scale, too: the default of `TripletLoss` is 5, but vectors of length 1 are at most 2 apart.
 #
 # ## In practice
 #
 # Most data can be made pairs that belong together. Take the ranking loss, and no text twice in a batch. The cached one makes any batch fit; choose its size on pairs kept aside.
 #
-# The cell takes the first batch of such a training and checks that the loss is ours; notebook 11 trains.
+# The cell takes the first batch of such a training; notebook 11 trains.
 #
-# **Predict** what a column of hard negatives changes.
+# **Predict** which share of the push on wrong candidates an anchor's own hard negative gets, one of 127.
 
 # %%
 import tempfile
@@ -686,11 +686,11 @@ print(f"own negative nearer than the positive: {(own > logits.diagonal()).sum()}
       f"{(share.diagonal(64) / (1 - share.diagonal())).mean():.0%}, all other anchors' negatives {((share[:, 64:].sum(1) - share.diagonal(64)) / (1 - share.diagonal())).mean():.0%}")
 
 # %% [markdown]
-# With the column of negatives each anchor has twice the candidates. Its own negative gets a tenth of the push on wrong candidates; an even share would be less than a hundredth. Notebook 12 says when to leave it out.
+# An anchor's own negative gets a tenth of the push; an even share would be less than a hundredth.
 #
 # ## With full-size models
 #
-# Set `model = "google-bert/bert-base-uncased"` (440 MB) or `guide = "sentence-transformers/all-MiniLM-L6-v2"` (90 MB); it takes minutes. `python recipes/loss_layers.py` repeats the recorded layers, `loss_comparison.py` the whole encoders, on public data that the README names.
+# Set `model = "google-bert/bert-base-uncased"` (440 MB) or `guide = "sentence-transformers/all-MiniLM-L6-v2"` (90 MB); it takes minutes. What is recorded remains bert-mini's.
 #
 # ## Exercises
 #
@@ -716,21 +716,23 @@ def prepare(kind, rows, train):
 check("09.1", prepare)
 
 # %% [markdown]
-# **2.** Which candidates does a guide mark, without a loop? Those whose cosine with the anchor, in the guide's embeddings, is higher than that of the anchor's own positive. The own positive is never marked.
+# **2.** What does a guide mark in a batch with one hard negative a row? The candidates are all positives, then all hard negatives. Mark those whose cosine with the anchor is higher than that of its own positive, which is never marked.
 
 # %% tags=["exercise", "nbval-check-output"]
-def false_negatives(anchors, positives):
-    """The guide's embeddings, (batch, dim) each -> (batch, batch) of bool: row i, column j: candidate j is false for anchor i."""
+def false_negatives(anchors, positives, negatives):
+    """The guide's embeddings, (batch, dim) each -> (batch, 2 * batch) of bool: row i, column j: candidate j is false for anchor i."""
     ...
 
 check("09.2", false_negatives)
 
 # %% [markdown]
-# **3.** The ranking loss that leaves those candidates out. `mask` is what the second exercise returns.
+# **3.** The ranking loss that leaves marked candidates out, with any number of columns of hard negatives.
 
 # %% tags=["exercise", "nbval-check-output"]
-def masked_ranking_loss(anchors, positives, mask, scale=20.0):
-    """anchors, positives: (batch, dim) each; mask: (batch, batch) of bool, True where left out -> the mean loss, a scalar tensor."""
+def masked_ranking_loss(anchors, positives, negatives, mask, scale=20.0):
+    """anchors, positives: (batch, dim) each; negatives: a list, maybe empty, of columns, (batch, dim) each;
+    mask: (batch, candidates) of bool, True where left out; first the positives, then each column of negatives
+    -> the mean loss, a scalar tensor."""
     ...
 
 check("09.3", masked_ranking_loss)
@@ -754,7 +756,7 @@ check("09.3", masked_ranking_loss)
 #
 # - What a row says decides. Pairs that belong together and the ranking loss are the usual answer.
 # - Compare losses at several rates, and with shuffled labels: to do no harm is not to learn.
-# - A score or a margin has a scale, and a wrong one harms. CoSENT reads an order.
+# - A score or a margin has a scale, and a wrong one harms.
 # - Larger batches have more false negatives; rules, `NO_DUPLICATES` or a guide take many out.
 # - The order of the columns feeds a loss, and only a few names are labels.
 #

@@ -344,149 +344,206 @@ def answers_as_words(rows, train):
 # ---- 09.2
 
 
-def false_negatives(anchors, positives):
-    scores = normalize(anchors, dim=1) @ normalize(positives, dim=1).T  # (batch, batch)
+def cosines(anchors, *columns):
+    """(batch, dim) each -> (batch, candidates): of each anchor with the first column's texts, then the second's, ..."""
+    return normalize(anchors, dim=1) @ normalize(torch.cat(columns), dim=1).T
+
+
+def false_negatives(anchors, positives, negatives):
+    scores = cosines(anchors, positives, negatives)  # (batch, 2 * batch)
     return scores > scores.diag()[:, None]
 
 
-def with_its_own(anchors, positives):
-    scores = normalize(anchors, dim=1) @ normalize(positives, dim=1).T
+def positives_only(anchors, positives, negatives):
+    return false_negatives(anchors, positives, negatives)[:, : len(anchors)]
+
+
+def negatives_in_front(anchors, positives, negatives):
+    return false_negatives(anchors, positives, negatives).roll(len(anchors), dims=1)
+
+
+def row_by_row(anchors, positives, negatives):
+    marked = false_negatives(anchors, positives, negatives)
+    return torch.stack(marked.split(len(anchors), dim=1), dim=2).flatten(1)
+
+
+def than_own_negative(anchors, positives, negatives):
+    first, second = cosines(anchors, positives), cosines(anchors, negatives)
+    return torch.cat([first > first.diag()[:, None], second > second.diag()[:, None]], dim=1)
+
+
+def own_negative_spared(anchors, positives, negatives):
+    return false_negatives(anchors, positives, negatives) & ~torch.eye(len(anchors), dtype=torch.bool).repeat(1, 2)
+
+
+def negatives_never(anchors, positives, negatives):
+    marked = positives_only(anchors, positives, negatives)
+    return torch.cat([marked, torch.zeros_like(marked)], dim=1)
+
+
+def with_its_own(anchors, positives, negatives):
+    scores = cosines(anchors, positives, negatives)
     return scores >= scores.diag()[:, None]
 
 
-def with_ties(anchors, positives):
-    return with_its_own(anchors, positives) & ~torch.eye(len(anchors), dtype=torch.bool)
+def with_ties(anchors, positives, negatives):
+    own = torch.eye(len(anchors), 2 * len(anchors), dtype=torch.bool)
+    return with_its_own(anchors, positives, negatives) & ~own
 
 
-def own_by_pairs(anchors, positives):
+def own_by_pairs(anchors, positives, negatives):
     own = (normalize(anchors, dim=1) * normalize(positives, dim=1)).sum(1)  # rounded otherwise than in the matrix
-    return normalize(anchors, dim=1) @ normalize(positives, dim=1).T > own[:, None]
+    return cosines(anchors, positives, negatives) > own[:, None]
 
 
-def farther(anchors, positives):
-    scores = normalize(anchors, dim=1) @ normalize(positives, dim=1).T
+def farther(anchors, positives, negatives):
+    scores = cosines(anchors, positives, negatives)
     return scores < scores.diag()[:, None]
 
 
-def by_column(anchors, positives):
-    scores = normalize(anchors, dim=1) @ normalize(positives, dim=1).T
-    return scores > scores.diag()[None, :]
+def by_column(anchors, positives, negatives):
+    scores = cosines(anchors, positives, negatives)
+    return scores > scores.diag().repeat(2)[None, :]
 
 
-def transposed(anchors, positives):
-    return false_negatives(anchors, positives).T
+def transposed(anchors, positives, negatives):
+    return false_negatives(anchors, positives, negatives).T
 
 
-def by_dot_product(anchors, positives):
-    scores = anchors @ positives.T
+def by_dot_product(anchors, positives, negatives):
+    scores = anchors @ torch.cat([positives, negatives]).T
     return scores > scores.diag()[:, None]
 
 
-def the_others(anchors, positives):
-    return ~false_negatives(anchors, positives)
+def the_others(anchors, positives, negatives):
+    return ~false_negatives(anchors, positives, negatives)
 
 
-def among_anchors(anchors, positives):
-    own = (normalize(anchors, dim=1) * normalize(positives, dim=1)).sum(1)
-    scores = normalize(anchors, dim=1) @ normalize(anchors, dim=1).T
-    return (scores > own[:, None]) & ~torch.eye(len(anchors), dtype=torch.bool)
-
-
-def of_numbers(anchors, positives):
-    return false_negatives(anchors, positives).float()
+def of_numbers(anchors, positives, negatives):
+    return false_negatives(anchors, positives, negatives).float()
 
 
 # ---- 09.3
 
 
-def masked_ranking_loss(anchors, positives, mask, scale=20.0):
-    scores = scale * normalize(anchors, dim=1) @ normalize(positives, dim=1).T  # (batch, batch)
+def masked_ranking_loss(anchors, positives, negatives, mask, scale=20.0):
+    scores = scale * cosines(anchors, positives, *negatives)  # (batch, candidates)
     return F.cross_entropy(scores.masked_fill(mask, -torch.inf), torch.arange(len(anchors)))
 
 
-def unmasked(anchors, positives, mask, scale=20.0):
-    return masked_ranking_loss(anchors, positives, torch.zeros_like(mask), scale)
+def filled(anchors, positives, negatives, mask, scale, value):
+    scores = scale * cosines(anchors, positives, *negatives)
+    return F.cross_entropy(scores.masked_fill(mask, value), torch.arange(len(anchors)))
 
 
-def zeroed(anchors, positives, mask, scale=20.0):
-    scores = scale * normalize(anchors, dim=1) @ normalize(positives, dim=1).T
-    return F.cross_entropy(scores.masked_fill(mask, 0.0), torch.arange(len(anchors)))
+def unmasked(anchors, positives, negatives, mask, scale=20.0):
+    return masked_ranking_loss(anchors, positives, negatives, torch.zeros_like(mask), scale)
 
 
-def minus_one(anchors, positives, mask, scale=20.0):
-    scores = normalize(anchors, dim=1) @ normalize(positives, dim=1).T
-    return F.cross_entropy(scale * scores.masked_fill(mask, -1.0), torch.arange(len(anchors)))
+def masked_in_the_first_column(anchors, positives, negatives, mask, scale=20.0):
+    first = torch.arange(mask.shape[1]) < len(anchors)
+    return masked_ranking_loss(anchors, positives, negatives, mask & first, scale)
 
 
-def minus_hundred(anchors, positives, mask, scale=20.0):
-    scores = scale * normalize(anchors, dim=1) @ normalize(positives, dim=1).T
-    return F.cross_entropy(scores.masked_fill(mask, -100.0), torch.arange(len(anchors)))
+def without_hard_negatives(anchors, positives, negatives, mask, scale=20.0):
+    return masked_ranking_loss(anchors, positives, [], mask[:, : len(anchors)], scale)
 
 
-def by_exponentials(anchors, positives, mask, scale=20.0):
-    exps = (scale * normalize(anchors, dim=1) @ normalize(positives, dim=1).T).exp() * ~mask
+def one_hard_column(anchors, positives, negatives, mask, scale=20.0):
+    columns = min(len(negatives), 1)
+    return masked_ranking_loss(anchors, positives, negatives[:1], mask[:, : (1 + columns) * len(anchors)], scale)
+
+
+def own_hard_negatives_only(anchors, positives, negatives, mask, scale=20.0):
+    own, batch = torch.eye(len(anchors), dtype=torch.bool), torch.ones(len(anchors), len(anchors), dtype=torch.bool)
+    among = torch.cat([batch] + [own] * len(negatives), dim=1)
+    return masked_ranking_loss(anchors, positives, negatives, mask | ~among, scale)
+
+
+def stacked_by_row(anchors, positives, negatives, mask, scale=20.0):
+    candidates = torch.stack([positives, *negatives], dim=1).flatten(0, 1)  # a row's texts beside each other
+    scores = (scale * cosines(anchors, candidates)).masked_fill(mask, -torch.inf)
+    return F.cross_entropy(scores, (1 + len(negatives)) * torch.arange(len(anchors)))
+
+
+def negatives_before_positives(anchors, positives, negatives, mask, scale=20.0):
+    scores = (scale * cosines(anchors, *negatives, positives)).masked_fill(mask, -torch.inf)
+    return F.cross_entropy(scores, len(negatives) * len(anchors) + torch.arange(len(anchors)))
+
+
+def zeroed(anchors, positives, negatives, mask, scale=20.0):
+    return filled(anchors, positives, negatives, mask, scale, 0.0)
+
+
+def minus_one(anchors, positives, negatives, mask, scale=20.0):
+    return filled(anchors, positives, negatives, mask, scale, -scale)
+
+
+def minus_hundred(anchors, positives, negatives, mask, scale=20.0):
+    return filled(anchors, positives, negatives, mask, scale, -100.0)
+
+
+def by_exponentials(anchors, positives, negatives, mask, scale=20.0):
+    exps = (scale * cosines(anchors, positives, *negatives)).exp() * ~mask
     return -(exps.diag() / exps.sum(1)).log().mean()
 
 
-def added_up(anchors, positives, mask, scale=20.0):
-    return masked_ranking_loss(anchors, positives, mask, scale) * len(anchors)
+def added_up(anchors, positives, negatives, mask, scale=20.0):
+    return masked_ranking_loss(anchors, positives, negatives, mask, scale) * len(anchors)
 
 
-def symmetric(anchors, positives, mask, scale=20.0):
-    back = masked_ranking_loss(positives, anchors, mask.T, scale)
-    return (masked_ranking_loss(anchors, positives, mask, scale) + back) / 2
+def symmetric(anchors, positives, negatives, mask, scale=20.0):
+    back = masked_ranking_loss(positives, anchors, [], mask[:, : len(anchors)].T, scale)
+    return (masked_ranking_loss(anchors, positives, negatives, mask, scale) + back) / 2
 
 
-def mask_inverted(anchors, positives, mask, scale=20.0):
-    return masked_ranking_loss(anchors, positives, ~mask, scale)
+def mask_inverted(anchors, positives, negatives, mask, scale=20.0):
+    return masked_ranking_loss(anchors, positives, negatives, ~mask, scale)
 
 
-def inverted_by_a_number(anchors, positives, mask, scale=20.0):
-    scores = scale * normalize(anchors, dim=1) @ normalize(positives, dim=1).T
-    return F.cross_entropy(scores.masked_fill(~mask, -1e9), torch.arange(len(anchors)))
+def inverted_by_a_number(anchors, positives, negatives, mask, scale=20.0):
+    return filled(anchors, positives, negatives, ~mask, scale, -1e9)
 
 
-def mask_reversed(anchors, positives, mask, scale=20.0):
-    return masked_ranking_loss(anchors, positives, ~mask & ~torch.eye(len(mask), dtype=torch.bool), scale)
+def mask_reversed(anchors, positives, negatives, mask, scale=20.0):
+    return masked_ranking_loss(anchors, positives, negatives, ~mask & ~torch.eye(*mask.shape, dtype=torch.bool), scale)
 
 
-def mask_turned(anchors, positives, mask, scale=20.0):
-    return masked_ranking_loss(anchors, positives, mask.T, scale)
-
-
-def anchors_dropped(anchors, positives, mask, scale=20.0):
+def anchors_dropped(anchors, positives, negatives, mask, scale=20.0):
     kept = ~mask.any(1)
-    scores = scale * normalize(anchors, dim=1) @ normalize(positives, dim=1).T
+    scores = scale * cosines(anchors, positives, *negatives)
     return F.cross_entropy(scores[kept], torch.arange(len(anchors))[kept])
 
 
-def not_scaled(anchors, positives, mask, scale=20.0):
-    return masked_ranking_loss(anchors, positives, mask, 1.0)
+def not_scaled(anchors, positives, negatives, mask, scale=20.0):
+    return masked_ranking_loss(anchors, positives, negatives, mask, 1.0)
 
 
-def fixed_scale(anchors, positives, mask, scale=20.0):
-    return masked_ranking_loss(anchors, positives, mask)
+def fixed_scale(anchors, positives, negatives, mask, scale=20.0):
+    return masked_ranking_loss(anchors, positives, negatives, mask)
 
 
-def of_dot_products(anchors, positives, mask, scale=20.0):
-    return F.cross_entropy((scale * anchors @ positives.T).masked_fill(mask, -torch.inf), torch.arange(len(anchors)))
+def of_dot_products(anchors, positives, negatives, mask, scale=20.0):
+    scores = scale * anchors @ torch.cat([positives, *negatives]).T
+    return F.cross_entropy(scores.masked_fill(mask, -torch.inf), torch.arange(len(anchors)))
 
 
-def own_masked(anchors, positives, mask, scale=20.0):
-    scores = scale * normalize(anchors, dim=1) @ normalize(positives, dim=1).T
-    others = scores.masked_fill(mask | torch.eye(len(mask), dtype=torch.bool), -torch.inf)
+def own_masked(anchors, positives, negatives, mask, scale=20.0):
+    scores = scale * cosines(anchors, positives, *negatives)
+    others = scores.masked_fill(mask | torch.eye(*mask.shape, dtype=torch.bool), -torch.inf)
     return (others.logsumexp(1) - scores.diag()).mean()
 
 
-def cut_off(anchors, positives, mask, scale=20.0):
-    return masked_ranking_loss(anchors, positives, mask, scale).detach()
+def cut_off(anchors, positives, negatives, mask, scale=20.0):
+    return masked_ranking_loss(anchors, positives, negatives, mask, scale).detach()
 
 
 ANCHORS = torch.tensor([[1.0, 0.2, 0.0], [0.1, 2.0, 0.3], [0.5, 0.4, 1.0], [3.0, 0.5, 0.3]])
 POSITIVES = torch.tensor([[0.7, 0.5, 0.2], [0.3, 1.0, 0.1], [0.2, 0.4, 0.6], [1.0, 0.1, 0.1]])
-MASK = torch.tensor(
-    [[False, False, False, True], [False, False, False, False], [True, True, False, False], [False, False, True, False]]
-)
+NEGATIVES = torch.tensor([[0.9, 0.3, 0.1], [0.6, 0.2, 0.9], [0.4, 1.0, 0.2], [0.2, 0.3, 1.0]])
+HARDER = torch.tensor([[0.3, 0.9, 0.4], [0.2, 1.2, 0.5], [0.9, 0.1, 0.7], [2.0, 0.1, 0.9]])
+MASK = torch.zeros(4, 12, dtype=torch.bool)  # of the positives 0 to 3, NEGATIVES 4 to 7, HARDER 8 to 11
+MASK[[0, 0, 1, 2, 2, 3, 3], [3, 4, 9, 0, 11, 2, 6]] = True
 
 FORTY = torch.arange(1.0, 961.0).sqrt().mul(7).reshape(40, 24)  # angles: enough pairs for a last digit to differ
 
@@ -551,19 +608,46 @@ EXERCISES = {
         ],
     ),
     "09.2": Exercise(
-        title="What a guide calls false negatives",
+        title="What a guide calls false negatives, also among hard negatives",
         cases={
-            "four pairs": (ANCHORS, POSITIVES),
-            "nobody nearer": (torch.eye(3), torch.eye(3)),
-            "one positive twice": (torch.diag(torch.tensor([1.0, 1.0, 2.0])), torch.eye(3)[[0, 1, 1]] * 3),
-            "five pairs": (
+            "four rows": (ANCHORS, POSITIVES, NEGATIVES),
+            "nobody nearer": (torch.eye(3), torch.eye(3), -torch.eye(3)),
+            "one positive twice": (
+                torch.diag(torch.tensor([1.0, 1.0, 2.0])),
+                torch.eye(3)[[0, 1, 1]] * 3,
+                torch.eye(3)[[1, 1, 1]],
+            ),
+            "five rows": (
                 torch.sin(torch.arange(20.0) + 1).reshape(5, 4),
                 torch.cos(torch.arange(20.0) * 1.3).reshape(5, 4),
+                torch.cos(torch.arange(20.0) * 0.7).reshape(5, 4),
             ),
-            "forty pairs": (FORTY.sin(), (1.7 * FORTY).cos()),
+            "forty rows": (FORTY.sin(), (1.7 * FORTY).cos(), (2.3 * FORTY).cos()),
         },
         solution=false_negatives,
         wrong=[
+            (positives_only, "You look at the positives only. Which other texts does the loss compare an anchor with?"),
+            (
+                negatives_never,
+                "You mark no hard negative. They were mined because they are near, so some may be right: they are "
+                "candidates like the others.",
+            ),
+            (
+                own_negative_spared,
+                "You never mark the anchor's own hard negative. It is no safer than the others: what was mined for a "
+                "question may answer it.",
+            ),
+            (
+                than_own_negative,
+                "You compare hard negatives with the anchor's own hard negative. The measure is its own positive, for "
+                "all candidates.",
+            ),
+            (negatives_in_front, "Your columns begin with the hard negatives. First come the positives."),
+            (
+                row_by_row,
+                "Your columns take turns, a positive and its hard negative. All positives come first, then all hard "
+                "negatives.",
+            ),
             (with_its_own, "You mark the anchor's own positive, too. It is what the anchor should pick."),
             (
                 with_ties,
@@ -583,21 +667,47 @@ EXERCISES = {
                 "You mark what may stay. Which candidates are suspicious, those nearer or those farther than the "
                 "positive?",
             ),
-            (among_anchors, "You compare the anchors with each other. The candidates are the positives of the batch."),
             (of_numbers, "The right cells, but as 0 and 1. A mask is of bool: True and False, as a comparison gives."),
         ],
     ),
     "09.3": Exercise(
-        title="A ranking loss that leaves false negatives out",
+        title="A ranking loss with hard negatives that leaves false ones out",
         cases={
-            "three cells masked": (ANCHORS, POSITIVES, MASK, 20.0),
-            "a smaller scale": (ANCHORS, POSITIVES, MASK, 5.0),
-            "a large scale, positives far away": (ANCHORS, -POSITIVES, MASK, 200.0),
-            "vectors to be trained": (ANCHORS.clone().requires_grad_(), POSITIVES.clone().requires_grad_(), MASK, 20.0),
+            "two columns of hard negatives": (ANCHORS, POSITIVES, [NEGATIVES, HARDER], MASK, 20.0),
+            "a smaller scale": (ANCHORS, POSITIVES, [NEGATIVES, HARDER], MASK, 2.0),
+            "no hard negatives": (ANCHORS, POSITIVES, [], MASK[:, :4], 20.0),
+            "a large scale, all far away": (ANCHORS, -POSITIVES, [-NEGATIVES], MASK[:, :8], 200.0),
+            "vectors to be trained": (
+                ANCHORS.clone().requires_grad_(),
+                POSITIVES.clone().requires_grad_(),
+                [NEGATIVES.clone().requires_grad_()],
+                MASK[:, :8],
+                20.0,
+            ),
         },
         solution=masked_ranking_loss,
         wrong=[
             (unmasked, "The mask changes nothing in your loss."),
+            (
+                masked_in_the_first_column,
+                "Your mask spares the hard negatives: they may be false, too.",
+            ),
+            (without_hard_negatives, "Your loss never looks at the hard negatives. They join the candidates."),
+            (one_hard_column, "Your loss takes one column of hard negatives. There may be several, or none."),
+            (
+                own_hard_negatives_only,
+                "Your anchors meet only their own hard negatives. In the ranking loss a candidate is one for every "
+                "anchor of the batch.",
+            ),
+            (
+                stacked_by_row,
+                "Your candidates stand row by row, a positive beside its hard negatives. The columns of `mask` are "
+                "all positives, then all of the first column of hard negatives, and so on.",
+            ),
+            (
+                negatives_before_positives,
+                "Your candidates begin with the hard negatives. The columns of `mask` begin with the positives.",
+            ),
             (
                 zeroed,
                 "You set the masked scores to 0. exp(0) is 1, so they still take part. Which score has no weight at "
@@ -633,7 +743,6 @@ EXERCISES = {
                 symmetric,
                 "You also let each positive pick its anchor, and take the mean of both ways. Only the anchors pick.",
             ),
-            (mask_turned, "Your mask lies on its side: row i is anchor i."),
             (
                 anchors_dropped,
                 "You drop anchors that have a false negative. They still have a positive to find; drop the "

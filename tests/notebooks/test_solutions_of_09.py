@@ -1,12 +1,17 @@
-"""Exercise 09.1 accepts what teaches: other losses than the solution's, and tables of another shape."""
+"""Exercise 09.1 accepts what teaches: other losses than the solution's, and tables of another shape. The masked loss of
+09.3 is the library's ranking loss where nothing is masked, and where a whole column is.
+"""
 
 import pytest
+import torch
 from repository import ROOT
 from sentence_transformers.base.sampler import BatchSamplers
 
 from course_lib.exercises import judge, load_exercises
+from course_lib.losses import MultipleNegativesRankingLoss
 
-EXERCISE = load_exercises(ROOT / "notebooks" / "solutions" / "09.py")["09.1"]
+EXERCISES = load_exercises(ROOT / "notebooks" / "solutions" / "09.py")
+EXERCISE = EXERCISES["09.1"]
 
 
 def columns(rows, *names):
@@ -74,3 +79,26 @@ def test_what_is_learnt_is_measured_not_guessed():
     kind, rows, train = EXERCISE.cases["graded pairs"]
     upside_down = columns(rows, "sentence1", "sentence2") | {"score": [-row["gold"] for row in rows]}
     assert train("CoSENTLoss", upside_down) == "the cosines do not stand in the order of the grades"
+
+
+@pytest.mark.parametrize("columns", [0, 1, 2])
+def test_the_masked_loss_is_the_ranking_loss_of_what_is_left(columns):
+    anchors, positives, *negatives = torch.randn(2 + columns, 5, 3, generator=torch.Generator().manual_seed(columns))
+    mask, expected = torch.zeros(5, 5 * (1 + columns), dtype=torch.bool), MultipleNegativesRankingLoss(20.0)
+    solution = EXERCISES["09.3"].solution
+    assert torch.isclose(solution(anchors, positives, negatives, mask), expected(anchors, positives, *negatives))
+    if columns:
+        mask[:, -5:] = True  # the last column of hard negatives
+        loss = solution(anchors, positives, negatives, mask)
+        assert torch.isclose(loss, expected(anchors, positives, *negatives[:-1]))
+        assert not torch.isclose(loss, expected(anchors, positives, *negatives))
+
+
+def test_what_the_guide_marks_one_by_one():
+    anchors, positives, negatives = torch.randn(3, 5, 3, generator=torch.Generator().manual_seed(0))
+    marked = EXERCISES["09.2"].solution(anchors, positives, negatives)
+    for i, anchor in enumerate(anchors):
+        own = torch.cosine_similarity(anchor, positives[i], dim=0)
+        for j, candidate in enumerate([*positives, *negatives]):
+            assert marked[i, j] == (j != i and torch.cosine_similarity(anchor, candidate, dim=0) > own)
+    assert marked[:, :5].any() and marked[:, 5:].diag().any() and not marked.all()
