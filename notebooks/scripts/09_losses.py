@@ -254,9 +254,9 @@ assert push["margin 0.5"] == 0 < push["scale 20"] < 1e-5 and push["scale 5"] > 0
 #
 # **Question.** Which loss does harm?
 #
-# A fair comparison gives each loss several learning rates and seeds. So the encoder stays _frozen_, and only a square layer behind it is trained. It begins as the identity, which changes nothing. It can learn little, but it shows which losses harm such a layer.
+# A fair comparison gives each loss several learning rates and seeds. So the encoder stays _frozen_, and only a square layer behind it is trained. It begins as the identity, which changes nothing. The layer can learn little, but it shows which losses harm such a layer.
 #
-# Bundled groups of NLI teach; bundled STS pairs measure. `recipes/loss_layers.py` **recorded** five seeds, and the notebook repeats the first of them.
+# Bundled groups of NLI teach; bundled STS pairs measure. `recipes/loss_layers.py` **recorded** five seeds, and the notebook repeats the first.
 
 # %%
 import inspect
@@ -421,7 +421,7 @@ assert torch.isclose(ours, theirs, atol=1e-4) and ours <= F.cross_entropy(logits
 print(f"ranking loss of 32 pairs {F.cross_entropy(logits, torch.arange(32)):.3f}, without the marked ones {ours:.3f}, GISTEmbedLoss {theirs:.3f}")
 
 # %% [markdown]
-# The guide finds about half of the false negatives, and most of its marks are wrong. `GISTEmbedLoss` is such a loss (by default with scale 100, and anchors meet anchors).
+# The guide finds about half of the false negatives, and most of its marks are wrong. `GISTEmbedLoss` leaves the marked ones out (by default with scale 100, and anchors meet anchors).
 #
 # Does it help? A layer learns from the pairs of 75 groups, all in one batch. The other 75 measure: how many of a question's nearest three ask the same? Controls use only the guide's right marks, or only its wrong ones.
 #
@@ -690,7 +690,7 @@ print(f"own negative nearer than the positive: {(own > logits.diagonal()).sum()}
 #
 # ## With full-size models
 #
-# Set `model = "google-bert/bert-base-uncased"` (440 MB) or `guide = "sentence-transformers/all-MiniLM-L6-v2"` (90 MB); it takes minutes. What is recorded remains bert-mini's.
+# Set `model = "google-bert/bert-base-uncased"` (440 MB) or `guide = "sentence-transformers/all-MiniLM-L6-v2"` (90 MB); it takes minutes. The recorded numbers remain bert-mini's.
 #
 # ## Exercises
 #
