@@ -278,7 +278,7 @@ assert not default or 0.1 < apart[0] < apart[1] < 0.25 and abs(apart[2] - apart[
 print(inspect.getsource(train_layer))
 
 # %% [markdown]
-# A contradiction begins as near as an entailed sentence, and the contrastive loss pushes it away up to its margin. Where none is named, contrastive and triplet loss have the margin 0.5; with margin 0 nothing is pushed apart.
+# A contradiction begins as near as an entailed sentence, and the contrastive loss pushes it away up to its margin. Where none is named, contrastive and triplet loss have the margin 0.5; with margin 0 the contrastive loss pushes nothing apart.
 #
 # Rows called _shuffled_ are controls: classes, scores or positives were dealt out anew.
 #
@@ -347,9 +347,9 @@ assert whole.loc["softmax, shuffled", "max"] > whole.loc["softmax", "min"] and w
 assert abs(whole.loc["ranking", "mean"] - whole.loc["ranking, hard negatives", "mean"]) < 0.5
 
 # %% [markdown]
-# At this one rate, both ranking losses and CoSENT on scores lead: the worst of their runs beats the best of all others. With shuffled rows both put all sentences on nearly one point: they gained from the right partners and the right order, although the scores were made up. Softmax, like cosine MSE, ends below the untrained encoder, and its runs overlap with the shuffled ones: after so few sentences, this measure does not show whether it learnt from the classes.
+# At this one rate, both ranking losses and CoSENT on scores lead: the worst of their runs beats the best of all others. On 0 and 1, CoSENT ends above the contrastive loss on average, but their runs overlap. With shuffled rows both put all sentences on nearly one point: they gained from the right partners and the right order, although the scores were made up. Softmax, like cosine MSE, ends below the untrained encoder, and its runs overlap with the shuffled ones: after so few sentences, this measure does not show whether it learnt from the classes.
 #
-# **The layer did not foretell this.** There no loss gained a point, the contrastive loss tore the order, and softmax kept it. Of these two, only the contrastive loss gains here, a little.
+# **The layer did not foretell this.** There no loss gained a point, the contrastive loss tore the order, and softmax kept it. Of these two, only the contrastive loss gains here, a little, and about as much with either margin.
 #
 # Hard negatives added nothing, but left each step 32 anchors of 48: notebook 12 compares equal batches.
 #
@@ -381,7 +381,7 @@ assert (worst < 0).all() and (kinder > worst + 0.3).all() and plain.mean(dim=0).
 assert (helped[:, 1] > 1.5).all() and ((helped.amin(dim=0) < scaled.amax(dim=0)) & (scaled.amin(dim=0) < helped.amax(dim=0))).all()
 assert ((helped - scaled).mean(dim=0) > 0).tolist() == [False, True, False] and all((of < 0).all() for name, of in known.items() if "shuffled" in name)
 # %% [markdown]
-# Cosine MSE takes each number at its word: with kinder scores it loses far less. Real scores hold it in place, and once they are rescaled it gains: their scale had cost the gain. CoSENT reads only their order. Each at its best rate, it gains more than the rescaled cosine MSE on average, 2.6 against 2.0; at the two other rates it gains less, and their bands overlap. With scores shuffled both lose: the gain came from the scores. So take real scores. CoSENT needs no rescaling, so try it first.
+# Cosine MSE takes each number at its word: with kinder scores it loses far less. Real scores hold it in place, and once they are rescaled it gains: their scale had cost the gain. CoSENT reads only their order. Each at its best rate, it gains more than the rescaled cosine MSE on average, 2.6 against 2.0; at the two other rates it gains less, and at all three their bands overlap. With scores shuffled both lose: the gain came from the scores. So, as far as a layer shows, take real scores; the whole encoder gained from made-up ones, too. CoSENT needs no rescaling, so try it first.
 #
 # ## False negatives
 #
@@ -454,7 +454,7 @@ assert not default or (rule > none + 1).all() and (guided > none + 1).all() and 
 assert not default or (right_marks > none + 1).all() and (wrong_marks > none - 0.5).all() and (wrong_marks - none).max() < 1.5
 
 # %% [markdown]
-# The guide helps as much as the rule, and both together help most. The right marks bring most of its gain; at this one rate, the wrong ones cost nothing. Here each anchor met its false negative in every step: in smaller batches expect less.
+# The guide helps as much as the rule, and both together help most. The right marks bring most of its gain; at this one rate, the wrong ones cost nothing, and added to the rule they even bring about a point. Here each anchor met its false negative in every step: in smaller batches expect less.
 #
 # The simplest rule is `BatchSamplers.NO_DUPLICATES`: no text twice in a batch. Two tables show what it can do: questions with their answers, some of which answer several, and the duplicate questions.
 #
@@ -756,7 +756,7 @@ check("09.3", masked_ranking_loss)
 #
 # - What a row says decides. Pairs that belong together and the ranking loss are the usual answer.
 # - Compare losses at several rates, and with shuffled labels: to do no harm is not to learn.
-# - A score or a margin has a scale, and a wrong one harms.
+# - A score or a margin has a scale, and a wrong one can harm.
 # - Larger batches have more false negatives; rules, `NO_DUPLICATES` or a guide take many out.
 # - The order of the columns feeds a loss, and only a few names are labels.
 #
