@@ -122,7 +122,7 @@ for kind, (table, loss) in kinds.items():
 #
 # Let $c_i$ be the cosine of pair $i$ and $y_i$ its number. `CosineSimilarityLoss`, here called cosine MSE, wants the cosine to be the score: the mean of $(c_i - y_i)^2$.
 #
-# The *contrastive loss* is for labels 0 and 1. With the distance $d_i = 1 - c_i$, a pair that belongs together ($y_i = 1$) costs $d_i^2$. Any other costs $\max(0, m - d_i)^2$. The *margin* $m$ is the distance beyond which nothing more is asked. The paper halves the mean.
+# The *contrastive loss* is for labels 0 and 1. With the distance $d_i = 1 - c_i$, a pair that belongs together ($y_i = 1$) costs $d_i^2$. Any other costs $\max(0, m - d_i)^2$. The *margin* $m$ is the distance beyond which nothing more is asked.
 
 # %% tags=["row-4.9", "nbval-check-output"]
 from course_lib.finetuning.contrastive import ContrastiveLoss
@@ -256,7 +256,7 @@ assert push["margin 0.5"] == 0 < push["scale 20"] < 1e-5 and push["scale 5"] > 0
 #
 # A fair comparison gives each loss several learning rates and seeds. So the encoder stays _frozen_, and only a square layer behind it is trained. It begins as the identity, which changes nothing. The layer can learn little, but it shows which losses harm such a layer.
 #
-# Bundled groups of NLI teach; bundled STS pairs measure. `recipes/loss_layers.py` **recorded** five seeds, and the notebook repeats the first.
+# Bundled groups of NLI teach; bundled STS pairs measure. `recipes/loss_layers.py` **recorded** five seeds, and the notebook repeats one.
 
 # %%
 import inspect
@@ -357,7 +357,7 @@ assert abs(whole.loc["ranking", "mean"] - whole.loc["ranking, hard negatives", "
 #
 # **Question.** Is cosine MSE bad, or were its scores?
 #
-# People scored the graded pairs. Half of them, drawn by the seed, train the layer; the other half measures. Controls are NLI with _kinder_ scores, 1, 0.8 and 0.6 (CoSENT sees no difference); real scores _shuffled_; and real scores _rescaled_ to the mean and the spread of the cosines before training.
+# Half of the graded pairs, drawn by the seed, train the layer; the other half measures. Controls are NLI with _kinder_ scores, 1, 0.8 and 0.6 (CoSENT sees no difference); real scores _shuffled_; and real scores _rescaled_ to the mean and the spread of the cosines before training.
 #
 # **Predict** which of the eight rows gain.
 
@@ -381,7 +381,7 @@ assert (worst < 0).all() and (kinder > worst + 0.3).all() and plain.mean(dim=0).
 assert (helped[:, 1] > 1.5).all() and ((helped.amin(dim=0) < scaled.amax(dim=0)) & (scaled.amin(dim=0) < helped.amax(dim=0))).all()
 assert ((helped - scaled).mean(dim=0) > 0).tolist() == [False, True, False] and all((of < 0).all() for name, of in known.items() if "shuffled" in name)
 # %% [markdown]
-# Cosine MSE takes each number at its word: with kinder scores it loses far less. Real scores hold it in place, and once they are rescaled it gains: their scale had cost the gain. CoSENT reads only their order. Each at its best rate, it gains more than the rescaled cosine MSE on average, 2.6 against 2.0; at the two other rates it gains less, and at all three their bands overlap. With scores shuffled both lose: the gain came from the scores. So, as far as a layer shows, take real scores; the whole encoder gained from made-up ones, too. CoSENT needs no rescaling, so try it first.
+# Cosine MSE takes each number at its word: with kinder scores it loses far less. Real scores hold it in place, and once they are rescaled it gains: their scale had cost the gain. Each at its best rate, CoSENT gains more than the rescaled cosine MSE on average, 2.6 against 2.0; at the two other rates it gains less, and at all three their bands overlap. With scores shuffled both lose: the gain came from the scores. So, as far as a layer shows, take real scores; the whole encoder gained from made-up ones, too. CoSENT needs no rescaling, so try it first.
 #
 # ## False negatives
 #
@@ -421,7 +421,7 @@ assert torch.isclose(ours, theirs, atol=1e-4) and ours <= F.cross_entropy(logits
 print(f"ranking loss of 32 pairs {F.cross_entropy(logits, torch.arange(32)):.3f}, without the marked ones {ours:.3f}, GISTEmbedLoss {theirs:.3f}")
 
 # %% [markdown]
-# The guide finds about half of the false negatives, and most of its marks are wrong. `GISTEmbedLoss` leaves the marked ones out (by default with scale 100, and anchors meet anchors).
+# The guide finds about half of the false negatives, and most of its marks are wrong. `GISTEmbedLoss` leaves the marked ones out.
 #
 # Does it help? A layer learns from the pairs of 75 groups, all in one batch. The other 75 measure: how many of a question's nearest three ask the same? Controls use only the guide's right marks, or only its wrong ones.
 #
@@ -487,7 +487,7 @@ assert all(share == 0 for (name, _, rule), share in met.items() if name.startswi
 assert all(met["duplicate questions", 64, rule] > 10 for rule in ("default", "NO_DUPLICATES")) and met["questions and answers", 64, "default"] > 20
 
 # %% [markdown]
-# By default, at 64, a third of the anchors meet their own answer again as a negative; the rule ends that. It cannot help the duplicate questions: one anchor in five still meets its twin, in other words. There you need the source, or a guide.
+# At 64, a third of the anchors meet their own answer again as a negative; the rule ends that. It cannot help the duplicate questions: one anchor in five still meets its twin, in other words.
 #
 # ## A batch of 256 in little memory
 #
@@ -525,7 +525,7 @@ assert off < 1e-4 and abs(plain[0] - cached[0]) < 1e-4
 assert (not default or cached[1] < plain[1] / 8 and cached[1] < small[1]) and cached[2] == 2 * plain[2] == 1024
 
 # %% [markdown]
-# Without dropout, as here, the gradient is the same up to rounding, and the memory is no more than that of a batch of 32. The price is a second encoding of each text. Notebook 11 measures whether a larger batch teaches more.
+# Without dropout, as here, the gradient is the same up to rounding, and the memory is no more than that of a batch of 32. The price is a second encoding of each text.
 #
 # ## One text and its class
 #
@@ -653,8 +653,6 @@ for name, targets in (("0 to 5", grades), ("0 to 1", grades / 5)):
 # ## In practice
 #
 # Most data can be made pairs that belong together. Take the ranking loss, and no text twice in a batch. The cached one makes any batch fit; choose its size on pairs kept aside.
-#
-# The cell takes the first batch of such a training; notebook 11 trains.
 #
 # **Predict** which share of the push on wrong candidates an anchor's own hard negative gets, one of 127.
 
