@@ -56,9 +56,9 @@ learning_rate = 2e-4
 #
 # **Question.** What has to be put together to get one vector from a text?
 #
-# This notebook follows the Training Overview of sentence-transformers from 2022. It starts with two parts: BERT, which gives one vector a token, and a pooling layer, which averages them. Each part is a *module*: it takes what the one before it gives. The network is their sequence, nothing more.
+# This notebook follows the Training Overview of sentence-transformers from 2022. It starts with two parts: BERT, which gives one vector a token, and a pooling layer, which averages them. Each part is a *module*: it takes what the one before it gives. The network is their sequence.
 #
-# The next cell builds the same network in both libraries, sentence-transformers and the course's own `course_lib`.
+# The next cell builds it in both libraries, sentence-transformers and the course's own `course_lib`.
 
 # %% tags=["row-4.4", "nbval-check-output"]
 import random
@@ -122,13 +122,13 @@ plt.show()
 # %% [markdown]
 # The figure shows that the number of tokens is gone after the pooling: a short and a long text can be compared. All weights are in the first module.
 #
-# From here on the chain is changed: first what goes in, the text limit; then what comes out, the vectors; then the words it knows; and last its weights. Each time there are two questions: what does the change bring, and what does it cost?
+# From here on the chain is changed: first what goes in, the text limit; then what comes out, the vectors; then the words it knows; and last its weights.
 #
 # ## What goes in: the text limit
 #
 # **Question.** What does `max_seq_length` do, and how high can it be?
 #
-# It is a setting, not a part of the network: the tokenizer stops there. But BERT has a table of positions with one row for each place in the text, and no more places than rows.
+# It is a setting, not a part of the network: the tokenizer stops there. But BERT has a table of positions with one row for each place in the text.
 #
 # **Predict** what happens in each library if you ask for 1,000.
 
@@ -176,15 +176,15 @@ for seed in seeds:
 tuned.max_seq_length, found = max_seq_length, np.reshape(found, (len(seeds), -1))                        # (seeds, limits)
 _, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3), layout="constrained")
 curve(limits, found, label="trained encoder", ax=left).axhline(5, color="black", linestyle=":", label="guessing")
-curve(limits, np.reshape(milliseconds, found.shape), ax=right).set(ylabel="processor time a text, in ms", title="Twice the tokens, about twice the time")
+curve(limits, np.reshape(milliseconds, found.shape), ax=right).set(ylabel="processor time a text, in ms", title="The time grows with the tokens read")
 left.set(ylabel="found, in %", title="A few sentences are enough here"), left.legend()
 left.set(xscale="log", xlabel="max_seq_length, in doublings", ylim=0, xticks=limits, xticklabels=limits), left.minorticks_off()
 right.set(xlabel="max_seq_length", xlim=0, ylim=0, xticks=limits[2:])
 plt.show()
-assert found[:, 0].max() < 95 and found[:, 3:].min() >= 95
+assert found[:, 0].max() < 95 and found[:, 3:].min() == 100
 
 # %% [markdown]
-# Eight tokens are too few for many of these texts; 64, a sixth of a text, are enough for all. Twice the limit takes about twice the time. But in these texts each sentence says as much about the whole as the next. A text whose point stands at its end is another case. So measure on your own texts, and count how many exceed the limit.
+# Eight tokens are too few for many of these texts; 64, a sixth of a text, are enough for all. From 64 on, twice the limit takes about twice the time; below, less than that. But in these texts each sentence says as much about the whole as the next. A text whose point stands at its end is another case. So measure on your own texts, and count how many exceed the limit.
 #
 # ## What comes out: shorter vectors
 #
@@ -286,36 +286,36 @@ def layer_of(wide, seed, steps):
     return layer
 
 # %% tags=["row-4.6"] alt="Five curves of Spearman's correlation over the width of the vectors, 4, 16 and 64 numbers on a logarithmic axis, with bands over the starts. All rise towards a dotted line, the score of all numbers. Numbers chosen at random are lowest at each width. The random layer lies above them. The first numbers, the trained layer and the principal components lie close together at 16 and 64; at 4 the principal components are highest and the first numbers lower than the random layer."
-def chosen(wide, seed):
-    numbers = torch.randperm(long, generator=torch.Generator().manual_seed(seed))[:wide]
-    return lambda x: x[:, numbers]
-
+def numbers(seed):
+    return torch.randperm(long, generator=torch.Generator().manual_seed(seed))
 widths = [4, 16, 64]
 ways = {
-    "numbers chosen at random": [[quality(chosen(w, seed)) for w in widths] for seed in range(5)],
+    "numbers chosen at random": [[quality(lambda x: x[:, numbers(seed)[:w]]) for w in widths] for seed in range(5)],
     "random layer": [[quality(layer_of(w, seed, steps=0)) for w in widths] for seed in range(5)],
+    "random layer and tanh": [[quality(lambda x: layer_of(w, seed, steps=0)(x).tanh()) for w in widths] for seed in range(5)],
     "first numbers": [[quality(lambda x: x[:, :w]) for w in widths]],
     "principal components": [[quality(lambda x: x @ directions[:w].T) for w in widths]],
     "trained layer": [[quality(layer_of(w, seed, steps=100)) for w in widths] for seed in seeds],
 }
 _, ax = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
 for name, runs in ways.items():
-    curve(widths, runs, label=name, ax=ax)
     print(f"{name:24}", {w: round(score, 3) for w, score in zip(widths, np.mean(runs, axis=0).tolist())})
-print(f"all {long} numbers          {quality(lambda x: x):.3f}")
-ax.axhline(quality(lambda x: x), color="black", linestyle=":", label=f"all {long} numbers")
+    if "tanh" not in name:                                               # its curve would lie on the random layer's
+        curve(widths, runs, label=name, ax=ax)
+print(f"all {long} numbers          {(full := quality(lambda x: x)):.3f}")
+ax.axhline(full, color="black", linestyle=":", label=f"all {long} numbers")
 ax.set(xscale="log", xlabel="width", ylabel="Spearman", title="Principal components lose least")
 ax.set_xticks(widths, widths), ax.minorticks_off(), ax.legend(fontsize=8)
 plt.show()
-scores = [np.array(runs) for runs in ways.values()]
-assert all((scores[3][0] > scores[k].max(axis=0)).all() for k in (0, 1, 2)) and (scores[3][0] > scores[4].mean(axis=0) - 0.01).all()
-assert (scores[2][0, 1:] > scores[0][:, 1:]).all() and (abs(scores[2][0, 1:] - scores[4].mean(axis=0)[1:]) < 0.02).all()
-assert quality(lambda x: x) - scores[3][0, 2] < 0.02
+some, layer, squeezed, first, components, trained = (np.array(runs) for runs in ways.values())           # (runs, widths) each
+assert (components > np.concatenate([some, layer, squeezed, first, trained - 0.01])).all() and (first > some)[:, 1:].all()
+assert (np.maximum(layer, squeezed).max(axis=0) < np.minimum(first[0], trained.min(axis=0)))[1:].all() and first[0, 0] < layer.mean(axis=0)[0]
+assert all(abs(full - way.mean(axis=0)[1] - 0.05) < 0.01 and full - way.mean(axis=0)[2] < 0.01 for way in (first, components, trained))
 
 # %% [markdown]
-# Principal components are clearly best at 4. At 16 and 64 the first numbers and a hundred steps of training are level with them, and lose next to nothing. The untrained layer loses more in each of its five starts.
+# Principal components are clearly best at 4. At 16 and 64 the first numbers and a hundred steps of training are level with them: all lose about 0.05 at 16, and next to nothing at 64. There the untrained layer loses more in each of its five starts, with or without tanh; at 4 it is better on average than the first numbers.
 #
-# The first numbers do as well as the trained layer at 16 and at 64, without any layer. That is not the rule: numbers chosen at random do worse. By its card, this model learned vectors which PCA had turned, so its first numbers carry the most. Notebook 12 trains a model on purpose to be cut.
+# That the first numbers do so well is not the rule: numbers chosen at random do worse. By its card, this model learned vectors which PCA had turned, so its first numbers carry the most. Notebook 12 trains a model on purpose to be cut.
 #
 # ## Save it, load it
 #
@@ -352,10 +352,10 @@ for name in ("https://example.org/my-model.zip", "my/own/model", "owner/model", 
     except FileNotFoundError:
         print(f"{name:33} more than one slash: looked for on disk only, and not there")
     except OSError as error:
-        print(f"{name:33} asked for on the hub, which cannot be reached ({type(error).__name__})")
+        print(f"{name:33} a name on the hub, and not fetched from there before ({type(error).__name__})")
 
 # %% [markdown]
-# A folder that exists is taken, slash or not. If there is none, a name with at most one slash is looked for on the Hugging Face hub, or in what was fetched from there before; more slashes mean a path that does not exist. A bare name gets the owner `sentence-transformers/`, unless it is one of a few old names such as `bert-base-uncased`. (A test of the course compares these rules, which exercise 2 asks for, with the library.)
+# A folder that exists is taken, slash or not. If there is none, a name with at most one slash is looked for on the Hugging Face hub, or in what was fetched from there before; more slashes mean a path that does not exist. A bare name gets the owner `sentence-transformers/`, unless it is one of a few old names such as `bert-base-uncased`. (A test of the course compares these rules with the library.)
 #
 # ## What the words are: new tokens
 #
@@ -387,8 +387,6 @@ assert len(existing.tokenizer) == len(table) + 2
 
 # %% [markdown]
 # The tokenizer hands out two new numbers, and the table of word embeddings has no rows for them. A second call is needed: `resize_token_embeddings`. In `course_lib`, `add_tokens` does both, so that they cannot part.
-#
-# **Predict** the cosine of the two new rows, for each of the three ways below.
 
 # %% tags=["row-4.19", "nbval-check-output"]
 from course_lib.models.surgery import add_tokens, word_embeddings
@@ -414,7 +412,7 @@ assert np.allclose(course.encode(marked[2:]), before, atol=1e-6)                
 assert near["transformers"] > 0.99 and max(abs(near[name]) for name in list(near)[1:]) < 0.5
 
 # %% [markdown]
-# Today's `transformers` gives all new rows the average row with a little noise, so at first the two markers can hardly be told apart. The other two ways draw each row at random. None of these rows means anything yet.
+# Today's `transformers` gives all new rows the average row with a little noise, so at first the two markers can hardly be told apart. The other two ways draw each row at random.
 #
 # ### A second trap: the optimiser was there first
 #
@@ -470,7 +468,7 @@ print(f"of {len(moved):,} rows {moved.sum()} gets a gradient, the last one: {boo
 assert moved.sum() == 1 and moved[-1] and len(LESSON) == 16 and len(TEST) == 6
 
 # %% [markdown]
-# An *adapter* of the kind called LoRA leaves each weight matrix as it is and adds the product of two thin matrices. Only these learn. One of them starts as zeros, so at first nothing changes.
+# An *adapter* of the kind called LoRA leaves a weight matrix as it is and adds the product of two thin matrices: here for queries and values in each layer. Only these learn. One of them starts as zeros, so at first nothing changes.
 #
 # **Predict** the share of the network's weights that learn, with thin matrices 4 wide.
 
@@ -482,7 +480,7 @@ adapted = prepare(tuned, new_word, "in pieces")
 adapt(adapted)
 assert torch.allclose(encode(adapted, sentences[:20]), many[:20], atol=1e-5)                             # nothing has changed yet
 learning, total = (sum(p.numel() for p in adapted.parameters() if p.requires_grad or every) for every in (False, True))
-print(f"{learning:,} of {total:,} weights learn: {learning / total:.1%}")
+print(f"{len(adapted_parts(adapted))} matrices have an adapter; {learning:,} of {total:,} weights learn: {learning / total:.1%}")
 
 # %% [markdown]
 # The last line below is no training but a yardstick for the row: the known word stands in its own sentences, as if the new row were a perfect copy of its row.
@@ -494,14 +492,12 @@ from course_lib.data import load_results
 
 def shown(name):
     return name.replace("nothing", "untrained").replace("row fast, rest, ", "row at 0.03, the rest at ").replace("weights, ", "weights at ")
-
 live = [arm for arm in ARMS if arm[1:] not in [("adapter", 2e-4), ("adapter", 2e-3), ("row", 2e-3)]]     # the others: recorded only
 results, kept = {}, {}
 for arm in live:
     one = kept[arm[1]] = taught(tuned, arm, new_word, known_word, seeds[0])
     right, lead = examine(one, known_word if "itself" in arm[0] else new_word, known_word)
     results[setting_of(arm)] = right, lead, pairwise_cos_sim(encode(one, firsts[:60]), u[:60]).mean().item()
-
 table = load_results("10")
 table[["arm", "word"]] = table.setting.str.split("; ", expand=True)
 lead, right, others, grade = ({name: of.to_numpy() for name, of in table[table.metric == metric].groupby("arm", sort=False).value}
@@ -511,15 +507,17 @@ for name in lead:
     here = "{1:6.3f}  {2:.4f}".format(*results[name]) if name in results else " " * 14
     low, high = lead[name].min(), lead[name].max()
     print(f"{shown(name):48}{here}   {lead[name].mean():6.3f} ({low:6.3f} to {high:5.3f})  {right[name].mean():4.1f}  {others[name].mean():.4f}  {grade[name].mean():.2f}")
-inside = sum(lead[name].min() - 1e-4 <= results[name][1] <= lead[name].max() + 1e-4 for name in results)
-print(f"{inside} of {len(results)} leads of this run lie between the lowest and the highest recorded")
+same = table[(table.metric == "lead") & (table.word == new_word) & (table.seed == seeds[0])].set_index("arm").value
+off = [abs(results[name][1] - same[name]) for name in results if name in same]
+print(f"{len(off)} leads of this run are recorded, too, and differ by at most {max(off, default=0):.3f}")
+assert max(off, default=0) < 0.02
 assert all((others[name] == 1).all() if ": row, " in name else (others[name] < 1).all() for name in others if ", 0" in name)
 assert all((grade["in pieces: nothing"][0] - of < 0.6).all() for of in grade.values()) and (lead["mean of pieces: nothing"] > lead["random row: nothing"].reshape(4, 3).max(axis=1)).all()
 
 # %% [markdown]
 # `right` counts the tests won, of six. `lead` is how far the known word is ahead of the best other word. `others` is the mean cosine of other sentences with their vectors before, where 1 means unchanged; `STS` is the yardstick. In the figure, pale marks were recorded, the large ones are this run, and a dashed line marks the known word itself.
 
-# %% tags=["row-4.20"] alt="Two panels with a row for each start and training: pale marks for four words and three seeds, and a large mark for this run. Left, the lead of the known word: near 0 for all that is untrained, with the random row lowest, and for row and adapter at the usual rate; it rises with the rate of either; it is largest with all weights trained. A dashed line marks the known word itself, where the row alone ends. Right, what the STS grade loses: nothing where only the row was trained, up to about 0.5 points where all weights or an adapter at a high rate were trained."
+# %% tags=["row-4.20"] alt="Two panels with a row for each start and training: pale marks for four words and three seeds, and a large mark for this run. Left, the lead of the known word: near 0 for all that is untrained, with the random row lowest, and for row and adapter at the usual rate; it rises with the rate of either; it is largest with all weights trained. A dashed line marks the known word itself, which the row alone reaches on average at the high rate. Right, what the STS grade loses: nothing where only the row was trained, up to about 0.5 points where all weights or an adapter at a high rate were trained."
 _, (left, right_panel) = plt.subplots(1, 2, figsize=(9.5, 4.4), sharey=True, layout="constrained")
 styles = {"nothing": ("x", "black"), "all weights": ("o", PALETTE[0]), "row": ("s", PALETTE[1]), "adapter": ("^", PALETTE[2]), "row fast, rest": ("D", PALETTE[3])}
 for place, name in enumerate(lead):
@@ -532,22 +530,23 @@ left.axvline(lead["the known word itself: nothing"].mean(), color="grey", linest
 left.axvline(0, color="black", linestyle=":"), right_panel.axvline(0, color="black", linestyle=":")
 left.set_yticks(range(len(lead)), map(shown, lead))
 left.invert_yaxis()
-left.set(xlabel="lead of the known word over the best other", title="The row alone ends at the known word")
+left.set(xlabel="lead of the known word over the best other", title="A fast row reaches the known word")
 right_panel.set(xlabel="what Spearman x 100 on STS loses", title="The row alone costs nothing")
 plt.show()
 pieces, token, fast, row, drawn = (lead[name] for name in ("in pieces: all weights, 0.0002", "mean of pieces: all weights, 0.0002",
                                    "mean of pieces: row fast, rest, 0.0002", "mean of pieces: row, 0.03", "random row: row, 0.03"))        # (12,) each
+assert all((right[name] == 6).all() for name in right if "all weights" in name)
 assert (pieces > token).all() and fast.mean() > token.mean() + 0.03 and (fast > pieces).sum() == 4 and abs(row - drawn).max() < 0.05
 assert abs(row.mean() - lead["the known word itself: nothing"].mean()) < 0.02 and row.mean() < fast.mean() < pieces.mean()
 
 # %% [markdown]
-# Five things can be read from the recorded runs, in the table and in the figure:
+# Table and figure say five things about the recorded runs:
 #
-# - **These words need no token.** In pieces, with all weights trained, they are learned best on average. As a token, at the same rate, the lead is smaller in each of the twelve runs.
+# - **These words need no token.** With all weights trained at the usual rate, all six tests are won, in pieces and as a token, and in each of the twelve runs the lead is larger in pieces. But a perfect copy of the known word's row has a lead of only 0.220 on average. A larger one does not say that the word is nearer to the known one: the others may have moved away.
 # - **A token lags mostly because its row is slow.** With its row at the high rate, and the rest as usual, it nearly catches up: in four runs of twelve it is ahead of the pieces.
-# - **The row alone ends where the known word stands.** It needs a high rate for that; at the usual one, ten steps change little. Then it no longer matters much whether it began as the mean of the pieces or at random. Untrained, the mean is the better start for each word, but on average no better than the pieces.
-# - **What is frozen stays.** All weights move other texts, and so does the adapter. On STS that costs less than 0.6 points.
-# - **An adapter is no protection.** The more it learns, the more it moves other texts: next to nothing at the usual rate, more than all weights do at 0.01, where it has learned almost as much. So train the row alone where vectors of texts without the word must not change.
+# - **The row alone gets about as far as the known word** on average, after ten steps at 0.03. Whether it stops there is not shown. At the usual rate, ten steps change little; at the high one it matters little whether it began as the mean of the pieces or at random. Untrained, the mean is the better start for each word.
+# - **What is frozen stays.** All weights move other texts. On STS that costs less than 0.6 points.
+# - **An adapter is no protection.** The more it learns, the more it moves other texts: next to nothing at the usual rate, more than all weights do at 0.01, where its lead is almost as large. So train the row alone where vectors of texts without the word must not change.
 #
 # ### Taking the adapter off
 #
@@ -570,7 +569,7 @@ assert not torch.allclose(with_adapter, many[:20], atol=1e-3)
 print("off: the old vectors; on again, and merged: the adapter's")
 
 # %% [markdown]
-# Taken off, the adapter leaves the old network. So one network can serve many tasks, with a fraction of a percent of weights to store for each. In sentence-transformers, `model.add_adapter` does the same with a `LoraConfig` of the package `peft`; the course does not install that, so it has not been run here.
+# Taken off, the adapter leaves the old network. So one network can serve many tasks, with a fraction of a percent of weights to store for each. In sentence-transformers, `model.add_adapter` does the same with a `LoraConfig` of the package `peft`, which the course does not install.
 #
 # ## In practice
 #
@@ -583,7 +582,8 @@ library = SentenceTransformer(str(resolve(finetuned)), device="cpu")
 ids = library.tokenizer.encode(new_word, add_special_tokens=False)                # its pieces, before it is added
 library.tokenizer.add_tokens([new_word])
 network = library[0].auto_model
-network.resize_token_embeddings(len(library.tokenizer))
+rows = len(network.get_input_embeddings().weight)                            # some tables have spare rows: never shorten one
+network.resize_token_embeddings(max(len(library.tokenizer), rows))
 with torch.no_grad():
     table = network.get_input_embeddings().weight                            # (vocabulary, hidden)
     table[library.tokenizer.convert_tokens_to_ids(new_word)] = table[ids].mean(dim=0)
@@ -598,7 +598,7 @@ print(library.tokenizer.tokenize(text[0])[1], "was", len(ids), "tokens and is on
 
 # %% [markdown]
 # - **First train without a new token.** Add one when a word costs many tokens in many texts, or as a marker.
-# - **If you add one**, resize the table, start from the mean of the pieces, and only then make the optimiser. Give its row a high rate. Test before and after.
+# - **If you add one**, lengthen the table where it is too short, never shorten it, start from the mean of the pieces, and only then make the optimiser. Give its row a high rate. Test before and after.
 # - **To shorten vectors**, try `truncate_dim` and principal components before you train a layer.
 # - **The text limit** costs time for each token read. Set it from the lengths of your texts, at most to the model's positions.
 # - **Save** with `save_pretrained`, load it once in a fresh process, and compare vectors. `push_to_hub` shares the folder; `revision="..."` pins the version of one that you load.
@@ -621,17 +621,17 @@ def grow(table, known, pieces):
 check("10.1", grow)
 
 # %% [markdown]
-# **2.** Where is a model looked for? See the section on loading.
+# **2.** Choose what learns: the rows of the table from `known` on, those of new words, and the whole Dense layer. Everything else stays as it is, to the last digit. Make an optimiser, and give it to `train`, which makes three steps and returns what has changed.
 
 # %% tags=["exercise", "nbval-check-output"]
-def where(name, folders, old_names):
-    """A name, the folders that exist, the old names without an owner -> the folder, the name to ask the hub for, or "nowhere"."""
+def ready(network, known, train):
+    """network: a SentenceEncoder of Transformer, Pooling and Dense -> what `train(network, optimizer)` returns."""
     ...
 
-check("10.2", where)
+check("10.2", ready)
 
 # %% [markdown]
-# **3.** Put a network together: the given `Transformer`, the mean of its token vectors, a Dense layer without activation that subtracts `mean` and then takes the components along `directions`, and vectors of length 1. It reads at most `limit` tokens. The modules are in `ours`.
+# **3.** Put a network together: the given `Transformer`, the mean of its token vectors, a Dense layer without activation that subtracts `mean` and then takes the components along `directions`, and `Normalize`, which gives each vector the length 1. It reads at most `limit` tokens. The modules are in `ours`.
 
 # %% tags=["exercise", "nbval-check-output"]
 def assemble(transformer, directions, mean, limit, texts):
@@ -651,15 +651,15 @@ check("10.3", assemble)
 #
 # <details><summary>Answer</summary>Try the first 64 numbers, which need no layer, and principal components. Train the layer only if it then beats both.</details>
 #
-# **3.** Only one row was trained. Why must weight decay be off for that?
+# **3.** After a training the lead of the new word is larger than that of the known word itself. Is its vector a better copy?
 #
-# <details><summary>Answer</summary>AdamW's weight decay shrinks every number of a parameter at every step, whatever its gradient. The hook zeroes the gradients of the other rows; they would shrink all the same.</details>
+# <details><summary>Answer</summary>No. A lead is a difference: it also grows when the other words move away. A perfect copy has the known word's own lead.</details>
 #
 # ## Summary
 #
 # - A sentence encoder is modules in sequence: you change it by adding a module, lengthening a table, or choosing which weights learn.
-# - The text limit is a setting, up to the number of positions. It saves time, and cuts texts without a word.
-# - An untrained Dense layer only loses. Principal components are the same layer with weights worth having; the first numbers may do as well without one.
+# - The text limit saves time, and cuts texts without a word.
+# - An untrained Dense layer only loses; principal components are the same layer with weights worth having.
 # - Tokenizer and table must grow together, before the optimiser is made. The rate decides whether a new row learns, freezing whether the rest stays; and the words here needed no token.
 #
 # ## References

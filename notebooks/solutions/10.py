@@ -7,6 +7,7 @@ from torch import nn
 from course_lib.bert import BertConfig, BertModel
 from course_lib.encoder import SentenceEncoder
 from course_lib.exercises import Exercise
+from course_lib.models.surgery import word_embeddings
 from course_lib.modules import Dense, Normalize, Pooling
 from course_lib.transformer import Transformer
 
@@ -87,52 +88,100 @@ def zeros(table, known, pieces):
 # ---- 10.2
 
 
-def where(name, folders, old_names):
-    if name in folders:
-        return name
-    if name.count("/") > 1:
-        return "nowhere"
-    return name if "/" in name or name in old_names else f"sentence-transformers/{name}"
+def three_steps(network, optimizer):
+    """What `train` is in a case: three steps on texts of all words -> what has changed, in names and numbers."""
+    before = {name: weights.detach().clone() for name, weights in network.named_parameters()}
+    table = next(name for name, weights in network.named_parameters() if weights is word_embeddings(network).weight)
+    for _ in range(3):
+        optimizer.zero_grad()
+        (network(["a b c d", "e f g h", "h a g b"]) - 1).square().sum().backward()
+        optimizer.step()
+    changed = {name: weights.detach() != before[name] for name, weights in network.named_parameters()}
+    rows = torch.nonzero(changed.pop(table).any(dim=1)).flatten().tolist()
+    return {"rows of the table": rows, "other weights": sorted(name for name, where in changed.items() if where.any())}
 
 
-def slash_is_a_path(name, folders, old_names):
-    if "/" in name:
-        return name if name in folders else "nowhere"
-    return where(name, [], old_names)
+def new_rows_of(network, known):
+    """Everything stays, but the rows from `known` on: the others' gradients become zeros."""
+    network.requires_grad_(False)
+    table = word_embeddings(network).weight.requires_grad_(True)
+    new = (torch.arange(len(table)) >= known).float().unsqueeze(1)  # (vocabulary, 1)
+    table.register_hook(lambda gradient: gradient * new)
 
 
-def slash_needed_for_a_folder(name, folders, old_names):
-    return where(name, [folder for folder in folders if "/" in folder], old_names)
+def adamw(network, decay=0.0):
+    learning = [weights for weights in network.parameters() if weights.requires_grad]
+    return torch.optim.AdamW(learning, lr=0.01, weight_decay=decay)
 
 
-def addresses_too(name, folders, old_names):
-    return name if "/" in name else where(name, folders, old_names)
+def ready(network, known, train):
+    new_rows_of(network, known)
+    network[2].requires_grad_(True)
+    return train(network, adamw(network))
 
 
-def three_slashes(name, folders, old_names):
-    return name if name.count("/") == 2 else where(name, folders, old_names)
+def everything(network, known, train):
+    return train(network, torch.optim.AdamW(network.parameters(), lr=0.01))
 
 
-def no_prefix(name, folders, old_names):
-    return where(name, folders, [name])
+def everything_read(network, known, train):
+    return train(network, torch.optim.Adam(network.parameters(), lr=0.01))
 
 
-def always_prefix(name, folders, old_names):
-    return where(name, folders, [])
+def decayed(network, known, train):
+    new_rows_of(network, known)
+    network[2].requires_grad_(True)
+    return train(network, adamw(network, decay=0.01))
 
 
-def prefix_for_old_names(name, folders, old_names):
-    if name in folders or "/" in name:
-        return where(name, folders, old_names)
-    return f"sentence-transformers/{name}" if name in old_names else name
+def last_row_only(network, known, train):
+    return ready(network, len(word_embeddings(network).weight) - 1, train)
 
 
-def hub_first(name, folders, old_names):
-    return where(name, [], old_names)
+def whole_table(network, known, train):
+    return ready(network, 0, train)
 
 
-def folders_only(name, folders, old_names):
-    return name if name in folders else "nowhere"
+def old_rows(network, known, train):
+    new_rows_of(network, 0)
+    table = word_embeddings(network).weight
+    old = (torch.arange(len(table)) < known).float().unsqueeze(1)
+    table.register_hook(lambda gradient: gradient * old)
+    network[2].requires_grad_(True)
+    return train(network, adamw(network))
+
+
+def one_row_late(network, known, train):
+    return ready(network, known + 1, train)
+
+
+def dense_frozen(network, known, train):
+    new_rows_of(network, known)
+    return train(network, adamw(network))
+
+
+def table_frozen(network, known, train):
+    network.requires_grad_(False)
+    network[2].requires_grad_(True)
+    return train(network, adamw(network))
+
+
+def weight_without_bias(network, known, train):
+    new_rows_of(network, known)
+    network[2].linear.weight.requires_grad_(True)
+    return train(network, adamw(network))
+
+
+def bert_learns(network, known, train):
+    new_rows_of(network, known)
+    network[2].requires_grad_(True)
+    network[0].model.encoder.requires_grad_(True)
+    return train(network, adamw(network))
+
+
+def a_slice(network, known, train):
+    rows = word_embeddings(network).weight[known:]  # a new tensor, no parameter
+    return train(network, torch.optim.AdamW([rows, *network[2].parameters()], lr=0.01, weight_decay=0.0))
 
 
 # ---- 10.3
@@ -229,8 +278,13 @@ DIRECTIONS = torch.tensor(
 MEAN = torch.tensor([0.4, -0.3, 0.2, 0.5, -0.6, 0.3, 0.2, -0.1])
 TINY = tiny_transformer()
 
-FOLDERS = ["my-model", "runs/best", "/home/me/models/best"]
-OLD_NAMES = ["bert-base-uncased", "roberta-base"]
+
+def tiny_network():
+    """The tiny BERT, a mean and a Dense layer, with words g and h (rows 10 and 11) as the new ones."""
+    torch.manual_seed(0)
+    return SentenceEncoder([tiny_transformer(), Pooling(8), Dense(8, 3)], dtype="float32").eval()
+
+
 TABLE = torch.tensor([[1.0, 0.0], [2.0, 3.0], [0.0, 6.0], [5.0, 9.0]])
 
 EXERCISES = {
@@ -285,43 +339,44 @@ EXERCISES = {
         ],
     ),
     "10.2": Exercise(
-        title="Where a model is looked for",
+        title="What learns, and what stays",
         cases={
-            "a folder, no slash": ("my-model", FOLDERS, OLD_NAMES),
-            "a folder, one slash": ("runs/best", FOLDERS, OLD_NAMES),
-            "a folder, many slashes": ("/home/me/models/best", FOLDERS, OLD_NAMES),
-            "no folder, no slash": ("all-MiniLM-L6-v2", FOLDERS, OLD_NAMES),
-            "an old name": ("bert-base-uncased", FOLDERS, OLD_NAMES),
-            "an old name that is a folder's, too": ("roberta-base", [*FOLDERS, "roberta-base"], OLD_NAMES),
-            "an old name with its owner": ("google-bert/bert-base-uncased", FOLDERS, OLD_NAMES),
-            "no folder, one slash": ("BAAI/bge-small-en-v1.5", FOLDERS, OLD_NAMES),
-            "no folder, two slashes": ("a/b/c", FOLDERS, OLD_NAMES),
-            "no folder, many slashes": ("./my/path/to/model/", FOLDERS, OLD_NAMES),
-            "an address": ("https://example.org/my-model.zip", FOLDERS, OLD_NAMES),
+            "two new rows": (tiny_network(), 10, three_steps),
+            "three new rows": (tiny_network(), 9, three_steps),
+            "one new row": (tiny_network(), 11, three_steps),
         },
-        solution=where,
+        solution=ready,
         wrong=[
+            (everything, "Everything has changed. What stops a weight from learning?"),
             (
-                slash_is_a_path,
-                "That is the rule of 2022: a slash makes a path. Today a folder needs none, and hub names have one.",
+                everything_read,
+                "Everything has learnt but the rows of words that no text had. What stops a weight from learning?",
             ),
-            (slash_needed_for_a_folder, "A folder without a slash in its name counts, too, if it exists."),
             (
-                addresses_too,
-                "What has more than one slash and is no folder is not asked for anywhere, addresses included.",
+                decayed,
+                "The old rows have changed, although they get no gradient. AdamW's weight decay shrinks each number of "
+                "a parameter at every step, whatever its gradient.",
             ),
-            (three_slashes, "Nearly. How many slashes has an owner and a name? Look at a/b/c."),
             (
-                no_prefix,
-                "Nearly. A bare name is not asked for as it is: the hub's names have an owner. Which one is assumed?",
+                last_row_only,
+                "Only the last row of the table has learnt. The new ones begin at `known`: how many are there?",
             ),
-            (always_prefix, "Nearly. Some bare names, older than that rule, are asked for as they are."),
-            (prefix_for_old_names, "You give an owner to the old names and to no other. It is the other way round."),
             (
-                hub_first,
-                "You go to the hub, or nowhere, even where a folder of that name exists.",
+                whole_table,
+                "The old rows of the table have learnt, too. A parameter learns as a whole or not at all, so what can "
+                "keep some of its rows?",
             ),
-            (folders_only, "You look on disk only. What is tried when there is no such folder?"),
+            (old_rows, "The old rows have learnt and the new ones have not. Which ones should the zeros meet?"),
+            (one_row_late, "The first new row has not learnt. Rows are counted from 0: which is the first new one?"),
+            (dense_frozen, "The Dense layer has not learnt."),
+            (table_frozen, "The new rows have not learnt: only the Dense layer has."),
+            (weight_without_bias, "The Dense layer's weight has learnt and its bias has not. It is part of the layer."),
+            (bert_learns, "BERT's layers have learnt, too. Only the Dense layer and the new rows should."),
+            (
+                a_slice,
+                "A slice of the table is a new tensor and no parameter: an optimiser refuses it. Give it the whole "
+                "table, and see to it that only the new rows get a gradient.",
+            ),
         ],
     ),
     "10.3": Exercise(
