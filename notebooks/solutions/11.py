@@ -3,7 +3,6 @@
 import tempfile
 
 import numpy as np
-import torch
 from datasets import Dataset
 from sentence_transformers import (
     SentenceTransformer,
@@ -16,95 +15,56 @@ from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
-from torch import nn
 
 from course_lib.exercises import Exercise
-from course_lib.losses import MultipleNegativesRankingLoss
-from course_lib.training import learning_rate_factor
+from course_lib.retrieval.metrics import paired_bootstrap
 from recipes.shared.trainer_settings import described
 
 # ---- 11.1
 
 
-def tiny(*sizes, seed=0):
-    """A small network in the encoder's place, the same on every machine."""
-    draw, layers = torch.Generator().manual_seed(seed), []
-    for inside, outside in zip(sizes, sizes[1:]):
-        layer = nn.Linear(inside, outside, bias=False)
-        layer.weight.data = torch.randn(outside, inside, generator=draw) / inside**0.5
-        layers += [layer, nn.Tanh()]
-    return nn.Sequential(*layers[:-1])
+def report(runs, groups, start):
+    recipe = max(runs, key=lambda name: runs[name]["dev"].mean())
+    gains = runs[recipe]["test"] - start  # (seeds, queries)
+    gains = np.stack([gains[:, groups == g].mean(axis=1) for g in np.unique(groups)], axis=1)  # (seeds, groups)
+    own = gains.mean(axis=0)  # (groups,)
+    gain, low, high = paired_bootstrap(own, np.zeros_like(own))
+    return recipe, gain, low, high, bool(low > 0 and all(gains.mean(axis=1) > 0))
 
 
-def noisy_pairs(steps, batch, dim, seed=1):
-    """[(anchors, positives), ...], (batch, dim) each: the positives are the anchors and noise."""
-    draw = torch.Generator().manual_seed(seed)
-    anchors = torch.randn(steps, batch, dim, generator=draw)
-    return list(zip(anchors, anchors + torch.randn(steps, batch, dim, generator=draw)))
+def reported(choose=lambda run: run["dev"].mean(), pick=lambda gains: gains.mean(axis=0), grouped=True, shown=None):
+    """What `report` turns into where one of its parts is wrong."""
+
+    def wrong(runs, groups, start):
+        recipe = max(runs, key=lambda name: choose(runs[name]))
+        gains = runs[recipe]["test"] - start  # (seeds, queries)
+        if grouped:
+            gains = np.stack([gains[:, groups == g].mean(axis=1) for g in np.unique(groups)], axis=1)
+        own = pick(gains)
+        gain, low, high = paired_bootstrap(own, np.zeros_like(own))
+        verdict = shown(gains.mean(axis=1), low, high) if shown else low > 0 and all(gains.mean(axis=1) > 0)
+        return recipe, gain, low, high, bool(verdict)
+
+    return wrong
 
 
-def adam(encoder, learning_rate):
-    return torch.optim.AdamW(encoder.parameters(), lr=learning_rate)
+def other_way_round(runs, groups, start):
+    return report({name: run | {"test": 2 * start - run["test"]} for name, run in runs.items()}, groups, start)
 
 
-def by_share(step, warmup, total):
-    return learning_rate_factor(step, round(warmup * total), total)
-
-
-def loop(factor=by_share, optimizer=adam, clear=True, step=True, sign=1, again=False, frozen=False, other=True):
-    """A training loop, and what it turns into where one of its parts is left out or wrong."""
-
-    def fit(encoder, loss, batches, learning_rate, warmup):
-        chosen, history = optimizer(encoder, learning_rate), []
-        for i, (anchors, positives) in enumerate(batches):
-            for group in chosen.param_groups:
-                group["lr"] = learning_rate * factor(i, warmup, len(batches))
-            u, v = encoder(anchors), encoder(positives if other else anchors)
-            value = loss(u, v.detach() if frozen else v)
-            if clear:
-                chosen.zero_grad()
-            (sign * value).backward()
-            if step:
-                chosen.step()
-            history.append((loss(encoder(anchors), encoder(positives)) if again else value).item())
-        return history
-
-    return fit
-
-
-def fit(encoder, loss, batches, learning_rate, warmup):
-    optimizer = torch.optim.AdamW(encoder.parameters(), lr=learning_rate)
-    warmup_steps, history = round(warmup * len(batches)), []
-    for step, (anchors, positives) in enumerate(batches):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate * learning_rate_factor(step, warmup_steps, len(batches))
-        value = loss(encoder(anchors), encoder(positives))
-        optimizer.zero_grad()
-        value.backward()
-        optimizer.step()
-        history.append(value.item())
-    return history
-
-
-def new_optimizer_for_each_batch(encoder, loss, batches, learning_rate, warmup):
-    history = []
-    for step, (anchors, positives) in enumerate(batches):
-        optimizer = adam(encoder, learning_rate * by_share(step, warmup, len(batches)))
-        value = loss(encoder(anchors), encoder(positives))
-        value.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        history.append(value.item())
-    return history
-
-
-def never_falls(step, warmup, total):
-    return min(1, by_share(step, warmup, total)) if step < round(warmup * total) else 1
-
-
-def begins_at_zero(step, warmup, total):
-    rising = round(warmup * total)
-    return step / rising if step < rising else by_share(step, warmup, total)
+def drawn_scores(gain, dev, of_seeds, of_groups, seed):
+    """Three recipes, "a", "b" and "c", with three seeds each, on 12 groups of one to four queries. gain: of each recipe
+    on test; dev: (seeds,) of each; of_seeds: what each seed adds on test; of_groups: by how much groups differ."""
+    draw = np.random.default_rng(seed)
+    groups = np.repeat(np.arange(12), [1, 2, 3, 4] * 3)  # (queries,)
+    start, runs = draw.uniform(50, 80, len(groups)), {}
+    for recipe, own, on_dev in zip("abc", gain, dev):
+        of_group = draw.normal(0, of_groups, 12)
+        of_group -= of_group.mean()
+        noise = draw.normal(0, 1, (3, len(groups)))
+        test = start + own + np.reshape(of_seeds, (3, 1)) + of_group[groups] + noise  # (seeds, queries)
+        runs[recipe] = {"dev": np.array(on_dev), "test": test}
+    return runs, groups, start
 
 
 # ---- 11.2
@@ -160,69 +120,64 @@ FOLDER = tempfile.TemporaryDirectory()  # a trainer makes its folder at once
 
 EXERCISES = {
     "11.1": Exercise(
-        title="Train",
+        title="Choose on dev, report test",
         cases={
-            "a linear map, a quarter of warm-up": (
-                tiny(6, 4),
-                MultipleNegativesRankingLoss(),
-                noisy_pairs(8, 5, 6),
-                0.1,
-                0.25,
+            "a gain in all seeds and most groups": (
+                drawn_scores([4, 6, 9], [[70, 71, 69], [74, 73, 75], [72, 70, 71]], [0, 1, -1], 3, seed=0)
             ),
-            "two layers, no warm-up": (
-                tiny(5, 8, 3, seed=2),
-                MultipleNegativesRankingLoss(),
-                noisy_pairs(6, 4, 5, seed=3),
-                0.05,
-                0.0,
+            "one lucky seed on dev": (
+                drawn_scores([5, 7, 3], [[70, 70, 82], [75, 76, 77], [71, 71, 72]], [-1, 0, 1], 3, seed=1)
             ),
-            "half of it warm-up": (
-                tiny(4, 4, seed=4),
-                MultipleNegativesRankingLoss(scale=5),
-                noisy_pairs(10, 6, 4, seed=5),
-                0.2,
-                0.5,
+            "groups that differ a lot": (
+                drawn_scores([3, 1, 4], [[78, 79, 77], [70, 71, 69], [72, 73, 74]], [0.5, 0, -0.5], 9, seed=2)
             ),
+            "one seed below the start": (
+                drawn_scores([2, 3, 4], [[70, 71, 72], [70, 73, 72], [78, 74, 76]], [2, -6, 4], 1, seed=3)
+            ),
+            "a loss": drawn_scores([-5, 2, 1], [[80, 81, 82], [75, 74, 73], [71, 72, 73]], [0, 0.5, -0.5], 2, seed=4),
         },
-        solution=fit,
+        solution=report,
         wrong=[
-            (loop(step=False), "No weight changes: every loss is the untrained encoder's. What makes the step?"),
+            (reported(choose=lambda run: run["test"].mean()), "You choose on the set that you report."),
             (
-                loop(clear=False),
-                "Each step still has the gradients of all earlier steps in it: backward() adds to what is there.",
-            ),
-            (loop(factor=lambda *_: 1), "Your rate is the same in all steps: it should rise first, and then fall."),
-            (loop(factor=never_falls), "Your rate rises, and then stays. After the warm-up it should fall to 0."),
-            (
-                loop(factor=lambda i, warmup, total: by_share(i, 0, total)),
-                "Your rate only falls. Over the share `warmup` of the steps it should rise.",
+                reported(choose=lambda run: run["dev"].max()),
+                "You choose the recipe of the luckiest seed on dev. What speaks for a recipe are all of its seeds.",
             ),
             (
-                loop(factor=lambda i, warmup, total: learning_rate_factor(i, warmup, total)),
-                "`warmup` is a share, and learning_rate_factor wants a number of steps.",
+                reported(choose=lambda run: -run["dev"].mean()),
+                "You choose the recipe that is worst on dev: a higher nDCG is better.",
             ),
-            (loop(factor=begins_at_zero), "Your first step has a rate of 0, as in transformers: here it learns."),
+            (reported(pick=lambda gains: gains[0]), "You report one seed of the recipe. Another would say otherwise."),
             (
-                loop(factor=lambda i, warmup, total: by_share(i + 1, warmup, total)),
-                "Your schedule is one step ahead: the first step is step 0.",
-            ),
-            (
-                new_optimizer_for_each_batch,
-                "You make a new optimizer for each batch. AdamW averages gradients over the steps: it must live on.",
+                reported(pick=lambda gains: gains[gains.mean(axis=1).argmax()]),
+                "You report the seed that is best on test: that is choosing on test.",
             ),
             (
-                loop(optimizer=lambda encoder, rate: torch.optim.SGD(encoder.parameters(), lr=rate)),
-                "That is plain gradient descent. AdamW was asked for, with its own defaults.",
+                reported(grouped=False),
+                "You draw queries. Those of a group seek the same documents, so they are no independent draws.",
             ),
-            (loop(sign=-1), "You climb: your step makes the loss larger."),
-            (loop(frozen=True), "No gradient comes through the positives. Both sides are encoded by what is trained."),
-            (loop(other=False), "You compare the anchors with themselves. Where do the positives come in?"),
-            (loop(again=True), "You note each loss after its step. Note the one that the step was made from."),
-            (lambda *arguments: fit(*arguments)[-1], "Return the losses of all steps, not of the last alone."),
             (
-                lambda *arguments: sum(fit(*arguments)) / len(arguments[2]),
-                "Return the losses of all steps as a list, not their mean.",
+                reported(pick=np.ravel),
+                "You draw a group once for each seed. Seeds are no further groups: take their mean first.",
             ),
+            (
+                reported(shown=lambda seeds, low, high: low > 0),
+                "Your verdict asks the interval alone. Is each seed above the start?",
+            ),
+            (
+                reported(shown=lambda seeds, low, high: all(seeds > 0)),
+                "Your verdict asks the seeds alone. Where could other groups put the gain?",
+            ),
+            (
+                reported(shown=lambda seeds, low, high: seeds.mean() > 0),
+                "Your verdict only asks whether the gain is above 0. How sure is that?",
+            ),
+            (
+                reported(shown=lambda seeds, low, high: low > 0 and all(seeds > 0) or high < 0 and all(seeds < 0)),
+                "You call a loss shown a gain: below 0 a clear interval is none.",
+            ),
+            (other_way_round, "You subtract the other way round: a gain is above 0 where the recipe is better."),
+            (lambda *given: report(*given)[1:4], "Name the recipe first, and end with the verdict: five things."),
         ],
     ),
     "11.2": Exercise(

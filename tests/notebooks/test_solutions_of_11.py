@@ -1,50 +1,48 @@
-"""Exercise 11.1 is torch's own loop, 11.2 what `fit` does itself; both know the answers that are near, and 11.2 takes
-whatever does the same."""
+"""Exercise 11.1 agrees with SciPy's bootstrap, 11.2 with what `fit` does itself; both know the answers that are near,
+and take whatever does the same."""
 
 import contextlib
 import copy
 
+import numpy as np
+import pandas as pd
 import pytest
-import torch
 from datasets import Dataset, DatasetDict
 from repository import ROOT
+from scipy.stats import bootstrap
 from sentence_transformers import InputExample, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.sentence_transformer import losses
 from torch.utils.data import DataLoader
 
-from course_lib.encoder import SentenceEncoder
 from course_lib.exercises import judge, load_exercises
-from course_lib.losses import MultipleNegativesRankingLoss
-from course_lib.training import learning_rate_factor
+from course_lib.retrieval.metrics import paired_bootstrap
 from recipes.shared.trainer_settings import described
 
 EXERCISES = load_exercises(ROOT / "notebooks" / "solutions" / "11.py")
-FIT, TRANSLATE = EXERCISES["11.1"], EXERCISES["11.2"]
+REPORT, TRANSLATE = EXERCISES["11.1"], EXERCISES["11.2"]
 
 
-@pytest.mark.parametrize("case", FIT.cases)
-def test_solution_trains_as_torchs_own_scheduler_does(case):
-    encoder, loss, batches, learning_rate, warmup = copy.deepcopy(FIT.cases[case])
-    losses = FIT.solution(copy.deepcopy(encoder), loss, batches, learning_rate, warmup)
-    optimizer, total = torch.optim.AdamW(encoder.parameters(), lr=learning_rate), len(batches)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: learning_rate_factor(step, round(warmup * total), total)
-    )
-    for (anchors, positives), noted in zip(batches, losses, strict=True):
-        value = loss(encoder(anchors), encoder(positives))
-        assert value.item() == pytest.approx(noted, abs=1e-5)
-        optimizer.zero_grad()
-        value.backward()
-        optimizer.step()
-        schedule.step()
+@pytest.mark.parametrize("case", REPORT.cases)
+def test_solution_reports_what_scipy_does(case):
+    """One score for each group: the mean of its queries, which is the mean of the seeds. SciPy draws it anew."""
+    runs, groups, start = REPORT.cases[case]
+    recipe, gain, low, high, shown = REPORT.solution(runs, groups, start)
+    on_dev = {name: sum(run["dev"]) / len(run["dev"]) for name, run in runs.items()}
+    assert on_dev[recipe] == max(on_dev.values())
+    own = pd.DataFrame(runs[recipe]["test"] - start, columns=groups).T.groupby(level=0).mean()  # (groups, seeds)
+    by_scipy = bootstrap(
+        (own.mean(axis=1),), np.mean, n_resamples=20_000, method="percentile", rng=1
+    ).confidence_interval
+    assert gain == pytest.approx(own.to_numpy().mean())
+    assert (low, high) == pytest.approx(tuple(by_scipy), abs=0.25)
+    assert shown == (by_scipy.low > 0 and (own.mean() > 0).all())
 
 
-def test_solution_trains_an_encoder():
-    encoder = SentenceEncoder.load("course/sbert-mini-ranking", device="cpu", dtype="float32").train()
-    batch = (["Where can I park?", "Is the pool open?"], ["a space for my car", "swimming hours"])
-    torch.manual_seed(0)
-    losses = FIT.solution(encoder, MultipleNegativesRankingLoss(), [batch] * 4, 5e-4, 0.25)
-    assert losses[-1] < losses[0] / 2
+def test_cases_hold_every_verdict():
+    """Shown, not shown because of the groups or of a seed alone, and a loss."""
+    found = [REPORT.solution(*case) for case in REPORT.cases.values()]
+    assert [shown for *_, shown in found] == [True, True, False, False, False]
+    assert found[2][2] < 0 < found[2][3] and found[3][2] > 0 and found[4][3] < 0
 
 
 def in_another_way(**changes):
@@ -109,17 +107,23 @@ def test_solution_does_what_fit_does(monkeypatch, tmp_path):
     assert by_fit[:-2] == own[:-2]
 
 
-def adam_without_clearing(encoder, loss, batches, learning_rate, warmup):
-    """As a learner may write it: the rate is handed to a scheduler, zero_grad is forgotten."""
-    optimizer, total = torch.optim.AdamW(encoder.parameters(), lr=learning_rate), len(batches)
-    factor = lambda step: learning_rate_factor(step, round(warmup * total), total)
-    schedule, losses = torch.optim.lr_scheduler.LambdaLR(optimizer, factor), []
-    for anchors, positives in batches:
-        losses.append(loss(encoder(anchors), encoder(positives)))
-        losses[-1].backward()
-        optimizer.step()
-        schedule.step()
-    return [value.item() for value in losses]
+def seeds_in_a_loop(runs, groups, start):
+    """As a learner may write it: with sums, and two means of groups for the bootstrap."""
+    best = sorted(runs, key=lambda name: -sum(runs[name]["dev"]))[0]
+    of = lambda scores: np.array([scores[groups == g].mean() for g in dict.fromkeys(groups.tolist())])
+    gain, low, high = paired_bootstrap(of(runs[best]["test"].mean(axis=0)), of(start))
+    above = [of(seed).mean() > of(start).mean() for seed in runs[best]["test"]]
+    return [best, np.float64(gain), low, high, low > 0 and np.all(above)]
+
+
+def test_another_way_to_report_is_right():
+    assert judge(REPORT, seeds_in_a_loop)
+
+
+def queries_drawn(runs, groups, start):
+    best, *_, shown = REPORT.solution(runs, groups, start)
+    gain, low, high = paired_bootstrap(runs[best]["test"].mean(axis=0), start)
+    return best, gain, low, high, low > 0 and (runs[best]["test"].mean(axis=1) > start.mean()).all()
 
 
 NEAR = {
@@ -131,7 +135,7 @@ NEAR = {
         in_another_way(eval_strategy="no", load_best_model_at_end=False, save_strategy="no"),
         "never calls it",
     ),
-    "gradients are not cleared": (FIT, adam_without_clearing, "gradients of all earlier steps"),
+    "queries are drawn": (REPORT, queries_drawn, "no independent draws"),
 }
 
 
