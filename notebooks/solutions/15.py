@@ -156,65 +156,83 @@ HARD = marked("0.9- 0.8+ 0.7- 0.6+ 0.5- 0.4-")
 # ---- 15.3
 
 
-def recommend(vectors, liked, k):
-    scores = vectors @ vectors[liked].mean(axis=0)  # (n, dim) @ (dim,) -> (n,)
-    scores[liked] = -np.inf
-    return np.argsort(-scores, kind="stable")[:k].tolist()
+def joined(pairs, n, fits):
+    """Goes through the pairs and joins the groups of two texts where `fits` says so, of the pairs that have come."""
+    label, come = list(range(n)), set()
+    for i, j in pairs:
+        come |= {(i, j), (j, i)}
+        groups = [[row for row in range(n) if label[row] == label[end]] for end in (i, j)]
+        if groups[0] != groups[1] and fits(*groups, i, j, come):
+            for row in groups[0] + groups[1]:
+                label[row] = min(groups[0] + groups[1])
+    return label
 
 
-def offers_what_is_liked(vectors, liked, k):
-    return np.argsort(-(vectors @ vectors[liked].mean(axis=0)), kind="stable")[:k].tolist()
+def complete_linkage(pairs, n):
+    return joined(pairs, n, lambda a, b, i, j, come: all((x, y) in come for x in a for y in b))
 
 
-def too_few(vectors, liked, k):
-    return [row for row in offers_what_is_liked(vectors, liked, k) if row not in liked]
+def friends_of_friends(pairs, n):
+    return joined(pairs, n, lambda a, b, i, j, come: True)
 
 
-def farthest(vectors, liked, k):
-    return offers_what_is_liked(vectors, liked, len(vectors))[::-1][:k]
+def one_direction(pairs, n):
+    return joined(pairs, n, lambda a, b, i, j, come: all((x, y) in set(pairs) & come for x in a for y in b))
 
 
-def farthest_of_the_others(vectors, liked, k):
-    return recommend(vectors, liked, len(vectors) - len(liked))[::-1][:k]
+def pairs_to_come(pairs, n):
+    known = {*pairs, *((j, i) for i, j in pairs)}
+    return joined(pairs, n, lambda a, b, i, j, come: all((x, y) in known for x in a for y in b))
 
 
-def near_the_first(vectors, liked, k):
-    return [row for row in offers_what_is_liked(vectors, liked[:1], len(vectors)) if row not in liked][:k]
+def lowest_rows_alone(pairs, n):
+    return joined(pairs, n, lambda a, b, i, j, come: (min(a), min(b)) in come)
 
 
-def near_any(vectors, liked, k):
-    scores = (vectors @ vectors[liked].T).max(axis=1)
-    scores[liked] = -np.inf
-    return np.argsort(-scores, kind="stable")[:k].tolist()
+def the_new_text_alone(pairs, n):
+    return joined(pairs, n, lambda a, b, i, j, come: all((i, y) in come for y in b))
 
 
-def near_the_farthest(vectors, liked, k):
-    scores = (vectors @ vectors[liked].T).min(axis=1)
-    scores[liked] = -np.inf
-    return np.argsort(-scores, kind="stable")[:k].tolist()
+def one_text_at_a_time(pairs, n):
+    def fits(a, b, i, j, come):
+        return min(len(a), len(b)) == 1 and all((x, y) in come for x in a for y in b)
+
+    return joined(pairs, n, fits)
 
 
-def lowest_rows_first(vectors, liked, k):
-    return sorted(recommend(vectors, liked, k))
+def couples(pairs, n):
+    return joined(pairs, n, lambda a, b, i, j, come: len(a) == len(b) == 1)
 
 
-def near_the_median(vectors, liked, k):
-    scores = vectors @ np.median(vectors[liked], axis=0)
-    scores[liked] = -np.inf
-    return np.argsort(-scores, kind="stable")[:k].tolist()
+def most_of_the_pairs(pairs, n):
+    return joined(pairs, n, lambda a, b, i, j, come: 2 * sum((x, y) in come for x in a for y in b) > len(a) * len(b))
 
 
-def rows_of_what_is_left(vectors, liked, k):
-    left = np.delete(vectors, liked, axis=0)
-    return np.argsort(-(left @ vectors[liked].mean(axis=0)), kind="stable")[:k].tolist()
+def one_label_changed(pairs, n):
+    label, come = list(range(n)), set()
+    for i, j in pairs:
+        come |= {(i, j), (j, i)}
+        a, b = ([row for row in range(n) if label[row] == label[end]] for end in (i, j))
+        if all((x, y) in come for x in a for y in b):
+            label[i] = label[j] = min(label[i], label[j])
+    return label
 
 
-def nearest_last(vectors, liked, k):
-    return recommend(vectors, liked, k)[::-1]
+def other_numbers(pairs, n):
+    label = complete_linkage(pairs, n)
+    return [sorted(set(label)).index(lowest) for lowest in label]
 
 
-ANGLES = np.radians([0, 20, 35, 60, 80, 103, 200, 290])
-AROUND = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)  # (8, 2)
+def highest_row(pairs, n):
+    label = complete_linkage(pairs, n)
+    return [max(row for row in range(n) if label[row] == lowest) for lowest in label]
+
+
+CHAIN = [(0, 1), (1, 2), (2, 3)]
+CROSSED = [(0, 3), (1, 2), (0, 1), (0, 2), (1, 3), (2, 3)]
+TOO_LATE = [(0, 1), (1, 2), (2, 3), (0, 2), (3, 4)]
+TWO_LEFT = [(2, 5), (0, 5), (1, 4), (0, 2), (3, 4), (1, 5), (1, 2), (3, 5)]
+NEARLY = [(0, 3), (1, 3), (0, 1), (2, 4), (0, 4), (1, 4), (3, 4), (0, 2), (1, 2)]
 
 
 EXERCISES = {
@@ -321,45 +339,48 @@ EXERCISES = {
         ],
     ),
     "15.3": Exercise(
-        title="The nearest others to the mean of what is liked",
+        title="Groups of which all pairs are close, from the list of close pairs",
         keeps_arguments=True,
         cases={
-            "three liked": (AROUND, [0, 1, 3], 3),
-            "one liked": (AROUND, [2], 2),
-            "two far apart": (AROUND, [0, 5], 3),
-            "all others, the nearest first": (AROUND, [4], 7),
-            "two close together and one farther away": (AROUND, [1, 2, 5], 2),
-            "the mean is not the middle of the ends": (AROUND, [0, 1, 5], 3),
+            "a chain": (CHAIN, 4),
+            "two groups of two, all close at last": (CROSSED, 4),
+            "a pair comes too late": (TOO_LATE, 5),
+            "six texts, in no order": (TWO_LEFT, 6),
+            "one pair is missing": (NEARLY, 5),
+            "nothing is close": ([], 3),
         },
-        solution=recommend,
+        solution=complete_linkage,
         wrong=[
-            (offers_what_is_liked, "You recommend what the person already has."),
-            (too_few, "You take out the liked things at the end, and fewer than k are left. What if you do it first?"),
-            (farthest, "You recommend what is farthest. Which end of the order is wanted?"),
             (
-                farthest_of_the_others,
-                "You offer the others from the farthest on: a sort puts the lowest number first. What is high here?",
+                friends_of_friends,
+                "You join two groups at the first pair between them: these are connected components, and they chain.",
             ),
-            (near_the_first, "You look at the first liked thing only. All of them have a say."),
+            (one_direction, "A pair stands in the list once, as (i, j). Whoever looks for (j, i) must find it, too."),
             (
-                near_any,
-                "You take what is close to any one of the liked things. Compare with the mean of their vectors.",
+                pairs_to_come,
+                "You look at pairs that are still to come. Groups join only when the last pair between them has come: "
+                "until then one of the two may join another group.",
             ),
             (
-                near_the_farthest,
-                "You let the liked thing decide that is farthest from each other thing. Compare with the mean of all.",
+                lowest_rows_alone,
+                "You look at one pair of two groups, that of their lowest rows. All pairs must have come.",
             ),
             (
-                near_the_median,
-                "You take the median of the liked vectors. One far from the others then has no say: take the mean.",
+                the_new_text_alone,
+                "You compare text i with all of j's group, but not the others of i's group with it.",
+            ),
+            (one_text_at_a_time, "You add single texts to a group. Two groups of several texts can join, too."),
+            (couples, "Your groups stop at two texts. A group can grow as long as all its pairs have come."),
+            (most_of_the_pairs, "You join two groups when most of their pairs have come. Complete linkage wants all."),
+            (
+                one_label_changed,
+                "You change the label of i and j alone. All texts of both groups get the label of the joined group.",
             ),
             (
-                rows_of_what_is_left,
-                "You took the liked rows out and then counted anew: your numbers are places among what was left. "
-                "Rows of `vectors` are wanted.",
+                other_numbers,
+                "These are the right groups, numbered from 0. The lowest row of its group is a text's label.",
             ),
-            (nearest_last, "The right things from the far end: the nearest comes first. Which way does a sort run?"),
-            (lowest_rows_first, "The right things in another order: the nearest comes first."),
+            (highest_row, "These are the right groups, but labelled by the highest row of each, not by the lowest."),
         ],
     ),
 }

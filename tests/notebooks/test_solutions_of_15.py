@@ -1,14 +1,17 @@
-"""Exercise 15.2 chooses a threshold at the real share of duplicates; other ways to write it are right, too."""
+"""15.2 chooses a threshold at the real share of duplicates, 15.3 links close pairs; other ways are right, too."""
+
+from collections import Counter
 
 import numpy as np
 import pytest
 from repository import ROOT
+from sklearn.cluster import AgglomerativeClustering
 
 from course_lib.exercises import judge, load_exercises
 from course_lib.retrieval.paraphrases import calibrate
 
 EXERCISES = load_exercises(ROOT / "notebooks" / "solutions" / "15.py")
-CHOOSE = EXERCISES["15.2"]
+CHOOSE, LINK = EXERCISES["15.2"], EXERCISES["15.3"]
 
 
 @pytest.mark.parametrize("case", CHOOSE.cases)
@@ -78,3 +81,35 @@ def raises_where_none_fits(scores, same, times, wanted):
 def test_a_near_answer_is_told_what_is_off(answer, told):
     result = judge(CHOOSE, answer)
     assert not result and told in result.message
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_linked_pairs_are_the_groups_of_scikit_learn(seed):
+    vectors = np.random.default_rng(seed).normal(size=(30, 4))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosines, (i, j) = vectors @ vectors.T, np.triu_indices(30, k=1)
+    order = np.argsort(-cosines[i, j])
+    threshold = (0.9, 0.6, 0.3, -0.2)[seed % 4]
+    close = [(int(i[n]), int(j[n])) for n in order if cosines[i[n], j[n]] >= threshold]
+    link = AgglomerativeClustering(None, metric="cosine", linkage="complete", distance_threshold=1 - threshold)
+    theirs = link.fit_predict(vectors)
+    assert LINK.solution(close, 30) == [int(np.flatnonzero(theirs == label)[0]) for label in theirs]
+
+
+def by_counts(pairs, n):
+    """How many pairs between two groups have come is counted; groups are sets."""
+    group = [frozenset([row]) for row in range(n)]
+    come = Counter()
+    for i, j in pairs:
+        a, b = group[i], group[j]
+        come[frozenset([a, b])] += 1
+        if come[frozenset([a, b])] == len(a) * len(b):
+            for other in set(group) - {a, b}:
+                come[frozenset([a | b, other])] = come[frozenset([a, other])] + come[frozenset([b, other])]
+            for row in a | b:
+                group[row] = a | b
+    return [min(rows) for rows in group]
+
+
+def test_counted_pairs_are_right():
+    assert judge(LINK, by_counts)
