@@ -695,7 +695,7 @@ if check("15.2", choose):
         print(f"precision 0.5 wanted; threshold {limit:.2f}; on the other half: precision {got:.2f}, recall {recall:.2f}")
 
 # %% [markdown]
-# **3.** scikit-learn's complete linkage keeps all $n^2$ cosines. Do with the pairs above the threshold alone. Go through them from the closest on, and join the groups of a pair's two texts as soon as _every_ pair between both groups has come.
+# **3.** scikit-learn's complete linkage keeps all $n^2$ cosines. Build yours from the pairs above the threshold alone. Go through them, closest first, and join the groups of a pair's two texts as soon as _every_ pair between both groups has come.
 
 # %% tags=["exercise", "nbval-check-output"]
 def complete_linkage(pairs, n):
