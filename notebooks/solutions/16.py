@@ -8,89 +8,77 @@ from course_lib.exercises import Exercise
 # ---- 16.1
 
 
-def found_first(cosines, held_out):
-    """(2, held-out scenes) bool: does the picture find its caption first, does the caption find its picture?"""
-    own, wanted = torch.arange(len(cosines)), torch.tensor(held_out)
-    return torch.stack([cosines.argmax(1) == own, cosines.argmax(0) == own])[:, wanted]
+def read_the_same(looks, looks_missed):
+    return torch.tensor([look == other for look, other in zip(looks, looks_missed)])  # (n,)
 
 
-def of_model(cosines, held_out):
-    return found_first(cosines, held_out).float().mean().item()
+def beside_blind(own, missed, looks, looks_missed):
+    nearer, same = (own > missed).float(), read_the_same(looks, looks_missed)
+    return nearer.mean().item(), (1 - same.float() / 2).mean().item(), nearer[same].mean().item()
 
 
-def of_blind(looks, held_out):
-    guesses = [1 / looks.count(look) for look, wanted in zip(looks, held_out) if wanted]
-    return sum(guesses) / len(guesses)
+def with_equals(own, missed, looks, looks_missed):
+    return beside_blind(own, missed - 1e-9 * (own == missed) - 1e-6, looks, looks_missed)
 
 
-def beside_blind(cosines, looks, held_out):
-    return of_model(cosines, held_out), of_blind(looks, held_out)
+def nearer_to_the_miss(own, missed, looks, looks_missed):
+    return beside_blind(missed, own, looks, looks_missed)
 
 
-def all_scenes_counted(cosines, looks, held_out):
-    return beside_blind(cosines, looks, [True] * len(looks))
+def blind_gives_up(own, missed, looks, looks_missed):
+    model, _, there = beside_blind(own, missed, looks, looks_missed)
+    return model, (~read_the_same(looks, looks_missed)).float().mean().item(), there
 
 
-def among_the_held_out_alone(cosines, looks, held_out):
-    rows = [i for i, wanted in enumerate(held_out) if wanted]
-    return beside_blind(cosines[rows][:, rows], [looks[i] for i in rows], [True] * len(rows))
+def blind_is_lucky(own, missed, looks, looks_missed):
+    model, _, there = beside_blind(own, missed, looks, looks_missed)
+    return model, 1.0, there
 
 
-def blind_among_the_held_out_alone(cosines, looks, held_out):
-    return of_model(cosines, held_out), among_the_held_out_alone(cosines, looks, held_out)[1]
+def blind_guesses_always(own, missed, looks, looks_missed):
+    model, _, there = beside_blind(own, missed, looks, looks_missed)
+    return model, 0.5, there
 
 
-def pictures_find(cosines, looks, held_out):
-    return found_first(cosines, held_out)[0].float().mean().item(), of_blind(looks, held_out)
+def blind_where_it_reads_the_same(own, missed, looks, looks_missed):
+    model, _, there = beside_blind(own, missed, looks, looks_missed)
+    return model, read_the_same(looks, looks_missed).float().mean().item(), there
 
 
-def captions_find(cosines, looks, held_out):
-    return found_first(cosines, held_out)[1].float().mean().item(), of_blind(looks, held_out)
+def guesses_among_all_looks(own, missed, looks, looks_missed):
+    chances = [1 / (looks + looks_missed).count(look) for look in looks]
+    model, _, there = beside_blind(own, missed, looks, looks_missed)
+    return model, sum(chances) / len(chances), there
 
 
-def both_ways_at_once(cosines, looks, held_out):
-    return found_first(cosines, held_out).all(0).float().mean().item(), of_blind(looks, held_out)
+def where_it_can_tell(own, missed, looks, looks_missed):
+    model, blind, _ = beside_blind(own, missed, looks, looks_missed)
+    return model, blind, (own > missed)[~read_the_same(looks, looks_missed)].float().mean().item()
 
 
-def either_way(cosines, looks, held_out):
-    return found_first(cosines, held_out).any(0).float().mean().item(), of_blind(looks, held_out)
+def share_of_all(own, missed, looks, looks_missed):
+    model, blind, _ = beside_blind(own, missed, looks, looks_missed)
+    return model, blind, ((own > missed) & read_the_same(looks, looks_missed)).float().mean().item()
 
 
-def sum_of_both(cosines, looks, held_out):
-    return 2 * of_model(cosines, held_out), of_blind(looks, held_out)
+def the_gain(own, missed, looks, looks_missed):
+    model, blind, _ = beside_blind(own, missed, looks, looks_missed)
+    return model, blind, model - blind
 
 
-def blind_knows_what_is_alone(cosines, looks, held_out):
-    alone = [float(looks.count(look) == 1) for look, wanted in zip(looks, held_out) if wanted]
-    return of_model(cosines, held_out), sum(alone) / len(alone)
+def margins(own, missed, looks, looks_missed):
+    _, blind, _ = beside_blind(own, missed, looks, looks_missed)
+    return (own - missed).mean().item(), blind, (own - missed)[read_the_same(looks, looks_missed)].mean().item()
 
 
-def looks_among_the_held_out(cosines, looks, held_out):
-    wanted = [look for look, is_wanted in zip(looks, held_out) if is_wanted]
-    return of_model(cosines, held_out), len(set(wanted)) / len(looks)
+def blind_first(own, missed, looks, looks_missed):
+    model, blind, there = beside_blind(own, missed, looks, looks_missed)
+    return blind, model, there
 
 
-def one_over_the_mean(cosines, looks, held_out):
-    counts = [looks.count(look) for look, wanted in zip(looks, held_out) if wanted]
-    return of_model(cosines, held_out), len(counts) / sum(counts)
-
-
-def others_that_look_the_same(cosines, looks, held_out):
-    guesses = [1 / (1 + looks.count(look)) for look, wanted in zip(looks, held_out) if wanted]
-    return of_model(cosines, held_out), sum(guesses) / len(guesses)
-
-
-def guesses_among_all(cosines, looks, held_out):
-    return of_model(cosines, held_out), 1 / len(looks)
-
-
-def blind_first(cosines, looks, held_out):
-    return beside_blind(cosines, looks, held_out)[::-1]
-
-
-def the_gain(cosines, looks, held_out):
-    model, blind = beside_blind(cosines, looks, held_out)
-    return model - blind
+def counts(own, missed, looks, looks_missed):
+    same = read_the_same(looks, looks_missed)
+    return (own > missed).sum().item(), len(looks) - same.sum().item() / 2, ((own > missed) & same).sum().item()
 
 
 # ---- 16.2
@@ -205,18 +193,9 @@ def both_directions_of_shares(scores, shares):
     return (cross_entropy(scores, shares) + cross_entropy(scores.T, shares)) / 2
 
 
-ONE = torch.tensor([[0.9, 0.2, 0.1, 0.3], [0.8, 0.7, 0.0, 0.1], [0.3, 0.1, 0.5, 0.6], [0.2, 0.4, 0.3, 0.8]])  # (4, 4)
-SIX = torch.tensor(
-    [
-        [0.5, 0.7, 0.1, 0.0, 0.2, 0.3],
-        [0.1, 0.5, 0.3, 0.2, 0.0, 0.4],
-        [0.2, 0.1, 0.5, 0.6, 0.3, 0.0],
-        [0.0, 0.3, 0.2, 0.5, 0.1, 0.2],
-        [0.3, 0.0, 0.4, 0.1, 0.6, 0.2],
-        [0.1, 0.2, 0.0, 0.3, 0.8, 0.5],
-    ]
-)  # (6 pictures, 6 captions)
 RED, BLUE, GREEN = ("red", 1), ("blue", 2), ("green", 1)  # what a reader of colours and counts reads
+OWN = torch.tensor([0.9, 0.4, 0.3, 0.7, 0.6, 0.2, 0.8])  # cosines of seven pictures with their own captions,
+MISSED = torch.tensor([0.5, 0.6, 0.1, 0.7, 0.4, 0.3, 0.1])  # and with near misses: one is equal
 LOOKS = torch.tensor([[1.0, 0.1], [0.5, 0.6], [0.2, 1.0], [0.9, 0.75]])  # (4 pictures, 2)
 PROMPTS = torch.tensor(
     [[[1.0, 0.0], [0.0, 3.0]], [[0.1, 1.0], [0.0, 1.0]], [[5.0, 0.5], [1.0, 0.9]]]
@@ -232,58 +211,60 @@ NAMES = ["ring", "cross", "square", "circle"]
 
 EXERCISES = {
     "16.1": Exercise(
-        title="The recall of held-out scenes, beside that of a blind reader",
+        title="A test of near misses, beside a blind reader",
+        keeps_arguments=True,
+        atol=1e-6,
         cases={
-            "four scenes, the first two held out": (ONE, [RED, RED, BLUE, BLUE], [True, True, False, False]),
-            "one of three that look the same": (ONE, [RED, BLUE, RED, RED], [True, True, False, False]),
-            "six scenes, every other held out": (
-                SIX,
-                [RED, BLUE, GREEN, BLUE, BLUE, RED],
-                [True, False, True, False, True, False],
+            "four pictures, two read the same": (OWN[:4], MISSED[:4], [RED, BLUE, RED, GREEN], [RED, GREEN, RED, BLUE]),
+            "seven pictures": (
+                OWN,
+                MISSED,
+                [RED, BLUE, RED, GREEN, BLUE, BLUE, GREEN],
+                [BLUE, BLUE, GREEN, GREEN, BLUE, RED, RED],
             ),
-            "all held out, all look different": (SIX[:3, :3], [RED, BLUE, GREEN], [True] * 3),
-            "one held out": (SIX, [RED, RED, RED, BLUE, BLUE, GREEN], [False, False, True, False, False, False]),
+            "one is read the same": (
+                OWN[:5],
+                MISSED[:5],
+                [RED, RED, BLUE, BLUE, GREEN],
+                [GREEN, RED, RED, GREEN, BLUE],
+            ),
+            "all are read the same": (OWN[3:], MISSED[3:], [RED, RED, BLUE, GREEN], [RED, RED, BLUE, GREEN]),
         },
         solution=beside_blind,
         wrong=[
             (
-                all_scenes_counted,
-                "You count all scenes. The distractors take part as candidates, but only held-out scenes are counted.",
+                with_equals,
+                "You count a picture whose two cosines are equal. Nearer means that its own caption's is higher.",
+            ),
+            (nearer_to_the_miss, "You count the pictures that are nearer to the near miss."),
+            (
+                blind_gives_up,
+                "Your blind reader is never right where it reads the same in both texts. It guesses between two there.",
+            ),
+            (blind_is_lucky, "Your blind reader is always right. Where it reads the same in both texts, it guesses."),
+            (blind_guesses_always, "Your blind reader always guesses. Where it reads a difference, it is right."),
+            (
+                blind_where_it_reads_the_same,
+                "You return how often the reader reads the same in both texts. How often is it right, there and "
+                "elsewhere?",
             ),
             (
-                among_the_held_out_alone,
-                "You leave the other scenes out of the candidates. They are to distract: search among all, count the "
-                "held-out ones.",
+                guesses_among_all_looks,
+                "Your blind reader guesses among all texts that read like this one. Here it has two: the own caption "
+                "and the near miss.",
             ),
             (
-                blind_among_the_held_out_alone,
-                "Your blind reader chooses among the held-out scenes alone, your model among all. Same candidates!",
+                where_it_can_tell,
+                "Your third number is of the pictures where the reader can tell. Those where it cannot are wanted.",
             ),
-            (pictures_find, "This is one direction: pictures find captions. Captions are to find pictures, too."),
-            (captions_find, "This is one direction: captions find pictures. Pictures are to find captions, too."),
-            (both_ways_at_once, "You ask for both directions at once. Their mean is wanted."),
-            (either_way, "You are content with either direction. Their mean is wanted."),
-            (sum_of_both, "You add the two directions. Their mean is wanted."),
+            (share_of_all, "Your third number divides by all pictures: by how many of them does the reader guess?"),
             (
-                blind_knows_what_is_alone,
-                "Your blind reader gives up where several look the same. It guesses, and is right once in as many.",
+                the_gain,
+                "Your third number is the gain over the reader. Take the share anew, of the pictures where it guesses.",
             ),
-            (
-                looks_among_the_held_out,
-                "You count the different looks. Each held-out scene has a chance of its own: one over how many "
-                "candidates look like it.",
-            ),
-            (
-                one_over_the_mean,
-                "You average how many look the same, then divide. Average the chances themselves, scene by scene.",
-            ),
-            (
-                others_that_look_the_same,
-                "You count a scene twice among those that look like it: it is one of them already.",
-            ),
-            (guesses_among_all, "Your blind reader guesses among all. It chooses among those that look the same."),
-            (blind_first, "Both numbers are right, in the other order: the model comes first."),
-            (the_gain, "You return the difference. Return both numbers: how far each is from 1 matters, too."),
+            (margins, "You average differences of cosines. How many pictures are nearer to their own caption?"),
+            (blind_first, "The numbers are right, in another order: the model's share comes first."),
+            (counts, "You return numbers of pictures. Shares are wanted."),
         ],
     ),
     "16.2": Exercise(
