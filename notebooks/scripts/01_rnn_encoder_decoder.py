@@ -127,7 +127,7 @@ for word, x in zip(sentence, vectors):
 assert torch.stack(by_hand).abs().max() < 1
 
 # %% [markdown]
-# It cannot. Each number of $h'$ is a weighted average of two numbers: one of $n$, which a tanh keeps between -1 and 1, and one of the old $h$, which began at 0.
+# No: each number of $h'$ is a weighted average of two numbers: one of $n$, which a tanh keeps between -1 and 1, and one of the old $h$, which began at 0.
 #
 # Torch's GRU does the same for a whole sentence in one call, and adds learnt numbers, its biases, which the cell sets to zero. It returns every state, and the last one once more. This last state is the *context vector*: all that the second half of the translator will see of the sentence. (The *LSTM* of Hochreiter and Schmidhuber, 1997, is an older and larger cell. It hands two states from word to word.)
 
@@ -152,7 +152,7 @@ print("states", tuple(states.shape), "context vector", tuple(context.shape), [ro
 #
 # **Question.** How does a vector become a sentence?
 #
-# The network that writes is the *decoder*, a second GRU. Both need vectors for words: an *embedding*, a table with a row of numbers for each word. The rows begin at random and are learnt.
+# The network that writes is the *decoder*, a second GRU. Both need vectors for words: an *embedding*, a table with a row of numbers for each word.
 #
 # In step $i$ the decoder takes three things: the embedding $y$ of the word before, the context vector $c$, and its own last state $s_{i-1}$, where $s_0$ is $c$. It computes its next state, and a score for each Spanish word:
 #
@@ -321,7 +321,7 @@ for (source, target), written in list(zip(test, answers))[len(test) // 20 :: len
         print(f"  right {target}   ({literal(words(target))})")
 
 # %% [markdown]
-# Compare the word-for-word lines. ("Semana pasada" is "last week"; each of the two words gets both.) Words are replaced by others of their kind, and parts of the longer sentences are missing. Is the decoder told too little, or has it learnt too little?
+# Compare the word-for-word lines. Words are replaced by others of their kind, and parts of the longer sentences are missing. Is the decoder told too little, or has it learnt too little?
 #
 # ## One vector in between
 #
@@ -357,11 +357,11 @@ plt.show()
 # 2. The words of a long sentence may be harder to guess. `Blind`, trained without the vector, guesses each from the Spanish words before it.
 # 3. The translator may know its training by heart. So measure training sentences too.
 # 4. The training may be too short.
-# 5. The whole sentence has to pass through one vector. A control shares everything else with the translator: its training, its sentences and its GRUs. It has attention (notebook 02), so its decoder looks at all states of the encoder in every step.
+# 5. The whole sentence has to pass through one vector. A control shares its training, its sentences and the kind and size of its GRUs with the translator. It has attention (notebook 02), so its decoder looks at all states of the encoder in every step.
 #
 # The accuracy leaves out the full stop or question mark and `[EOS]`. They are easy, and they are two words in five of a short sentence but two in eleven of a long one: with them it would fall for that alone.
 #
-# **Predict** the next-word accuracy at four and at ten words: with one vector, without it, and with all states. Is it higher for training sentences?
+# **Predict** the next-word accuracy at four and at ten words: with one vector, without it, and with all states. Is it higher for training sentences? A band spans the lowest and the highest seed.
 
 # %%
 from course_lib.translation.scores import mean_by
@@ -473,7 +473,7 @@ assert all(slow[words].max() + 10 < quick[words].min() for words in ("06-08", "0
 #
 # Perhaps the control only learns faster? Compare one vector after ten epochs (middle) with all states after two (left). At 3 to 5 words they are about equal; beyond, one vector is behind.
 #
-# So the last suspect remains: the one vector, as these trainings teach the encoder to fill it and the decoder to read it. Whether a larger one would do is not measured here. Cho et al. (2014) found the fall with length too. Sutskever et al. (2014), with much larger networks that read the source backwards, report no difficulty with long sentences.
+# So the last suspect remains: the one vector, as these trainings teach the encoder to fill it and the decoder to read it. After ten epochs it works together with the third: long sentences are learnt by heart. Whether a larger one would do is not measured here. Cho et al. (2014) found the fall too. Sutskever et al. (2014), with much larger networks that read the source backwards, report no difficulty with long sentences.
 #
 # ## What the vector keeps
 #
@@ -523,7 +523,7 @@ assert not as_given or (ten[:3] > shares[0, 1]).all() and ten[3].argmax() == 8 a
 # %% [markdown]
 # On the left, the first of ten words is read back most often, those in the middle least. On the right, three to four words are read back, whether a sentence has five words or ten. So of a longer sentence it is a smaller share. The probes of all lengths learn from about equally many sentences, so that is not why.
 #
-# The untrained encoder knows the last word almost always and the first five seldom, because each later word overwrites a part of the state. It keeps about three, fewer than the trained ones at each length. Above all, training changes _which_ words survive. (What a linear probe misses may still be there in another form.)
+# The untrained encoder knows the last word almost always and the first five seldom, because each later word overwrites a part of the state. It keeps about three, fewer than the trained ones at each length. Training changes _which_ words survive. (What a linear probe misses may still be there in another form.)
 #
 # ## The trap: the last step of a padded batch
 #
@@ -556,7 +556,7 @@ assert not as_given or 4 * correct["last time step"] < correct["last real token"
 #
 # ## Now from course_lib
 #
-# `RNNTranslator` packs its batches, and `translate` writes many sentences at once. Both must agree with your loop, but for one exception where rounding decides between equal scores.
+# `RNNTranslator` packs its batches, and `translate` writes many sentences at once. Both must agree with your loop; one exception is allowed, since rounding may decide between almost equal scores.
 
 # %% tags=["nbval-check-output"]
 from course_lib.translation.decoding import translate
