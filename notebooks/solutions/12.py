@@ -1,8 +1,6 @@
 """Solutions of notebook 12. Try the exercises first: check() tells you what kind of mistake you made."""
 
 import numpy as np
-import torch
-from torch.nn.functional import normalize
 
 from course_lib.exercises import Exercise
 from course_lib.similarity import cos_sim
@@ -11,36 +9,48 @@ from recipes.shared.mined_measures import measured, questions_in_groups
 # ---- 12.1
 
 
-def cut_similarity(a, b, dim):
-    return normalize(a[:, :dim], dim=1) @ normalize(b[:, :dim], dim=1).T  # (n, dim) @ (dim, m) -> (n, m)
+def short_similarity(queries, pages, dim):
+    _, directions = np.linalg.eigh(np.cov(pages.T))  # (wide, wide), the smallest variance first
+    turn = directions[:, ::-1][:, :dim]
+    return unit(queries @ turn) @ unit(pages @ turn).T  # (n, dim) @ (dim, m) -> (n, m)
 
 
-def normalized_before(a, b, dim):
-    return normalize(a, dim=1)[:, :dim] @ normalize(b, dim=1)[:, :dim].T
+def unit(x):
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
 
 
-def dot_products(a, b, dim):
-    return a[:, :dim] @ b[:, :dim].T
+def shortened(fit=lambda queries, pages: pages, turn=None, before=None, length=unit, centre=False):
+    """What `short_similarity` turns into where one of its parts is wrong."""
+
+    def wrong(queries, pages, dim):
+        _, directions = np.linalg.eigh(np.cov(fit(queries, pages).T))
+        kept = turn(directions, dim) if turn else directions[:, ::-1][:, :dim]
+        middle = pages.mean(axis=0) if centre else 0
+        q, p = (before(x) if before else x - middle for x in (queries, pages))
+        return length(q @ kept) @ length(p @ kept).T
+
+    return wrong
 
 
-def not_cut(a, b, dim):
-    return normalize(a, dim=1) @ normalize(b, dim=1).T
+def by_length_in_place_of_variance(queries, pages, dim):
+    kept = np.linalg.eigh(pages.T @ pages)[1][:, ::-1][:, :dim]
+    return unit(queries @ kept) @ unit(pages @ kept).T
 
 
-def last_numbers(a, b, dim):
-    return cut_similarity(a.flip(1), b.flip(1), dim)
+def first_numbers(queries, pages, dim):
+    return unit(queries[:, :dim]) @ unit(pages[:, :dim]).T
 
 
-def rows_cut(a, b, dim):
-    return normalize(a[:dim], dim=1) @ normalize(b[:dim], dim=1).T
+def as_they_are(x):
+    return x
 
 
-def row_by_row(a, b, dim):
-    return (normalize(a[:, :dim], dim=1) * normalize(b[:, :dim], dim=1)).sum(dim=1)
-
-
-def turned_round(a, b, dim):
-    return cut_similarity(b, a, dim)
+def drawn_search(seed, n, m, wide):
+    """Vectors of queries and pages whose numbers vary unlike, around means that are not 0, of any length."""
+    draw = np.random.default_rng(seed)
+    mix = draw.normal(size=(wide, wide)) * np.geomspace(3, 0.3, wide)
+    of = lambda many: (draw.normal(size=(many, wide)) @ mix.T + 2) * draw.uniform(0.5, 2, size=(many, 1))
+    return of(n), of(m)
 
 
 # ---- 12.2
@@ -85,71 +95,100 @@ def limits_of_other_rows(anchors, texts, own):
 
 
 def false_share(groups):
-    return sum(count * false / read for count, read, false in groups) / sum(count for count, _, _ in groups)
+    everything = sum(count for count, _, _ in groups)
+    share, variance = 0, 0
+    for count, read, false in groups:
+        weight, rate = count / everything, false / read
+        share += weight * rate
+        if read < count:
+            variance += weight**2 * rate * (1 - rate) / read
+    return share, 2 * variance**0.5
 
 
-def pooled(groups):
-    return sum(false for _, _, false in groups) / sum(read for _, read, _ in groups)
+def shares(weigh=None, whole=False, times=2, added=False, over=lambda count, read: read):
+    """What `false_share` turns into where one of its parts is wrong. weigh: (count, read) -> the weight of a group."""
 
+    def wrong(groups):
+        weigh_ = weigh or (lambda count, read: count)
+        total = sum(weigh_(count, read) for count, read, _ in groups)
+        rates = [(weigh_(count, read) / total, false / read, count, read) for count, read, false in groups]
+        errors = [
+            weight * (rate * (1 - rate) / over(count, read)) ** 0.5
+            for weight, rate, count, read in rates
+            if whole or read < count
+        ]
+        spread = sum(errors) if added else sum(error**2 for error in errors) ** 0.5
+        return sum(weight * rate for weight, rate, _, _ in rates), times * spread
 
-def mean_of_shares(groups):
-    return sum(false / read for _, read, false in groups) / len(groups)
+    return wrong
 
 
 def found_so_far(groups):
-    return sum(false for _, _, false in groups) / sum(count for count, _, _ in groups)
-
-
-def how_many(groups):
-    return sum(count * false / read for count, read, false in groups)
+    return sum(false for _, _, false in groups) / sum(count for count, _, _ in groups), false_share(groups)[1]
 
 
 def in_percent(groups):
-    return 100 * false_share(groups)
+    return tuple(100 * x for x in false_share(groups))
 
 
 def true_share(groups):
-    return 1 - false_share(groups)
+    share, spread = false_share(groups)
+    return 1 - share, spread
 
 
-def of_each_group(groups):
-    return [false / read for _, read, false in groups]
+def variance_alone(groups):
+    share, spread = false_share(groups)
+    return share, (spread / 2) ** 2
 
-
-def weighted_by_what_was_read(groups):
-    return sum(read * false / count for count, read, false in groups) / sum(read for _, read, _ in groups)
-
-
-def the_first_group(groups):
-    return groups[0][2] / groups[0][1]
-
-
-A = torch.tensor([[1.0, 2.0, 3.0, -4.0], [0.5, -1.0, 0.0, 2.0], [2.0, 0.3, -1.0, 1.0]])
-B = torch.tensor([[2.0, 1.0, -1.0, 0.5], [3.0, 4.0, 1.0, 1.0]])
 
 EXERCISES = {
     "12.1": Exercise(
-        title="Cosines of vectors cut to their first numbers",
+        title="A search with fewer numbers",
         cases={
-            "three and two vectors, two numbers": (A, B, 2),
-            "three numbers": (A, B, 3),
-            "as many of both": (A[:2], B, 2),
+            "four queries, forty pages, two numbers": (*drawn_search(0, 4, 40, 6), 2),
+            "three numbers": (*drawn_search(1, 5, 60, 8), 3),
+            "as many queries as pages": (*drawn_search(2, 30, 30, 5), 2),
         },
-        solution=cut_similarity,
+        solution=short_similarity,
         wrong=[
-            (normalized_before, "You normalise the whole vectors and cut afterwards. Which length have they then?"),
+            (first_numbers, "You keep the first numbers as they are. Which directions hold most of the variance?"),
             (
-                dot_products,
-                "You take dot products: a long vector wins against everything. The trap above shows what that costs.",
+                shortened(fit=lambda queries, pages: queries),
+                "You fit the components on the queries. The collection is there before any of them.",
             ),
-            (not_cut, "You compare the whole vectors. How many numbers are to be used?"),
-            (last_numbers, "You keep the last numbers of each vector. The first ones are wanted."),
-            (rows_cut, "You leave out vectors where numbers of each vector should go. Which axis is which?"),
             (
-                row_by_row,
-                "You compare vector i with vector i only. Every one of `a` is to be compared with every one of `b`.",
+                shortened(fit=lambda queries, pages: np.concatenate([queries, pages])),
+                "You fit the components on the queries, too. The collection is there before any of them.",
             ),
-            (turned_round, "Your matrix lies on its side: rows belong to `a`, columns to `b`."),
+            (
+                shortened(turn=lambda directions, dim: directions[:, :dim]),
+                "You keep the directions of smallest variance: eigh puts those first.",
+            ),
+            (
+                shortened(turn=lambda directions, dim: directions[::-1][:dim].T),
+                "You take rows of the matrix of directions. Each direction is a column.",
+            ),
+            (
+                by_length_in_place_of_variance,
+                "Your directions hold most of the length, not of the variance: that is measured from the mean.",
+            ),
+            (
+                shortened(centre=True),
+                "You centre the vectors before you turn them: whole ones would lose their cosines.",
+            ),
+            (
+                shortened(length=as_they_are),
+                "You take dot products: after the cut, lengths differ. See the trap above.",
+            ),
+            (
+                shortened(before=unit, length=as_they_are),
+                "You normalise the whole vectors and cut afterwards. Which length have they then?",
+            ),
+            (shortened(turn=lambda directions, dim: directions), "You keep all the numbers. How many were wanted?"),
+            (
+                lambda queries, pages, dim: short_similarity(queries, pages, dim).T,
+                "Your matrix lies on its side: rows belong to queries, columns to pages.",
+            ),
         ],
     ),
     "12.2": Exercise(
@@ -200,27 +239,32 @@ EXERCISES = {
         ],
     ),
     "12.3": Exercise(
-        title="The share of false negatives, from what was read of each group",
+        title="The share of false negatives, and how far off it may be",
         cases={
             "all of one group read, a few of the other": ([(40, 40, 30), (160, 20, 5)],),
-            "three groups": ([(10, 5, 5), (30, 10, 2), (60, 12, 3)],),
+            "three groups": ([(10, 5, 3), (30, 10, 2), (60, 12, 3)],),
             "one group": ([(100, 20, 5)],),
             "one group without any": ([(50, 10, 0), (50, 10, 4)],),
         },
         solution=false_share,
         wrong=[
             (
-                pooled,
-                "You add up what was read. One group was read whole, the other in part: each must count by its size.",
+                shares(weigh=lambda count, read: read),
+                "You weigh each group by what was read of it. It must count by its size.",
             ),
-            (mean_of_shares, "You average the shares of the groups as if they were of one size."),
-            (found_so_far, "You count only those that were found. What of those that nobody has read?"),
-            (how_many, "You return how many there may be. Which share of all is that?"),
+            (shares(weigh=lambda count, read: 1), "You average the shares of the groups as if they were of one size."),
+            (found_so_far, "Your share counts only those that were found. What of those that nobody has read?"),
             (in_percent, "You return per cent. A share lies between 0 and 1."),
             (true_share, "You return the share of true negatives."),
-            (of_each_group, "You return a share for each group. One for all of them is wanted."),
-            (weighted_by_what_was_read, "You mix up how many there are and how many were read."),
-            (the_first_group, "You look at one group only."),
+            (shares(whole=True), "A group that was read whole cannot be off: it adds nothing to the spread."),
+            (shares(added=True), "You add up the errors of the groups. They are independent: add their squares."),
+            (shares(times=1), "Your share is right; your spread is one standard error, and two were wanted."),
+            (
+                shares(over=lambda count, read: count),
+                "Your share is right; your spread divides by how many there are. Only what was read tells.",
+            ),
+            (variance_alone, "Your share is right; your spread is a variance. A root is missing."),
+            (lambda groups: false_share(groups)[0], "Return the spread as well: two numbers."),
         ],
     ),
 }

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-import torch
 from repository import ROOT
+from sklearn.decomposition import PCA
 from sklearn.metrics.pairwise import cosine_similarity
 
 from course_lib.exercises import judge, load_exercises
@@ -11,13 +11,22 @@ from course_lib.finetuning.mining import mine_hard_negatives
 from recipes.shared.mined_measures import measured
 
 EXERCISES = load_exercises(ROOT / "notebooks" / "solutions" / "12.py")
-CUT, MINE, SHARE = (EXERCISES[f"12.{i}"] for i in (1, 2, 3))
+SHORT, MINE, SHARE = (EXERCISES[f"12.{i}"] for i in (1, 2, 3))
 
 
-@pytest.mark.parametrize("case", CUT.cases)
-def test_solution_is_scikit_learns_cosine(case):
-    a, b, dim = CUT.cases[case]
-    assert np.allclose(CUT.solution(a, b, dim), cosine_similarity(a[:, :dim], b[:, :dim]), atol=1e-6)
+@pytest.mark.parametrize("case", SHORT.cases)
+def test_solution_is_scikit_learns_pca_and_cosine(case):
+    queries, pages, dim = SHORT.cases[case]
+    turn = PCA(dim).fit(pages).components_.T  # (wide, dim)
+    assert np.allclose(SHORT.solution(queries, pages, dim), cosine_similarity(queries @ turn, pages @ turn))
+
+
+def test_fitting_by_singular_values_is_right_too():
+    def by_svd(queries, pages, dim):
+        turn = np.linalg.svd(pages - pages.mean(axis=0))[2][:dim].T
+        return cosine_similarity(queries @ turn, pages @ turn)
+
+    assert judge(SHORT, by_svd)
 
 
 def by_hand(anchors, texts, own):
@@ -71,18 +80,29 @@ def dot_with_margin(anchors, texts, own):
     return scores.argmax(axis=1)
 
 
+def by_formula(parts):
+    """One total for all groups, and of each its weight, how many there are, were read and were false."""
+    ((total, groups),) = parts
+    share = sum(weight * false / read for weight, _, read, false in groups) / total
+    squares = [(w / total) ** 2 * f / r * (1 - f / r) / r for w, n, r, f in groups if r < n]
+    return share, 2 * sum(squares) ** 0.5
+
+
 NEAR = {
-    "cut on the wrong axis": (CUT, lambda a, b, d: CUT.solution(a[:d], b[:d], a.shape[1]), "Which axis is which?"),
-    "dot products": (CUT, lambda a, b, d: a[:, :d] @ b[:, :d].T, "You take dot products"),
-    "normalised, then cut": (
-        CUT,
-        lambda a, b, d: (a / a.norm(dim=1, keepdim=True))[:, :d] @ (b / b.norm(dim=1, keepdim=True))[:, :d].T,
-        "You normalise the whole vectors and cut afterwards",
+    "no length 1 after the cut": (
+        SHORT,
+        lambda q, p, d: PCA(d).fit(p).components_.dot(q.T).T @ PCA(d).fit(p).components_.dot(p.T),
+        "You take dot products",
     ),
-    "rows by rows": (
-        CUT,
-        lambda a, b, d: torch.cosine_similarity(a[:, :d], b[:, :d], dim=1),
-        "You compare vector i with vector i only",
+    "scikit-learn centres": (
+        SHORT,
+        lambda q, p, d: cosine_similarity(PCA(d).fit(p).transform(q), PCA(d).fit(p).transform(p)),
+        "You centre the vectors",
+    ),
+    "not centred when fitted": (
+        SHORT,
+        lambda q, p, d: cosine_similarity(*(x @ np.linalg.svd(p)[2][:d].T for x in (q, p))),
+        "most of the length",
     ),
     "the nearest is taken": (
         MINE,
@@ -94,10 +114,13 @@ NEAR = {
         measured(dot_with_margin),
         "different lengths",
     ),
-    "pooled": (SHARE, lambda g: sum(f for *_, f in g) / sum(r for _, r, _ in g), "You add up what was read"),
-    "mean of shares": (SHARE, lambda g: float(np.mean([f / r for _, r, f in g])), "as if they were of one size"),
-    "per cent": (SHARE, lambda g: 100 * SHARE.solution(g), "You return per cent"),
-    "only what was found": (SHARE, lambda g: sum(f for *_, f in g) / sum(n for n, *_ in g), "that nobody has read"),
+    "pooled": (
+        SHARE,
+        lambda g: by_formula([(sum(r for _, r, _ in g), [(r, n, r, f) for n, r, f in g])]),
+        "by what was read of it",
+    ),
+    "per cent": (SHARE, lambda g: [100 * x for x in SHARE.solution(g)], "You return per cent"),
+    "one standard error": (SHARE, lambda g: (SHARE.solution(g)[0], SHARE.solution(g)[1] / 2), "one standard error"),
 }
 
 
@@ -109,5 +132,20 @@ def test_a_near_answer_is_told_its_kind_of_mistake(name):
 
 
 def test_the_share_does_not_depend_on_how_many_were_read():
-    assert SHARE.solution([(40, 40, 30), (160, 20, 5)]) == pytest.approx(SHARE.solution([(40, 4, 3), (160, 80, 20)]))
-    assert SHARE.solution([(40, 40, 30), (160, 20, 5)]) == pytest.approx(70 / 200)
+    share, of_less = (
+        SHARE.solution(groups)[0] for groups in ([(40, 40, 30), (160, 20, 5)], [(40, 4, 3), (160, 80, 20)])
+    )
+    assert share == pytest.approx(of_less) == pytest.approx(70 / 200)
+
+
+@pytest.mark.parametrize("case", SHARE.cases)
+def test_two_spreads_hold_what_other_samples_would_give(case):
+    """Each group read in part is drawn anew at the rate that was found; one that was read whole stays."""
+    (groups,) = SHARE.cases[case]
+    draw, everything = np.random.default_rng(0), sum(count for count, _, _ in groups)
+    again = sum(
+        count / everything * (false if read == count else draw.binomial(read, false / read, size=20_000)) / read
+        for count, read, false in groups
+    )
+    share, spread = SHARE.solution(groups)
+    assert (again.mean(), 2 * again.std()) == pytest.approx((share, spread), rel=0.03)

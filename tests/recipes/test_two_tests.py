@@ -7,7 +7,7 @@ from course_lib.data import load_sts
 from course_lib.datasets.retrieval import load_retrieval
 from course_lib.evaluation import EmbeddingSimilarityEvaluator, spearman
 from course_lib.retrieval.evaluators import InformationRetrievalEvaluator
-from recipes.shared.two_tests import DRAWS, TOKENS, each, measure, redrawn, vectors
+from recipes.shared.two_tests import DRAWS, TOKENS, differences, each, measure, redrawn, vectors
 
 
 class Letters:
@@ -44,3 +44,15 @@ def test_models_are_drawn_alike():
     worse = OF | {"search": OF["search"] - 0.25}
     assert np.allclose(redrawn(OF)["search"] - redrawn(worse)["search"], 25)
     assert redrawn(OF)["search"].std() > 1
+
+
+def test_differences_lie_where_the_draws_put_them():
+    worse = OF | {"search": OF["search"] * 0.5}
+    gaps = differences(redrawn(OF), redrawn(worse))
+    assert gaps["graded pairs"] == (0, 0, 0)
+    gap, low, high = gaps["search"]
+    assert gap == pytest.approx(redrawn(worse)["search"].mean())
+    assert np.mean((redrawn(worse)["search"] >= low) & (redrawn(worse)["search"] <= high)) == pytest.approx(
+        0.95, abs=0.01
+    )
+    assert differences(redrawn(worse), redrawn(OF))["search"] == pytest.approx((-gap, -high, -low))
