@@ -7,68 +7,93 @@ from course_lib.exercises import Exercise
 # ---- 13.1
 
 
-def discounted(gains):
-    return float(sum(gain / np.log2(1 + rank) for rank, gain in enumerate(gains, 1)))
+def word(low, high):
+    return "better" if low > 0 else "worse" if high < 0 else "cannot tell"
 
 
-def ndcg_at_k(ranking, grades, k):
-    gain = discounted([grades.get(document, 0) for document in ranking[:k]])
-    return gain / discounted(sorted(grades.values(), reverse=True)[:k])
+def middle(values, share=95):
+    """The range of so many per cent of the values, the same number left out at both ends."""
+    low, high = np.percentile(values, ((100 - share) / 2, (100 + share) / 2))
+    return float(low), float(high)
 
 
-def grades_ignored(ranking, grades, k):
-    return ndcg_at_k(ranking, dict.fromkeys(grades, 1), k)
+def judged(values, share=95):
+    low, high = middle(values, share)
+    return low, high, word(low, high)
 
 
-def not_normalised(ranking, grades, k):
-    return discounted([grades.get(document, 0) for document in ranking[:k]])
+def compare(new, old, drawn):
+    return judged((new - old)[drawn].mean(axis=1))
 
 
-def best_of_those_found(ranking, grades, k):
-    found = [grades[document] for document in ranking[:k] if document in grades]
-    return not_normalised(ranking, grades, k) / discounted(sorted(found, reverse=True)) if found else 0.0
+def two_intervals(new, old, drawn):
+    of_new, of_old = middle(new[drawn].mean(axis=1)), middle(old[drawn].mean(axis=1))
+    low, high = of_new[0] - of_old[1], of_new[1] - of_old[0]
+    return low, high, word(low, high)
 
 
-def ranks_from_zero(ranking, grades, k):
-    def total(gains):
-        return float(sum(gain / np.log2(2 + rank) for rank, gain in enumerate(gains, 1)))
-
-    return total([grades.get(document, 0) for document in ranking[:k]]) / total(
-        sorted(grades.values(), reverse=True)[:k]
-    )
+def not_paired(new, old, drawn):
+    return judged(new[drawn].mean(axis=1) - old[drawn[::-1]].mean(axis=1))
 
 
-def whole_ranking(ranking, grades, k):
-    return ndcg_at_k(ranking, grades, max(len(ranking), len(grades)))
+def of_the_queries(new, old, drawn):
+    return judged(new - old)
 
 
-def ideal_not_cut(ranking, grades, k):
-    return not_normalised(ranking, grades, k) / discounted(sorted(grades.values(), reverse=True))
+def of_all_drawn(new, old, drawn):
+    return judged((new - old)[drawn])
 
 
-def exponential_gain(ranking, grades, k):
-    return ndcg_at_k(ranking, {document: 2**grade - 1 for document, grade in grades.items()}, k)
+def mean_of_each_query(new, old, drawn):
+    return judged((new - old)[drawn].mean(axis=0))
 
 
-def ideal_not_sorted(ranking, grades, k):
-    return not_normalised(ranking, grades, k) / discounted(list(grades.values())[:k])
+def by_formula(new, old, drawn):
+    gains = new - old
+    reach = 1.96 * gains.std(ddof=1) / np.sqrt(len(gains))
+    low, high = float(gains.mean() - reach), float(gains.mean() + reach)
+    return low, high, word(low, high)
 
 
-def ranking_not_cut(ranking, grades, k):
-    return not_normalised(ranking, grades, len(ranking)) / discounted(sorted(grades.values(), reverse=True)[:k])
+def ninety(new, old, drawn):
+    return judged((new - old)[drawn].mean(axis=1), 90)
 
 
-def ideal_as_short_as_the_ranking(ranking, grades, k):
-    return not_normalised(ranking, grades, k) / discounted(sorted(grades.values(), reverse=True)[: len(ranking[:k])])
+def lowest_and_highest(new, old, drawn):
+    return judged((new - old)[drawn].mean(axis=1), 100)
 
 
-def divided_by_rank(ranking, grades, k):
-    def total(gains):
-        return float(sum(gain / rank for rank, gain in enumerate(gains, 1)))
+def below_one_per_cent(new, old, drawn):
+    low, high = np.percentile((new - old)[drawn].mean(axis=1), (0.025, 0.975))
+    return float(low), float(high), word(low, high)
 
-    return total([grades.get(document, 0) for document in ranking[:k]]) / total(
-        sorted(grades.values(), reverse=True)[:k]
-    )
+
+def other_way_round(new, old, drawn):
+    return compare(old, new, drawn)
+
+
+def word_turned(new, old, drawn):
+    low, high, _ = compare(new, old, drawn)
+    return low, high, word(-high, -low)
+
+
+def word_by_the_mean(new, old, drawn):
+    low, high, _ = compare(new, old, drawn)
+    return low, high, word(*[(new - old).mean()] * 2)
+
+
+def zero_ends_count_out(new, old, drawn):
+    low, high, _ = compare(new, old, drawn)
+    return low, high, "better" if low >= 0 else "worse" if high <= 0 else "cannot tell"
+
+
+def searches(seed, gain, queries=20, draws=400, ties=0):
+    """nDCG of a new and an old search, whose scores go up and down with the same queries; and draws of them."""
+    generator = np.random.default_rng(seed)
+    old = generator.uniform(0.1, 0.8, size=queries)
+    new = np.clip(old + generator.normal(gain, 0.1, size=queries), 0, 1)
+    new[:ties] = old[:ties]
+    return new, old, generator.integers(queries, size=(draws, queries))
 
 
 # ---- 13.2
@@ -155,35 +180,34 @@ MIXED = [2, 0, 2, 1, 0, 3, 1, 2, 0]
 
 EXERCISES = {
     "13.1": Exercise(
-        title="Graded nDCG of the first k documents",
+        title="Is the new search better? The interval of a difference, and what it says",
         cases={
-            "the better one late": (["a", "b", "c", "d"], {"d": 2, "b": 1, "x": 1}, 4),
-            "the best order": (["d", "b", "a"], {"d": 2, "b": 1}, 3),
-            "more right ones than places": (["b", "d", "a"], {"d": 3, "b": 1, "c": 2}, 2),
-            "the better one behind k": (["a", "b", "c", "d"], {"d": 2, "b": 1, "x": 1}, 2),
-            "nothing found": (["a", "c"], {"d": 2}, 2),
-            "found behind k": (["a", "c", "d"], {"d": 2}, 2),
-            "fewer found than places": (["a", "d"], {"d": 1, "b": 2, "c": 2}, 3),
+            "a clear gain": searches(0, 0.12),
+            "a clear loss": searches(1, -0.12),
+            "a gain that these queries cannot show": searches(2, 0.01),
+            "a small loss": searches(3, -0.02),
+            "a gain on two queries, all others equal": searches(6, 0.3, ties=18),
+            "a loss on two queries, all others equal": searches(9, -0.3, ties=18),
         },
-        solution=ndcg_at_k,
+        solution=compare,
         wrong=[
-            (grades_ignored, "You count every right document as 1. What does a grade of 2 add?"),
-            (not_normalised, "That is the gain. The n of nDCG stands for a division: by what?"),
             (
-                best_of_those_found,
-                "You divide by the best order of the documents that were found. Those that were missed count as well.",
+                two_intervals,
+                "You compare the intervals of the two searches. Both answered the same queries: what can be subtracted "
+                "first?",
             ),
-            (ranks_from_zero, "Your discount is off by one rank: the first place is divided by log2(2), which is 1."),
-            (whole_ranking, "You look at places after the k-th."),
-            (ranking_not_cut, "You look at places of the ranking after the k-th."),
-            (
-                ideal_as_short_as_the_ranking,
-                "A search that returns fewer than k documents missed the rest: the best order still fills k places.",
-            ),
-            (divided_by_rank, "You discount by the rank itself. nDCG discounts more gently: look at the logarithm."),
-            (exponential_gain, "You add 2^grade - 1, as some do; here it is the grade itself."),
-            (ideal_not_sorted, "The best order begins with the highest grade: sort the grades first."),
-            (ideal_not_cut, "The best order has k places, too: not all right documents may fit into it."),
+            (not_paired, "The two searches are not drawn together. Which queries does one draw take from each?"),
+            (of_the_queries, "That is how far the queries differ. How far do their means, over many draws?"),
+            (of_all_drawn, "You take the range of single differences. Each draw has one mean."),
+            (mean_of_each_query, "You average over the draws. Over which axis are the queries of one draw?"),
+            (by_formula, "You compute the range by a formula. Asked for is that of the means that were drawn."),
+            (ninety, "Your range holds 90 % of the means: leave out 2.5 % at each end."),
+            (lowest_and_highest, "Your range holds all means. Which part of them should it hold?"),
+            (below_one_per_cent, "np.percentile counts from 0 to 100, not to 1."),
+            (other_way_round, "You subtract the new search from the old one. What should a positive number mean?"),
+            (word_turned, "Your words are the wrong way round. Is a high nDCG good or bad?"),
+            (word_by_the_mean, "Your word looks at the mean alone. What if the interval contains 0?"),
+            (zero_ends_count_out, "An interval that ends at 0 still contains it."),
         ],
     ),
     "13.2": Exercise(

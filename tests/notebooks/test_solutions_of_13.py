@@ -1,7 +1,5 @@
 """Exercises 13.1 and 13.2 ask for what the library does; right answers of any form pass; near ones are told why."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -9,17 +7,41 @@ from repository import ROOT
 
 from course_lib.exercises import judge, load_exercises
 from course_lib.retrieval.chunking import Passage, search_passages
-from course_lib.retrieval.metrics import ranking_metrics
+from course_lib.retrieval.metrics import paired_bootstrap
 
 EXERCISES = load_exercises(ROOT / "notebooks" / "solutions" / "13.py")
-NDCG, SEARCH = EXERCISES["13.1"], EXERCISES["13.2"]
+COMPARE, SEARCH = EXERCISES["13.1"], EXERCISES["13.2"]
 
 
-@pytest.mark.parametrize("case", NDCG.cases)
-def test_solution_is_the_librarys_ndcg(case):
-    ranking, grades, k = NDCG.cases[case]
-    library = ranking_metrics({"q": ranking}, {"q": grades}, {"ndcg": [k]})
-    assert NDCG.solution(ranking, grades, k) == pytest.approx(library[f"ndcg@{k}"])
+def test_the_interval_is_the_librarys():
+    new, old, _ = COMPARE.cases["a clear gain"]
+    drawn = np.random.default_rng(0).integers(len(new), size=(2000, len(new)))
+    low, high, word = COMPARE.solution(new, old, drawn)
+    assert (low, high) == pytest.approx(paired_bootstrap(new, old, seed=0)[1:]) and word == "better"
+
+
+def test_the_cases_have_each_word_and_intervals_that_end_at_zero():
+    answers = [COMPARE.solution(*case) for case in COMPARE.cases.values()]
+    assert {word for *_, word in answers} == {"better", "worse", "cannot tell"}
+    assert any(low == 0 < high for low, high, _ in answers) and any(low < 0 == high for low, high, _ in answers)
+
+
+def draw_by_draw(new, old, drawn):
+    """One draw after another, in torch; the quantiles of a sorted list, with a straight line between two."""
+    gains = torch.from_numpy(new) - torch.from_numpy(old)
+    means = torch.stack([gains[torch.from_numpy(line)].mean() for line in drawn])
+    low, high = torch.quantile(means, torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+    return [low, high, "cannot tell" if low <= 0 <= high else "better" if low > 0 else "worse"]
+
+
+def differences_of_means(new, old, drawn):
+    low, high = np.quantile(new[drawn].mean(1) - old[drawn].mean(1), [0.025, 0.975])
+    return low, high, "better" if low > 0 else "worse" if high < 0 else "cannot tell"
+
+
+@pytest.mark.parametrize("answer", [draw_by_draw, differences_of_means])
+def test_a_right_interval_written_otherwise_is_right(answer):
+    assert judge(COMPARE, answer)
 
 
 @pytest.mark.parametrize("case", SEARCH.cases)
@@ -51,12 +73,16 @@ def test_a_right_search_written_otherwise_is_right(answer):
     assert judge(SEARCH, answer)
 
 
-def ideal_cut_at_the_ranking(ranking, grades, k):
-    def total(gains):
-        return sum(gain / math.log2(1 + rank) for rank, gain in enumerate(gains, 1))
+def two_intervals(new, old, drawn):
+    low_new, high_new = np.quantile(new[drawn].mean(1), [0.025, 0.975])
+    low_old, high_old = np.quantile(old[drawn].mean(1), [0.025, 0.975])
+    low, high = low_new - high_old, high_new - low_old
+    return low, high, "better" if low > 0 else "worse" if high < 0 else "cannot tell"
 
-    ideal = sorted(grades.values(), reverse=True)[: len(ranking[:k])]
-    return total(grades.get(document, 0) for document in ranking[:k]) / total(ideal)
+
+def by_the_mean(new, old, drawn):
+    low, high, _ = differences_of_means(new, old, drawn)
+    return low, high, "better" if (new - old).mean() > 0 else "worse"
 
 
 def only_the_query_of_length_one(query, pieces, documents, k):
@@ -83,7 +109,8 @@ def first_pieces_merged(query, pieces, documents, k):
 
 
 NEAR = {
-    "the ideal is as short as the ranking": (NDCG, ideal_cut_at_the_ranking, "still fills k places"),
+    "two intervals": (COMPARE, two_intervals, "Both answered the same queries"),
+    "a word by the mean": (COMPARE, by_the_mean, "looks at the mean alone"),
     "raw pieces": (SEARCH, only_the_query_of_length_one, "long vectors win"),
     "the worst piece shown": (SEARCH, worst_piece, "a later one overwrites it"),
     "the first k pieces, merged": (SEARCH, first_pieces_merged, "fewer than k documents"),
