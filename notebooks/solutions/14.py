@@ -8,74 +8,83 @@ from course_lib.exercises import Exercise
 # ---- 14.1
 
 
-def added(rankings, k):
-    scores = {}
-    for ranking in rankings:
-        for rank, document in enumerate(ranking, 1):
-            scores[document] = scores.get(document, 0) + 1 / (k + rank)
-    return scores
+def discounted(grades):
+    return float(sum(grade / np.log2(1 + rank) for rank, grade in enumerate(grades, 1)))
 
 
-def fuse_ranks(rankings, k):
-    scores = added(rankings, k)
-    return sorted(scores, key=lambda document: -scores[document])
+def graded(ranking, grades):
+    return [grades.get(document, 0) for document in ranking]
 
 
-def from_zero(rankings, k):
-    scores = {}
-    for ranking in rankings:
-        for rank, document in enumerate(ranking):
-            scores[document] = scores.get(document, 0) + 1 / max(k + rank, 1e-9)
-    return sorted(scores, key=lambda document: -scores[document])
+def ideal(grades, k):
+    return discounted(sorted(grades.values(), reverse=True)[:k])
 
 
-def without_k(rankings, k):
-    return fuse_ranks(rankings, 0)
+def ceiling(ranking, grades, n, k):
+    best = sorted(graded(ranking[:n], grades), reverse=True) + graded(ranking[n:], grades)
+    return discounted(best[:k]) / ideal(grades, k)
 
 
-def worst_first(rankings, k):
-    return fuse_ranks(rankings, k)[::-1]
+def as_it_is(ranking, grades, n, k):
+    return ceiling(ranking, grades, 0, k)
 
 
-def sorted_upwards(rankings, k):
-    scores = added(rankings, k)
-    return sorted(scores, key=scores.get)
+def everything_reordered(ranking, grades, n, k):
+    return ceiling(ranking, grades, len(ranking), k)
 
 
-def not_sorted(rankings, k):
-    return list(added(rankings, k))
+def candidates_alone(ranking, grades, n, k):
+    return ceiling(ranking[:n], grades, n, k)
 
 
-def always_sixty(rankings, k):
-    return fuse_ranks(rankings, 60)
+def cut_to_k_first(ranking, grades, n, k):
+    return ceiling(ranking[:k], grades, n, k)
 
 
-def last_list_only(rankings, k):
-    scores = {}
-    for ranking in rankings:
-        for rank, document in enumerate(ranking, 1):
-            scores[document] = 1 / (k + rank)
-    return sorted(scores, key=lambda document: -scores[document])
+def worst_first(ranking, grades, n, k):
+    return discounted((sorted(graded(ranking[:n], grades)) + graded(ranking[n:], grades))[:k]) / ideal(grades, k)
 
 
-def only_in_all(rankings, k):
-    return [document for document in fuse_ranks(rankings, k) if all(document in ranking for ranking in rankings)]
+def best_of_the_candidates(ranking, grades, n, k):
+    kept = {document: grades[document] for document in ranking[:n] if document in grades}
+    return ceiling(ranking, grades, n, k) * ideal(grades, k) / ideal(kept, k) if kept else 0.0
 
 
-def sum_of_ranks(rankings, k):
-    ranks = {}
-    for ranking in rankings:
-        for rank, document in enumerate(ranking, 1):
-            ranks[document] = ranks.get(document, 0) + rank
-    return sorted(ranks, key=lambda document: ranks[document])
+def best_of_those_listed(ranking, grades, n, k):
+    kept = {document: grades[document] for document in ranking if document in grades}
+    return ceiling(ranking, grades, n, k) * ideal(grades, k) / ideal(kept, k) if kept else 0.0
 
 
-def best_rank_only(rankings, k):
-    best = {}
-    for ranking in rankings:
-        for rank, document in enumerate(ranking, 1):
-            best[document] = max(best.get(document, 0), 1 / (k + rank))
-    return sorted(best, key=lambda document: -best[document])
+def not_divided(ranking, grades, n, k):
+    return ceiling(ranking, grades, n, k) * ideal(grades, k)
+
+
+def not_cut_at_k(ranking, grades, n, k):
+    return ceiling(ranking, grades, n, len(ranking)) * ideal(grades, len(ranking)) / ideal(grades, k)
+
+
+def ideal_not_cut(ranking, grades, n, k):
+    return not_divided(ranking, grades, n, k) / ideal(grades, len(grades))
+
+
+def ideal_not_sorted(ranking, grades, n, k):
+    return not_divided(ranking, grades, n, k) / discounted(list(grades.values())[:k])
+
+
+def grades_ignored(ranking, grades, n, k):
+    return ceiling(ranking, dict.fromkeys(grades, 1), n, k)
+
+
+def ranks_from_zero(ranking, grades, n, k):
+    def total(gains):
+        return float(sum(gain / np.log2(2 + rank) for rank, gain in enumerate(gains, 1)))
+
+    best = sorted(graded(ranking[:n], grades), reverse=True) + graded(ranking[n:], grades)
+    return total(best[:k]) / total(sorted(grades.values(), reverse=True)[:k])
+
+
+def what_is_gained(ranking, grades, n, k):
+    return ceiling(ranking, grades, n, k) - as_it_is(ranking, grades, n, k)
 
 
 # ---- 14.2
@@ -238,40 +247,43 @@ WEIGHTS = [0.1, 0.3, 0.5, 0.7, 0.9]
 
 EXERCISES = {
     "14.1": Exercise(
-        title="Fuse rankings by their reciprocal ranks",
+        title="The highest nDCG that a reranker of the first n documents can reach",
         cases={
-            "two lists that agree on the second place": ([["a", "b", "c"], ["d", "b", "a"]], 60),
-            "a small constant: to be first counts": ([["a", "b", "c", "f"], ["d", "e", "f", "b"]], 1),
-            "a list that is empty": ([[], ["x", "y"]], 60),
-            "three lists, one document each": ([["p"], ["q"], ["r"]], 60),
-            "a document low in two lists, others high in one": (
-                [["a", "b", "c", "d", "z"], ["e", "f", "g", "h", "z"]],
-                60,
+            "a better one lower among the candidates, one missed": (
+                ["a", "b", "c", "d", "e"],
+                {"b": 1, "d": 2, "x": 2},
+                4,
+                4,
             ),
-            "the same with hardly any constant": ([["a", "b", "c", "d", "z"], ["e", "f", "g", "h", "z"]], 1),
+            "right ones behind the candidates": (["a", "b", "c", "d", "e", "f"], {"d": 1, "b": 1, "e": 2}, 3, 5),
+            "more candidates than places": (["a", "b", "c", "d", "e"], {"b": 1, "e": 3, "c": 2}, 5, 2),
+            "more right ones than places": (["a", "b", "c", "d"], {"b": 1, "a": 1, "c": 2, "x": 3}, 3, 2),
+            "already in the best order": (["a", "b", "c"], {"a": 2, "b": 1}, 2, 3),
+            "no right one among the candidates": (["a", "b", "c", "d"], {"d": 1, "x": 2}, 2, 4),
+            "nothing found": (["a", "b"], {"x": 1}, 2, 2),
         },
-        solution=fuse_ranks,
+        solution=ceiling,
         wrong=[
-            (from_zero, "Your ranks count from 0. Which rank does the first document have?"),
-            (without_k, "You leave out k. Is 1 / rank what the formula says?"),
-            (always_sixty, "Your constant is always 60. What is the argument k for?"),
-            (worst_first, "The worst document comes first. Does a high score mean good or bad?"),
+            (as_it_is, "That is the nDCG of the ranking as it is. In which order should its first n documents come?"),
+            (everything_reordered, "You reorder documents after the n-th, too. Which ones does the reranker read?"),
             (
-                sorted_upwards,
-                "The worst document comes first: that is how `sorted` orders numbers. What does a high score mean?",
+                candidates_alone,
+                "You drop what comes after the candidates. It keeps its places, and may be among the k.",
             ),
-            (not_sorted, "Your documents come in the order in which the lists name them. What should decide?"),
+            (cut_to_k_first, "You cut to k before you reorder: a right one between k and n can still be lifted."),
+            (worst_first, "Your candidates come worst first. Is a high grade good or bad?"),
             (
-                last_list_only,
-                "A document that two lists name keeps what the last one gave. Where are the numbers added up?",
+                best_of_the_candidates,
+                "You divide by the best order of the candidates. The right ones that are not among them count, too.",
             ),
-            (only_in_all, "You drop documents that one of the lists does not name. What do they get from that list?"),
-            (
-                sum_of_ranks,
-                "You add up ranks: a document that is in one list only is better off than one in both. What of 1 / "
-                "(k + rank)?",
-            ),
-            (best_rank_only, "You keep a document's best rank. What should happen if two lists name it?"),
+            (best_of_those_listed, "You divide by the best order of those that were found. What of those missed?"),
+            (not_divided, "That is the gain. The n of nDCG stands for a division: by what?"),
+            (not_cut_at_k, "You add places after the k-th."),
+            (ideal_not_cut, "The best possible ranking has k places, too: not all right ones may fit into it."),
+            (ideal_not_sorted, "The best possible ranking begins with the highest grade: sort the grades."),
+            (grades_ignored, "You count every right document as 1. What does a grade of 2 add?"),
+            (ranks_from_zero, "Your discount is off by one rank: the first place is divided by log2(2), which is 1."),
+            (what_is_gained, "That is what the reranker can add. Asked for is the nDCG that it can reach."),
         ],
     ),
     "14.2": Exercise(

@@ -1,4 +1,7 @@
-"""Exercise 14.3 asks for what the library's fusion does, has one answer in each case, and knows near answers."""
+"""Exercises 14.1 and 14.3 ask for what the library does, have one answer in each case, and know near answers."""
+
+import itertools
+import math
 
 import numpy as np
 import pytest
@@ -9,7 +12,23 @@ from course_lib.exercises import judge, load_exercises
 from course_lib.retrieval.fusion import weighted_fusion
 from course_lib.retrieval.metrics import each_query
 
-FUSE = load_exercises(ROOT / "notebooks" / "solutions" / "14.py")["14.3"]
+EXERCISES = load_exercises(ROOT / "notebooks" / "solutions" / "14.py")
+CEILING, FUSE = EXERCISES["14.1"], EXERCISES["14.3"]
+
+
+def best_of_all_orders(ranking, grades, n, k):
+    """By trying each order of the first n, with the library's nDCG."""
+    orders = [list(order) + ranking[n:] for order in itertools.permutations(ranking[:n])]
+    return max(each_query({"q": order}, {"q": grades}, "ndcg", k)[0] for order in orders)
+
+
+@pytest.mark.parametrize("case", CEILING.cases)
+def test_ceiling_is_the_best_ndcg_of_all_orders_of_the_candidates(case):
+    assert CEILING.solution(*CEILING.cases[case]) == pytest.approx(best_of_all_orders(*CEILING.cases[case]))
+
+
+def test_a_ceiling_by_trying_is_right():
+    assert judge(CEILING, best_of_all_orders)
 
 
 def by_the_library(words, meaning, right, weights):
@@ -27,6 +46,7 @@ def by_the_library(words, meaning, right, weights):
 @pytest.mark.parametrize("case", FUSE.cases)
 def test_solution_is_the_librarys_fusion_and_no_other_weight_is_as_good(case):
     words, meaning, right, weights, chooses = FUSE.cases[case]
+    assert all(len(set(scores)) == len(scores) for scores in (*words.tolist(), *meaning.tolist()))
     found = by_the_library(words, meaning, right, weights)
     means = sorted(((values[chooses].mean(), weight) for weight, values in found.items()), reverse=True)
     assert len(means) == 1 or means[0][0] > means[1][0] + 0.01
@@ -65,6 +85,41 @@ def by_sorting(words, meaning, right, weights, chooses, scale, report=None):
 
 def minmax(scores):
     return (scores - scores.min(1, keepdims=True)) / np.ptp(scores, axis=1, keepdims=True)
+
+
+def ceiling_by_documents(ranking, grades, n, k, reorder, ideal):
+    order = sorted(ranking[:reorder], key=lambda document: -grades.get(document, 0)) + ranking[reorder:]
+    gain = sum(grades.get(document, 0) / math.log2(2 + place) for place, document in enumerate(order[:k]))
+    return gain / sum(grade / math.log2(2 + place) for place, grade in enumerate(sorted(ideal)[::-1][:k]))
+
+
+NEAR_CEILING = {
+    "all reordered": (
+        lambda ranking, grades, n, k: ceiling_by_documents(ranking, grades, n, k, len(ranking), grades.values()),
+        "documents after the n-th",
+    ),
+    "nothing reordered": (
+        lambda ranking, grades, n, k: ceiling_by_documents(ranking, grades, n, k, 0, grades.values()),
+        "of the ranking as it is",
+    ),
+    "no grades": (
+        lambda ranking, grades, n, k: ceiling_by_documents(
+            ranking, dict.fromkeys(grades, 1), n, k, n, [1] * len(grades)
+        ),
+        "every right document as 1",
+    ),
+    "cut first": (
+        lambda ranking, grades, n, k: ceiling_by_documents(ranking[:k], grades, n, k, n, grades.values()),
+        "You cut to k before",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NEAR_CEILING)
+def test_a_near_ceiling_is_told_its_kind_of_mistake(name):
+    answer, message = NEAR_CEILING[name]
+    result = judge(CEILING, answer)
+    assert result.kind == "known mistake" and message in result.message
 
 
 NEAR = {
