@@ -393,7 +393,7 @@ assert not default or where["other, short pages"][2] < 0 < where["shared, long p
 assert not default or all(where[name][1] < 0 < where[name][2] for name in ("shared, short pages", "other, long pages"))
 
 # %% [markdown]
-# With one vector a page the sum is best at 0.3. The last lines say whom it helps: queries that share words with a long page. In other words on short pages the same weight costs. Where only one of the two is given, shared words or a long page, no gain is shown. Pieces gain at no weight.
+# With one vector a page the sum is best at 0.3. The last lines say whom it helps: queries that share words with a long page. For those in other words, on short pages, the same weight costs. Where only one of the two is given, shared words or a long page, no gain is shown. Pieces gain at no weight.
 #
 # But the best point of a curve is chosen after looking, so it flatters. Choose on one half of the queries and report on the other, for several splits. **Predict** whether a fusion chosen so beats the better of its two parts.
 
