@@ -295,9 +295,9 @@ whole, begun = difference("sparse", "BM25"), difference("sparse", f"BM25, cut at
 assert needed < every / 200 and (not default or whole[2] < 0 and begun[1] < 0 < begun[2])
 
 # %% [markdown]
-# So sparse vectors need few products to _search_. With 300 pages that saves no time yet, and they take longer to _make_: the table below has the times.
+# Sparse vectors need few products to _search_. With 300 pages that saves no time yet, and they take longer to _make_: the table below has the times.
 #
-# This small model stays behind the BM25 that taught it. Again ask what each has read: the model stops after 512 tokens, and BM25 cut there is no longer ahead by more than chance.
+# This small model stays behind the BM25 that taught it. Ask again what each has read: the model stops after 512 tokens, and BM25 cut there is not ahead by more than chance.
 #
 # ## Fusion
 #
@@ -465,7 +465,7 @@ beside, room = {name: difference(read_again, name) for name in ("BM25", *keys)},
 assert not default or candidates != 10 or room[2] < 0 and beside["these by pieces"][0] < 0
 
 # %% [markdown]
-# It is far above any order, and above BM25's own by more than chance. But the cosines of the pieces, which a search by pieces has already, order the same ten no worse. And even the best order of BM25's ten is below pieces alone: the candidates set a ceiling.
+# It is above any order, and above BM25's own by more than chance. But the cosines of the pieces, which a search by pieces has already, order the same ten no worse. And even the best order of BM25's ten is below pieces alone: the candidates set a ceiling.
 #
 # `recipes/reranking.py` has **recorded** both models after other first searches, from bad to good: pieces by the word vectors of glove-mini, BM25, one vector a page, pieces.
 #
@@ -740,7 +740,7 @@ check("14.3", fuse_and_report)
 # - Learned sparse vectors take fewer products to search, and longer to make.
 # - Before you say that words beat meaning, look at what each search has read.
 # - Fusion helped partners of similar strength. Choose its setting on queries that you do not report on, codes among them.
-# - A reranker pulls each search towards its own level, at many times the cost. Compare it with a better search, not only with the order before.
+# - A reranker pulls each search towards its own level, at many times the cost. Compare it with better searches, not only with the order before.
 #
 # ## References
 #
