@@ -127,7 +127,7 @@ for word, x in zip(sentence, vectors):
 assert torch.stack(by_hand).abs().max() < 1
 
 # %% [markdown]
-# No: each number of $h'$ is a weighted average of two numbers: one of $n$, which a tanh keeps between -1 and 1, and one of the old $h$, which began at 0.
+# Each number of $h'$ is a weighted average of two numbers: one of $n$, which a tanh keeps between -1 and 1, and one of the old $h$, which began at 0.
 #
 # Torch's GRU does the same for a whole sentence in one call, and adds learnt numbers, its biases, which the cell sets to zero. It returns every state, and the last one once more. This last state is the *context vector*: all that the second half of the translator will see of the sentence. (The *LSTM* of Hochreiter and Schmidhuber, 1997, is an older and larger cell. It hands two states from word to word.)
 
@@ -160,7 +160,7 @@ print("states", tuple(states.shape), "context vector", tuple(context.shape), [ro
 #
 # $[y; c]$ puts the two vectors end to end. $R$ and $V$ are learnt matrices (with biases, not written here). $R$ turns the three vectors into as many numbers as an embedding has. $V$ has a row for each Spanish word, and the product of that row with these numbers is the word's score. The scores are called *logits*; a softmax makes probabilities of them.
 #
-# **Predict:** how many logits does a step return?
+# **Predict** how many logits a step returns.
 
 # %% tags=["row-1.4", "nbval-check-output"]
 def sentences(split):
@@ -550,7 +550,7 @@ for name, vectors in ("last time step", naive), ("last real token", right):
 assert not as_given or 4 * correct["last time step"] < correct["last real token"]
 
 # %% [markdown]
-# The GRU goes on reading: the state changes at each `[PAD]`. Its embedding is zero, but the old state and the biases still act. Nothing raises an error, and most right translations are lost.
+# The GRU goes on reading: the state changes at each `[PAD]`. Its embedding is zero, but the old state and the biases still act. No error is raised, and most right translations are lost.
 #
 # The cure is to take each sentence's own last state, or to let `pack_padded_sequence` stop there.
 #

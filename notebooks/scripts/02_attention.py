@@ -304,11 +304,11 @@ for name in kinds:                                                      # your r
     assert not as_given or (runs("live", name, ["all"]) - correct[name]).abs().min() < 5
 
 # %% [markdown]
-# Bands run from the lowest to the highest recorded seed. (One of your crosses lies below its band: five seeds do not show all.) With attention, more sentences are right at every length. From 12 words on the model without it gets almost none right; the gap narrows there only because the other curve falls.
+# Bands run from the lowest to the highest recorded seed. With attention, more sentences are right at every length. From 12 words on the model without it gets almost none right; the gap narrows there only because the other curve falls.
 #
-# One wrong word spoils a sentence, so both curves would fall even if long sentences were no harder. The table takes this out, roughly: where a share p of a seed's sentences with n words is right, it shows the n-th root of p. With attention, a word is about as often right among sixteen as among four; among 24 or 25, more than twice as many are wrong as among ten. Without attention it falls from group to group, in each seed. At 0.0 a seed has no sentence right: one of the three at 12 to 14 words, two at 15 to 17, all beyond. So attention moves the limit far out; it does not remove it.
+# One wrong word spoils a sentence, so both curves would fall even if long sentences were no harder. The table takes this out, roughly: where a share p of a seed's sentences with n words is right, it shows the n-th root of p. With attention, a word is about as often right among sixteen as among four; among 24 or 25, more than twice as many are wrong as among ten. Without attention it falls from group to group, in each seed, down to 0.0. That means no sentence right, not no word: one of the three at 12 to 14 words, two at 15 to 17, all beyond. So attention moves the limit far out; it does not remove it.
 #
-# An LSTM without attention (one seed) has more parameters than the GRU with it, but hardly helps. Tatoeba agrees, most clearly in the longest third, but one seed is only a hint. Larger vectors may hold more.
+# An LSTM without attention (one seed) has more parameters than the GRU with it, but hardly helps. Tatoeba agrees, most clearly in the longest third, but one seed is only a hint.
 #
 # ## Where does it look?
 #
@@ -318,7 +318,7 @@ for name in kinds:                                                      # your r
 #
 # **Predict** how often both do. The maps show two sentences of 6 to 8 words, translated without a mistake: the first where both do, and the first where only the noun does. A row is a step; red frames mark the links.
 
-# %% tags=["row-1.11"] alt="Two heatmaps of attention weights, Spanish words as rows, English words as columns, red frames around the linked words. Left, the largest weights of noun and adjective lie in the two frames that cross the diagonal. Right, only the noun's does; the adjective's largest weight lies outside its frame. In both, some other rows have their largest weight to the right of their frame."
+# %% tags=["row-1.11"] alt="Two heatmaps of attention weights, Spanish words as rows, English words as columns, red frames around the linked words. Left, the largest weights of noun and adjective lie in the two frames that cross the diagonal. Right, only the noun's does; the adjective's largest weight lies outside its frame. On the left, two other rows have their largest weight to the right of their frame."
 from course_lib.translation.scores import attention_weights
 def swapped_adjectives(links):
     """(English place, Spanish place) of each word with one link that has changed places with the next English word."""
@@ -380,7 +380,7 @@ def found(which, names):
 four, every, small = ["same position", "scaled diagonal", "another sentence", "attention"], slice(None), is_mark | is_determiner
 missed = ~hits["scaled diagonal"]
 
-# %% tags=["row-1.11"] alt="Four panels of horizontal bars, linked words found in percent, with black marks for recorded seeds. All linked words: the scaled diagonal 73, attention 62 with four marks below the dashed line of the diagonal and one above. Without punctuation and determiners: attention 72, scaled diagonal 64. Words that the diagonal misses: attention 62, the diagonal moved one place to the right 44, to the left 40, another sentence about 27. Long run, all linked words: attention 83 with three marks close together, scaled diagonal 60."
+# %% tags=["row-1.11"] alt="Four panels of horizontal bars, linked words found in percent, with black marks for recorded seeds. All linked words: the scaled diagonal 73, attention 62 with four marks below the dashed line of the diagonal and one above. Without punctuation and determiners: attention 72, scaled diagonal 64. Words that the diagonal misses: attention 62, the diagonal moved one place to the right 44, to the left 40, another sentence about 26. Long run, all linked words: attention 83 with three marks close together, scaled diagonal 60."
 found_all, found_large = found(every, four), found(~small, four)
 found_missed = found(missed, ["diagonal, one left", "diagonal, one right", "another sentence", "attention"])
 short_runs, long_runs = (runs(budget, "with attention", ["all"], "alignment")[:, 0] for budget in ("live", "long"))
@@ -406,7 +406,7 @@ assert long_runs.min() > found_long["scaled diagonal"] + 20
 # %% [markdown]
 # Each dashed line is the best method that knows no words; black marks are recorded seeds. Over all linked words a short training loses to a ruler: four of five seeds lie below the diagonal, one above. But the ruler wins by punctuation and determiners. A determiner keeps its place, while the model has reason to look past "the": the noun tells whether "el", "la", "los" or "las" is due. Over the other words attention wins in this run.
 #
-# Where the diagonal misses, attention finds more than a moved diagonal. (A ruler that knew where the diagonal misses could do better.) The weights of another sentence belong to the same places, and find less than half as many. So these weights follow _this sentence_, its words or its pattern, and not only the places. In the long run, each seed wins over all linked words.
+# Where the diagonal misses, attention finds more than a moved diagonal. The weights of another sentence belong to the same places, and find less than half as many. So these weights follow _this sentence_, its words or its pattern, and not only the places. In the long run, each seed wins over all linked words.
 #
 # ## Which way does it miss, and how narrow is the look?
 #
@@ -442,13 +442,13 @@ print(f"mean entropy in bits, this run: {trained.log2().mean():.2f}; recorded: s
 assert not as_given or trained.median() < untrained.median() / 2 and (trained < 1.5).float().mean() < 0.25
 
 # %% [markdown]
-# The diagonal errs to both sides about alike. With determiners nearly all misses of attention lie to the right, where the noun stands. But most misses with other words lie to the right, too, more than half on the very next word. An adjective's noun, which decides its form, may stand there. And the encoder reads from left to right, so the state behind a word tells of it, too. Nothing here tests either. Training narrows the look from 9.0 words to 2.7 in the median, but only 11 % of the steps are as narrow as the one in the diagram. The mean entropy shows that the recorded seeds look about as narrowly, those of the long run too.
+# The diagonal errs to both sides about alike. With determiners nearly all misses of attention lie to the right, where the noun stands. But most misses with other words lie to the right, too, more than half on the very next word. An adjective's noun, which decides its form, may stand there. And the encoder reads from left to right, so the state behind a word tells of it, too. Nothing here tests either. Training narrows the look from 9.0 words to 2.7 in the median, but only 11 % of the steps are narrower than 1.5 words, as the one in the diagram is. The mean entropy shows that the recorded seeds look about as narrowly, those of the long run too.
 #
 # ## What a weight does not explain
 #
 # **Question.** "The model wrote 'rojo' because it looked at 'red'." Is that what a weight says?
 #
-# Under teacher forcing, replace the weights of one step at a time: is the next word still right? The steps before keep theirs. You put all weight on the strongest word; or remove the strongest word, the _linked_ words, or the next strongest without a link, so that the others share the weight in proportion; or weigh all words alike; or deal the weights out at random; or write from a context of zeros.
+# Under teacher forcing, replace the weights of one step at a time: is the next word still right? The steps before keep theirs. (A step without a link, as at `[EOS]`, keeps its weights when the linked words are removed.) You put all weight on the strongest word; or remove the strongest word, the _linked_ words, or the next strongest without a link, so that the others share the weight in proportion; or weigh all words alike; or deal the weights out at random; or write from a context of zeros.
 #
 # The baseline is the model trained without attention. **Predict:** which of these seven fall below it?
 
@@ -540,7 +540,7 @@ if this_run:
     assert all(a > b > c for a, b, c in zip(*by_weight))
 
 # %% [markdown]
-# Read the other words. The linked word has on average less than half the weight of the strongest, and moves less probability. Yet more words go wrong without it. The next strongest weighs on average about as much as the linked word, and does far less harm. So in this run _removing words of about equal weight on average did different harm, and removing the linked word more than removing the stronger one_. Counting repaired words too, both change about equally many. With determiners effects follow weights.
+# Read the other words. The linked word has on average less than half the weight of the strongest, and moves less probability. Yet more words go wrong without it. The next strongest weighs on average about as much as the linked word, and does far less harm. So in this run _removing words of about equal weight on average did different harm, and removing the linked word more than removing the stronger one_. Counting repaired words too, removing the linked word or the strongest changes about equally many. With determiners effects follow weights.
 #
 # A weight tells how much of a _state_ went into the context. It does not tell which word that state is about (it has read all before), nor whether the right word depends on it. Jain and Wallace find quite other weights that give the same output, and conclude that weights do not explain it. Wiegreffe and Pinter answer that an explanation need not be the only one.
 #
@@ -639,7 +639,7 @@ check("02.3", how_far)
 # - With it the GRU translates sentences that its last state alone, after the same training, does not hold.
 # - The mask comes before the softmax; otherwise padding takes weight from the words.
 # - The strongest weight can follow words that leave the diagonal. Over all words a ruler may win: measure one.
-# - Weights show where a model looks, not why it writes what it writes. Interfere, and measure.
+# - Weights show where a model looks, and need not show why it writes what it writes. Interfere, and measure.
 #
 # ## References
 #

@@ -3,11 +3,11 @@
 #
 # # What is left when the RNN is dropped?
 #
-# In 2017 a paper dropped the recurrent network (RNN) from the translator and kept the attention. What is left is a question of who may look at whom. In the encoder, the half that reads, every token looks at every other; alone, this half is BERT. You build it, check it and find out what attention and feed-forward do. In the decoder, the half that writes, no token may look ahead. At the end both halves meet the RNNs.
+# In 2017 a paper dropped the recurrent network (RNN) from the translator and kept the attention. What is left is a question of who may look at whom. In the encoder, the half that reads, every token looks at every other; alone, this half is BERT. You build it, check it and find out what it loses without attention or feed-forward. In the decoder, the half that writes, no token may look ahead. At the end both halves meet the RNNs.
 #
 # | | |
 # |---|---|
-# | You will be able to | compute attention by hand and in heads; assemble BERT's encoder and load a checkpoint; show what attention, feed-forward and masks are for; compare it with RNNs |
+# | You will be able to | compute attention by hand and in heads; assemble BERT's encoder and load a checkpoint; show what is lost without attention, feed-forward or masks; compare it with RNNs |
 # | You need first | matrix products, softmax; what attention is for (notebook 02) |
 # | Time | 60 minutes to read; the code runs in under a minute |
 # | Hardware | any laptop, no GPU |
@@ -113,7 +113,7 @@ for d in (4, 64, 1024):
 assert stuck["undivided"] > 0.5                                  # at d = 1024
 
 # %% [markdown]
-# The spread is about $\sqrt d$; the division brings it to 1. Undivided, $d = 1024$ sets the scores so far apart that most queries are stuck with one key, and $d = 64$, the size of a head below, every fourth. Divided, none is stuck. Trained queries may still point at one key.
+# The spread is about $\sqrt d$; the division brings it to 1. Undivided, $d = 1024$ sets the scores so far apart that most queries are stuck with one key, and $d = 64$, the size of a head below, every fourth. Divided, none is stuck.
 #
 # ### Several heads
 #
@@ -152,7 +152,7 @@ class Attention(nn.Module):
 #
 # Attention moves information between tokens. A layer has three more parts:
 #
-# - A *feed-forward network* works on each token by itself: two linear maps with a curved function between them (GELU: nearly 0 below zero, nearly $x$ above).
+# - A *feed-forward network* works on each token by itself: two linear maps with a curved function between them (GELU: nearly 0 far below zero, nearly $x$ far above).
 # - A *residual connection* around attention, and another around the feed-forward network, adds its input to its output.
 # - A *layer norm* after each sum brings a token's vector to mean 0 and standard deviation 1, then applies a learned scale and shift. Residuals give training a direct path through many layers; the norms keep the numbers in one range. In training BERT also sets some numbers to 0 at random (dropout), left out here.
 #
@@ -309,7 +309,7 @@ for name, net in (("without positions", without), ("with positions", encoder), (
 # %% [markdown]
 # Without positions the encoder reads a bag of words. A score depends on two vectors, not on where they stand; an average ignores the order of its terms; everything else looks at one token alone. The order comes in with the position vectors, which BERT learns.
 #
-# Is a cosine of 0.90 high? In this model two different sentences have 0.72 on average, and hardly any two reach 0.90. So the order moves the mean, but other words move it farther. With random weights even different sentences have 0.96: a high cosine alone says nothing.
+# Is a cosine of 0.90 high? In this model two different sentences have 0.72 on average, and hardly any two reach 0.90. So for this one sentence the order moves the mean, but other words nearly always move it farther. With random weights even different sentences have 0.96: a high cosine alone says nothing.
 #
 # ## What does each part do for a trained model?
 #
@@ -502,7 +502,7 @@ once = decoder(target, source)                                   # (1, 5, 80)
 print(decoder.weights[0, 0].numpy().round(2))                    # of the first head
 
 # %% [markdown]
-# Nothing comes from above the diagonal. (No source is padded here; in a padded batch cross-attention needs the source's mask as well.) So a row has to be the same whether later words are there or not, after two layers too. Check it, and that torch's layer computes the same.
+# Nothing comes from above the diagonal. So a row has to be the same whether later words are there or not, after two layers too. Check it, and that torch's layer computes the same.
 
 # %% tags=["row-1.13"]
 theirs.load_state_dict(decoder.state_dict())
@@ -554,7 +554,7 @@ for name, net, called in (("transformer", transformer, transformer.transformer.d
 #
 # **Question.** Does the transformer translate better than an RNN?
 #
-# All models learnt from the English-Spanish corpus of notebook 01, which a small grammar made, for as many steps. The RNNs have the highest learning rate at which they train well; the transformer has a lower one, set by hand. A translation counts if every word is right; the table gives the share in %, mean of three seeds, by length in words. The results are **recorded**. On sentences that people wrote (Tatoeba) the measure is BLEU, a score from 0 to 100 for word sequences shared with a right translation.
+# All models learnt from the English-Spanish corpus of notebook 01, which a small grammar made, for equally many steps. The RNNs have the highest learning rate at which they train well; the transformer has a lower one, set by hand. A translation counts if every word is right; the table gives the share in %, mean of three seeds, by length in words. The results are **recorded**. On sentences that people wrote (Tatoeba) the measure is BLEU, a score from 0 to 100 for word sequences shared with a right translation.
 
 # %% tags=["row-1.13", "row-1.14"]
 import pandas as pd
@@ -594,13 +594,13 @@ for ax, rows, column in ((axes[0], by_length, "length"), (axes[1], by_pairs, "pa
         found = runs(rows, kind, column)
         x = found.columns if column == "pairs" else [place.lstrip("0").replace("-0", "-") for place in found]
         curve(x, found.to_numpy(), names[kind], ax=ax)
-axes[0].set(xlabel="words of the English sentence", ylabel="translated exactly, %", ylim=(0, 102), title="By length: transformer first, level with the LSTM at the longest")
+axes[0].set(xlabel="words of the English sentence", ylabel="translated exactly, %", ylim=(0, 102), title="By length: transformer first,\nlevel with the LSTM at the longest")
 axes[1].set(xlabel="different training pairs, up to ten words", xlim=(0, 4300), xticks=x, title="By number of pairs: transformer first (LSTM not measured)")
 axes[0].legend(loc=(0.34, 0.06), fontsize=8)
 plt.show()
 
 # %% [markdown]
-# In every seed the transformer is ahead of the GRU with attention, at every length and every number of pairs. So here it does not need more pairs than this GRU; the LSTM was not measured. The LSTM with attention, which has more parameters, is two to six points behind it on average, level at the longest sentences, and some of the seeds overlap. Only its cell, with a second state, differs from the GRU: it matters which RNN one compares with. On real sentences the order is the same, but each model was trained once, and no LSTM.
+# In every seed the transformer is ahead of the GRU with attention, at every length and every number of pairs. So here it does not need more pairs than this GRU; the LSTM was not measured. The LSTM with attention, which has more parameters, is two to six points behind it on average, level at the longest sentences, and some of the seeds overlap. It differs from the GRU in its cell, which has a second state and gives it a fifth more parameters: it matters which RNN one compares with. On real sentences the order is the same, but each model was trained once, and no LSTM.
 #
 # ## With a full-size model
 #

@@ -88,7 +88,7 @@ print(*[type(module).__name__ for module in library], "/", *[type(module).__name
 assert library.max_seq_length == encoder.max_seq_length == max_seq_length
 
 # %% [markdown]
-# Now run the modules by hand, one after the other.
+# Now run them by hand.
 #
 # **Predict** the shape after each module, for three texts: a word, a sentence, ten sentences.
 
@@ -184,7 +184,7 @@ plt.show()
 assert found[:, 0].max() < 95 and found[:, 3:].min() == 100
 
 # %% [markdown]
-# Eight tokens are too few for many of these texts; 64, a sixth of a text, are enough for all. From 64 on, twice the limit takes about twice the time; below, less than that. But in these texts each sentence says as much about the whole as the next. A text whose point stands at its end is another case. So measure on your own texts, and count how many exceed the limit.
+# Eight tokens are too few for many of these texts; 64, a sixth of a text, are enough for all. From 64 on, twice the limit takes about twice the time; below, less than that. But in these texts each sentence says as much about the whole as the next. So measure on your own texts, and count how many exceed the limit.
 #
 # ## What comes out: shorter vectors
 #
@@ -309,6 +309,7 @@ ax.set_xticks(widths, widths), ax.minorticks_off(), ax.legend(fontsize=8)
 plt.show()
 some, layer, squeezed, first, components, trained = (np.array(runs) for runs in ways.values())           # (runs, widths) each
 assert (components > np.concatenate([some, layer, squeezed, first, trained - 0.01])).all() and (first > some)[:, 1:].all()
+assert components[0, 0] > trained[:, 0].mean() + 0.03
 assert (np.maximum(layer, squeezed).max(axis=0) < np.minimum(first[0], trained.min(axis=0)))[1:].all() and first[0, 0] < layer.mean(axis=0)[0]
 assert all(abs(full - way.mean(axis=0)[1] - 0.05) < 0.01 and full - way.mean(axis=0)[2] < 0.01 for way in (first, components, trained))
 
@@ -459,7 +460,7 @@ from recipes.new_words import ARMS, LESSON, TEST, LowRank, adapt, adapted_parts,
 
 print("16 to learn from:", *LESSON[:3], "...\nsix to test with:", *TEST[:3], "...")
 print(f"{new_word!r} is {len(pieces_of(tuned, new_word))} tokens: {tuned.tokens(new_word)[1:-1]}\n")
-print(inspect.getsource(only_the_last_row))
+print(inspect.getsource(only_the_last_row), inspect.getsource(taught), sep="\n")
 one = prepare(tuned, new_word, "mean of pieces")
 only_the_last_row(one)
 one([LESSON[0].format(new_word)]).sum().backward()
@@ -540,10 +541,10 @@ assert (pieces > token).all() and fast.mean() > token.mean() + 0.03 and (fast > 
 assert abs(row.mean() - lead["the known word itself: nothing"].mean()) < 0.02 and row.mean() < fast.mean() < pieces.mean()
 
 # %% [markdown]
-# Table and figure say five things about the recorded runs:
+# The recorded runs say five things:
 #
 # - **These words need no token.** With all weights trained at the usual rate, all six tests are won, in pieces and as a token, and in each of the twelve runs the lead is larger in pieces. But a perfect copy of the known word's row has a lead of only 0.220 on average. A larger one does not say that the word is nearer to the known one: the others may have moved away.
-# - **A token lags mostly because its row is slow.** With its row at the high rate, and the rest as usual, it nearly catches up: in four runs of twelve it is ahead of the pieces.
+# - **A token's lead is smaller mostly because its row is slow.** With its row at the high rate, and the rest as usual, it nearly catches up: in four runs of twelve it is ahead of the pieces.
 # - **The row alone gets about as far as the known word** on average, after ten steps at 0.03. Whether it stops there is not shown. At the usual rate, ten steps change little; at the high one it matters little whether it began as the mean of the pieces or at random. Untrained, the mean is the better start for each word.
 # - **What is frozen stays.** All weights move other texts. On STS that costs less than 0.6 points.
 # - **An adapter is no protection.** The more it learns, the more it moves other texts: next to nothing at the usual rate, more than all weights do at 0.01, where its lead is almost as large. So train the row alone where vectors of texts without the word must not change.
@@ -573,7 +574,7 @@ print("off: the old vectors; on again, and merged: the adapter's")
 #
 # ## In practice
 #
-# Here is a new word in sentence-transformers from end to end, and in `course_lib` beside it.
+# Here a new word gets its row in sentence-transformers, and in `course_lib` beside it. Untrained, it is on average worse than the pieces: the training follows.
 
 # %% tags=["nbval-check-output"]
 import tempfile
@@ -598,14 +599,14 @@ print(library.tokenizer.tokenize(text[0])[1], "was", len(ids), "tokens and is on
 
 # %% [markdown]
 # - **First train without a new token.** Add one when a word costs many tokens in many texts, or as a marker.
-# - **If you add one**, lengthen the table where it is too short, never shorten it, start from the mean of the pieces, and only then make the optimiser. Give its row a high rate. Test before and after.
+# - **If you add one**, lengthen the table where it is too short, never shorten it, start from the mean of the pieces, and only then make the optimiser. Give its row a high rate, with `weight_decay=0`: AdamW's default also moves rows without a gradient. Test before and after.
 # - **To shorten vectors**, try `truncate_dim` and principal components before you train a layer.
 # - **The text limit** costs time for each token read. Set it from the lengths of your texts, at most to the model's positions.
 # - **Save** with `save_pretrained`, load it once in a fresh process, and compare vectors. `push_to_hub` shares the folder; `revision="..."` pins the version of one that you load.
 #
 # ## With full-size models
 #
-# Set `model = "google-bert/bert-base-uncased"` and `finetuned = "sentence-transformers/all-MiniLM-L6-v2"`: 440 and 90 MB are downloaded once. Their widths are 768 and 384. `feline` is cut there, too; choose another word only if the tokenizer cuts it. The asserts about found texts, curves and trainings were tried with the course's models only.
+# Set `model = "google-bert/bert-base-uncased"` and `finetuned = "sentence-transformers/all-MiniLM-L6-v2"`: 440 and 90 MB are downloaded once. Their widths are 768 and 384. `feline` is cut there, too. The asserts about found texts, curves and trainings were tried with the course's models only.
 #
 # ## Exercises
 #
@@ -659,13 +660,12 @@ check("10.3", assemble)
 #
 # - A sentence encoder is modules in sequence: you change it by adding a module, lengthening a table, or choosing which weights learn.
 # - The text limit saves time, and cuts texts without a word.
-# - An untrained Dense layer only loses; principal components are the same layer with weights worth having.
+# - At 16 and 64 numbers an untrained Dense layer loses more than the first numbers do; principal components are a Dense layer with weights worth having.
 # - Tokenizer and table must grow together, before the optimiser is made. The rate decides whether a new row learns, freezing whether the rest stays; and the words here needed no token.
 #
 # ## References
 #
 # - Reimers and others (2022), Training Overview, the documentation of [Sentence Transformers](https://github.com/huggingface/sentence-transformers): the listings of this notebook.
-# - Reimers and Gurevych (2019), [Sentence-BERT](https://arxiv.org/abs/1908.10084).
 # - Hewitt (2021), [Initializing new word embeddings](https://nlp.stanford.edu/~johnhew/vocab-expansion.html): why the mean, for language models.
 # - Hu and others (2021), [LoRA](https://arxiv.org/abs/2106.09685): adapters of two thin matrices.
 # - Loshchilov and Hutter (2019), [Decoupled weight decay regularization](https://arxiv.org/abs/1711.05101): AdamW.

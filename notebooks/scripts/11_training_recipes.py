@@ -299,7 +299,7 @@ assert not as_given or all(before[part] < min(weak[part]) for part in ours)
 # %% [markdown]
 # Your run is above where it began, and so is every recorded seed. Against counted letters nothing is shown: the interval holds zero, and the recorded seeds lie on both sides.
 #
-# `sbert-mini`, which never saw the town, beats everything by far: the start weighed more than the recipe. Training it in the same way shows no gain, since its seeds lie around what it was. These questions leave so little to gain that a good encoder needs a harder test.
+# `sbert-mini`, which never saw the town, beats everything by far: the start weighed more than the recipe. Training it in the same way shows no gain, since its seeds lie around what it was. A smaller rate was not tried, and test leaves only two points to gain: a good encoder needs a harder one.
 #
 # ## What happens to what you leave out?
 #
@@ -361,9 +361,9 @@ assert not any(apart(*two, [part]) for rate in rates[2:] for two in permutations
 assert not as_given or all(max(grid[how]["test"]) < before["test"] for how in grid if how[1] == 2e-3) and min(grid[64, 2e-3, 1]["dev"]) > before["dev"] + 5
 
 # %% [markdown]
-# Which of these four rates is best looks like a question of its own: for both batch sizes the mean on dev is highest at 5e-4 (with batches of 8, the seeds overlap those at 2e-4). How much too large a rate harms depends on both. On test every run at 2e-3 ends below the start, and batches of 8 fall further than batches of 64. But where batches of 64 make as many steps, the seeds of both sizes overlap: it may be the few steps that spare a large batch. (At equal steps each pair is read eight times as often.)
+# Which of these four rates is best looks like a question of its own: for both batch sizes the mean on dev is highest at 5e-4 (with batches of 8, the seeds overlap those at 2e-4, which has the higher mean on test). How much too large a rate harms depends on both. On test every run at 2e-3 ends below the start, and batches of 8 fall further than batches of 64. But where batches of 64 make as many steps, the seeds of both sizes overlap: it may be the few steps that spare a large batch.
 #
-# Dev chooses batches of 64 at 5e-4. All its seeds are above counted letters on both sets; still, on other groups of test it could lie below them. And sets of this size can contradict each other. After one epoch at 2e-3, every seed of the large batch is far above the start on dev and below it on test.
+# Dev chooses batches of 64 at 5e-4. All its seeds are above counted letters on both sets; still, on other groups of test it could lie below them. After one epoch at 2e-3, every seed of the large batch is far above the start on dev and below it on test.
 #
 # ## A trap: a warm-up longer than the run
 #
@@ -544,7 +544,7 @@ assert {key for key, seeds in clear.items() if seeds == 3} == {("news", "STSb ca
 assert max(gain["news", "SICK"]) < -1 and min(gain["news", "STSb news"]) > 3
 
 # %% [markdown]
-# Training on news gains three points on news; the lines of two seeds in three are clear of zero. It costs about as many on captions, where all lines are clear, and some on SICK, where again two in three are. Training on captions gains little on captions (SNLI's premises are captions, so this encoder knew them). It costs two points and more on forums, where 375 pairs do not suffice to show it, and on SICK, where 500 do. But SICK's sentences descend from captions, too. So this loss comes with other sentences and another scale, not with another domain.
+# Training on news gains three points on news; the lines of two seeds in three are clear of zero. It costs about as many on captions, where all lines are clear, and some on SICK, where again two in three are. Training on captions gains little on captions (SNLI's premises are captions, so this encoder knew them). It costs two points and more on forums, where 375 pairs do not suffice to show it, and on SICK, where 500 do. But SICK's sentences descend from captions, too. So another domain need not be the cause: SICK has other sentences, and scores relatedness.
 #
 # On the last three, one line of eighteen is clear of zero, barely: nothing is shown.
 #
@@ -625,7 +625,7 @@ print(f"kept for the backward pass: {kept[False]:.0f} MB, with gradient checkpoi
 assert torch.allclose(gradient[False], gradient[True], atol=1e-5) and kept[True] < kept[False] / 3 and len(ran[True]) == 2 * len(ran[False])
 
 # %% [markdown]
-# The gradient is the same; the price is a second forward pass. This is what autograd keeps, not the peak of a process: weights, gradients and Adam's averages come on top.
+# The gradient is the same; the price is a second forward pass. This is what autograd keeps until the backward pass, not the peak: what a layer keeps while it is computed again, weights, gradients and Adam's averages come on top.
 #
 # ## Appendix: the old `fit`
 #
@@ -654,7 +654,7 @@ assert change == 0.0 and saved == []
 print(f"largest change of {len(weights)} weight tensors: {change}; models saved: {len(saved)}")
 
 # %% [markdown]
-# Nothing learnt, and nothing saved: `fit` saves the best model only if it is given an evaluator, `output_path` and `save_best_model`. Here are its options and today's names.
+# Nothing learnt, and nothing saved: `fit` saves only if it is given `output_path`: the best model with an evaluator, the last without. Here are its options and today's names.
 
 # %% tags=["row-4.12", "row-4.11"]
 import inspect
@@ -663,7 +663,7 @@ from course_lib.training import train
 
 OPTIONS = """train_objectives train_dataset examples; epochs num_train_epochs epochs; steps_per_epoch max_steps -; scheduler lr_scheduler_type -
 warmup_steps warmup_steps warmup; optimizer_class optim -; optimizer_params learning_rate learning_rate; weight_decay weight_decay weight_decay
-max_grad_norm max_grad_norm -; use_amp bf16 autocast; evaluator evaluator evaluators; evaluation_steps eval_steps evaluate_every
+max_grad_norm max_grad_norm -; use_amp fp16 autocast; evaluator evaluator evaluators; evaluation_steps eval_steps evaluate_every
 save_best_model load_best_model_at_end best; output_path output_dir best; callback callbacks log; show_progress_bar disable_tqdm show_progress_bar
 checkpoint_path output_dir checkpoint; checkpoint_save_steps save_steps checkpoint_every; checkpoint_save_total_limit save_total_limit -
 resume_from_checkpoint resume_from_checkpoint checkpoint"""
@@ -684,7 +684,7 @@ assert known[0]["optimizer_params"] == {"lr": 2e-5} and known[0]["weight_decay"]
 # %% [markdown]
 # ## With full-size models
 #
-# Set `model = "sentence-transformers/all-MiniLM-L6-v2"` (90 MB) and `learning_rate = 2e-5`: minutes in place of seconds.
+# Set `model = "sentence-transformers/all-MiniLM-L6-v2"` (90 MB) and `learning_rate = 2e-5`.
 #
 # ## Exercises
 #

@@ -266,7 +266,7 @@ assert np.allclose(np.abs(centred @ directions), np.abs(fitted.transform(points)
 print(f"share of the variance: {variances[0] / variances.sum():.3f}; first direction {np.abs(directions[:, 0]).round(2)}, up to its sign")
 
 # %% [markdown]
-# The sign of a direction is arbitrary. For cosines it does not matter: all vectors turn alike. Below they are turned and not centred, so that whole vectors keep their cosines.
+# Below, vectors are turned and not centred, so that whole vectors keep their cosines.
 #
 # The third way is to train for the cut. A *Matryoshka loss* adds up any loss over several lengths: on the whole vectors, on their first half, quarter, and so on. The first numbers must then do the work alone.
 
@@ -348,9 +348,9 @@ pca, trained_for_it = ({test: kept[start, of, test][:, 3:].mean(axis=0) for test
 assert not default or low > 3 and all(pca["graded pairs"] > trained_for_it["graded pairs"] + 1) and all(pca["search"] < trained_for_it["search"])
 
 # %% [markdown]
-# bert-mini's first numbers are as good as any. Those of `course/sbert-mini` are better: the vectors that it learned first were turned by PCA. The Matryoshka loss helps short vectors, and costs the whole ones nothing. With 32 numbers or fewer, PCA, which needs no training, does better on bert-mini's graded pairs, but not in its search.
+# bert-mini's first numbers are about as good as random ones. Those of `course/sbert-mini` are better: the vectors that it learned first were turned by PCA. The Matryoshka loss helps short vectors, and costs the whole ones nothing. With 32 numbers or fewer, PCA, which needs no training, does better on bert-mini's graded pairs, but not in its search.
 #
-# Where components come from matters little to the graded pairs, and to bert-mini, which finds hardly anything. The search of `course/sbert-mini` keeps about ten points more with 16 components of the pages than with those of NLI. So fit them on the collection that you search: it is there before any question.
+# Where components come from matters less to the graded pairs, and to bert-mini, which finds hardly anything. The search of `course/sbert-mini` keeps about ten points more with 16 components of the pages than with those of NLI. So fit them on the collection that you search: it is there before any question.
 #
 # ### Fewer numbers, or fewer bits?
 #
@@ -468,7 +468,7 @@ assert not default or {name for name in points if beaten_by(name)} == {"bert-min
 assert not default or [{name: beaten_by(name, [test]) for name in points if beaten_by(name, [test]) and not beaten_by(name)} for test in TESTS] == [{"MiniLM-2": ["sbert-mini"], "MiniLM-6": ["MiniLM-3"]}, {"MiniLM-3": ["MiniLM-2"]}]
 
 # %% [markdown]
-# Your student beats MiniLM-1, although its score in the search is lower: that difference could be chance. By the graded pairs alone, sbert-mini beats MiniLM-2, and MiniLM-3 beats the whole MiniLM-6. By the search alone, MiniLM-2 beats MiniLM-3. By both tests together those three stay. A front is as good as the tests behind it.
+# Your student beats MiniLM-1, although its score in the search is lower: that difference could be chance. By the graded pairs alone, sbert-mini beats MiniLM-2, and MiniLM-3 beats the whole MiniLM-6. By the search alone, MiniLM-2 beats MiniLM-3. By both tests together those three stay.
 #
 # ## Negatives: random, hard, false
 #
@@ -517,7 +517,7 @@ assert not default or cosines[0, 1] > cosines[0, 0] + 0.1 and mine()[:2] == [1, 
 #
 # The cell measures how hard each kind is, by its cosine with the anchor. It also tries a detector of false ones: what has a cosine above 0.8 with the _positive_, a right answer, is suspect.
 #
-# **Predict** which kind is the hardest: what contradicts the very premise, or what was mined?
+# Mined ones are the nearest by construction. **Predict** how close what contradicts the very premise comes to them.
 
 # %% tags=["row-AT2"]
 import random
@@ -549,7 +549,7 @@ for i, (anchor, positive, negative) in enumerate(ten, 1):
 # %% [markdown]
 # More than half of the mined negatives are at least as near to their anchor as the positive, and 41 % contradict it. The detector is poor: it suspects more than a fifth of the own contradictions, and of the mined suspects nearly half are wrong answers by their label.
 #
-# About the other mined negatives no label says anything, since they were written for another premise. We read all unlabelled suspects, and thirty of the others, drawn at random (`data/results/12_verdicts.csv`). Five of each are printed above, mixed. **Read** them: which are right answers to their anchor?
+# About the other mined negatives no label says anything, since they were written for another premise. We read all unlabelled suspects, and thirty of the others, drawn at random (`data/results/12_verdicts.csv`). Five of each are printed above, mixed. **Read** them: which are right answers, that is, follow from their anchor, even where they say something else than the positive?
 #
 # Put your verdicts into `yours`, a letter each: `r` for a right answer, that is a false negative, `w` for a wrong one, `u` if you are unsure. Ours come once there are ten.
 
@@ -616,7 +616,7 @@ assert not default or abs(live["graded pairs"] - young["mined"]) < 1 and abs(liv
 # %% [markdown]
 # For bert-mini, near negatives trade one test for the other. By the means of seeds that overlap, mined ones and own contradictions gain a little on the graded pairs. In the search all four near kinds cost one to two points against none, on other draws of the 150 questions, too. (These draws leave out the seeds.) But random positives cost 0.7, and against those only ranks 2 and 3 are clearly lower: part of the cost may come with any additional negative. Nor are false negatives alone to blame, since own contradictions are wrong answers by their labels.
 #
-# For `course/sbert-mini` all kinds are alike on the graded pairs. In the search they all end below the start: none by 1.4 points, which could be chance, and mined ones by 2.9, which is clear of zero. Against none, every interval holds zero. The margin takes back 1.8, which could be chance. Is it because false ones are left out? Ranks 2 and 3, chosen without a look at the positive, are as near to the anchor as the filtered ones and take back as much. But they may hold fewer false ones, too: 18 % of them are as near as the positive, of the mined 55 %. Nobody counted.
+# For `course/sbert-mini` all kinds are alike on the graded pairs. In the search the means of all kinds lie below the start: none by 1.4 points, which could be chance, and mined ones by 2.9, which is clear of zero. Against none, every interval holds zero. The margin takes back 1.8, which could be chance. Is it because false ones are left out? Ranks 2 and 3, chosen without a look at the positive, are as near to the anchor as the filtered ones and take back as much. But they may hold fewer false ones, too: 18 % of them are as near as the positive, of the mined 55 %. Nobody counted.
 #
 # Published gains from mined negatives are for questions whose negatives come from the very collection that is searched; ours come from other texts. **Count false negatives, compare with random ones, and measure on your own task before you believe in mined ones.**
 #
@@ -726,7 +726,7 @@ check("12.3", false_share)
 #
 # ## Summary
 #
-# - A teacher's vectors are labels for any text. The cheapest student is the teacher with layers left out, taught again. Name the floor before you compare losses.
+# - A teacher's vectors are labels for any text. The cheapest student is the teacher with layers left out, taught again. Name the floor before you compare what two tests lose.
 # - Combine fewer numbers with fewer bits. Fit components on what you will search, and normalise after a cut.
 # - Choose on the Pareto front of size, speed and each test that matters to you, by differences on the same pairs.
 # - The nearest wrong answer is often a right one, and one threshold does not tell which. Read a random sample, and count.

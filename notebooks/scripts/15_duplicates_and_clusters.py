@@ -200,7 +200,7 @@ assert not default or (closer[-4:].all() and closer.sum() == sum(by_words) == 8 
 #
 # **Question.** From which cosine on do you call two questions duplicates, and how often will that be right?
 #
-# *Precision* is the share of the pairs called duplicates that are duplicates; *recall* is the share of the duplicates that were called so; *F1* is the harmonic mean of both. Half of the questions choose the threshold with the best F1, and the numbers are **measured on the other half**. Twins stay together: a pair over both halves counts in neither, so twins set apart would take the near misses out of the test. One split may be lucky, so five are drawn.
+# *Precision* is the share of the pairs called duplicates that are duplicates; *recall* is the share of the duplicates that were called so; *F1* is the harmonic mean of both. Half of the questions choose the threshold with the best F1, and the numbers are **measured on the other half**. Twins stay together: a pair over both halves counts in neither, so twins set apart would take the near misses out of the test. Five splits are drawn.
 #
 # Then the other pairs are thinned out until there are as many as duplicates, as test sets often are. **Predict:** what does that do to precision and to recall?
 
@@ -260,7 +260,7 @@ right.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.02, 1))
 plt.show()
 
 # %% [markdown]
-# On the left, other pairs are so many that they outnumber duplicates nearly everywhere, and at the highest cosines again. On the right is the *precision-recall curve* of each mixture. With all pairs it _begins_ low, because the near misses are on top: without the pairs between twins it begins at 1.
+# On the left, other pairs outnumber duplicates below about 0.63, and at the highest cosines again. On the right is the *precision-recall curve* of each mixture. With all pairs it _begins_ low, because the near misses are on top: without the pairs between twins it begins at 1.
 #
 # ### Can you have the precision you need?
 #
@@ -298,7 +298,7 @@ assert (average.idxmax() == "sentence-transformers/all-MiniLM-L6-v2").all() and 
 # %% [markdown]
 # A precision of 0.9 cannot be had here: the highest lies near 0.6 on half of the questions, and lower on all. Even 0.5, asked of one half, was missed on the other in three of five splits.
 #
-# The table gives means of five splits: average precision in percent (explained below; a random order has 1, 50 and about 50), and precision and recall at the best F1. Two causes show. One is the mixture: thinned to 1 : 1, the town's questions are easy for every method. The other is near misses: without the pairs between twins, 0.9 can be had, though with little recall. Quora's other pairs look alike, too, and 0.9 leaves little recall. A better model removes neither cause: MiniLM, best in the town, has no threshold for 0.9.
+# The table gives means of five splits: average precision in percent (explained below; a random order has 1, 50 and about 50), and precision and recall at the best F1. Two causes show. One is the mixture: thinned to 1 : 1, the town's questions are easy for every method. The other is near misses: without the pairs between twins, 0.9 can be had, with a recall of 0.12 on all 600. On Quora, 0.9 leaves little recall even with half duplicates: its other pairs may look alike, too, or labels be wrong. A better model helps, but not enough: MiniLM, best in the town, has no threshold for 0.9.
 #
 # ## A second reader
 #
@@ -359,13 +359,13 @@ assert not default or all(short[t] > max(shuffles[shortlist]) and long[t] < min(
 assert not default or max(short[name] for name in orders if name not in turned) < np.mean(shuffles[shortlist])
 
 # %% [markdown]
-# No, this one does not. On the short list it is better than the cosine, and still below the average shuffle. Only reversed orders help there, because the near misses are on top; on the long list these are the worst. There the cross-encoder beats every shuffle, but a gain over the cosine is not established: its interval holds zero.
+# On the short list this one is better than the cosine, and still below the average shuffle. Only reversed orders help there, because the near misses are on top; on the long list these are the worst. There the cross-encoder beats every shuffle, but a gain over the cosine is not established: its interval holds zero.
 #
 # ## A trap: friends of friends
 #
 # **Question.** How do you get from pairs to groups?
 #
-# A is close to B and B to C: joined, all three are one *connected component*. *Complete linkage* joins two groups only if _all_ their pairs are above the threshold. *Community detection* asks that each member be close to one central text.
+# A is close to B and B to C: joined, all three are one *connected component*. *Complete linkage* joins two groups only if _all_ their pairs are above the threshold. *Community detection* asks that each member be close to one central text; of two equal ones that overlap, the first stays whole.
 #
 # Judge groups by the precision and recall of the pairs that they put together.
 #
@@ -461,7 +461,7 @@ for name, known in (("150 groups", groups), ("15 topics", topics)):
 assert abs(adjusted_rand_score(groups, random_labels)) < 0.02 and normalized_mutual_info_score(groups, random_labels) > 0.6
 
 # %% [markdown]
-# *Normalised mutual information* (NMI) is not corrected for chance: beside many small groups, many small random clusters look good. Believe the ARI.
+# *Normalised mutual information* (NMI) is not corrected for chance: beside many small groups, many small random clusters look good.
 #
 # *K-means* moves $k$ centres until each text lies with its nearest. *Agglomerative clustering* joins two clusters at a time until $k$ are left; Ward's rule takes those that add least spread. *HDBSCAN* needs no $k$, but a smallest size: it looks for regions that are denser than what surrounds them, and leaves out texts that lie in none. Here each of these counts as a cluster of its own.
 #
@@ -496,7 +496,7 @@ assert not default or all((np.array(of_sizes[f"{name}, PCA"]) > of_sizes[name]).
 assert not default or np.ptp(of_sizes["sentence vectors"]) > 0.2 and max(of_sizes["sentence vectors, PCA"]) < min(told["sentence vectors, PCA"])
 
 # %% [markdown]
-# K-means and Ward, told the number of topics, find them far better with sentence vectors than by word overlap. HDBSCAN on the whole vectors depends on the smallest size: at twenty it finds next to nothing. Reduced vectors are better at each of the three sizes. With sentence vectors, HDBSCAN at its best stays narrowly behind the two that were told.
+# K-means and Ward, told the number of topics, find them far better with sentence vectors than by word overlap. HDBSCAN on the whole vectors depends on the smallest size: at twenty it finds next to nothing. Reduced vectors are better at each of the three sizes. With reduced sentence vectors, HDBSCAN at its best size, chosen in hindsight, stays narrowly behind the two that were told; with whole ones, well behind.
 #
 # ### How many clusters?
 #
@@ -547,7 +547,7 @@ for number, words in sorted(cluster_words(questions, labels.tolist(), k=3).items
 assert not default or sum(share > 0.5 for share in main) >= 12 and min(main) < 0.4 and max(main) == 1
 
 # %% [markdown]
-# Often: most clusters are mainly one topic, and their words say which. The words of a mixed cluster show the mixture (bin, museum) or hide it, and a pure cluster may get a bad name: "old, free, wheel" are 21 questions about the museum. Read some texts before you name a cluster.
+# Often: most clusters are mainly one topic, and their words say which. The words of a mixed cluster show the mixture (bin, museum) or hide it, and a pure cluster may get a bad name: "old, free, wheel" are 21 questions about the museum.
 #
 # ## A bot that may say "I don't know"
 #
@@ -611,7 +611,7 @@ if default:
     assert gap[-1] > 0.15 and abs(gap[11]) < 0.05 and (by_share["vectors, with answer"] > by_share["vectors, question"])[5:].all()
 
 # %% [markdown]
-# The figure is a *risk-coverage curve*: with the answers in the index, the vectors' replies are better. What a bot is worth depends on the price of a wrong answer: at one point, each bot that reads the answers beats silence in nearly all splits; at five, none does so reliably. When all questions are answered, sentence vectors are right far more often than word overlap; where a fifth is answered, the curves meet. **Which of the two earns more, once its threshold is chosen, stays open** at all three prices: the middle four fifths of the differences between splits hold zero.
+# The figure is a *risk-coverage curve*: with the answers in the index, the vectors' replies are better. What a bot is worth depends on the price of a wrong answer: at one point, each bot that reads the answers beats silence in nearly all splits; at five, none does so reliably. Sentence vectors are right far more often than word overlap at both ends of the curves; only near a fifth answered do they meet. **Which of the two earns more, once its threshold is chosen, stays open** at all three prices: the middle four fifths of the differences between splits hold zero.
 #
 # Some questions that the FAQ does not treat still get an answer: a cosine says how close two texts are, not whether one answers the other.
 #
@@ -644,16 +644,16 @@ evaluate = BinaryClassificationEvaluator(*([questions[n] for n in side[some]] fo
 assert np.isclose(evaluate(library)["cosine_ap"], binary_classification(scores["sentence vectors"][some], same[some].astype(int))["ap"], atol=1e-3)
 few = [(questions[a], questions[b]) for _, a, b in listed[:8]]
 assert np.allclose(LibraryCrossEncoder(str(resolve(scorer)), device="cpu").predict(few, show_progress_bar=False), read[0][:8], atol=1e-4)
-print("paraphrase_mining, community_detection, BinaryClassificationEvaluator and CrossEncoder.predict give the same")
+print("paraphrase_mining, the largest community, BinaryClassificationEvaluator and CrossEncoder.predict agree")
 
 # %% [markdown]
 # **What to use today.** `util.paraphrase_mining` for candidates; complete linkage, with a threshold of its own, for groups; word overlap as your baseline.
 #
-# **What it costs.** In scikit-learn, complete linkage and silhouette keep all $n^2$ distances. Exercise 3 links the close pairs alone.
+# **What it costs.** In scikit-learn, complete linkage keeps all $n^2$ distances; silhouette computes them all.
 #
 # **What to watch.** Label a few hundred of the pairs above your threshold. Judge groups by their pairs: the community of 14 above put 91 together, and 8 of them ask the same. `community_detection` drops groups of fewer than `min_community_size` texts, 10 by default.
 #
-# **So which texts say the same?** The vectors propose them, and people decide: of the pairs called in the other half, two in five are duplicates, by chance one in a hundred. No model here had the precision to merge alone.
+# **So which texts say the same?** The vectors propose them, and people decide: of the pairs called in the other half, two in five are duplicates, by chance one in a hundred.
 #
 # ## With full-size models
 #
@@ -719,11 +719,11 @@ if check("15.3", complete_linkage):
 #
 # **1.** A supplier reports a precision of 0.95, measured on 1,000 duplicates and 1,000 random pairs. You have 10,000 texts. What do you expect?
 #
-# <details><summary>Answer</summary>Much less: among your 50 million pairs a tiny share of the others outnumbers the duplicates (exercise 1). Label pairs of your own.</details>
+# <details><summary>Answer</summary>Much less: among your 50 million pairs a tiny share of the others outnumbers the duplicates (exercise 1).</details>
 #
 # **2.** You find 150 clusters among 600 texts, with an NMI of 0.7. Are they good?
 #
-# <details><summary>Answer</summary>Beside 150 known groups random clusters reach that, beside 15 topics they do not. Look at the ARI, which is near 0 for both.</details>
+# <details><summary>Answer</summary>Beside 150 known groups random clusters reach that, beside 15 topics they do not. Look at the ARI: for random clusters it is near 0 beside both.</details>
 #
 # ## Summary
 #

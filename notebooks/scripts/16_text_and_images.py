@@ -141,7 +141,7 @@ assert image.patch_embeddings(pictures[:2]).shape == (2, (48 // 8) ** 2, 128)
 # %% [markdown]
 # Four tokens of four numbers; a drawn picture of 48 by 48 pixels has 36, of 8 by 8 pixels each.
 #
-# "Cut and multiply by a matrix" is a *convolution* whose steps are as long as its window. Three smaller ones in a row train faster than a single large one (Xiao et al. 2021), so the course's `ImageEncoder` has these, its `stem`. Then it adds position vectors and normalises; one of BERT's layers, the mean over the tokens and a linear map follow.
+# "Cut and multiply by a matrix" is a *convolution* whose steps are as long as its window. Three smaller ones in a row train faster than a single large one (Xiao et al. 2021), so the course's `ImageEncoder` has these, its `stem`; their windows overlap, so each of the 36 vectors also sees its neighbours' pixels. Then it adds position vectors and normalises; one of BERT's layers, the mean over the tokens and a linear map follow.
 #
 # ## What do the captions' vectors say?
 #
@@ -176,7 +176,7 @@ behind = {name: min(nearness[name, edition] for edition in edited) - nearness[na
 assert not default or 0 < behind["as they are"] < 0.1 < behind["whitened"]
 
 # %% [markdown]
-# As they are, captions that mean something else are _nearer_ than another wording of the same: their words are the same. *Whitening* (Su et al. 2021) subtracts the mean, turns the vectors to their principal components and divides each by its standard deviation.
+# Captions that mean something else are _nearer_ than another wording of the same: their words are the same. *Whitening* (Su et al. 2021) subtracts the mean, turns the vectors to their principal components and divides each by its standard deviation.
 #
 # Whitening does not mend the order: the other wording falls further behind. It makes small differences large, and the map trained on top must learn which of them matter.
 #
@@ -214,8 +214,6 @@ print(f"pictures choose captions {by_rows:.3f}, captions choose pictures {by_col
 
 # %% [markdown]
 # Every picture prefers another's caption, while the third caption prefers its own picture: the pictures' loss is larger.
-#
-# Now train the image encoder and one linear map.
 
 # %% tags=["row-2.11"]
 from course_lib.modules import Dense
@@ -373,7 +371,7 @@ assert max(of("unseen kinds") - of("unseen kinds: their twins")) < 0 and min(of(
 #
 # ## Classify without a classifier
 #
-# **Question.** Can this model tell circles from squares? Nobody trained it on classes. But you can write a text for each class, a *prompt*, and take the nearest one: *zero-shot classification*. No caption in training was as short as "a circle", and none left the colour out. CLIP averages several prompts a class; here, all captions like "a small red circle at the top" that fit.
+# **Question.** Can this model tell circles from squares? You can write a text for each class, a *prompt*, and take the nearest one: *zero-shot classification*. No caption in training was as short as "a circle", and none left the colour out. CLIP averages several prompts a class; here, all captions like "a small red circle at the top" that fit.
 #
 # Of single groups of seen kinds only the drawings are new: nearly all were trained on. The control is trained on classes: a linear probe (notebook 01), a classifier on the vectors of pictures. It is fitted to all 90 kinds, and tested on other drawings. One fitted to seen kinds could learn which shapes come with two reds, and be wrong on every unseen kind: see the second line below.
 #
@@ -422,9 +420,8 @@ assert min(of("zero-shot averaged", "count") - of("zero-shot", "count")) > 0 < m
 assert max(of("zero-shot averaged", "shape") - of("zero-shot", "shape")) < 0 < min(of("probe", "shape") - of("zero-shot", "shape"))
 
 # %% [markdown]
-# Colour is told almost without a mistake. By prompts, shapes are told little better than by guessing with the worst seeds, and half the time with the best. The probe reads counts and shapes better than prompts do: the vectors hold more than prompts find.
+# Colour is told almost without a mistake. Shapes of unseen kinds are told little better than by guessing by averaged prompts with the worst seeds, and half the time by short ones with the best. The probe reads counts and shapes of unseen kinds, which it was fitted to, better than prompts do: the vectors hold more than prompts find.
 #
-# Averaging prompts helps counts and harms shapes of unseen kinds, here and with each recorded seed.
 #
 # ## Where it fails
 #
@@ -461,7 +458,7 @@ assert min(min(mine(f"near miss, {part}")) for part in ("size", "colour", "count
 assert min(mine("binding, another count or size") - mine("binding, equal count and size")) > 0.1 and max(mine("binding, equal count and size")) < 0.65
 
 # %% [markdown]
-# Your model is nearly always right about size, colour and count. It is right about the shape three times in four, although any other shape makes a seen kind, to which it leans. Exchanged colours are told about as often, where count or size differs. Where both are equal, the share is near chance: your model knows that the three things are red, but hardly that the ring is. Exchanged places are at chance, and even the place of a single group is often wrong.
+# Your model is nearly always right about size, colour and count. It is right about the shape three times in four, although any other shape makes a seen kind, to which it leans. Exchanged colours are told about as often, where count or size differs. Where both are equal, the share is 0.46 to 0.61: your model knows that the three or the large things are red, but hardly that the ring is. Exchanged places are at chance, and even the place of a single group is often wrong.
 #
 # ### Who loses the places, the text or the picture?
 #
@@ -495,9 +492,9 @@ assert min(of["two groups, captions of one wording"]) > 0.99 and min([*of["one g
 assert max([*of["two groups, captions"], *of["two groups, frozen captions"], *of["two groups, pictures"]]) < 0.75
 
 # %% [markdown]
-# In one wording the probe is never wrong, because it only has to read which colour is named first. Over all wordings, with "above" and with "below", it reads about as little from the frozen captions as from the pictures. So a linear map reads places plainly from neither tower.
+# In one wording the probe is never wrong, because it only has to read which colour is named first. Over all wordings, with "above" and with "below", it reads about as little from the frozen captions as from the pictures. So one linear map for "above" and "left" together reads the places of two groups plainly from neither tower.
 #
-# A single group's place can be read from both, although the near miss above was often wrong.
+# A single group's place can be read from both.
 #
 # ### Does another training help?
 #
@@ -533,9 +530,9 @@ assert ahead("whitened", "place negatives", "both among 1000, unseen") > 0 and a
 assert max(abs(recorded(setting, "near miss, place of two groups") - 0.5).max() for setting in trainings) < 0.08
 
 # %% [markdown]
-# Without whitening, the recall of unseen kinds is about that of a reader without shapes, and exchanged colours are near chance. As hard negatives these help more than the control, but only where count or size differs too: where shapes alone tell, they are told no better than before. So your model learnt which colour comes in threes, not which shape it has. Exchanged places as hard negatives do not teach places; nothing here does.
+# Without whitening, the recall of unseen kinds is about that of a reader without shapes, and exchanged colours are near chance. As hard negatives these help more than the control, but only where count or size differs too: where shapes alone tell, they are told no better than before. So your model learnt which colour comes in threes or is large, not which shape it has. Exchanged places as hard negatives do not teach places; nothing here does.
 #
-# A text encoder that learns is best at exchanged colours: about as good as a reader without shapes, for five in six of these pairs exchange count or size too. So this does not show that it binds shapes. It is the only one to find unseen kinds about as often as seen ones. Yet the frozen one, trained for longer, finds more of both, in a shorter run. (Whitening and learning rate differ too.)
+# A text encoder that learns is best at exchanged colours: as good as a reader without shapes, who is right in the five in six pairs that exchange count or size too, or better. A seed above that line tells more than half of the pairs with equal count and size; how many, only those pairs alone would show. It is the only one to find unseen kinds about as often as seen ones. Yet the frozen one, trained for longer, finds more of both with each seed, in a shorter run. (Whitening and learning rate differ too.)
 #
 # ## Now from course_lib
 #
@@ -575,7 +572,7 @@ assert (np.diff([[first(right), *mine(f"first five, {part}")] for part, right in
 # %% [markdown]
 # The upper row shows the best search, with four of five right, the lower row the worst, with one. A reader without errors who sees no shapes has half of the first five right, and your model fewer. The colour is nearly always right, and its group mostly has the right size. The count is right less often, the shape least: here, and with each recorded seed.
 #
-# Blue, green, red raises no error; it only gives worse results. An image encoder needs pictures prepared exactly as in its training: size, order of colours, range of numbers.
+# Blue, green, red raises no error; results are only worse. An image encoder needs pictures prepared exactly as in its training: size, order of colours, range of numbers.
 #
 # ## In practice
 #
@@ -632,13 +629,13 @@ print('equal: encode of pictures and texts, similarity, the loss with partition_
 # %% [markdown]
 # **What to use today.** `SentenceTransformer("sentence-transformers/clip-ViT-B-32")`, or a newer and far larger model such as `Qwen/Qwen3-VL-Embedding-2B`. Since version 5.4 one `Transformer` module loads such models; `encode` takes PIL images and texts. CLIP trained _both_ towers, on 400 million pairs; you froze one. To train further: an image and a text column, the loss above with `per_direction`, and `BatchSamplers.NO_DUPLICATES`, since equal captions are false negatives.
 #
-# **What it costs.** With a text tower that learns, the whole recorded run, tests included, took nearly three times as long; the training alone grew more.
+# **What it costs.** With a text tower that learns, the whole recorded run, tests included, took nearly three times as long.
 #
 # **What to watch.** Test near misses of what your users ask for, and put a blind reader beside each number.
 #
 # ## With full-size models
 #
-# Set `clip = "sentence-transformers/clip-ViT-B-32"`: about 600 MB, downloaded once. No output of it is shown: this course was made where the model hub cannot be reached. It was not trained on such drawings, and Yuksekgonul et al. (2023) report that CLIP and its relatives are often near chance where words are exchanged.
+# Set `clip = "sentence-transformers/clip-ViT-B-32"`: about 600 MB, downloaded once. No output of it is shown. It was not trained on such drawings, and Yuksekgonul et al. (2023) report that CLIP and its relatives are often near chance where words are exchanged.
 
 # %%
 from course_lib.support.folders import resolve
@@ -715,7 +712,6 @@ check("16.3", symmetric_loss)
 # ## Summary
 #
 # - A picture becomes a sequence of patches; from there on, the layers are BERT's.
-# - CLIP is the ranking loss in both directions.
 # - Hold out combinations, and put blind readers beside your model: what a recall does not require, it does not measure.
 # - Classes are texts. A probe shows what the vectors hold that prompts do not find.
 # - Change one thing at a time: where exchanged colours exchange counts as well, a model can be right without shapes.

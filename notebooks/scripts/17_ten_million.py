@@ -290,12 +290,11 @@ def of_lists(found):                                                     # {prob
 probes, points = np.array([1, 2, 4, 8, 16, 32]), []
 for theirs.nprobe in probes.tolist():
     points.append(recall(theirs.search(asked, 10)[1], nearest))
-share, sizes = probes / 256, np.diff(ours.starts)                        # of the lists; vectors in each list
-read = sizes[top_k(asked, ours.centroids, 8, dot_score)[1]].sum(axis=1).mean() / len(few)
+share = probes / 256                                                     # of the lists
+read = np.diff(ours.starts)[top_k(asked, ours.centroids, 8, dot_score)[1]].sum(axis=1).mean() / len(few)     # of the vectors, 8 probes
 million = {kind: of_lists(results.query("experiment == @kind and metric == 'recall' and setting.str.startswith('IVF4096,Flat')")) for kind in ("real", "drawn")}
 seeds = results.query("experiment == 'live'")
-runs = [of_lists(of) for _, of in seeds.groupby(seeds.setting.str.split(",").str[0])]
-band = np.array([[run[p] for p in probes] for run in runs])              # (seeds, probes)
+band = np.array([[of_lists(of)[p] for p in probes] for _, of in seeds.groupby(seeds.setting.str.split(",").str[0])])  # (seeds, probes)
 ax = None
 for kind, of in million.items():
     ax = curve([p / 4096 for p in of], list(of.values()), f"a million {kind}, 4,096 lists (recorded)", ax)
