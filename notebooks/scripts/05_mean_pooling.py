@@ -424,7 +424,7 @@ axes[0].set_ylabel("value in a unit vector")
 plt.show()
 
 # %% [markdown]
-# In BERT's average it is neither one component nor all: these ten have the same sign in nearly every text and give more than a third of the average cosine; 18 give half, where a random direction would take about 32. The trained encoder's mean is nearly as spread as a random one (28 give half), and short, so its boxes lie nearer to zero.
+# In BERT's average it is neither one component nor all: these ten have the same sign in nearly every text and give more than a third of the average cosine; 18 give half, where a random direction would take about 32. The trained encoder's mean vector is spread nearly as evenly as a random one (28 give half). It is also short, so its boxes lie nearer to zero.
 #
 # Now judge the trap's 0.80: it is little above 0.73, the average of any two texts.
 #
@@ -554,7 +554,7 @@ if bundled:
 #
 # ### Recorded: the STS benchmark
 #
-# The paper that introduced Sentence-BERT found another order on this benchmark of graded pairs: averaged GloVe beat averaged BERT, and `[CLS]` came last by far. Its scores are on the test set, ours (from `recipes/evaluate.py`) on the development set, the part for trying things out. So compare within a chart, not across. *Weighted mean* lets frequent words count less (Arora et al. 2017); exercise 2 has the formula.
+# The paper that introduced Sentence-BERT found another order on this benchmark of graded pairs: averaged GloVe beat averaged BERT, and `[CLS]` came last by far. Its scores are on the test set, ours (from `recipes/evaluate.py`) on the development set, the part for trying things out. So compare within a chart, not across. *Weighted mean* lets frequent words count less (Arora et al. 2017).
 
 # %% tags=["row-1.23", "row-CP1"] alt="Two bar charts of Spearman correlation times 100 on the STS benchmark. A dashed line marks BERT's mean. Left, the course's models on the development set: static average 39, weighted mean 58, BERT CLS 60, BERT max 61, BERT mean 65, softmax on NLI 73, ranking on NLI 77, with a teacher the longest bar. Right, published on the test set: averaged GloVe 58, BERT CLS 17, averaged BERT 46, Sentence-BERT trained on NLI 77."
 from course_lib.data import load_results
@@ -632,16 +632,16 @@ assert not bundled or (tasks.search > board["BERT mean, subtracted"]["search"]).
 #
 # ## Exercises
 #
-# **1.** Average the vectors of the words only. The mask counts `[CLS]`, the words and `[SEP]`; padding stands on the right. Do not overwrite the mask.
+# **1.** Whether a cosine is high, only others of the same model can tell. Two lists of sentences come as token vectors with their masks; the sentences at the same place in both lists are a pair. Pool them by the masked mean. For each pair, return the share of the cosines between _different_ pairs (one sentence from each list) that are lower than its own.
 
 # %% tags=["exercise", "nbval-check-output"]
 from course_lib.exercises import check
 
-def mean_of_words(token_embeddings, attention_mask):
-    """(batch, tokens, dim), (batch, tokens) -> (batch, dim): the mean without [CLS], [SEP] and padding."""
+def unusual(u_tokens, u_mask, v_tokens, v_mask):
+    """(pairs, tokens, dim) and (pairs, tokens), for each list -> (pairs,): the share of other cosines that are lower."""
     ...
 
-check("05.1", mean_of_words)
+check("05.1", unusual)
 
 # %% [markdown]
 # **2.** Above, the mean that was subtracted came from the very texts that were judged. A search cannot do that: it meets one question at a time. Subtract the mean of _other_ texts, and bring each vector to length 1. A vector that equals the mean becomes 0.

@@ -7,12 +7,11 @@ from course_lib.exercises import Exercise
 # ---- 05.1
 
 
-def mean_of_words(token_embeddings, attention_mask):
-    words = attention_mask.clone().float()  # (batch, tokens)
-    words[:, 0] = 0  # [CLS]
-    words[torch.arange(len(words)), attention_mask.sum(1) - 1] = 0  # [SEP], the last token that counts
-    words = words.unsqueeze(-1)  # (batch, tokens, 1)
-    return (token_embeddings * words).sum(1) / words.sum(1)  # (batch, dim)
+def unusual(u_tokens, u_mask, v_tokens, v_mask):
+    u, v = (masked_mean(tokens, mask) for tokens, mask in ((u_tokens, u_mask), (v_tokens, v_mask)))  # (pairs, dim) each
+    cosines = unit(u) @ unit(v).T  # (pairs, pairs): a pair's own on the diagonal
+    others = cosines[~torch.eye(len(u), dtype=torch.bool)]  # (pairs * (pairs - 1),)
+    return (others < cosines.diagonal().unsqueeze(1)).float().mean(1)  # (pairs,)
 
 
 def masked_mean(token_embeddings, attention_mask):
@@ -20,59 +19,81 @@ def masked_mean(token_embeddings, attention_mask):
     return (token_embeddings * mask).sum(1) / mask.sum(1)
 
 
-def plain_mean(token_embeddings, attention_mask):
-    return token_embeddings.mean(1)
+def unit(vectors):
+    return vectors / vectors.norm(dim=1, keepdim=True).clamp(min=1e-12)
 
 
-def first_and_last_column_dropped(token_embeddings, attention_mask):
-    return masked_mean(token_embeddings[:, 1:-1], attention_mask[:, 1:-1])
+def matrix(u_tokens, u_mask, v_tokens, v_mask, pool=masked_mean, scale=unit):
+    return scale(pool(u_tokens, u_mask)) @ scale(pool(v_tokens, v_mask)).T
 
 
-def everything_but_the_ends(token_embeddings, attention_mask):
-    return token_embeddings[:, 1:-1].mean(1)
+def between_pairs(cosines):
+    return cosines[~torch.eye(len(cosines), dtype=torch.bool)]
 
 
-def all_tokens_counted(token_embeddings, attention_mask):
-    words = mean_of_words(token_embeddings, attention_mask)
-    count = attention_mask.sum(1, keepdim=True)
-    return words * (count - 2) / count
+def share_below(cosines):
+    return (between_pairs(cosines) < cosines.diagonal().unsqueeze(1)).float().mean(1)
 
 
-def only_cls_dropped(token_embeddings, attention_mask):
-    return masked_mean(token_embeddings[:, 1:], attention_mask[:, 1:])
+def padding_counted(*batch):
+    return share_below(matrix(*batch, pool=lambda tokens, mask: tokens.mean(1)))
 
 
-def one_special_token_counted(token_embeddings, attention_mask):
-    count = attention_mask.sum(1, keepdim=True)
-    return mean_of_words(token_embeddings, attention_mask) * (count - 2) / (count - 1)
+def first_token(*batch):
+    return share_below(matrix(*batch, pool=lambda tokens, mask: tokens[:, 0]))
 
 
-def columns_counted(token_embeddings, attention_mask):
-    count = attention_mask.sum(1, keepdim=True)
-    return mean_of_words(token_embeddings, attention_mask) * (count - 2) / attention_mask.shape[1]
+def dot_products(*batch):
+    return share_below(matrix(*batch, scale=lambda vectors: vectors))
 
 
-def columns_but_two_counted(token_embeddings, attention_mask):
-    count = attention_mask.sum(1, keepdim=True)
-    return mean_of_words(token_embeddings, attention_mask) * (count - 2) / (attention_mask.shape[1] - 2)
+def no_baseline(*batch):
+    return matrix(*batch).diagonal()
 
 
-def summed(token_embeddings, attention_mask):
-    count = attention_mask.sum(1, keepdim=True)
-    return mean_of_words(token_embeddings, attention_mask) * (count - 2)
+def own_pairs_counted(*batch):
+    cosines = matrix(*batch)
+    return (cosines.flatten() < cosines.diagonal().unsqueeze(1)).float().mean(1)
 
 
-def one_place_too_far(token_embeddings, attention_mask):
-    words = attention_mask.clone()
-    words[:, 0] = 0
-    words[torch.arange(len(words)), attention_mask.sum(1)] = 0
-    return masked_mean(token_embeddings, words)
+def own_row(*batch):
+    cosines = matrix(*batch)
+    return (cosines < cosines.diagonal().unsqueeze(1)).float().sum(1) / (len(cosines) - 1)
 
 
-def only_sep_dropped(token_embeddings, attention_mask):
-    words = attention_mask.clone()
-    words[torch.arange(len(words)), attention_mask.sum(1) - 1] = 0
-    return masked_mean(token_embeddings, words)
+def own_column(*batch):
+    cosines = matrix(*batch)
+    return (cosines < cosines.diagonal()).float().sum(0) / (len(cosines) - 1)
+
+
+def share_above(*batch):
+    return 1 - unusual(*batch)
+
+
+def less_their_mean(*batch):
+    cosines = matrix(*batch)
+    return cosines.diagonal() - between_pairs(cosines).mean()
+
+
+def less_the_mean_of_all(*batch):
+    cosines = matrix(*batch)
+    return cosines.diagonal() - cosines.mean()
+
+
+def among_the_first_list(u_tokens, u_mask, v_tokens, v_mask):
+    own = matrix(u_tokens, u_mask, v_tokens, v_mask).diagonal()
+    others = between_pairs(matrix(u_tokens, u_mask, u_tokens, u_mask))
+    return (others < own.unsqueeze(1)).float().mean(1)
+
+
+def counted(*batch):
+    cosines = matrix(*batch)
+    return (between_pairs(cosines) < cosines.diagonal().unsqueeze(1)).float().sum(1)
+
+
+def against_the_mean(*batch):
+    cosines = matrix(*batch)
+    return (cosines.diagonal() > between_pairs(cosines).mean()).float()
 
 
 # ---- 05.2
@@ -82,10 +103,6 @@ def centred(vectors, others):
     moved = vectors - others.mean(0)  # (texts, dim)
     length = moved.norm(dim=1, keepdim=True)  # (texts, 1)
     return moved / torch.where(length > 0, length, 1.0)
-
-
-def unit(vectors):
-    return vectors / vectors.norm(dim=1, keepdim=True).clamp(min=1e-12)
 
 
 def own_mean(vectors, others):
@@ -188,43 +205,54 @@ def one_before_the_last(token_embeddings, attention_mask):
 
 
 RISING = torch.arange(30.0).reshape(2, 5, 3).sqrt()  # (2 sentences, 5 tokens, 3)
+WAVES = 2 + torch.arange(120.0).mul(1.7).sin().reshape(2, 4, 5, 3)  # (2 lists, 4 sentences, 5 tokens, 3)
+ALL = torch.ones(4, 5, dtype=torch.long)
+SOME = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 1, 0, 0, 0], [1, 1, 1, 1, 0]])
+OTHERWISE = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [1, 1, 1, 1, 0], [1, 1, 0, 0, 0]])
+LONG = torch.tensor([1.0, 8.0, 0.5, 3.0]).reshape(4, 1, 1)  # a factor for each sentence
 TEXTS = torch.tensor([[4.0, 1.0, -2.0], [3.0, 2.0, 0.5], [5.0, -1.0, 1.0]])  # (texts, dim)
 OTHERS = torch.tensor([[3.0, 0.0, 1.0], [4.0, 1.0, -3.0], [5.0, 2.0, 0.0], [2.0, -1.0, 4.0]])
 
 EXERCISES = {
     "05.1": Exercise(
-        title="Average the vectors of the words, without [CLS], [SEP] and padding",
+        title="Say how unusual each pair's cosine is",
         cases={
-            "nothing padded": (RISING, torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 1, 1]])),
-            "the second sentence padded": (RISING, torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])),
+            "nothing padded": (WAVES[0], ALL, WAVES[1], ALL),
+            "some sentences padded": (WAVES[0], SOME, WAVES[1], OTHERWISE),
+            "sentences of very different length in numbers": (WAVES[0] * LONG, ALL, WAVES[1], SOME),
         },
-        solution=mean_of_words,
+        solution=unusual,
         wrong=[
-            (masked_mean, "That is the ordinary masked mean: [CLS] and [SEP] are still in it."),
-            (plain_mean, "You average over every position, [PAD], [CLS] and [SEP] included."),
+            (padding_counted, "You average over [PAD] as well. Which tokens does the mask say to count?"),
+            (first_token, "That is the first token's vector. The mean of all real tokens is wanted."),
+            (dot_products, "You compare dot products: a long vector gets high ones with everything. Take cosines."),
+            (no_baseline, "Those are the cosines themselves. Is 0.9 high, where all others are 0.9 too?"),
+            (own_pairs_counted, "The pairs themselves are among what you compare with. Leave the diagonal out."),
             (
-                first_and_last_column_dropped,
-                "In a padded sentence the last column is [PAD], not [SEP]: its [SEP] is still in your average.",
+                own_row,
+                "You compare a pair with what its first sentence gets from the other list. All cosines between "
+                "different pairs are wanted.",
             ),
             (
-                everything_but_the_ends,
-                "You cut off both ends, but do not use attention_mask: a padded sentence comes out wrong.",
+                own_column,
+                "You compare a pair with what its second sentence gets from the other list. All cosines between "
+                "different pairs are wanted.",
             ),
-            (all_tokens_counted, "The sum is right. What do you divide by? [CLS] and [SEP] are still counted."),
-            (only_cls_dropped, "[CLS] is out, [SEP] is still in."),
-            (only_sep_dropped, "[SEP] is out, [CLS] is still in."),
-            (one_special_token_counted, "The sum is right. The divisor is one too large."),
-            (columns_counted, "The sum is right, but you divide by the number of columns, padding included."),
+            (share_above, "That is the share of the others that are higher. How many are lower?"),
             (
-                columns_but_two_counted,
-                "The sum is right, but you divide by the number of columns less two, and a padded sentence has fewer "
-                "words.",
+                less_their_mean,
+                "You subtract the others' mean. That says how far a cosine is above it, not how rare that is.",
             ),
             (
-                one_place_too_far,
-                "Positions count from 0: of n tokens the last stands at n - 1, and there is none at n.",
+                less_the_mean_of_all,
+                "You subtract the mean of all cosines, the pairs' own included. A share of the others is wanted.",
             ),
-            (summed, "That is the sum of the words' vectors. A mean divides it."),
+            (
+                among_the_first_list,
+                "Your baseline compares sentences of one list. A pair has one of each: so should the others.",
+            ),
+            (counted, "That is how many others are lower. Divide by how many there are."),
+            (against_the_mean, "You only say whether a pair is above the others' mean. How many of them are lower?"),
         ],
         keeps_arguments=True,
     ),
