@@ -12,6 +12,7 @@
     setting                    objective
     softmax, untrained head    head and encoder learn together from the first step
     ... untrained head, 2e-5   (nli) the same at the rate of Sentence-BERT, a fifth
+    ... untrained head at 3e-3 the same, but the head learns at the rate at which it is fitted elsewhere
     softmax                    the head is fitted first
     softmax, both              the same on as many pairs of SNLI and MultiNLI, as Sentence-BERT
     ranking                    multiple negatives ranking
@@ -23,16 +24,17 @@ of the 200 sentences of course/pairs whose rewording is the nearest of all 200 (
 set of which nothing was trained on.
 """
 
+import math
 import random
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
 import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from course_lib.data import load_nli, load_results, load_sts, load_triplets
 from course_lib.encoder import SentenceEncoder
@@ -41,18 +43,19 @@ from course_lib.losses import MultipleNegativesRankingLoss, SoftmaxLoss
 from course_lib.siamese import siamese_objective
 from course_lib.side_by_side import found_share
 from course_lib.support.folders import resolve
-from course_lib.training import train
+from course_lib.training import learning_rate_factor, parameter_groups, train
 from recipes.shared.cards import weights_sha256
 from recipes.shared.pretraining_text import LeakFilter
 from recipes.shared.sentence_pairs import MULTINLI, SNLI, nli_examples, nli_triplets
 from recipes.shared.units import record_units, rows_of_scores, rows_of_units
-from recipes.siamese import BATCH, NLI_OF, OBJECTIVES, fit_head
+from recipes.siamese import BATCH, HEAD_RATE, NLI_OF, OBJECTIVES, fit_head
 
 COMMAND, FILE, START = "python recipes/objectives.py", "06.csv", "course/bert-mini"
 THREE = ("softmax, untrained head", "softmax", "ranking")
 OTHER_SETS = {"softmax, both": SNLI + MULTINLI, "ranking, SNLI": SNLI}
 RATES = {"softmax, untrained head, 2e-5": 2e-5}  # of others than OBJECTIVES says
-SETTINGS = {"live": (*THREE, "softmax, shuffled labels"), "nli": (*THREE, *OTHER_SETS, *RATES)}
+HEAD_APART = "softmax, untrained head at 3e-3"
+SETTINGS = {"live": (*THREE, "softmax, shuffled labels", HEAD_APART), "nli": (*THREE, *OTHER_SETS, *RATES, HEAD_APART)}
 SEEDS, EXAMPLES = (0, 1, 2), 8_192  # of a training on NLI
 STS, PAIRS, NLI_DEV = ("stsbenchmark/dev", "course/sts"), "course/pairs", "snli/dev"
 LIVE_BATCH, LIVE_RATE, LIVE_HEAD_PASSES = 32, 2e-4, 3
@@ -111,9 +114,12 @@ def train_one(unit: Training) -> tuple[SentenceEncoder, nn.Module | None, int]:
     if objective == "softmax" and "untrained" not in unit.setting:
         passes = LIVE_HEAD_PASSES if live else 1
         fit_head(head, encoder, examples, unit.seed, batch_size=batch_size, epochs=passes)
+    loss, learner = siamese_objective(encoder, head), nn.ModuleDict({"encoder": encoder, "head": head})
+    if unit.setting == HEAD_APART:
+        loss, learner = head_apart(head, loss, HEAD_RATE, math.ceil(len(examples) / batch_size)), encoder
     train(
-        nn.ModuleDict({"encoder": encoder, "head": head}),
-        siamese_objective(encoder, head),
+        learner,
+        loss,
         examples,
         batch_size=batch_size,
         learning_rate=LIVE_RATE if live else RATES.get(unit.setting, OBJECTIVES[objective].learning_rate),
@@ -122,6 +128,31 @@ def train_one(unit: Training) -> tuple[SentenceEncoder, nn.Module | None, int]:
         show_progress_bar=False,
     )
     return encoder, head, len(examples)
+
+
+def head_apart(
+    head: nn.Module, objective: Callable[[list], Tensor], learning_rate: float, steps: int
+) -> Callable[[list], Tensor]:
+    """The objective for a `train` that moves the encoder alone: the head learns beside it, at a rate of its own.
+
+    A call begins with the step that the gradients of the call before ask of the head, so that the last step, whose rate
+    is next to nothing, is left out. The rate rises and falls as that of `train` does; a gradient longer than 1 is
+    scaled down to that, the head's and the encoder's each on its own.
+    """
+    optimizer = torch.optim.AdamW(parameter_groups(head, weight_decay=0.01), lr=learning_rate)
+    rates = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: learning_rate_factor(step, round(0.1 * steps), steps)
+    )
+
+    def loss(batch: list) -> Tensor:
+        if any(p.grad is not None for p in head.parameters()):  # not before the first batch
+            nn.utils.clip_grad_norm_(head.parameters(), max_norm=1.0)
+            optimizer.step()
+            rates.step()
+            optimizer.zero_grad()
+        return objective(batch)
+
+    return loss
 
 
 def measure(unit: Training) -> list[dict]:
