@@ -57,6 +57,8 @@ def ablations() -> list[MapAblation]:
     settings = [MapAblation(parts, labels) for labels in both for parts in CONCATENATIONS]
     settings += [MapAblation(parts, head="one hidden layer") for parts in two]
     settings += [MapAblation(parts, labels, rate=rate) for rate in OTHER_RATES for labels in both for parts in two]
+    deeper = [("real", 1e-3), ("shuffled", 1e-3), ("shuffled", RATE)]
+    settings += [MapAblation(parts, labels, "one hidden layer", rate) for labels, rate in deeper for parts in two]
     return [setting._replace(seed=seed) for setting in settings for seed in SEEDS]
 
 
