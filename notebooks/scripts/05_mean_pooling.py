@@ -620,7 +620,7 @@ for name in list(four)[1:]:
 assert not bundled or (tasks.search > board["BERT mean, subtracted"]["search"]).tolist() == [False, False, False, True]
 
 # %% [markdown]
-# Each training widens the gap between partners and the others. But subtracting the mean vector did that too, without training (about 0.48 in the earlier heatmap), so judge by the table. BERT's average finds about every second rewording, no more than counting words does. The trained encoders find more, and in none does the cosine tell who did what.
+# Each training widens the gap between partners and the others. But subtracting the mean vector did that too, without training (see the earlier heatmap), so judge by the table. BERT's average finds about every second rewording, no more than counting words does. The trained encoders find more, and in none does the cosine tell who did what.
 #
 # In the three tasks of before, too, all three are ahead of BERT's average. In similarity each lead is more than chance. In search, though, training on NLI (0.78) brings no more than subtracting the mean did (0.80); only the one with a teacher does.
 #

@@ -143,7 +143,7 @@ for name, p, loss in zip(("pair 1", "pair 2"), probabilities.tolist(), losses):
     print(name, {label: round(p[i], 2) for label, i in LABELS.items()}, "loss", round(loss, 2))
 
 # %% [markdown]
-# The head recognises pair 1, so its loss is small, and not pair 2.
+# The head recognises pair 1, whose loss is small, but not pair 2.
 #
 # ### A trap: one softmax too many
 #

@@ -374,7 +374,7 @@ assert abs((many["|u-v|"] - of_map[large]["|u-v|; linear; 0.003; shuffled"]).mea
 # %% [markdown]
 # The seven fall into two groups: each of the three with `|u - v|` and something beside it beats each of the other four in every seed. Only in these three do real labels always beat shuffled ones. For `u*v` and `(u, v, u*v)` they always lose; for `(u, v)` and `|u - v|` five seeds disagree.
 #
-# So at this rate the bet is won in part: **`|u - v|` needs something beside it.** Alone it ends where shuffled labels take it. It fits its training labels (95 %), though on unseen captions no map is more than six points above a guess. Nor does it lack just `u` and `v`: `u*v` serves too. The gain is small: above the start less than two points; the rest of the gap to shuffled labels is the harm that those do.
+# So at this rate the bet is won in part: **`|u - v|` needs something beside it.** Alone it ends where shuffled labels take it. It fits its training labels (95 %), though on unseen captions no map is more than six points above a guess. Nor must it be `u` and `v` that stand beside it: `u*v` serves too. The gain is small, less than two points above the start; the rest of the gap to shuffled labels is the harm that those do.
 #
 # ## Which test sentences?
 #

@@ -297,7 +297,7 @@ assert (negations > np.median(best)).mean() > 0.5 and np.median(controls) > np.m
 if model == "course/sbert-mini":                                            # another model has its own scale
     assert (random_scores < min(scores.values())).mean() > 0.98 and max(scores["cat"], scores["reading"]) < np.median(best)
 # %% [markdown]
-# All three lie above nearly all random pairs. Beside graded pairs they part. Both paraphrases stay below the middle of the pairs that people graded highest, and neither is close to 1. In the lower panel, pairs graded 0.4 to 1 overlap widely: a cosine of 0.6 hardly tells a half-alike pair from a paraphrase. The negation beats both, and it is no exception: most negations lie above the middle of the best pairs. They share nearly all words with their sentence. The word "not" does count: it takes 0.08 from the median cosine, "now" only 0.03. But 0.08 is little beside the distance to unrelated pairs.
+# All three lie above nearly all random pairs. Beside graded pairs they differ. Both paraphrases stay below the middle of the pairs that people graded highest, and neither is close to 1. In the lower panel, pairs graded 0.4 to 1 overlap widely: a cosine of 0.6 hardly tells a half-alike pair from a paraphrase. The negation beats both, and it is no exception: most negations lie above the middle of the best pairs. They share nearly all words with their sentence. The word "not" does count: it takes 0.08 from the median cosine, "now" only 0.03. But 0.08 is little beside the distance to unrelated pairs.
 #
 # So a cosine measures how alike two texts are, not whether they agree. And no fixed number means "similar": grade pairs of your own data, and look where a score lies among them.
 #
@@ -585,7 +585,7 @@ print(f"found: before {had:.1%}, after the loss that only asks for closer {close
 assert closest > 0.97 > reached and paths["only closer"][1, 0] > 0.9 and moved - start > max(0.05, 3 * (stayed - start)) and max(abs(closer - had), abs(ranked - had)) < 0.05
 
 # %% [markdown]
-# After eight steps the first loss has made its pairs almost identical. It goes on, and pairs that it never saw rise with them: nothing in it resists. The ranking loss asks for a lead over the other three, not for a cosine of 1: it slows down early, and leaves unrelated pairs nearly where they were.
+# After eight steps the first loss has made its pairs almost identical. It goes on, and the cosines of pairs that it never saw rise, too: nothing in it resists. The ranking loss asks for a lead over the other three, not for a cosine of 1: it slows down early, and leaves unrelated pairs nearly where they were.
 #
 # `found` counts all 200 sentences, of which three were trained on. With either loss it ends within a few sentences of what it was before, so 40 steps on four pairs have moved the level of the cosines more than the search. But nothing in the first loss says where to stop. A loss must also say what shall stay apart. Notebooks 09 to 12 are about that.
 #
