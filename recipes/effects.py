@@ -142,9 +142,10 @@ EFFECTS = [
         "10 points more out of distribution",
         "Kumar et al. 2022, arXiv 2202.10054, abstract",
         "06",
-        f"against a head without training: {STSB}",
+        f"against an untrained head at the encoder's rate: {STSB}",
         nli("softmax"),
         nli("softmax, untrained head"),
+        "With a larger rate of its own an untrained head loses little (notebook 06).",
     ),
     Effect(
         "|u - v| makes the encoder do the work",
