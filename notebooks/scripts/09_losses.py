@@ -59,11 +59,9 @@ data = "course/nli"
 # | two texts and a score | STS | `CoSENTLoss` | a pair with a higher score gets a higher cosine |
 # | two texts and 0 or 1 | duplicate or not | `CoSENTLoss` | the same: 1 above 0 (`ContrastiveLoss`: together, or apart by a margin) |
 # | two texts and a class | NLI | make rows of the second kind | (`SoftmaxLoss`: a classifier can tell the classes) |
-# | one text and a class | tickets by topic | a classifier on the vectors, untrained | (`BatchHardTripletLoss`: the own class is nearer than any other) |
+# | one text and a class | tickets by topic | a classifier on the untouched encoder's vectors | (`BatchHardTripletLoss`: the own class is nearer than any other) |
 # | texts alone | your documents | `MSELoss`, with vectors of a trained encoder as labels | the same vector (notebook 12) |
 # | query, two texts, another model's scores | distillation | `MarginMSELoss` | the same difference of scores (notebook 12) |
-#
-# The names are those of sentence-transformers, where data are a table and a loss takes its columns of texts in order.
 
 # %%
 import logging
@@ -122,7 +120,7 @@ for kind, (table, loss) in kinds.items():
 #
 # Let $c_i$ be the cosine of pair $i$ and $y_i$ its number. `CosineSimilarityLoss`, here called cosine MSE, wants the cosine to be the score: the mean of $(c_i - y_i)^2$.
 #
-# The *contrastive loss* is for labels 0 and 1. With the distance $d_i = 1 - c_i$, a pair that belongs together ($y_i = 1$) costs $d_i^2$. Any other costs $\max(0, m - d_i)^2$. The *margin* $m$ is the distance beyond which nothing more is asked.
+# The *contrastive loss* is for labels 0 and 1. With the distance $d_i = 1 - c_i$, a pair that belongs together ($y_i = 1$) costs $d_i^2$. Any other costs $\max(0, m - d_i)^2$. The loss is half the mean. The *margin* $m$ is the distance beyond which nothing more is asked.
 
 # %% tags=["row-4.9", "nbval-check-output"]
 from course_lib.finetuning.contrastive import ContrastiveLoss
@@ -316,7 +314,7 @@ plt.show()
 #
 # To keep the order is not to learn: softmax and CoSENT keep it as well with shuffled labels or scores.
 #
-# And if the whole encoder learns? `recipes/loss_comparison.py` trained it on premises of SNLI: 7,488 sentences read, one learning rate, 2e-4, three seeds. STSb dev measures. Seeds are averaged.
+# And if the whole encoder learns? `recipes/loss_comparison.py` trained it on premises of SNLI: 7,488 sentences read, one learning rate, 2e-4, three seeds. STSb dev measures.
 #
 # **Predict** which losses end below the encoder before training, and where the shuffled ones end.
 
@@ -347,11 +345,9 @@ assert whole.loc["softmax, shuffled", "max"] > whole.loc["softmax", "min"] and w
 assert abs(whole.loc["ranking", "mean"] - whole.loc["ranking, hard negatives", "mean"]) < 0.5
 
 # %% [markdown]
-# At this one rate, both ranking losses and CoSENT on scores lead: the worst of their runs beats the best of all others. On 0 and 1, CoSENT ends above the contrastive loss on average, but their runs overlap. With shuffled rows both put all sentences on nearly one point: they gained from the right partners and the right order, although the scores were made up. Softmax, like cosine MSE, ends below the untrained encoder, and its runs overlap with the shuffled ones: after so few sentences, this measure does not show whether it learnt from the classes.
+# At this one rate, both ranking losses and CoSENT on scores lead: the worst of their runs beats the best of all others. On 0 and 1, CoSENT ends above the contrastive loss on average, but their runs overlap. With shuffled rows both put all sentences on nearly one point: they gained from the right partners and the right order, although the scores were made up. Triplet ends on either side of the untrained encoder. Softmax, like cosine MSE, ends below it, and its runs overlap with the shuffled ones: after so few sentences, this measure does not show whether it learnt from the classes.
 #
-# **The layer did not foretell this.** There no loss gained a point, the contrastive loss tore the order, and softmax kept it. Of these two, only the contrastive loss gains here, a little, and about as much with either margin. The later sections train a layer again: take their gains as hints.
-#
-# Hard negatives added nothing, but left each step 32 anchors of 48: notebook 12 compares equal batches.
+# **The layer, taught and measured on other sentences, did not foretell this.** There no loss gained a point, the contrastive loss tore the order, and softmax kept it. Of these two, only the contrastive loss gains here, a little, and about as much with either margin. The later sections train a layer again: take their gains as hints.
 #
 # ## Made-up scores and real ones
 #
@@ -381,7 +377,7 @@ assert (worst < 0).all() and (kinder > worst + 0.3).all() and plain.mean(dim=0).
 assert (helped[:, 1] > 1.5).all() and ((helped.amin(dim=0) < scaled.amax(dim=0)) & (scaled.amin(dim=0) < helped.amax(dim=0))).all()
 assert ((helped - scaled).mean(dim=0) > 0).tolist() == [False, True, False] and all((of < 0).all() for name, of in known.items() if "shuffled" in name)
 # %% [markdown]
-# Cosine MSE takes each number at its word: with kinder scores it loses far less. Real scores hold it in place, and once they are rescaled it gains: their scale had cost the gain. Each at its best rate, CoSENT gains more than the rescaled cosine MSE on average, 2.6 against 2.0; at the two other rates it gains less, and at all three their bands overlap. With scores shuffled both lose: the gain came from the scores. So, as far as a layer shows, take real scores; the whole encoder gained from made-up ones, too. CoSENT needs no rescaling, so try it first.
+# Cosine MSE takes each number at its word: with kinder scores it loses far less. Real scores hold it in place, and once they are rescaled it gains: their scale had cost the gain. Each at its best rate, CoSENT gains more than the rescaled cosine MSE on average, 2.6 against 2.0; at the two other rates it gains less, and at all three their bands overlap. With scores shuffled both lose: CoSENT's gain came from the scores (the rescaled ones had no such control). So, as far as a layer shows, take real scores, though here they come with sentences like those measured; with CoSENT the whole encoder gained from made-up ones, too. CoSENT needs no rescaling, so try it first.
 #
 # ## False negatives
 #
@@ -688,7 +684,7 @@ print(f"own negative nearer than the positive: {(own > logits.diagonal()).sum()}
 #
 # ## With full-size models
 #
-# Set `model = "google-bert/bert-base-uncased"` (440 MB) or `guide = "sentence-transformers/all-MiniLM-L6-v2"` (90 MB); it takes minutes. The recorded numbers remain bert-mini's.
+# Set `model = "google-bert/bert-base-uncased"` (440 MB) or `guide = "sentence-transformers/all-MiniLM-L6-v2"` (90 MB). The recorded numbers remain bert-mini's.
 #
 # ## Exercises
 #

@@ -422,7 +422,6 @@ assert max(of("zero-shot averaged", "shape") - of("zero-shot", "shape")) < 0 < m
 # %% [markdown]
 # Colour is told almost without a mistake. Shapes of unseen kinds are told little better than by guessing by averaged prompts with the worst seeds, and half the time by short ones with the best. The probe reads counts and shapes of unseen kinds, which it was fitted to, better than prompts do: the vectors hold more than prompts find.
 #
-#
 # ## Where it fails
 #
 # **Question.** What if only one thing differs? Compare each picture's caption with a near miss: another count, size, colour or shape of the first group, or the opposite place.
