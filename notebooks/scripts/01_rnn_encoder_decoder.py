@@ -3,7 +3,7 @@
 #
 # # Why does one context vector lose long sentences?
 #
-# Before attention, a translator read a sentence into one vector and wrote the translation from that vector. You build such a translator by hand, train it in seconds, and find out what goes wrong with long sentences.
+# Before attention, a neural translator read a sentence into one vector and wrote the translation from that vector. You build such a translator by hand, train it in seconds, and find out what goes wrong with long sentences.
 #
 # | | |
 # |---|---|
@@ -58,7 +58,7 @@ full = False
 #
 # **Question.** What has to be learnt?
 #
-# The course has a corpus of English sentences with Spanish translations, made by a small grammar. They are correct, often silly, and each has one right translation, so a program can mark the answers.
+# The course has a corpus of English sentences with Spanish translations, made by a small grammar. They are correct, and one translation of each counts as right, so a program can mark the answers.
 #
 # A *vocabulary* gives every word a number, from the commonest word on. Its first four numbers are for tokens that are not words: `[PAD]` fills batches up, `[BOS]` begins a sentence, `[EOS]` ends it, and `[UNK]` stands for every unknown word. A full stop or question mark counts as a word.
 #
@@ -271,7 +271,7 @@ counts = target_batch(untrained, [t for _, t in two])[1][:, 1:].sum(1)          
 assert torch.allclose(together, (first * counts[0] + second * counts[1]) / counts.sum(), atol=1e-5)
 
 # %% [markdown]
-# Nine numbers count: those of seven words and two `[EOS]`. So the loss of two sentences together must be the mean of their own losses, weighted by their words.
+# Nine numbers count: those of seven words and two `[EOS]`. So the loss of two sentences together must be the mean of their own losses, weighted by their words and `[EOS]`.
 #
 # ## Training, live
 #
@@ -306,7 +306,7 @@ for name, chosen in ("at most 5 words", short), ("at least 9 words", long):
     assert not as_given or (min(shares) > 25 if chosen is short else max(shares) < 5)
 
 # %% [markdown]
-# Each gets more than a quarter of the short sentences right, and hardly any long one. Here is what the first one wrote.
+# Each gets more than a quarter of the short sentences right, and hardly any long one. Here is what the first wrote.
 
 # %%
 from collections import Counter
@@ -469,11 +469,11 @@ assert all(slow[words].max() + 10 < quick[words].min() for words in ("06-08", "0
 # %% [markdown]
 # In the middle, one vector gets most long training sentences right, and hardly any new one. So 128 numbers are enough to write long sentences that are known by heart. What fails is to pack _new_ ones so that the decoder can unpack them. The control falls with length too, from 92 to 64 %, as its next-word accuracy did, so the one vector is not the whole reason. But it gets most new long ones right after the same training: they are not simply too hard.
 #
-# More training does not close the gap. With three times as many sentences, and longer ones (right), one vector gets 8 % right at 9 to 11 words, the control 81. With ten epochs (middle), the gap shrinks at 3 to 5 words and stays at 6 to 8. At 9 and 10 it grows from 32 to 59 points: one vector rises from 0 to 5 %, the control from 32 to 64.
+# More training does not close the gap. With three times as many sentences, and longer ones (right), one vector gets 8 % right at 9 to 11 words, the control 81. With ten epochs (middle), the gap shrinks at 3 to 5 words and stays at 6 to 8. At 9 and 10 it grows from 32 to 59 points: one vector rises from 0 to 5 %, the control from 32 to 64. (These are whole sentences; in single words, not recorded here, the gap may still shrink.)
 #
 # Perhaps the control only learns faster? Compare one vector after ten epochs (middle) with all states after two (left). At 3 to 5 words they are about equal; beyond, one vector is behind.
 #
-# So the last suspect remains: the one vector, as these trainings teach the encoder to fill it and the decoder to read it. After ten epochs it works together with the third: long sentences are learnt by heart. Whether a larger one would do is not measured here. Cho et al. (2014) found the fall too. Sutskever et al. (2014), with much larger networks that read the source backwards, report no difficulty with long sentences.
+# So the last suspect remains: the one vector, as these trainings teach the encoder to fill it and the decoder to read it. After ten epochs it works together with the third: long sentences are learnt by heart. Cho et al. (2014) found the fall too. Sutskever et al. (2014), with much larger networks that read the source backwards, report no difficulty with long sentences.
 #
 # ## What the vector keeps
 #
@@ -523,7 +523,7 @@ assert not as_given or (ten[:3] > shares[0, 1]).all() and ten[3].argmax() == 8 a
 # %% [markdown]
 # On the left, the first of ten words is read back most often, those in the middle least. On the right, three to four words are read back, whether a sentence has five words or ten. So of a longer sentence it is a smaller share. The probes of all lengths learn from about equally many sentences, so that is not why.
 #
-# The untrained encoder knows the last word almost always and the first five seldom, because each later word overwrites a part of the state. It keeps about three, fewer than the trained ones at each length. Training changes _which_ words survive. (What a linear probe misses may still be there in another form.)
+# The untrained encoder knows the last word almost always and the first five seldom, because each later word overwrites a part of the state. It keeps about three, fewer than the trained ones at each length. Training changes _which_ words survive.
 #
 # ## The trap: the last step of a padded batch
 #
@@ -628,7 +628,7 @@ check("01.3", translation_cross_entropy)
 # - `[PAD]` serves batching alone. A short sentence's last state is not at the batch's last step.
 # - With one context vector, a translator loses long sentences: in a long sentence the next word is harder to find than in a short one. For a decoder that sees all states it is harder too, but less so; for one that never sees the vector it is not.
 # - Trained longer, it writes most long training sentences right, and hardly any new one. A translator that sees all states gets most new ones right too.
-# - After the short training, a probe reads three to four words back from the vector, of five words as of ten; without training, about three.
+# - After the short training, a probe reads three to four words back from the vector, of a sentence of five (where it looks for four) as of ten; without training, about three.
 #
 # ## References
 #

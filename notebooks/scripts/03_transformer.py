@@ -309,7 +309,7 @@ for name, net in (("without positions", without), ("with positions", encoder), (
 # %% [markdown]
 # Without positions the encoder reads a bag of words. A score depends on two vectors, not on where they stand; an average ignores the order of its terms; everything else looks at one token alone. The order comes in with the position vectors, which BERT learns.
 #
-# Is a cosine of 0.90 high? In this model two different sentences have 0.72 on average, and hardly any two reach 0.90. So for this one sentence the order moves the mean, but other words nearly always move it farther. With random weights even different sentences have 0.96: a high cosine alone says nothing.
+# Is a cosine of 0.90 high? In this model two different sentences have 0.72 on average, and hardly any two reach 0.90. So for this one sentence the order moves the mean, but nearly all pairs of the 80 other sentences lie farther apart. With random weights even different sentences have 0.96: a high cosine alone says nothing.
 #
 # ## What does each part do for a trained model?
 #
@@ -340,7 +340,7 @@ frequent = max(answers, key=answers.count)
 print(f"the most frequent of them: {frequent!r}, {answers.count(frequent)} times")
 
 # %% [markdown]
-# Now switch a part off in all layers: with weights of zero it adds nothing to the residual. There are two baselines. One always gives the most frequent word. The other deals the guesses out at random, each to a word at the same place of another sentence: if they do not come from their sentence, this does no harm. **Predict** what the vector of a hidden word can know when all attention is off.
+# Now switch a part off in all layers: with weights of zero it adds nothing to the residual. There are two baselines. One always gives the most frequent word. The other deals the guesses out at random among the words at the same place: if they do not come from their sentence, this does no harm. **Predict** what the vector of a hidden word can know when all attention is off.
 
 # %% alt="Horizontal bars, the number of hidden words guessed right. All parts is far ahead, at more than twice the grey baseline that always answers with the most frequent word; without feed-forward networks is below the baseline; without attention has a bar of zero. Black marks, the same guesses dealt out to words at the same place of other sentences, lie far to the left of the bars' ends for all parts and without feed-forward networks."
 from course_lib.plotting import bars
@@ -554,7 +554,7 @@ for name, net, called in (("transformer", transformer, transformer.transformer.d
 #
 # **Question.** Does the transformer translate better than an RNN?
 #
-# All models learnt from the English-Spanish corpus of notebook 01, which a small grammar made, for equally many steps. The RNNs have the highest learning rate at which they train well; the transformer has a lower one, set by hand. A translation counts if every word is right; the table gives the share in %, mean of three seeds, by length in words. The results are **recorded**. On sentences that people wrote (Tatoeba) the measure is BLEU, a score from 0 to 100 for word sequences shared with a right translation.
+# All models learnt from the English-Spanish corpus of notebook 01, which a small grammar made, for equally many steps. The RNNs share the highest learning rate at which they train well; the transformer has a lower one, set by hand. A translation counts if every word is right; the table gives the share in %, mean of three seeds, by length in words. The results are **recorded**. On sentences that people wrote (Tatoeba) the measure is BLEU, a score from 0 to 100 for word sequences shared with a right translation.
 
 # %% tags=["row-1.13", "row-1.14"]
 import pandas as pd
@@ -634,7 +634,7 @@ check("03.2", head_parts)
 #
 # **1.** `nn.GRU` takes all words of a sentence in one call, as a transformer does. Why can only the transformer compute them at once?
 #
-# <details><summary>Answer</summary>Inside its call the GRU goes word by word: a step needs the state that the step before has made. A transformer's row needs only the layer's input up to its own place, and in training all words are known.</details>
+# <details><summary>Answer</summary>Inside its call the GRU goes word by word: a step needs the state that the step before has made. A transformer's row needs only the layer's input (in a decoder, up to its own place), and in training all words are known.</details>
 #
 # **2.** A batch has 31 sentences of 10 tokens and one of 200. What share of a padded batch is padding?
 #

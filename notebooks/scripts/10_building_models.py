@@ -39,7 +39,7 @@ if importlib.util.find_spec("course_lib") is None:
     sys.path.insert(0, str(course))
 
 # %% [markdown]
-# `model` is a plain BERT, to build on; `finetuned` is a sentence encoder, to change. `max_seq_length` is the text limit, `width` the length of the shortened vectors. `new_word` becomes a token, and should come to mean what `known_word` means. Each of `seeds` gives one run where texts are drawn or a layer is trained.
+# `model` is a plain BERT, to build on; `finetuned` is a sentence encoder, to change. `max_seq_length` is the text limit, `width` the length of the shortened vectors. `new_word` becomes a token, and should come to mean what `known_word` means. Each of `seeds` gives one run where texts are drawn or a layer is trained. `learning_rate` serves only the section on the optimiser.
 
 # %% tags=["parameters"]
 seeds = [0, 1, 2]
@@ -304,7 +304,7 @@ for name, runs in ways.items():
         curve(widths, runs, label=name, ax=ax)
 print(f"all {long} numbers          {(full := quality(lambda x: x)):.3f}")
 ax.axhline(full, color="black", linestyle=":", label=f"all {long} numbers")
-ax.set(xscale="log", xlabel="width", ylabel="Spearman", title="Principal components lose least")
+ax.set(xscale="log", xlabel="width", ylabel="Spearman", title="At 4 numbers, principal components lose least")
 ax.set_xticks(widths, widths), ax.minorticks_off(), ax.legend(fontsize=8)
 plt.show()
 some, layer, squeezed, first, components, trained = (np.array(runs) for runs in ways.values())           # (runs, widths) each
@@ -352,10 +352,10 @@ for name in ("https://example.org/my-model.zip", "my/own/model", "owner/model", 
     except FileNotFoundError:
         print(f"{name:33} more than one slash: looked for on disk only, and not there")
     except OSError as error:
-        print(f"{name:33} a name on the hub, and not fetched from there before ({type(error).__name__})")
+        print(f"{name:33} looked for on the hub, and not fetched from there before ({type(error).__name__})")
 
 # %% [markdown]
-# A folder that exists is taken, slash or not. If there is none, a name with at most one slash is looked for on the Hugging Face hub, or in what was fetched from there before; more slashes mean a path that does not exist. A bare name gets the owner `sentence-transformers/`, unless it is one of a few old names such as `bert-base-uncased`. (A test of the course compares these rules with the library.)
+# A folder that exists is taken, slash or not. If there is none, a name with at most one slash is looked for on the Hugging Face hub, or in what was fetched from there before; more slashes mean a path that does not exist. A bare name gets the owner `sentence-transformers/`, unless it is one of a few old names such as `bert-base-uncased`.
 #
 # ## What the words are: new tokens
 #
@@ -375,7 +375,7 @@ existing = SentenceTransformer(str(resolve(finetuned)), device="cpu")
 print("before:", existing.tokenizer.tokenize(marked[0]))
 
 for name, one in (("a new network", new_network), ("an existing model", existing)):
-    one.tokenizer.add_tokens(tokens, special_tokens=True)                # the overview's line
+    one.tokenizer.add_tokens(tokens, special_tokens=True)                # the overview's first line, without its second
     try:
         one.encode(marked)
     except IndexError as error:
@@ -396,7 +396,7 @@ for name, options in (("transformers", {}), ("transformers, mean_resizing=False"
     torch.manual_seed(seeds[0])
     existing = SentenceTransformer(str(resolve(finetuned)), device="cpu")
     existing.tokenizer.add_tokens(tokens, special_tokens=True)
-    existing[0].auto_model.resize_token_embeddings(len(existing.tokenizer), **options)       # the line that was missing
+    existing[0].auto_model.resize_token_embeddings(len(existing.tokenizer), **options)       # the second line
     new_rows[name] = existing[0].auto_model.get_input_embeddings().weight.detach()[-2:]      # (2, hidden)
 course = SentenceEncoder.load(finetuned, dtype="float32")
 before = course.encode(marked[2:])
@@ -450,7 +450,7 @@ for steps_before in (0, 1):
 #
 # There are three starts: the word stays in pieces; it is one token with a random row; it is one token whose row is the mean of its pieces' rows, which is the usual advice.
 #
-# And there are four trainings. All weights learn; only the new row, as the cell shows; all weights, the new row at a 150 times higher rate; or an adapter, which comes below.
+# And there are four trainings, of ten steps each. All weights learn; only the new row, as the cell shows; all weights, the new row at a 150 times higher rate; or an adapter, which comes below.
 #
 # Here each training runs once. `recipes/new_words.py` **recorded** three seeds for `feline`, `canine`, `stallion` and `taxicab`, so that not one word decides.
 
@@ -569,7 +569,7 @@ assert not torch.allclose(with_adapter, many[:20], atol=1e-3)
 print("off: the old vectors; on again, and merged: the adapter's")
 
 # %% [markdown]
-# Taken off, the adapter leaves the old network. So one network can serve many tasks, with a fraction of a percent of weights to store for each. In sentence-transformers, `model.add_adapter` does the same with a `LoraConfig` of the package `peft`, which the course does not install.
+# One network can serve many tasks, with a fraction of a percent of weights to store for each. In sentence-transformers, `model.add_adapter` does the same with a `LoraConfig` of the package `peft`, which the course does not install.
 #
 # ## In practice
 #
@@ -598,14 +598,14 @@ print(library.tokenizer.tokenize(text[0])[1], "was", len(ids), "tokens and is on
 
 # %% [markdown]
 # - **First train without a new token.** Add one when a word costs many tokens in many texts, or as a marker.
-# - **If you add one**, lengthen the table where it is too short, never shorten it, start from the mean of the pieces, and only then make the optimiser. Give its row a high rate, with `weight_decay=0`: AdamW's default also moves rows without a gradient. Test before and after.
+# - **If you add one**, lengthen the table where it is too short, never shorten it, start from the mean of the pieces, and only then make the optimiser. In a training of few steps, give its row a high rate, with `weight_decay=0`: AdamW's default also moves rows without a gradient. Test before and after.
 # - **To shorten vectors**, try `truncate_dim` and principal components before you train a layer.
 # - **The text limit** costs time for each token read. Set it from the lengths of your texts, at most to the model's positions.
 # - **Save** with `save_pretrained`, load it once in a fresh process, and compare vectors. `push_to_hub` shares the folder; `revision="..."` pins the version of one that you load.
 #
 # ## With full-size models
 #
-# Set `model = "google-bert/bert-base-uncased"` and `finetuned = "sentence-transformers/all-MiniLM-L6-v2"`: 440 and 90 MB are downloaded once. Their widths are 768 and 384. `feline` is cut there, too. The asserts about found texts, curves and trainings were tried with the course's models only.
+# Set `model = "google-bert/bert-base-uncased"` and `finetuned = "sentence-transformers/all-MiniLM-L6-v2"`: 440 and 90 MB are downloaded once. `feline` is cut there, too. The asserts about found texts, curves and trainings were tried with the course's models only.
 #
 # ## Exercises
 #
@@ -659,8 +659,8 @@ check("10.3", assemble)
 #
 # - A sentence encoder is modules in sequence: you change it by adding a module, lengthening a table, or choosing which weights learn.
 # - The text limit saves time, and cuts texts without a word.
-# - At 16 and 64 numbers an untrained Dense layer loses more than the first numbers do; principal components are a Dense layer with weights worth having.
-# - Tokenizer and table must grow together, before the optimiser is made. The rate decides whether a new row learns, freezing whether the rest stays; and the words here needed no token.
+# - At 16 and 64 numbers an untrained Dense layer loses more than this model's first numbers, which carry the most; principal components are a Dense layer with weights worth having.
+# - Tokenizer and table must grow together, before the optimiser is made. In ten steps the rate decides whether a new row learns, freezing whether the rest stays; and the words here needed no token.
 #
 # ## References
 #

@@ -155,7 +155,7 @@ for floor, ground in ((floor, redrawn(of_each[f"course/{floor}"])) for floor in 
 assert not default or lost["bert-mini", "search"][0] < lost["bert-mini", "graded pairs"][2] and lost["glove-mini", "graded pairs"][2] < lost["glove-mini", "search"][0]
 
 # %% [markdown]
-# Half of so small a BERT are its embeddings: leaving out layers saves more time than bytes.
+# In so small a BERT, leaving out layers saves more time than bytes.
 #
 # The search loses twenty points and the graded pairs six, but no test begins at zero. bert-mini, which never learned what is similar, already has 74 and 14. Of what the teacher has above it, the cut loses 49 and 60 %, too near to tell apart. Of what it has above averaged word vectors (glove-mini), the cut loses a fifth and a half.
 #
@@ -210,7 +210,7 @@ for rate, (metric, test) in ((rate, of) for rate in rates for of in (("spearman"
 assert not default or set(bundled.model_sha256) == {weights_sha256(resolve(model))}
 
 # %% [markdown]
-# Vectors win at each rate, and with similarities no run gets above the cut. Perhaps that is because most texts of a batch have nothing to do with one another. The recipe of `course/sbert-mini` puts _near_ texts together.
+# Vectors win at each rate tried, at the lowest barely; with similarities, which do best there, no run gets above the cut.
 #
 # The real thing was **recorded** too: all-MiniLM-L6-v2 cut from six layers to 3, 2 and 1, and after a short distillation on 8,000 sentences (`recipes/students.py`, one seed).
 
@@ -320,7 +320,7 @@ def turned(directions):
 
 layers = {name: [layer_after(loss, s) for s in range(seed, seed + 2)] for name, loss in (("ranking loss", ranking), ("Matryoshka loss", MatryoshkaLoss(ranking, DIMS)))}
 
-# %% alt="Four line charts against the numbers kept, from 8 to 256, for bert-mini and sbert-mini, graded pairs above and search below. Random numbers are lowest or nearly so; for bert-mini the first numbers lie among them, for sbert-mini well above. Of bert-mini's graded pairs components and the Matryoshka loss keep most. In sbert-mini's search components of the pages keep most: 37 with 16 numbers, where components of NLI have 27 and the first numbers 21."
+# %% alt="Four line charts against the numbers kept, from 8 to 256, for bert-mini and sbert-mini, graded pairs above and search below. Random numbers are lowest or nearly so; for bert-mini the first numbers mostly lie among them, for sbert-mini well above. Of bert-mini's graded pairs components and the Matryoshka loss keep most. In sbert-mini's search components of the pages keep most: 37 with 16 numbers, where components of NLI have 27 and the first numbers 21."
 read, kept, chance = {start: found_by.get(start) or vectors(small), model: found_by["teacher"]}, {}, np.random.default_rng(seed)
 figure, axes = plt.subplots(2, 2, figsize=(11, 6.5), layout="constrained", sharex=True)
 for column, (name, nli) in enumerate(((start, np.concatenate(sides)), (model, targets.numpy()))):
@@ -348,7 +348,7 @@ pca, trained_for_it = ({test: kept[start, of, test][:, 3:].mean(axis=0) for test
 assert not default or low > 3 and all(pca["graded pairs"] > trained_for_it["graded pairs"] + 1) and all(pca["search"] < trained_for_it["search"])
 
 # %% [markdown]
-# bert-mini's first numbers are about as good as random ones. Those of `course/sbert-mini` are better: the vectors that it learned first were turned by PCA. The Matryoshka loss helps short vectors, and costs the whole ones nothing. With 32 numbers or fewer, PCA, which needs no training, does better on bert-mini's graded pairs, but not in its search.
+# bert-mini's first numbers are mostly about as good as random ones. Those of `course/sbert-mini` are mostly better: its teacher's vectors were turned by PCA before it learned them. The Matryoshka loss helps short vectors, and costs the whole ones nothing. With 32 numbers or fewer, PCA, which needs no training, does better on bert-mini's graded pairs, but not in its search.
 #
 # Where components come from matters less to the graded pairs, and to bert-mini, which finds hardly anything. The search of `course/sbert-mini` keeps about ten points more with 16 components of the pages than with those of NLI. So fit them on the collection that you search: it is there before any question.
 #
@@ -386,7 +386,7 @@ assert not default or all(abs(mean) < 0.5 for mean, _, _ in gaps[0].values()) an
 assert not default or [gap["graded pairs"][1] > 0 for gap in gaps[2:]] == [True, False, False]
 
 # %% [markdown]
-# int8 loses next to nothing against float32: begin there. 128 components in int8 do as well as all 256 numbers, in half of the bytes. With 32 bytes, components in int8 are ahead of all others in the search. On the graded pairs nothing tells them from the first numbers or from signs. Eight float32 numbers are last on both.
+# int8 loses next to nothing against float32. 128 components in int8 do as well as all 256 numbers, in half of the bytes. With 32 bytes, components in int8 are ahead of all others in the search. On the graded pairs nothing tells them from the first numbers or from signs. Eight float32 numbers are last on both.
 #
 # ### A trap: cut, then dot product
 #
@@ -468,7 +468,7 @@ assert not default or {name for name in points if beaten_by(name)} == {"bert-min
 assert not default or [{name: beaten_by(name, [test]) for name in points if beaten_by(name, [test]) and not beaten_by(name)} for test in TESTS] == [{"MiniLM-2": ["sbert-mini"], "MiniLM-6": ["MiniLM-3"]}, {"MiniLM-3": ["MiniLM-2"]}]
 
 # %% [markdown]
-# Your student beats MiniLM-1, although its score in the search is lower: that difference could be chance. By the graded pairs alone, sbert-mini beats MiniLM-2, and MiniLM-3 beats the whole MiniLM-6. By the search alone, MiniLM-2 beats MiniLM-3. By both tests together those three stay.
+# Your student beats MiniLM-1, although its score in the search is lower: that difference could be chance (-6.8 to +3.0). The draws leave out the seeds, and each MiniLM student has one. By the graded pairs alone, sbert-mini beats MiniLM-2, and MiniLM-3 beats the whole MiniLM-6. By the search alone, MiniLM-2 beats MiniLM-3. By both tests together those three stay.
 #
 # ## Negatives: random, hard, false
 #
@@ -614,9 +614,9 @@ assert {key for key, (_, _, high) in gaps.items() if high < 0} == {("course/bert
 assert not default or abs(live["graded pairs"] - young["mined"]) < 1 and abs(live["search"] - runs["course/bert-mini", "course/help", "mined"].mean()) < 1.5
 
 # %% [markdown]
-# For bert-mini, near negatives trade one test for the other. By the means of seeds that overlap, mined ones and own contradictions gain a little on the graded pairs. In the search all four near kinds cost one to two points against none, on other draws of the 150 questions, too. (These draws leave out the seeds.) But random positives cost 0.7, and against those only ranks 2 and 3 are clearly lower: part of the cost may come with any additional negative. Nor are false negatives alone to blame, since own contradictions are wrong answers by their labels.
+# For bert-mini, two of the four near kinds may trade one test for the other. By the means of seeds that overlap, mined ones and own contradictions gain a little on the graded pairs. In the search all four near kinds cost one to two points against none, on other draws of the 150 questions, too. (These draws leave out the seeds.) But random positives cost 0.7, and against those only ranks 2 and 3 are clearly lower: part of the cost may come with any additional negative. Nor are false negatives alone to blame, since own contradictions are wrong answers by their labels.
 #
-# For `course/sbert-mini` all kinds are alike on the graded pairs. In the search the means of all kinds lie below the start: none by 1.4 points, which could be chance, and mined ones by 2.9, which is clear of zero. Against none, every interval holds zero. The margin takes back 1.8, which could be chance. Is it because false ones are left out? Ranks 2 and 3, chosen without a look at the positive, are as near to the anchor as the filtered ones and take back as much. But they may hold fewer false ones, too: 18 % of them are as near as the positive, of the mined 55 %. Nobody counted.
+# For `course/sbert-mini` all kinds are alike on the graded pairs. In the search the means of all kinds lie below the start: none by 1.4 points, which could be chance, and mined ones by 2.9, which is clear of zero. Against none, every interval holds zero. The margin takes back 1.8, which could be chance. Is it because false ones are left out? Ranks 2 and 3, chosen without a look at the positive, are as near to the anchor as the filtered ones and take back 1.7, just clear of zero. But they may hold fewer false ones, too: 18 % of them are as near as the positive, of the mined 55 %. Nobody counted.
 #
 # Published gains from mined negatives are for questions whose negatives come from the very collection that is searched; ours come from other texts. **Count false negatives, compare with random ones, and measure on your own task before you believe in mined ones.**
 #
@@ -722,7 +722,7 @@ check("12.3", false_share)
 #
 # **3.** Your mined negatives make the search worse than random ones. What do you look at first?
 #
-# <details><summary>Answer</summary>At the negatives: read a random sample, and count the right answers. If there are many, use labels, a margin or a cross-encoder. But true negatives can do it, too, where they are very near.</details>
+# <details><summary>Answer</summary>At the negatives: read a random sample, and count the right answers. If there are many, use labels, a margin or a cross-encoder. But true negatives may cost, too: our own contradictions did against none; against random ones it could be chance.</details>
 #
 # ## Summary
 #

@@ -78,7 +78,7 @@ encoder = SentenceEncoder.load(model, dtype="float32")
 print(len(corpus), "articles,", len(queries), "queries,", sum(map(len, relevant.values())), "labelled answers")
 
 # %% [markdown]
-# The bundled collection is the help pages of an invented town. A grade of 2 means that the article answers the query, 1 that it helps in part. Some queries share no words with their answers: "my handbag was pinched and now I cannot take out novels" asks for the page about lost library cards.
+# The bundled collection is the help pages of an invented town. A grade of 2 means that the article answers the query, 1 that it helps in part. Some queries share no telling words with their answers: "my handbag was pinched and now I cannot take out novels" asks for the page about lost library cards.
 #
 # ## How good is a ranking?
 #
@@ -106,7 +106,7 @@ library = ranking_metrics({"q": ranking}, {"q": grades}, {"recall": [k], "mrr": 
 assert np.allclose(list(library.values()), [recall, reciprocal_rank, gain / best])
 
 # %% [markdown]
-# nDCG is $(1/\log_2 3 + 2/\log_2 5) / (2 + 1/\log_2 3 + 1/2)$. Only nDCG looks at grades; the rest of this notebook uses nDCG@10.
+# nDCG is $(1/\log_2 3 + 2/\log_2 5) / (2 + 1/\log_2 3 + 1/2)$. Only nDCG looks at grades; the rest of this notebook uses nDCG@10, but for one recall@1.
 #
 # ## Keywords or meaning?
 #
@@ -168,7 +168,7 @@ plt.show()
 assert not bundled or ahead["shared"][1] < 0 and ahead["other"][1] > 10
 
 # %% [markdown]
-# Where the words are the same, counting wins. The other queries were written to share no words with their answers, so counting must fail there; the second chart shows how much meaning finds without them. Notebook 14 combines the two.
+# Where the words are the same, counting wins. The other queries were written to share no telling words with their answers, only such as "my" or "and", so counting nearly fails there; the second chart shows how much meaning finds without them. Notebook 14 combines the two.
 #
 # ## Trap 1: dot where cosine was meant
 #
@@ -333,7 +333,7 @@ lowest = min(low for values in effect.values() for _, low, _ in values.values())
 assert not bundled or lowest > max(by_title[2], by_overlap[2], by_chance[2])
 
 # %% [markdown]
-# Where a long article answers, cutting brings more than a title or overlap does: each interval in the figure lies above theirs. Size changes little: with a quarter shared, 50, 100 and 200 tokens gain 23.5, 24.8 and 22.2. A title costs next to nothing; much overlap means twice the pieces.
+# Where a long article answers, cutting brings more than a title or overlap does: each interval in the figure lies above theirs. Of the three, title (5.3) and overlap (4.0) have intervals above 0. Size seems to change little: with a quarter shared, 50, 100 and 200 tokens gain 23.5, 24.8 and 22.2. A title costs next to nothing; much overlap means twice the pieces.
 #
 # The last line is a control. The answers were dealt out anew among these queries, once, so that a search can know hardly any of them. Some gain is left even so, 4.5: pieces bring long articles up for any query. The 4.0 of overlap, with twice the pieces, may be no more than that.
 #
@@ -402,7 +402,7 @@ intervals({"this model": {"this model, before queries": gained}, "multilingual-e
 assert not bundled or e5["as trained"][1] > 0 and e5["the documents' before both"][1] < 0 and gained[1] < 0
 
 # %% [markdown]
-# `query: ` does not help a model that never saw it. The other model is better with its own two prompts than with none. With the documents' prompt before the queries as well, the gain is gone. No error tells you that prompts are missing or wrong, so use exactly those that the model's card names, on both sides.
+# `query: ` is not shown to help a model that never saw it. The other model is better with its own two prompts than with none. With the documents' prompt before the queries as well, no gain is shown. No error tells you that prompts are missing or wrong, so use exactly those that the model's card names, on both sides.
 #
 # ### Trap 4: vectors of two models
 #
@@ -474,7 +474,7 @@ difference("one layer and a map against keywords", by_tower["one layer and a map
 assert not bundled or by_tower["one layer"].mean() + 0.1 < by_tower["one layer and a map"].mean() and cost[2] < 0
 
 # %% [markdown]
-# One layer alone hardly fits the articles' space. A map brings part of the quality back, but less than keywords find, which need no model.
+# One layer alone hardly fits the articles' space. A map brings part of the quality back, but over all queries less than keywords find.
 #
 # ## How small may a vector be?
 #
@@ -509,9 +509,7 @@ apart = [difference("{} {}, against {} {}".format(*a, *b), found[a], found[b]) f
 assert not bundled or all(abs(middle) < 1 for middle, *_ in apart[:2]) and apart[2][2] < -2
 
 # %% [markdown]
-# Eight bits lose nothing that can be seen, even alone. A quarter of the numbers loses clearly alone, and nothing with rescoring. Signs alone lose much, 0.308 against 0.500, and still 8 points when rescored. With int8 the two savings add up: 64 int8 numbers, in 64 bytes, find candidates that, rescored, rank as well as 256 float32 numbers in 1,024.
-#
-# 20 of 300 articles are many: among millions you rescore more.
+# Eight bits lose nothing that can be seen, even alone. A quarter of the numbers loses alone, and nothing with rescoring. Signs alone lose much, 0.308 against 0.500, and still 8 points when rescored. With int8 the two savings add up: 64 int8 numbers, in 64 bytes, find candidates that, rescored, rank as well as 256 float32 numbers in 1,024.
 #
 # ## A search you could deploy
 #
@@ -607,7 +605,7 @@ assert not bundled or better["shared"][2] < 0 < better["other"][1] and better["a
 #
 # ### How long does one query take?
 #
-# **Question.** *Latency* is how long one person waits for one answer; *throughput* is how many you get through in a second. Is one the inverse of the other?
+# **Question.** *Latency* is how long one person waits for one answer; *throughput* is how many you get through in a second.
 #
 # **Predict:** are the queries faster alone, one after another, or in one call?
 
@@ -637,7 +635,7 @@ for budget in (64, 1024, 4096):
     assert np.abs(together - query_vectors.numpy()).max() < 1e-4
 
 # %% [markdown]
-# The one does not follow from the other. Large matrix products use a processor well, so in *batches* a query usually takes less time. A person waits for the latency: time single calls, and look at the slow ones.
+# Large matrix products use a processor well, so in *batches* a query usually takes less time. A person waits for the latency: time single calls, and look at the slow ones.
 #
 # Most of `find` is encoding. The tower of one layer would save part of that, for 16 points of nDCG.
 #
