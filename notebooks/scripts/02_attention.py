@@ -158,7 +158,7 @@ print(f"{extra:,} parameters more")
 assert extra == 2 * hidden_size**2 + hidden_size and all(attending[name].shape == plain[name].shape for name in plain)
 
 # %% [markdown]
-# They are $v$, $U$ and $W$. Now train both models, on the same pairs in the same order. The pairs come from a grammar written for this course, so there is one right answer; a translation is right if every word is. A milder measure is the share of the right answer's words that stand in the translation, in any order. **Predict** both numbers for both models. Below stand the first test sentences of 4, 6, 8 and 10 words; a full stop counts as one.
+# They are $v$, $U$ and $W$. Now train both models, on the same pairs in the same order. The pairs come from a grammar written for this course, so there is one right answer; a translation is right if every word is. A milder measure is the share of the right answer's words that stand in the translation, in any order; extra words cost nothing. **Predict** both numbers for both models. Below stand the first test sentences of 4, 6, 8 and 10 words; a full stop counts as one.
 
 # %% tags=["row-1.8"]
 from collections import Counter
@@ -188,7 +188,7 @@ for i in [lengths.index(length) for length in (4, 6, 8, 10) if length in lengths
         print(f"{' '.join(written[name][i])}   <- {name}")
 
 # %% [markdown]
-# The model without attention often writes about something else. The one with attention finds more of the words, but in the last sample it drops the main verb, "durmió". Attention keeps no list of what has been translated; only the decoder's state can know that.
+# The model without attention often writes about something else. The one with attention finds more of the words, but the first sample adds one, the second is no sentence, and the last drops the main verb, "durmió". Attention keeps no list of what has been translated; only the decoder's state can know that.
 #
 # ## One step, whole
 #
@@ -346,7 +346,7 @@ plt.show()
 assert not this_run or share["Both on their links"] < 50 and share["Only the noun"] > share["Only the adjective"]
 
 # %% [markdown]
-# Here both do in fewer than half of the swaps. If only one does, it is oftener the noun: on the right, "verde" is translated rightly while its weight lies elsewhere. So a decoder can look back, and need not. (This run's alignment is about the lowest of the five in the next figure. From here to the trap, two numbers have other seeds beside them: the alignment of all linked words and the entropy. All others are of this run alone, and may be untypical.)
+# Here both do in fewer than half of the swaps. If only one does, it is oftener the noun: on the right, "verde" is translated rightly while its largest weight lies elsewhere. So the largest weight can go back, and need not. (This run's alignment is about the lowest of the five in the next figure. From here to the trap, two numbers have other seeds beside them: the alignment of all linked words and the entropy. All others are of this run alone, and may be untypical.)
 #
 # ### Count, and count what a ruler would get
 #
@@ -406,7 +406,7 @@ assert long_runs.min() > found_long["scaled diagonal"] + 20
 # %% [markdown]
 # Each dashed line is the best method that knows no words; black marks are recorded seeds. Over all linked words a short training loses to a ruler: four of five seeds lie below the diagonal, one above. But the ruler wins by punctuation and determiners. A determiner keeps its place, while the model has reason to look past "the": the noun tells whether "el", "la", "los" or "las" is due. Over the other words attention wins in this run.
 #
-# Where the diagonal misses, attention finds more than a moved diagonal. The weights of another sentence belong to the same places, and find less than half as many. So these weights follow _this sentence_, its words or its pattern, and not only the places. In the long run, each seed wins over all linked words.
+# Where the diagonal misses, attention finds more than a moved diagonal. The weights of another sentence belong to the same places, and find less than half as many. So these weights follow _this sentence_, its words or its pattern, and not only the places.
 #
 # ## Which way does it miss, and how narrow is the look?
 #
@@ -509,7 +509,7 @@ if as_given:
     assert shares["strongest word only"] + 3 < shares["learnt weights"] < shares["next strongest removed"] + 3
 
 # %% [markdown]
-# All weight on the strongest word leaves fewer words right. Without the next strongest, nearly as many are right as before. The other five changes leave fewer right words than the model without attention has. So this decoder depends on its weights. (It was never trained with such contexts, so this does not say that attention harms.)
+# All weight on the strongest word leaves fewer words right. Without the next strongest, nearly as many are right as before. The other five changes leave fewer right words than the model without attention has. (It was never trained with such contexts, so this does not say that attention harms.)
 #
 # Now take the words whose largest weight lies off the link. Remove the strongest word, the linked one, or the next strongest. **Predict** which removal turns most right words wrong.
 
@@ -636,7 +636,7 @@ check("02.3", how_far)
 # ## Summary
 #
 # - Attention compares the decoder's old state with every encoder state, and makes a new context in every step.
-# - With it the GRU translates sentences that its last state alone, after the same training, does not hold.
+# - With it the GRU translates sentences that, after the same training, it gets wrong from its last state alone.
 # - The mask comes before the softmax; otherwise padding takes weight from the words.
 # - The strongest weight can follow words that leave the diagonal. Over all words a ruler may win: measure one.
 # - Weights show where a model looks, and need not show why it writes what it writes. Interfere, and measure.

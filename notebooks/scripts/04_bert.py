@@ -459,11 +459,11 @@ for name, x in cls.items():
 assert not bundled or np.abs(orders["trained scorer's core"]).mean() > 2 * np.abs(orders["pre-trained core"]).mean()
 
 # %% [markdown]
-# On the pre-trained core, which never learned from pairs, random heads mostly stay near 0; on the trained one many lie far from 0, on both sides. Some even beat word overlap, but without labels you cannot tell which: a random head may read the answer the wrong way round.
+# On the pre-trained core, which never learned from pairs, random heads mostly stay near 0; on the trained one many lie far from 0, on both sides. Some even reach above 0.7, but without labels you cannot tell which: a random head may read the answer the wrong way round.
 #
 # What is the trained score worth? Set it beside word overlap, the share of two sentences' words that are in both, and the cosine of two vectors of `sbert-mini` (notebook 06).
 #
-# **Recorded** on the same pairs, by `recipes/cross_encoder_mini.py`: three ways to train a cross-encoder. All end with STSb, a public set of other scored pairs. Two learn nothing else, from `bert-mini` and from the network of `sbert-mini`. Our scorer is the latter, and first learned from pairs without labels: which of four near paragraphs a sentence was taken from, and what cosine a large sentence encoder gives two texts.
+# **Recorded** on the same pairs, by `recipes/cross_encoder_mini.py`: three ways to train a cross-encoder. All end with STSb, a public set of other scored pairs. Two learn nothing else, from `bert-mini` and from the network of `sbert-mini`. Our scorer also starts from the network of `sbert-mini`, but before STSb it learns from pairs that no person labelled: which of four near paragraphs a sentence was taken from, and what cosine a large sentence encoder gives two texts.
 
 # %% tags=["row-1.19"] alt="Horizontal bars of Spearman's correlation with people's scores, a row for each method, with a black mark for each head or run. The marks of a hundred random heads on the pre-trained core crowd around 0; on the trained scorer's core they spread far to both sides. Below them come three cross-encoders: trained on STSb alone, longer than the grey bar of word overlap; begun with sbert-mini, the shortest; and after unlabelled pairs, the longest of the three. The bar of sbert-mini is the longest."
 from course_lib.encoder import SentenceEncoder
@@ -493,7 +493,7 @@ for ahead, behind in (("trained scorer", "word overlap"), ("sbert-mini, cosine",
     assert not bundled or low > 0
 
 # %% [markdown]
-# Each black mark is one head or one run. The trained scorer, one of the marks of "pairs, then STSb", is ahead of word overlap, and the cosine ahead of both. The network of `sbert-mini` hardly learns from STSb alone; why, these runs do not show. With unlabelled pairs before, it is the best of the three.
+# Each black mark is one head or one run. The printed ranges hold the middle 95 % of 300 redraws of the pairs. The trained scorer, one of the marks of "pairs, then STSb", is ahead of word overlap, and the cosine ahead of both. The network of `sbert-mini` hardly learns from STSb alone; why, these runs do not show. With unlabelled pairs before, it is the best of the three.
 #
 # ## Why is it hopeless for ten million questions?
 #
@@ -548,7 +548,7 @@ assert latency > text_seconds and million10 * scan_seconds > latency
 # %% [markdown]
 # One text alone takes longer than its share of a batch. A query against ten million spends its time on comparing, not on BERT.
 #
-# How do the costs grow? The points were **recorded** by `recipes/pair_costs.py`, up to the sizes that it could wait for. On logarithmic axes a cost of n to the power k is a line of slope k; each line below continues its points. **Predict** the slopes, and how long the best pair among ten million takes.
+# How do the costs grow? The points were **recorded** by `recipes/pair_costs.py`, up to the sizes that it could wait for; those of n pairs, on the right, are the left ones divided by (n - 1)/2. On logarithmic axes a cost of n to the power k is a line of slope k; each line below continues its points. **Predict** the slopes, and how long the best pair among ten million takes.
 
 # %% tags=["row-1.20", "row-1.21"] alt="Two charts with logarithmic axes, number of texts across, time from microseconds to thousands of years upwards; recorded points lie along the lines. Left, finding the best pair: all pairs through the cross-encoder rise steeply to over a thousand years at ten million texts, embedding all texts rises half as steeply to hours, comparing all vectors rises steeply but far lower, to days. Right, answering one query: n pairs through the cross-encoder rise to hours; comparing with n vectors rises just as steeply but far lower, to about a second."
 measured = {setting: (rows.n.to_numpy(), rows.value.to_numpy()) for setting, rows in recorded.query("experiment == 'cost'").groupby("setting")}
@@ -571,11 +571,11 @@ for ax, (title, settings) in zip(axes, panels.items()):
     ax.set(title=title, xlabel="texts")
     ax.legend(fontsize=8, loc="upper left")
 axes[0].set_yticks([1e-6, 1e-3, 1, 60, hour, 24 * hour, 8760 * hour, 8.76e6 * hour], ["1 µs", "1 ms", "1 s", "1 minute", "1 hour", "1 day", "1 year", "1,000 years"])
-axes[0].minorticks_off(), axes[1].minorticks_off()
+axes[0].set_ylabel("time"), axes[0].minorticks_off(), axes[1].minorticks_off()
 plt.show()
 
 # %% [markdown]
-# On the left, all pairs rise with slope 2, embedding with slope 1: twice the texts cost four times the pairs. At ten million, the pairs take more than a thousand years. Comparing all vectors has slope 2 as well, but takes days: one comparison is a few hundred multiplications, one pass through BERT millions. On the right both slopes are 1, far apart.
+# On the left, all pairs rise with slope 2, embedding with slope 1: twice the texts cost four times the pairs. At ten million, the pairs take more than a thousand years. Comparing all vectors has slope 2 as well, but takes days (many queries in one matrix product cost less each than one alone): one comparison is a few hundred multiplications, one pass through BERT millions. On the right both slopes are 1, far apart.
 #
 # So vectors make search possible. Notebook 14 lets a cross-encoder reorder the best hits. That pays only if it orders them better than the cosine does; on the pairs above, ours did not.
 #

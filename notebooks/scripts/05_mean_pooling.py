@@ -134,7 +134,7 @@ for naive in (True, False):
     assert torch.allclose(alone, beside, atol=1e-4) != naive
 
 # %% [markdown]
-# The naive mean gives one sentence two vectors. If your cosines change with the batch size, look here first.
+# The naive mean gives one sentence two vectors.
 #
 # ## Six ways to pool
 #
@@ -196,7 +196,7 @@ print(f"601 words: limit {encoder.max_seq_length} tokens, {cut} texts cut, equal
 assert np.array_equal(*ends) and cut == 2 and encoder.max_seq_length < 600
 
 # %% [markdown]
-# Every text gets one vector of the same size, but BERT reads only the first `max_seq_length` tokens, here 512. Texts that differ only beyond them are the same to it.
+# BERT reads only the first `max_seq_length` tokens, here 512. Texts that differ only beyond them are the same to it.
 #
 # ## What is one vector good for?
 #
@@ -346,7 +346,7 @@ assert np.allclose(each.mean(0), static.encode(bites[0]), atol=1e-5)         # .
 assert np.allclose(*static.encode(bites), atol=1e-5) and not np.allclose(*encoder.encode(bites), atol=1e-3)
 
 # %% [markdown]
-# The static average is a *bag of words*: every shuffling of a sentence has the same sum. BERT adds a position to each token, so its average changes, but hardly.
+# The static average is a *bag of words*: every shuffling of a sentence has the same sum. BERT adds a position to each token (the sum alone would not change) and its layers mix the tokens, so its average changes, but hardly.
 #
 # Does the cosine use that trace of the order? "The man was bitten by the dog" says the same as "The dog bit the man", and the opposite of "The man bit the dog". **Predict** for how many of 80 such triples the passive sentence is nearer to the one that means the same. Guessing gets half.
 
@@ -462,7 +462,7 @@ print(f"shuffled grades: {min(shuffled):.2f} to {max(shuffled):.2f}; "
 assert not bundled or max(after_training, by_counting) < plain < min(shuffled) and abs(subtracted - plain) < 0.03
 
 # %% [markdown]
-# Both histograms of BERT's average lie high and overlap little. Subtracting the mean leaves the overlap about as it was; training makes it smaller. Counting words separates these extremes even better: similar pairs share words.
+# Both histograms of BERT's average lie high and overlap little. Subtracting the mean leaves the overlap about as it was; training makes it smaller. Counting words (0.07) also separates these extremes better than BERT's average: similar pairs share words.
 #
 # A high _level_ alone does no harm: add the same number to every cosine, and their order stays. Only a threshold for "similar" does not carry over to another model. But subtracting a _shared direction_ changes the order, as you will see.
 #
@@ -550,11 +550,11 @@ if bundled:
     assert after.sum() > before.sum()
 
 # %% [markdown]
-# All four kinds of BERT vectors beat both averages without context at all three tasks. Not all of this is context: on the benchmark below, weighting alone lifts the static average from 39 to 58. At similarity the mean is ahead; only its lead over the maximum may be luck. Subtracting the mean vector is no free gain: here, with the mean of the very texts tested, it helps search and costs a little similarity, by a lead that barely clears 0.
+# All four kinds of BERT vectors beat both averages without context at all three tasks. Not all of this is context: on the benchmark below, weighting alone lifts the static average from 39 to 58. At similarity the mean is ahead; its leads over the maximum and over counting words may be luck. Subtracting the mean vector is no free gain: here, with the mean of the very texts tested, it helps search and costs a little similarity, by a lead that barely clears 0.
 #
 # ### Recorded: the STS benchmark
 #
-# The paper that introduced Sentence-BERT found another order on this benchmark of graded pairs: averaged GloVe beat averaged BERT, and `[CLS]` came last by far. Its scores are on the test set, ours (from `recipes/evaluate.py`) on the development set, the part for trying things out. So compare within a chart, not across. *Weighted mean* lets frequent words count less (Arora et al. 2017).
+# The paper that introduced Sentence-BERT found another order on this benchmark of graded pairs: averaged GloVe beat averaged BERT, and `[CLS]` came last by far. Its scores are on the test set, ours (from `recipes/evaluate.py`) on the development set, the part for trying things out. So compare within a chart, not across. *Weighted mean*, not the mode `weightedmean`, lets frequent words count less (Arora et al. 2017).
 
 # %% tags=["row-1.23", "row-CP1"] alt="Two bar charts of Spearman correlation times 100 on the STS benchmark. A dashed line marks BERT's mean. Left, the course's models on the development set: static average 39, weighted mean 58, BERT CLS 60, BERT max 61, BERT mean 65, softmax on NLI 73, ranking on NLI 77, with a teacher the longest bar. Right, published on the test set: averaged GloVe 58, BERT CLS 17, averaged BERT 46, Sentence-BERT trained on NLI 77."
 from course_lib.data import load_results
@@ -584,7 +584,7 @@ published = dev["GloVe 6B, 50 numbers", "mean of shared words"]
 assert dev["course/glove-mini", "mean of shared words"] + 5 < published < ours["BERT mean"] - 5
 
 # %% [markdown]
-# In both charts training on pairs is ahead. Among the rest GloVe is ahead of BERT in the paper and behind it here. Small published GloVe vectors (50 numbers a word), cut to our words, beat ours, and fall short of our BERT's average. So the order depends on the two models. It also depends on the cosine: with a classifier trained on the vectors (SentEval), the paper found BERT's average better.
+# In both charts training on pairs is ahead. Among the rest GloVe is ahead of BERT in the paper and behind it here. Small published GloVe vectors (50 numbers a word), cut to our words, beat ours, and fall short of our BERT's average. So better GloVe vectors alone do not turn the order; the paper's BERT and its test set differ, too. It also depends on the cosine: with a classifier trained on the vectors (SentEval), the paper found BERT's average better.
 #
 # ## The four side by side
 #
@@ -683,7 +683,7 @@ check("05.3", last_token)
 # - Without the mask, a mean-pooled vector depends on its neighbours in the batch.
 # - Context reaches the vector of each token. BERT's average has a trace of the order, but its cosine does not go by who did what.
 # - BERT's averages share a large mean vector, so all their cosines are high. The level does no harm; the order counts.
-# - Subtracting the mean vector trades alignment for uniformity: it helped search and cost some similarity. Training does better than that trade.
+# - Subtracting the mean vector trades alignment for uniformity: it helped search and cost some similarity. At the same uniformity training aligns better; in search only the encoder with a teacher beat subtracting.
 # - BERT's average is far better than chance, and finds no more rewordings than counting words.
 #
 # ## References

@@ -84,7 +84,7 @@ for name, reached in paper.items():
     print(f"{name:17} paper {reached:.1f}   {head.classifier.in_features:5} numbers into the head")
 
 # %% [markdown]
-# The concatenation of notebook 06 is best. Take `|u - v|` away from it, and `(u, v)` is worst, by almost 15 points. More parts also mean a larger head, but that is not all: `(|u - v|, u*v)` has a head as large as `(u, v)`.
+# The concatenation of notebook 06 is best. Take `|u - v|` away from it, and what is left, `(u, v)`, is the worst of the seven, almost 15 points lower. More parts also mean a larger head, but that is not all: `(|u - v|, u*v)` has a head as large as `(u, v)`.
 #
 # ## What can a linear head see?
 #
@@ -482,7 +482,7 @@ gained = {mode: scores - begun[mode] for mode, scores in panels["Trained on NLI,
 assert gained["max"].mean() < 1 and sorted(gained["max"] > 0) == [False, True, True] and gained["cls"].mean() > gained["mean"].mean() + 2
 
 # %% [markdown]
-# On these 1,500 pairs max is last in every seed of all three panels, already after NLI, where the paper sees little harm. `[CLS]` starts five points behind the mean; after NLI it ends less than two behind (at 3e-4 the seeds disagree), after STS scores 3.7. On the 328 pairs, after NLI at 3e-4, the seeds disagree about all three.
+# On these 1,500 pairs max is last in every seed of all three panels, already after NLI, where the paper sees little harm. `[CLS]` starts five points behind the mean; after NLI it ends less than two behind (at 3e-4 the seeds disagree), after STS scores 3.7.
 #
 # ## The head
 #
@@ -515,7 +515,7 @@ assert said["u, v, |u-v|", "0.001", small] == said["u, v, |u-v|", "0.001", large
 assert said["u, v, |u-v|", "0.003", small][0] == "no, the reverse" and said["u, v, |u-v|", "0.003", large] == ("cannot tell", "yes")
 
 # %% [markdown]
-# With `(u, v)` the hidden layer makes the vectors worse than the linear head does, in every seed, at both rates and on both test sets. On 1,500 pairs real labels do more harm here than shuffled ones, again in every seed. A likely reason: as in the toy, this head can work the labels out from `u` and `v` by itself, so the map need not bring alike sentences together. Beside `|u - v|` it is another story. At the rate 0.001 the vectors are better than those of the linear head in every seed, on both test sets; at three times that rate they no longer are.
+# With `(u, v)` the hidden layer makes the vectors worse than the linear head does, in every seed, at both rates and on both test sets. On 1,500 pairs real labels do more harm here than shuffled ones. One possible reason why no gain comes: as in the toy, this head can compare `u` and `v` by itself, so the map need not bring alike sentences together. Why real labels do more harm, it does not say. Beside `|u - v|`, at the rate 0.001, the vectors are better than those of the linear head in every seed, on both test sets; at three times that rate they no longer are.
 #
 # ### A trap: the column called NLI
 #
@@ -663,7 +663,7 @@ check("07.3", interval)
 #
 # - An ablation changes one part. A control takes away the supposed cause.
 # - A linear head on `(u, v)` cannot compare two sentences, and real labels then help the map no more than shuffled ones.
-# - With `u` and `v` beside `|u - v|` they help: in every seed at each rate on 1,500 pairs, on 328 only at the largest rate. For the map at the rate tried, `|u - v|` alone gained nothing, and with `u*v` alone or beside `u` and `v` real labels did worse than shuffled ones: being able to compare is not enough. The whole encoder did gain with `(u, v, u*v)`.
+# - With `u` and `v` beside `|u - v|` they help: in every seed at each rate on 1,500 pairs, on 328 only at the largest rate. For the map, at the rate tried and on 1,500 pairs, `|u - v|` alone gained nothing, and with `u*v` alone or beside `u` and `v` real labels did worse than shuffled ones: being able to compare is not enough. The whole encoder did gain with `(u, v, u*v)`.
 # - One seed is a story. Compare seed by seed, and count how often luck would look like that, over all comparisons you made.
 # - More right labels need not mean better vectors.
 #

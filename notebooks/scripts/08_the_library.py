@@ -297,15 +297,15 @@ assert (negations > np.median(best)).mean() > 0.5 and np.median(controls) > np.m
 if model == "course/sbert-mini":                                            # another model has its own scale
     assert (random_scores < min(scores.values())).mean() > 0.98 and max(scores["cat"], scores["reading"]) < np.median(best)
 # %% [markdown]
-# All three lie above nearly all random pairs. Beside graded pairs they differ. Both paraphrases stay below the middle of the pairs that people graded highest, and neither is close to 1. In the lower panel, pairs graded 0.4 to 1 overlap widely: a cosine of 0.6 hardly tells a half-alike pair from a paraphrase. The negation beats both, and it is no exception: most negations lie above the middle of the best pairs. They share nearly all words with their sentence. The word "not" does count: it takes 0.08 from the median cosine, "now" only 0.03. But 0.08 is little beside the distance to unrelated pairs.
+# All three lie above nearly all random pairs. Beside graded pairs they differ. Both paraphrases stay below the middle of the pairs that people graded highest, and neither is close to 1; but nobody graded these two, and people might put them lower, too. In the lower panel, pairs graded 0.4 to 1 overlap widely: a cosine of 0.6 hardly tells a half-alike pair from a paraphrase. The negation beats both, and it is no exception: most negations lie above the middle of the best pairs. They share nearly all words with their sentence. The word "not" does count: it takes 0.08 from the median cosine, "now" only 0.03. But 0.08 is little beside the distance to unrelated pairs.
 #
-# So a cosine measures how alike two texts are, not whether they agree. And no fixed number means "similar": grade pairs of your own data, and look where a score lies among them.
+# So this model's cosine measures how alike two texts are, not whether they agree; test yours. And no fixed number means "similar": grade pairs of your own data, and look where a score lies among them.
 #
 # ## The same folders, two libraries
 #
 # **Question.** Can sentence-transformers read the models of the course?
 #
-# These are the four of notebooks 05 to 07: BERT as it is, and trained in three ways. `STS` is the rank correlation with people's grades, times 100. `found` is the percentage of 200 sentences whose paraphrase is the nearest of 200 candidates; guessing finds half a percent.
+# These are the four of notebooks 05 to 07: BERT as it is, and trained in three ways; the last is `course/sbert-mini`. `STS` is the rank correlation with people's grades, times 100. `found` is the percentage of 200 sentences whose paraphrase is the nearest of 200 candidates; guessing finds half a percent.
 #
 # **Predict** the order of the rows by `STS`.
 
@@ -350,7 +350,7 @@ print(f"similarity is {library.similarity_fn_name} in sentence-transformers, {en
 #
 # **Question.** What decides how many texts a second you get?
 #
-# The next cell times both libraries on one core. sentence-transformers pads every text of a batch to the longest one, and the network computes the padding, too. `course_lib` lays the texts of a batch end to end, so there is nothing to pad. Word vectors (`glove-mini`) need no network: they are looked up and averaged.
+# The next cell times both libraries on one core. sentence-transformers pads every text of a batch to the longest one, and the network computes the padding, too. `course_lib` lays the texts of a batch end to end, so there is nothing to pad. As `encode` sorts by length, padding need not explain the whole difference. Word vectors (`glove-mini`) need no network: they are looked up and averaged.
 #
 # **Predict** three ratios: `course_lib` to sentence-transformers, word vectors to a transformer, batches of 32 texts to single texts.
 
@@ -409,7 +409,7 @@ assert min(quality[minilm], quality[model]) > quality["course/glove-mini"] + 10
 assert min(speed["course/glove-mini"].values()) > 5 * max(*speed[minilm].values(), *speed[model].values())
 
 # %% [markdown]
-# Word vectors are fastest by far and worst by far. all-MiniLM-L6-v2 has six layers of width 384, the small model four of width 256, and layers cost time. Its points were **recorded** with `recipes/speed_and_quality.py` and are placed by their ratio to the small model, which other hardware may move. MiniLM is often called fast; that is meant beside models of twelve and more layers.
+# Word vectors are fastest by far and worst by far. all-MiniLM-L6-v2 has six layers of width 384, the small model four of width 256, and layers cost time. Its points were **recorded** with `recipes/speed_and_quality.py` and are placed by their ratio to the small model, which other hardware may move.
 #
 # The last printed line holds the cheapest gain: single texts are slow. The order among 8, 32 and 128 is not to be trusted: each is the best of three short rounds. Pass the whole list, and on a GPU try a larger `batch_size` than 32. `backend="onnx"` may be faster on processors; at the time of writing it needs an environment of its own, with an older transformers.
 #
@@ -494,7 +494,7 @@ assert ahead["with a teacher"][1:3].all() and not ahead["ranking on NLI"].any() 
 assert (leading["ranking on NLI"] < drawn["ranking on NLI"].min(0))[1:3].all()
 
 # %% [markdown]
-# With a teacher, the first dimensions beat every random choice at 16 and 32: the teacher's vectors were ordered by importance before they were taught (notebook 12). With the ranking loss the first ones never win, and at 16 and 32 they are worse than all five draws. That is an accident: a cosine does not see the order of the dimensions, so the loss puts no good ones first.
+# With a teacher, the first dimensions beat every random choice at 16 and 32: the teacher's vectors were ordered by importance before they were taught (notebook 12). With the ranking loss the first ones never win, and at 16 and 32 they are worse than all five draws. We take that for an accident of this training: a cosine does not see the order of the dimensions, so the loss puts no good ones first.
 #
 # Models trained with a Matryoshka loss (notebook 12) are made for such cuts. For any other model measure first: here the first 64 of 256 cost 0.2 points with the teacher (86.3 for 86.5) and 2.1 with the ranking loss (74.9 for 77.0). If you use dot products, divide by the length again after the cut.
 #
@@ -577,8 +577,8 @@ unrelated = [firsts[n] for n in some], [seconds[n] for n in np.roll(some, 1)]
 paths = {"only closer": path(lambda scores: 1 - scores.diag().mean()),
          "ranking": path(lambda scores: torch.nn.functional.cross_entropy(20 * scores, torch.arange(4)))}
 ax = curve(*paths["only closer"].T[:2], label="only closer: a point every 8 steps")
-curve(*paths["ranking"].T[:2], label="ranking: the same", ax=ax)
-ax.set(xlabel="mean cosine of the four trained pairs", ylabel="mean of 60 unrelated pairs", ylim=0, title="Asked only to come closer, pairs take others along")
+curve(*paths["ranking"].T[:2], label="ranking loss", ax=ax)
+ax.set(xlabel="mean cosine of the four trained pairs", ylabel="mean cosine of 60 unrelated pairs", ylim=0, title="Asked only to come closer, pairs take others along")
 plt.show()
 (_, start, had), (closest, moved, closer), (reached, stayed, ranked) = paths["ranking"][0], paths["only closer"][-1], paths["ranking"][-1]
 print(f"found: before {had:.1%}, after the loss that only asks for closer {closer:.1%}, after the ranking loss {ranked:.1%}")
@@ -624,7 +624,7 @@ numbers = re.findall(r"number += +\{(\d)\}", (COURSE_HOME / "references.bib").re
 assert numbers == list("1234567")                                                # the article's references, complete
 
 # %% [markdown]
-# The article prints 1.0000001 for a sentence with itself, because 32-bit floats hold about seven digits: compare them with a tolerance. The later models read longer texts. Three divide by the length, which changes dot products but no cosine.
+# The article prints 1.0000001 for a sentence with itself, because 32-bit floats hold about seven digits: compare them with a tolerance.
 #
 # ## Exercises
 #

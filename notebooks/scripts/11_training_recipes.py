@@ -422,7 +422,7 @@ plt.show()
 assert 17 < sum(schedules["100 steps"]) < 18 and sum(schedules["10,000 steps"]) < 1
 
 # %% [markdown]
-# The line on the floor is a warm-up of 10,000 steps, the default of the old `fit`.
+# The lowest line is a warm-up of 10,000 steps, the default of the old `fit`.
 #
 # ## How many pairs does an evaluator need?
 #
@@ -485,7 +485,7 @@ assert values("stages", "NLI by ranking, then STSb: before", stsb_dev)[0] > max(
 #
 # **Predict** the orders for 30 rows of A and 70 of B, in batches of 10.
 #
-# Below, recorded: `sbert-mini-nli`, with its head, learns all of STSb's training pairs once, alone or together with twice as many of NLI. **Predict** what STSb alone does to its accuracy on NLI.
+# Recorded: `sbert-mini-nli`, with its head, learns all of STSb's training pairs once, alone or together with twice as many of NLI. **Predict** what STSb alone does to its accuracy on NLI.
 
 # %% tags=["row-4.11", "row-4.18", "nbval-check-output"]
 from course_lib.support.batches import Order

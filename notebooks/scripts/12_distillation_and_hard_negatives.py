@@ -549,7 +549,7 @@ for i, (anchor, positive, negative) in enumerate(ten, 1):
 # %% [markdown]
 # More than half of the mined negatives are at least as near to their anchor as the positive, and 41 % contradict it. The detector is poor: it suspects more than a fifth of the own contradictions, and of the mined suspects nearly half are wrong answers by their label.
 #
-# About the other mined negatives no label says anything, since they were written for another premise. We read all unlabelled suspects, and thirty of the others, drawn at random (`data/results/12_verdicts.csv`). Five of each are printed above, mixed. **Read** them: which are right answers, that is, follow from their anchor, even where they say something else than the positive?
+# About the other mined negatives no label says anything. We read all unlabelled suspects, and thirty of the others, drawn at random (`data/results/12_verdicts.csv`). Five of each are printed above, mixed. **Read** them: which are right answers, that is, follow from their anchor, even where they say something else than the positive?
 #
 # Put your verdicts into `yours`, a letter each: `r` for a right answer, that is a false negative, `w` for a wrong one, `u` if you are unsure. Ours come once there are ten.
 
