@@ -306,7 +306,7 @@ for name, chosen in ("at most 5 words", short), ("at least 9 words", long):
     assert not as_given or (min(shares) > 25 if chosen is short else max(shares) < 5)
 
 # %% [markdown]
-# Each gets more than a quarter of the short sentences right, and hardly any long one. Here is what the first wrote.
+# Each gets more than a quarter of the short sentences right, and hardly any long one. What the first wrote:
 
 # %%
 from collections import Counter

@@ -7,7 +7,7 @@
 #
 # | | |
 # |---|---|
-# | You will be able to | compute attention by hand and in heads; assemble BERT's encoder and load a checkpoint; show what is lost without attention, feed-forward or masks; compare it with RNNs |
+# | You will be able to | compute attention by hand and in heads; assemble BERT's encoder and load a checkpoint; show what is lost without attention, feed-forward or the padding mask; compare it with RNNs |
 # | You need first | matrix products, softmax; what attention is for (notebook 02) |
 # | Time | 60 minutes to read; the code runs in under a minute |
 # | Hardware | any laptop, no GPU |
@@ -226,7 +226,7 @@ print(f"{sum(counts.values()):,} parameters: embeddings {counts['embeddings']:,}
       f"{len(encoder.encoder['layer'])} layers {counts['encoder']:,}")
 
 # %% [markdown]
-# In so small a model half of the parameters are embeddings.
+# Half of the parameters are embeddings.
 #
 # ## Is it the real thing?
 #
@@ -272,7 +272,7 @@ ours, theirs = encoder(ids, mask), reference(ids, attention_mask=mask).last_hidd
 assert torch.allclose(ours[mask == 1], theirs[mask == 1], atol=1e-4)
 
 # %% [markdown]
-# All numbers of all real tokens agree, up to rounding. `##er` continues the piece before it.
+# All numbers of all real tokens agree, up to rounding.
 #
 # ## Where is the word order?
 #
@@ -309,13 +309,13 @@ for name, net in (("without positions", without), ("with positions", encoder), (
 # %% [markdown]
 # Without positions the encoder reads a bag of words. A score depends on two vectors, not on where they stand; an average ignores the order of its terms; everything else looks at one token alone. The order comes in with the position vectors, which BERT learns.
 #
-# Is a cosine of 0.90 high? In this model two different sentences have 0.72 on average, and hardly any two reach 0.90. So for this one sentence the order moves the mean, but nearly all pairs of the 80 other sentences lie farther apart. With random weights even different sentences have 0.96: a high cosine alone says nothing.
+# Is a cosine of 0.90 high? In this model two different sentences have 0.72 on average, and hardly any two reach 0.90. So for this one sentence the order moves the mean, but nearly all pairs of the 80 other sentences lie farther apart. With random weights the mean hardly moves (1.00), and even different sentences have 0.96: a high cosine alone says nothing.
 #
 # ## What does each part do for a trained model?
 #
 # **Question.** What does a trained model lose without one of its two main parts?
 #
-# Hide one word at a time in 80 bundled sentences, and let the encoder and `cls` guess it among all whole words.
+# Hide one word at a time, if it is a single token, in 80 bundled sentences, and let the encoder and `cls` guess it among all whole words.
 
 # %% tags=["nbval-check-output"]
 from course_lib.models.masked_lm import BertForMaskedLM
@@ -372,7 +372,7 @@ plt.show()
 # %% [markdown]
 # Without attention the network is broken. A hidden word's vector knows only its place, so the guess at the same place is always the same, and it is nonsense.
 #
-# Without the feed-forward networks fewer guesses are right than "the" alone would get. Yet they come from the sentence: dealt out to others, most hits are gone. In the three examples the guess has to do with the subject, whether it fits the gap or not. With all parts more than twice as many are right as with "the". (A model trained without a part could learn to make do.)
+# Without the feed-forward networks fewer guesses are right than "the" alone would get. Yet they come from the sentence: dealt out to others, most hits are gone. In the three examples the guess has to do with nearby words, whether it fits the gap or not. With all parts more than twice as many are right as with "the". (A model trained without a part could learn to make do.)
 #
 # ## What do the heads look at?
 #
@@ -420,7 +420,7 @@ for ax, (side, share) in zip(axes, shares.items()):
 plt.show()
 
 # %% [markdown]
-# On the left nearly every token looks at the one before, just below the diagonal; on the right, at the one after. No head with random weights comes near: training did this, although it only asked for hidden words. Most heads do neither.
+# On the left nearly every token looks at the one before, just below the diagonal; on the right, at the one after. No head with random weights comes near: training did this, although it only asked for hidden words.
 #
 # ## Now from course_lib: one vector for a sentence
 #
@@ -546,7 +546,7 @@ for name, net, called in (("transformer", transformer, transformer.transformer.d
         assert sizes == ([1] * 96 if net is gru else [96] if job is training else list(range(1, 97)))
 
 # %% [markdown]
-# The GRU's decoder takes 96 calls in both jobs, each waiting for the state that the one before makes. (`nn.GRU`, its encoder, is one call, but goes word by word inside.) The transformer takes all known words in one call. In writing it goes word by word too, and this one computes the whole beginning again each time. (Real systems keep the keys and values.) The speeds are your machine's, for two models of different size; the counts are the same everywhere.
+# The GRU's decoder takes 96 calls in both jobs, each waiting for the state that the one before makes. (`nn.GRU`, its encoder, is one call, but goes word by word inside.) The transformer takes all known words in one call. In writing it goes word by word too, and this one computes the whole beginning again each time. (Real systems keep the keys and values.) The speeds are your machine's, for models of different size.
 #
 # Attention also has a price: a text of twice the length costs four times the scores, but an RNN without attention only twice the steps.
 #
@@ -583,7 +583,7 @@ print("the transformer's lead over the LSTM:", lead.round(1).to_dict())
 assert 1.5 < lead.iloc[:-1].min() and lead.max() < 6.5 and abs(lead.iloc[-1]) < 1
 
 # %% [markdown]
-# In the figure a band goes from the lowest to the highest of the three seeds. Left, all pairs are learnt. Right, there are fewer, of up to ten words, but equally many steps for each number of pairs: few pairs are seen more often. **Predict** who needs more pairs.
+# In the figure a band goes from the lowest to the highest of the three seeds. Left, all pairs are trained on. Right, there are fewer, of up to ten words, but equally many steps for each number of pairs: few pairs are seen more often. **Predict** who needs more pairs.
 
 # %% tags=["row-1.13", "row-1.14"] alt="Two line charts of the share of sentences translated exactly, mean and range of three seeds. Left, by length: the transformer and the LSTM with attention are highest and close together, and meet at the longest sentences; the GRU with attention falls faster, the GRU without attention is near zero from 12 words on. Right, by number of different training pairs: both the transformer and the GRU with attention rise, steeply from 512 to 2048 pairs, slowly to 4096; the transformer is above at each number."
 from course_lib.plotting import curve
@@ -604,7 +604,7 @@ plt.show()
 #
 # ## With a full-size model
 #
-# `model = "google-bert/bert-base-uncased"` is the BERT of the paper (a download of 440 MB). The asserts about its guesses, heads and cosines were set for the small model and may fail.
+# `model = "google-bert/bert-base-uncased"` is the BERT of the paper (a download of 440 MB). The asserts about its guesses, heads and cosines were set for the small model; delete one that fails, since it stops its cell.
 #
 # ## Exercises
 #

@@ -364,11 +364,11 @@ def who_did_what(m):
 print(triples[0])
 right = {"BERT, averaged": who_did_what(encoder), "trained encoder": who_did_what(trained)}
 for name, share in right.items():
-    print(f"{name:<15} right in {share:.0%} of {len(triples)}")
+    print(f"{name:<15} right in {share:.1%} of {len(triples)}")
 assert not bundled or right["trained encoder"] < right["BERT, averaged"] < 0.4
 
 # %% [markdown]
-# Both do _worse_ than guessing: they prefer the opposite, perhaps because it has the nouns in the same places; this one template cannot tell. The order has left a trace in the vectors, but their cosine does not go by who did what, and training has made that worse.
+# Both do _worse_ than guessing: they prefer the opposite, perhaps because it has the nouns in the same places; this one template cannot tell. The order has left a trace in the vectors, but here their cosine does not go by who did what, and after this training even less.
 #
 # ## Why are all the cosines high?
 #
@@ -424,7 +424,7 @@ axes[0].set_ylabel("value in a unit vector")
 plt.show()
 
 # %% [markdown]
-# In BERT's average it is neither one component nor all: these ten have the same sign in nearly every text and give more than a third of the average cosine; 18 give half, where a random direction would take about 32. The trained encoder's mean vector is spread nearly as evenly as a random one (28 give half). It is also short, so its boxes lie nearer to zero.
+# In BERT's average it is neither one component nor all: these ten have the same sign in nearly every text and give more than a third of the average cosine; 18 give half, where a random direction would take about 32. The trained encoder's mean vector is spread nearly as evenly as a random one (28 give half).
 #
 # Now judge the trap's 0.80: it is little above 0.73, the average of any two texts.
 #
@@ -462,7 +462,7 @@ print(f"shuffled grades: {min(shuffled):.2f} to {max(shuffled):.2f}; "
 assert not bundled or max(after_training, by_counting) < plain < min(shuffled) and abs(subtracted - plain) < 0.03
 
 # %% [markdown]
-# Both histograms of BERT's average lie high and overlap little. Subtracting the mean leaves the overlap about as it was; training makes it smaller. Counting words (0.07) also separates these extremes better than BERT's average: similar pairs share words.
+# Both histograms of BERT's average lie high and overlap little. Subtracting the mean leaves the overlap about as it was; training makes it smaller. Counting words (0.07) does too on these few pairs, perhaps by luck: similar pairs share words.
 #
 # A high _level_ alone does no harm: add the same number to every cosine, and their order stays. Only a threshold for "similar" does not carry over to another model. But subtracting a _shared direction_ changes the order, as you will see.
 #
@@ -550,7 +550,7 @@ if bundled:
     assert after.sum() > before.sum()
 
 # %% [markdown]
-# All four kinds of BERT vectors beat both averages without context at all three tasks. Not all of this is context: on the benchmark below, weighting alone lifts the static average from 39 to 58. At similarity the mean is ahead; its leads over the maximum and over counting words may be luck. Subtracting the mean vector is no free gain: here, with the mean of the very texts tested, it helps search and costs a little similarity, by a lead that barely clears 0.
+# All four kinds of BERT vectors beat both averages without context at all three tasks. Not all of this is context: on the benchmark below, weighting alone lifts the static average from 39 to 58. At similarity the mean is ahead; its leads over the maximum and over counting words may be luck. Subtracting the mean vector is no free gain: here, with the mean of the very texts tested, it helps search, hardly moves clustering (0.46 to 0.49), and costs a little similarity, by a lead that barely clears 0.
 #
 # ### Recorded: the STS benchmark
 #
@@ -584,7 +584,7 @@ published = dev["GloVe 6B, 50 numbers", "mean of shared words"]
 assert dev["course/glove-mini", "mean of shared words"] + 5 < published < ours["BERT mean"] - 5
 
 # %% [markdown]
-# In both charts training on pairs is ahead. Among the rest GloVe is ahead of BERT in the paper and behind it here. Small published GloVe vectors (50 numbers a word), cut to our words, beat ours, and fall short of our BERT's average. So better GloVe vectors alone do not turn the order; the paper's BERT and its test set differ, too. It also depends on the cosine: with a classifier trained on the vectors (SentEval), the paper found BERT's average better.
+# In both charts training on pairs is ahead. Among the rest GloVe is ahead of BERT in the paper and behind it here. Small published GloVe vectors (50 numbers a word), cut to our words, beat ours, and fall short of our BERT's average. So these better GloVe vectors do not turn the order; the paper's GloVe, its BERT and its test set all differ from ours. It also depends on the cosine: with a classifier trained on the vectors (SentEval), the paper found BERT's average better.
 #
 # ## The four side by side
 #
@@ -624,7 +624,7 @@ assert not bundled or (tasks.search > board["BERT mean, subtracted"]["search"]).
 #
 # In the three tasks of before, too, all three are ahead of BERT's average. In similarity each lead is more than chance. In search, though, training on NLI (0.78) brings no more than subtracting the mean did (0.80); only the one with a teacher does.
 #
-# So the average of our small BERT's vectors (the published base-size one fell behind GloVe on STS) is a usable sentence embedding, and a poor one beside what training makes of the same network. BERT was never asked to make the cosine of two averages mean anything.
+# So the average of our small BERT's vectors (the published base-size one fell behind GloVe on STS) is a usable sentence embedding, and a poor one beside what training makes of the same network.
 #
 # ## With full-size models
 #
@@ -644,7 +644,7 @@ def unusual(u_tokens, u_mask, v_tokens, v_mask):
 check("05.1", unusual)
 
 # %% [markdown]
-# **2.** Above, the mean that was subtracted came from the very texts that were judged. A search cannot do that: it meets one question at a time. Subtract the mean of _other_ texts, and bring each vector to length 1. A vector that equals the mean becomes 0.
+# **2.** Above, the mean that was subtracted came from the very texts that were judged. A search cannot do that: it meets one question at a time. From the vectors as they are (above they had length 1 first), subtract the mean of _other_ texts, and then bring each to length 1. A vector that equals the mean becomes 0.
 
 # %% tags=["exercise", "nbval-check-output"]
 def centred(vectors, others):

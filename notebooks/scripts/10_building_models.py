@@ -184,7 +184,7 @@ plt.show()
 assert found[:, 0].max() < 95 and found[:, 3:].min() == 100
 
 # %% [markdown]
-# Eight tokens are too few for many of these texts; 64, a sixth of a text, are enough for all. From 64 on, twice the limit takes about twice the time; below, less than that. But in these texts each sentence says as much about the whole as the next. So measure on your own texts, and count how many exceed the limit.
+# Eight tokens are too few for many of these texts; 64, a sixth of a text, are enough for all. From 64 on, twice the limit takes about twice the time; below, less than that. But in these texts each sentence says as much about the whole as the next.
 #
 # ## What comes out: shorter vectors
 #
@@ -315,7 +315,7 @@ assert all(abs(full - way.mean(axis=0)[1] - 0.05) < 0.01 and full - way.mean(axi
 # %% [markdown]
 # Principal components are clearly best at 4. At 16 and 64 the first numbers and a hundred steps of training are level with them: all lose about 0.05 at 16, and next to nothing at 64. There the untrained layer loses more in each of its five starts, with or without tanh; at 4 it is better on average than the first numbers.
 #
-# That the first numbers do so well is not the rule: numbers chosen at random do worse. By its card, this model learned vectors which PCA had turned, so its first numbers carry the most. Notebook 12 trains a model on purpose to be cut.
+# The first numbers are special in this model: numbers chosen at random do worse. By its card, this model learned vectors which PCA had turned, so its first numbers carry the most. Notebook 12 trains a model on purpose to be cut.
 #
 # ## Save it, load it
 #
@@ -452,14 +452,14 @@ for steps_before in (0, 1):
 #
 # And there are four trainings, of ten steps each. All weights learn; only the new row, as the cell shows; all weights, the new row at a 150 times higher rate; or an adapter, which comes below.
 #
-# Here each training runs once. `recipes/new_words.py` **recorded** three seeds for `feline`, `canine`, `stallion` and `taxicab`, so that not one word decides.
+# Here each training runs once, where "this run" is not blank below. `recipes/new_words.py` **recorded** three seeds for `feline`, `canine`, `stallion` and `taxicab`, so that not one word decides.
 
 # %% tags=["row-4.20"]
-from recipes.new_words import ARMS, LESSON, TEST, LowRank, adapt, adapted_parts, examine, only_the_last_row, pieces_of, prepare, setting_of, taught
+from recipes.new_words import ARMS, LESSON, TEST, LowRank, adapt, adapted_parts, examine, only_the_last_row, pieces_of, prepare, setting_of, taught, teach
 
 print("16 to learn from:", *LESSON[:3], "...\nsix to test with:", *TEST[:3], "...")
 print(f"{new_word!r} is {len(pieces_of(tuned, new_word))} tokens: {tuned.tokens(new_word)[1:-1]}\n")
-print(inspect.getsource(only_the_last_row), inspect.getsource(taught), sep="\n")
+print(*map(inspect.getsource, (only_the_last_row, teach, taught)), sep="\n")
 one = prepare(tuned, new_word, "mean of pieces")
 only_the_last_row(one)
 one([LESSON[0].format(new_word)]).sum().backward()
@@ -597,15 +597,15 @@ assert np.allclose(again.encode(text), course.encode(text), atol=1e-5)
 print(library.tokenizer.tokenize(text[0])[1], "was", len(ids), "tokens and is one; saved, loaded, equal in both libraries")
 
 # %% [markdown]
-# - **First train without a new token.** Add one when a word costs many tokens in many texts, or as a marker.
+# - **First train without a new token.** Add one when a word costs many tokens in many texts, as a marker, or, training its row alone, when vectors of other texts must not change.
 # - **If you add one**, lengthen the table where it is too short, never shorten it, start from the mean of the pieces, and only then make the optimiser. In a training of few steps, give its row a high rate, with `weight_decay=0`: AdamW's default also moves rows without a gradient. Test before and after.
 # - **To shorten vectors**, try `truncate_dim` and principal components before you train a layer.
-# - **The text limit** costs time for each token read. Set it from the lengths of your texts, at most to the model's positions.
+# - **The text limit**: set it from the lengths of your texts, at most to the model's positions.
 # - **Save** with `save_pretrained`, load it once in a fresh process, and compare vectors. `push_to_hub` shares the folder; `revision="..."` pins the version of one that you load.
 #
 # ## With full-size models
 #
-# Set `model = "google-bert/bert-base-uncased"` and `finetuned = "sentence-transformers/all-MiniLM-L6-v2"`: 440 and 90 MB are downloaded once. `feline` is cut there, too. The asserts about found texts, curves and trainings were tried with the course's models only.
+# Set `model = "google-bert/bert-base-uncased"` and `finetuned = "sentence-transformers/all-MiniLM-L6-v2"`: 440 and 90 MB are downloaded once. The asserts about found texts, curves and trainings were tried with the course's models only.
 #
 # ## Exercises
 #
@@ -660,7 +660,7 @@ check("10.3", assemble)
 # - A sentence encoder is modules in sequence: you change it by adding a module, lengthening a table, or choosing which weights learn.
 # - The text limit saves time, and cuts texts without a word.
 # - At 16 and 64 numbers an untrained Dense layer loses more than this model's first numbers, which carry the most; principal components are a Dense layer with weights worth having.
-# - Tokenizer and table must grow together, before the optimiser is made. In ten steps the rate decides whether a new row learns, freezing whether the rest stays; and the words here needed no token.
+# - Tokenizer and table must grow together, before the optimiser is made. In ten steps the rate decides whether a new row learns; only training the row alone leaves other texts as they were; and the words here needed no token.
 #
 # ## References
 #

@@ -157,7 +157,7 @@ assert of_two < of_all / 5 and len(pairs) % 32 == len(pairs) % 64 == 2
 # %% [markdown]
 # What these thirty cost was not measured here; keeping groups apart costs no batch.
 #
-# A short batch has few wrong candidates, so its loss is low without any progress: `drop_last` leaves it out. The learning rate is planned for 14 steps, but only 13 batches of new pairs can be filled. sentence-transformers from version 6 on fills the fourteenth with pairs that came before; version 5.7 stops after 13.
+# A short batch has few wrong candidates, so its loss is low without any progress: `drop_last` leaves it out. The learning rate is planned for 14 steps, but the sampler fills only 13 batches with new pairs. sentence-transformers from version 6 on fills the fourteenth with pairs that came before; version 5.7 stops after 13.
 #
 # ### Training
 #
@@ -298,7 +298,7 @@ assert all(min(weak[part]) < words[part] < max(weak[part]) and min(strong[part])
 assert not as_given or all(before[part] < min(weak[part]) for part in ours)
 
 # %% [markdown]
-# Your run is above where it began, and so is every recorded seed, but by less: 2 to 6 points, on average 4. Against counted letters nothing is shown: the interval holds zero, and the recorded seeds lie on both sides.
+# On test your run is above where it began, and so is every recorded seed, but by less: 2 to 6 points, on average 4. Against counted letters nothing is shown: the interval holds zero, and the recorded seeds lie on both sides.
 #
 # `sbert-mini`, which never saw the town, beats everything by far: the start weighed more than the recipe. Training it in the same way shows no gain, since its seeds lie around what it was. A smaller rate was not tried, and test leaves only two points to gain: a good encoder needs a harder one.
 #
@@ -456,7 +456,7 @@ assert abs(ours_3 - theirs_3) < 1e-4 and possible == [-1.0, -0.5, 0.5, 1.0]
 #
 # **Question.** Does training on NLI first help an encoder that is then trained on scored pairs?
 #
-# The next four sections each read one table of recorded trainings on public data sets: batches of 32, a tenth of warm-up, a rate of 2e-4 where none is named, three seeds each. Here all of STSb's training pairs are read four times with cosine MSE, as in the paper. The start is `bert-mini`, or `sbert-mini-nli` (28,000 NLI examples with the softmax loss, as in 2019), or `sbert-mini-ranking` (as many, with the ranking loss). SICK is another set of scored pairs, which nothing here is trained on; its `relatedness_score` goes from 1 to 5.
+# The next four sections each read one table of recorded trainings on public data sets: batches of 32, a tenth of warm-up, a rate of 2e-4 where none is named, three seeds each. Here all of STSb's training pairs are read four times with cosine MSE. The start is `bert-mini`, or `sbert-mini-nli` (28,000 NLI examples with the softmax loss, as in 2019), or `sbert-mini-ranking` (as many, with the ranking loss). SICK is another set of scored pairs, which nothing here is trained on; its `relatedness_score` goes from 1 to 5.
 #
 # **Predict** the order of the three.
 
@@ -514,7 +514,7 @@ assert max(nli["STSb"]) < 45 and all(min(nli[name]) > nli["before"][0] - 6 and a
 #
 # **Question.** What does training on your own kind of text give, and what does it cost elsewhere?
 #
-# STSb's pairs come from captions, news and forums. `sbert-mini-ranking` learns from 1,300 pairs of captions, or of news.
+# STSb's pairs come from captions, news and forums. `sbert-mini-ranking` learns the scores of 1,300 pairs of captions, or of news, with cosine MSE.
 #
 # **Predict:** after training on captions, which of the measures fall?
 
@@ -652,7 +652,7 @@ assert change == 0.0 and saved == []
 print(f"largest change of {len(weights)} weight tensors: {change}; models saved: {len(saved)}")
 
 # %% [markdown]
-# Nothing learnt, and nothing saved: `fit` saves only if it is given `output_path`: the best model with an evaluator, the last without. Here are its options and today's names.
+# Nothing: `fit` saves only if it is given `output_path`: the best model with an evaluator, the last without. Here are its options and today's names. `output_dir` gets checkpoints only: call `save_pretrained` at the end.
 
 # %% tags=["row-4.12", "row-4.11"]
 import inspect
@@ -682,7 +682,7 @@ assert known[0]["optimizer_params"] == {"lr": 2e-5} and known[0]["weight_decay"]
 # %% [markdown]
 # ## With full-size models
 #
-# Set `model = "sentence-transformers/all-MiniLM-L6-v2"` (90 MB) and `learning_rate = 2e-5`. What is recorded stays that of `sbert-mini-ranking`, and so does the rate chosen from it.
+# Set `model = "sentence-transformers/all-MiniLM-L6-v2"` and `learning_rate = 2e-5`. What is recorded stays that of `sbert-mini-ranking`, and so does the rate chosen from it.
 #
 # ## Exercises
 #
@@ -734,19 +734,19 @@ check("11.2", described(translated))
 #
 # **2.** You have 10,000 questions in 500 topics, and you split the pairs at random. What does the best checkpoint then maximise?
 #
-# <details><summary>Answer</summary>How well texts are remembered: nearly every text of dev is in a training pair, too. Split by topic.</details>
+# <details><summary>Answer</summary>How well texts are remembered: nearly every text of dev is in a training pair, too.</details>
 #
 # **3.** Two recipes differ by 0.5 points, one run each. What do you need before you say which is better?
 #
-# <details><summary>Answer</summary>The spread over seeds, and the interval over queries. Half a point within either is not shown.</details>
+# <details><summary>Answer</summary>The spread over seeds, and the interval over queries.</details>
 #
 # ## Summary
 #
 # - A training is: pairs split by group; batches in which no group stands twice; an evaluator that does what the application does; the checkpoint that is best on dev; one report on test, beside the start and a baseline that knows no meaning.
 # - A gain needs several seeds and an interval over groups: all seeds of the chosen recipe were above counted letters, and other groups could still put it below.
 # - Of four rates one was best on dev for both batch sizes. In one epoch too large a rate harmed small batches more, perhaps because they take more steps. Warm-up is a share of the steps.
-# - NLI first helps STSb: by softmax a little (on SICK it cost), by the ranking loss, which saw MultiNLI as well, more. Batches of an old task keep it in reach.
-# - A domain may pay where it is new to the encoder; what news cost on captions was easier to show. The start weighs more than the recipe.
+# - NLI first helps STSb: by softmax a little (on SICK it barely cost), by the ranking loss, which saw MultiNLI as well, more. Batches of an old task keep it in reach.
+# - A domain may pay where it is new to the encoder; what news cost on captions was easier to show. For the town the start weighed more than the best recipe tried.
 #
 # ## References
 #

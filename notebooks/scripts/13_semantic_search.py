@@ -200,7 +200,7 @@ assert torch.equal(found["dot of unit vectors"], by_meaning)
 assert not bundled or (found["dot of raw vectors"][:, 0] != by_meaning[:, 0]).sum() > 20 and raw_loss[2] < 0
 
 # %% [markdown]
-# With the raw dot product articles with long vectors come up most, though they answer the fewest queries. The ranking is worse: the interval lies below 0. This model was trained with cosines, which ignore lengths. With *unit vectors*, which are divided by their length, the dot product _is_ the cosine. Normalise once, when you store them.
+# With the raw dot product articles with long vectors come up most, though they answer the fewest queries. The ranking is worse: the interval lies below 0. This model was trained with cosines, which ignore lengths. With *unit vectors*, which are divided by their length, the dot product _is_ the cosine.
 #
 # A model trained for the raw dot product says so in `model.similarity_fn_name` or on its card.
 #
@@ -333,11 +333,11 @@ lowest = min(low for values in effect.values() for _, low, _ in values.values())
 assert not bundled or lowest > max(by_title[2], by_overlap[2], by_chance[2])
 
 # %% [markdown]
-# Where a long article answers, cutting brings more than a title or overlap does: each interval in the figure lies above theirs. Of the three, title (5.3) and overlap (4.0) have intervals above 0. Size seems to change little: with a quarter shared, 50, 100 and 200 tokens gain 23.5, 24.8 and 22.2. A title costs next to nothing; much overlap means twice the pieces.
+# Where a long article answers, cutting brings more than a title or overlap does: each interval in the figure lies above theirs. Title (5.3) and overlap (4.0) have intervals above 0. Size seems to change little: with a quarter shared, 50, 100 and 200 tokens gain 23.5, 24.8 and 22.2. A title costs no further piece; much overlap means twice the pieces.
 #
 # The last line is a control. The answers were dealt out anew among these queries, once, so that a search can know hardly any of them. Some gain is left even so, 4.5: pieces bring long articles up for any query. The 4.0 of overlap, with twice the pieces, may be no more than that.
 #
-# These are fewer than half of the queries. The next cell looks at all of them, by wording, and by length (is one of the answers a long article?). It gives keywords the same pieces and titles. It also tries a third way: the mean of an article's pieces as its one vector.
+# The next cell looks at all queries, by wording, and by length (is one of the answers a long article?). It gives keywords the same pieces and titles. It also tries a third way: the mean of an article's pieces as its one vector.
 #
 # **Predict** what pieces do to queries in other words.
 
@@ -369,7 +369,7 @@ if bundled:
     assert best["shared, short (26)"][2] < 0 and best["other, short (61)"][2] < mean["other, short (61)"][0]
 
 # %% [markdown]
-# Queries that share words with a long answer gain much from best pieces. Queries with a short answer lose, whether they share words or not. Nearly all queries in other words, with which this notebook began, are of this kind. Long articles now have many chances, and come up more often.
+# Queries that share words with a long answer gain much from best pieces. Queries with a short answer lose, whether they share words or not. Nearly all queries in other words are of this kind. Long articles now have many chances, and come up more often.
 #
 # The table also suggests why meaning had lost to keywords on shared words. It had one vector for a long article, and had not read all of it: with short answers no difference is shown, nor with the same pieces for both.
 #
@@ -410,7 +410,7 @@ assert not bundled or e5["as trained"][1] > 0 and e5["the documents' before both
 #
 # **Predict** nDCG@10 if the old model is this model's parent, and if it is a stranger whose vectors average word vectors.
 #
-# There may be a repair, if the spaces differ mostly by a rotation. Let the rows of $A$ and $B$ be the same everyday sentences in the new and the old model, as unit vectors minus their mean. The rotation $W$ that makes the squares of $A W - B$ smallest is the *orthogonal Procrustes map* $W = U V^T$, where $U S V^T$ is the singular value decomposition of $A^T B$.
+# There may be a repair, if the spaces differ mostly by a rotation. Let the rows of $A$ and $B$ be the same everyday sentences in the new and the old model, as unit vectors minus their mean. The rotation (or reflection) $W$ that makes the squares of $A W - B$ smallest is the *orthogonal Procrustes map* $W = U V^T$, where $U S V^T$ is the singular value decomposition of $A^T B$.
 
 # %% tags=["row-CP3"] alt="Bar chart of nDCG at 10 on article vectors of two old models. For each, the new model's queries as they are reach no more than any order; mapped, they come out a little above the old model's own queries. The new model on both sides has by far the longest bar."
 everyday = [text for pair in load_sts("course/sts") for text in (pair.sentence1, pair.sentence2)]
@@ -440,7 +440,7 @@ plt.show()
 print({name: round(float(found.mean()), 3) for name, found in results.items()})
 
 # %% [markdown]
-# As they are, the new queries find no more than any order does. Where the widths are equal no error says so (the cell cuts the wider to the narrower). Mapped, they find at most 6.7 points more than the parent's own queries, by the interval's upper end; the new model on both sides is 38 ahead. Both old models are weak searchers, and a better one may map better. Encode everything again.
+# As they are, the new queries find about as little as any order does: 0.015 and 0.007 against 0.014. Where the widths are equal no error says so (the cell cuts the wider to the narrower). Mapped, they find at most 6.7 points more than the parent's own queries, by the interval's upper end; the new model on both sides is 38 ahead. Both old models are weak searchers, and a better one may map better. Encode everything again.
 #
 # ### Two towers
 #
@@ -509,7 +509,7 @@ apart = [difference("{} {}, against {} {}".format(*a, *b), found[a], found[b]) f
 assert not bundled or all(abs(middle) < 1 for middle, *_ in apart[:2]) and apart[2][2] < -2
 
 # %% [markdown]
-# Eight bits lose nothing that can be seen, even alone. A quarter of the numbers loses alone, and nothing with rescoring. Signs alone lose much, 0.308 against 0.500, and still 8 points when rescored. With int8 the two savings add up: 64 int8 numbers, in 64 bytes, find candidates that, rescored, rank as well as 256 float32 numbers in 1,024.
+# Eight bits lose nothing that can be seen, even alone. A quarter of the numbers loses alone (0.428), and nothing with rescoring: fewer bits save more for the same loss. Signs alone lose much, 0.308 against 0.500, and still 8 points when rescored. With int8 the two savings add up: 64 int8 numbers, in 64 bytes, find candidates that, rescored, rank as well as 256 float32 numbers in 1,024.
 #
 # ## A search you could deploy
 #
@@ -601,7 +601,7 @@ assert not bundled or better["shared"][2] < 0 < better["other"][1] and better["a
 # %% [markdown]
 # With 100 of only 744 passages rescored, the folder ranks like an exact search of its vectors. It shows a passage that the one vector of its article never held, and lets in none of the three. A change that touches none of the kept texts would still slip through.
 #
-# `find` ranks by best pieces or, with `by_mean=True`, by means, and always shows the nearest passage. Over all queries neither way is shown to be better. Best pieces are ahead for queries that share words. For those in other words means are ahead of them, and one vector an article, 0.318, is ahead of both. So it depends on how your users ask: test all three on your queries.
+# `find` ranks by best pieces or, with `by_mean=True`, by means, and always shows the nearest passage. Over all queries neither way is shown to be better. Best pieces are ahead for queries that share words. For those in other words means are ahead of them, and one vector an article, 0.318, is ahead of both. So test all three on your queries.
 #
 # ### How long does one query take?
 #
@@ -637,7 +637,7 @@ for budget in (64, 1024, 4096):
 # %% [markdown]
 # Large matrix products use a processor well, so in *batches* a query usually takes less time. A person waits for the latency: time single calls, and look at the slow ones.
 #
-# Most of `find` is encoding. The tower of one layer would save part of that, for 16 points of nDCG.
+# Most of `find` is encoding. The tower of one layer would save part of that; with one vector an article it cost 16 points of nDCG.
 #
 # ### What changes at 100,000 texts, and at ten million?
 #
@@ -674,7 +674,7 @@ assert not bundled or round(in_mb["float32"]) == 25_395
 # %% [markdown]
 # Exact search reads all vectors, so its time grows with their number, once they are many. With 1,000 vectors int8 is slower, with 100,000 several times as fast. At ten million texts one query would take seconds in float32, by the printed guess: too long for somebody who waits.
 #
-# - **At 100,000 texts** the search stays the same: all vectors fit into memory, and one scan answers a query. What takes long is encoding. Keep the vectors, and encode only what is new.
+# - **At 100,000 texts** the method stays the same: all vectors fit into memory, and one scan answers a query. Test how many to rescore. What takes long is encoding. Keep the vectors, and encode only what is new.
 # - **At ten million** texts like these, float32 takes 25 gigabytes for this narrow model, since a text became 2.5 vectors. Keep int8 codes in memory and full vectors on disk. Where that is too slow, an _index_ looks only into groups of vectors near the query, and misses some neighbours. Notebook 17 builds one.
 #
 # ## In practice

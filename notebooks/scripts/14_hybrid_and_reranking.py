@@ -632,7 +632,7 @@ assert of.low.filter(like="pieces").max() < 0 < of.low.filter(like=", all-MiniLM
 assert of.high["RRF of BM25, pieces of sbert-mini"] < 0 < of.low["chosen RRF of BM25, splade-mini"]
 
 # %% [markdown]
-# Science is far from what sbert-mini was trained on, and its pieces stay far behind BM25. No fusion with them beats BM25 by more than chance, and RRF with $k = 60$ is worse. all-MiniLM-L6-v2 alone cannot be told from BM25; all fusions of the two beat it. splade-mini, no weaker alone, seems to help less (their difference is not tested): it was taught by BM25, and may find much the same.
+# Science is far from what sbert-mini was trained on, and its pieces stay far behind BM25. No fusion with them beats BM25 by more than chance, and RRF with $k = 60$ is worse. all-MiniLM-L6-v2 alone cannot be told from BM25; all fusions of the two beat it. splade-mini, no weaker alone, seems to help less (not tested): it was taught by BM25, and may find much the same.
 #
 # Reranked, the pieces gain twelve points with 50 candidates and stay behind BM25, whose own order gains nothing beyond chance.
 #
