@@ -77,7 +77,7 @@ print(wordpiece("they", {"the", "th", "##ey"}))
 # %% [markdown]
 # "They" becomes `[UNK]`. "th" and "##ey" would have fitted, but the rule is greedy: it takes "the", and then nothing fits "y". Real lists hold every single letter, so this is rare.
 #
-# Now take the list of `bert-mini`, the course's small BERT. Its tokenizer first puts texts into lower case and splits them into words. Your function has to agree with it on every bundled text.
+# Now take the list of `bert-mini`, the course's small BERT. Its tokenizer first puts texts into lower case and splits them into words. Your function has to agree with it on every text of the bundled NLI pairs.
 
 # %% tags=["nbval-check-output"]
 from course_lib.data import load_nli
@@ -168,7 +168,7 @@ assert (learned > 1).sum() >= 39 and np.median(learned) > 10 and (np.abs(np.log(
 #
 # *Pre-training* means training on plain text, before the task is known. In each batch 15% of the tokens are chosen to be guessed. Of these, 80% are hidden behind `[MASK]`, 10% are replaced by a random token, and 10% are left alone, so that the model cannot rely on seeing `[MASK]`. The loss is the cross-entropy at the chosen places, in nats (the unit of the natural logarithm).
 #
-# A blind guesser gives every token the same probability. One that only counts gives each token its share of the text. A token that it sees at a chosen place is the true one half of the time (10% left alone, 10% replaced), so it gives that one half of the probability. (A cleverer counter would trust common tokens more.)
+# A blind guesser gives every token the same probability. One that only counts gives each token its share of the text. A token that it sees at a chosen place is the true one half of the time (10% left alone, 10% replaced), so it gives that one half of the probability.
 #
 # **Predict** the loss of the blind one.
 
@@ -347,7 +347,7 @@ def fine_tune(start, n, seed):
         return 100 * (network(test).argmax(1) == torch.tensor([q.label for q in test])).float().mean().item()
 
 # %% [markdown]
-# The bag of words gets the same samples; its regularisation is chosen on the same 200 questions. So each learner has used 200 labels besides those counted here: compare the learners, and do not read the numbers as a price. **Predict** the three accuracies with 50 labels.
+# The bag of words gets the same samples; its regularisation is chosen on the same 200 questions. So each learner has used 200 labels besides those counted (at 1,000 they are among them, and the samples are one set in three orders): compare the learners, and do not read the numbers as a price. **Predict** the three accuracies with 50 labels.
 
 # %%
 from sklearn.feature_extraction.text import CountVectorizer
@@ -374,7 +374,7 @@ words_right = np.array(words_right).T                            # (samples, 3)
 print("bag of words:", *(f"{n} labels {value:.0f} %;" for n, value in zip(STEPS, words_right.mean(0))))
 
 # %% [markdown]
-# The live runs take the sample and the seed of the recorded runs of seed 0, the lowest of three. They need not repeat the number: in the stored output, pre-trained gives 59 where seed 0 was recorded with 55. So a few points between single runs mean nothing. Now look at all three samples.
+# The live runs take the sample and the seed of the recorded runs of seed 0, the lowest of three. They need not repeat the number: in the stored output, pre-trained gives 59 where seed 0 was recorded with 55. So do not trust a few points between single runs.
 
 # %% tags=["row-1.16"] alt="Line chart of accuracy in per cent against 50, 200 and 1,000 labelled questions on a logarithmic axis, with bands over three samples. The pre-trained start is the highest line everywhere. The line from scratch and that of the bag of words lie close together, far below it. Two crosses at 50 labels, in the colours of their lines, mark the live runs; a dotted line at 17 per cent is blind guessing."
 def labels_needed(target, means, numbers):
@@ -403,7 +403,7 @@ assert not bundled or (pretrained.min(0) > words.max(0)).all() and pretrained[:,
 assert not bundled or abs(scratch.mean(0) - words.mean(0)).max() < 5
 
 # %% [markdown]
-# In each sample the pre-trained start is ahead of both others. On average its 50 labels are worth more than 100 from scratch; how many depends on the sample. With 200 it is ahead of the others with 1,000.
+# In each sample the pre-trained start is ahead of both others. On average its 50 labels are worth more than 100 from scratch; how many depends on the sample. With 200 it is ahead of the others with 1,000. Both starts trained equally long.
 #
 # From scratch, BERT gets about as many right as the bag of words. It may do more than count words, but the accuracy does not show it.
 #
@@ -463,7 +463,7 @@ assert not bundled or np.abs(orders["trained scorer's core"]).mean() > 2 * np.ab
 #
 # What is the trained score worth? Set it beside word overlap, the share of two sentences' words that are in both, and the cosine of two vectors of `sbert-mini` (notebook 06).
 #
-# **Recorded** on the same pairs, by `recipes/cross_encoder_mini.py`: three ways to train a cross-encoder. All end with STSb, a public set of other scored pairs. Two learn nothing else, from `bert-mini` and from the network of `sbert-mini`. Our scorer also starts from the network of `sbert-mini`, but before STSb it learns from pairs that no person labelled: which of four near paragraphs a sentence was taken from, and what cosine a large sentence encoder gives two texts.
+# **Recorded** on the same pairs, by `recipes/cross_encoder_mini.py`: three ways to train a cross-encoder. All end with STSb, a public set of other scored pairs. Two learn nothing else: one starts from `bert-mini`, the other from the network of `sbert-mini`. Our scorer also starts from the network of `sbert-mini`, but before STSb it learns from pairs that no person labelled: which of four near paragraphs a sentence was taken from, and what cosine a large sentence encoder gives two texts.
 
 # %% tags=["row-1.19"] alt="Horizontal bars of Spearman's correlation with people's scores, a row for each method, with a black mark for each head or run. The marks of a hundred random heads on the pre-trained core crowd around 0; on the trained scorer's core they spread far to both sides. Below them come three cross-encoders: trained on STSb alone, longer than the grey bar of word overlap; begun with sbert-mini, the shortest; and after unlabelled pairs, the longest of the three. The bar of sbert-mini is the longest."
 from course_lib.encoder import SentenceEncoder
@@ -546,7 +546,7 @@ assert million10 * pair_seconds > 100 * (latency + million10 * scan_seconds)
 assert latency > text_seconds and million10 * scan_seconds > latency
 
 # %% [markdown]
-# One text alone takes longer than its share of a batch. A query against ten million spends its time on comparing, not on BERT.
+# One text alone takes longer than its share of a batch.
 #
 # How do the costs grow? The points were **recorded** by `recipes/pair_costs.py`, up to the sizes that it could wait for; those of n pairs, on the right, are the left ones divided by (n - 1)/2. On logarithmic axes a cost of n to the power k is a line of slope k; each line below continues its points. **Predict** the slopes, and how long the best pair among ten million takes.
 

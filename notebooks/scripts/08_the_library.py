@@ -7,7 +7,7 @@
 #
 # | | |
 # |---|---|
-# | You will be able to | read a printed model and run it module by module; count what was never read; judge a cosine by people's grades; choose a model and load it safely |
+# | You will be able to | read a printed model and run it module by module; count what was never read; judge a cosine by people's grades; choose a model and pin its revision |
 # | You need first | notebook 06: mean pooling, cosine, the ranking loss |
 # | Time | 40 minutes to read; the code runs in under a minute |
 # | Hardware | any laptop, no GPU |
@@ -188,7 +188,7 @@ for name, options in variants.items():
     print(f"{name:24} do_lower_case={module.do_lower_case!s:6} APPLE PIE -> {module.tokenizer.tokenize(words[1])}   equal: {same}")
 
 # %% [markdown]
-# The vectors are equal although the setting is off: it only says whether the library adds a lower-casing step, and an *uncased* model has a tokenizer that lower-cases anyway. The second line removes that step. The vocabulary has no capitals, so both words become `[UNK]`, the token for unknown words. In the third line the library lower-cases, and the vectors are equal again.
+# The vectors are equal although the setting is off: it only says whether the library adds a lower-casing step, and an *uncased* model has a tokenizer that lower-cases anyway. In the second line the tokenizer no longer lower-cases. The vocabulary has no capitals, so both words become `[UNK]`, the token for unknown words. In the third line the library lower-cases, and the vectors are equal again.
 #
 # ## Five sentences, one matrix
 #
@@ -419,7 +419,7 @@ assert min(speed["course/glove-mini"].values()) > 5 * max(*speed[minilm].values(
 #
 # **Question.** Why are there `encode_query` and `encode_document`?
 #
-# Many newer models were trained with a prompt, a few words before each text, often another for a query than for a document: multilingual-e5 wants `query: ` and `passage: `. A model keeps them in `model.prompts`. `encode_query` puts the one named "query" before its texts, `encode_document` the one named "document"; plain `encode` adds none unless the model has a default. The course's models were trained without.
+# Many newer models were trained with a prompt, a few words before each text, often another for a query than for a document: multilingual-e5 wants `query: ` and `passage: `. A model keeps them in `model.prompts`. `encode_query` puts the one named "query" before its texts, `encode_document` the one named "document" (else "passage" or "corpus"); plain `encode` adds none unless the model has a default. The course's models were trained without.
 #
 # **Predict** what happens to a search when queries get a prompt that the model was not trained with.
 
@@ -494,7 +494,7 @@ assert ahead["with a teacher"][1:3].all() and not ahead["ranking on NLI"].any() 
 assert (leading["ranking on NLI"] < drawn["ranking on NLI"].min(0))[1:3].all()
 
 # %% [markdown]
-# With a teacher, the first dimensions beat every random choice at 16 and 32: the teacher's vectors were ordered by importance before they were taught (notebook 12). With the ranking loss the first ones never win, and at 16 and 32 they are worse than all five draws. We take that for an accident of this training: a cosine does not see the order of the dimensions, so the loss puts no good ones first.
+# With a teacher, the first dimensions beat every random choice at 16 and 32: the teacher's vectors were ordered by importance before they were taught (notebook 12). With the ranking loss the first ones never win, and at 16 and 32 they are worse than all five draws. We take that for an accident: a cosine does not see the order of the dimensions, so the loss puts no good ones first.
 #
 # Models trained with a Matryoshka loss (notebook 12) are made for such cuts. For any other model measure first: here the first 64 of 256 cost 0.2 points with the teacher (86.3 for 86.5) and 2.1 with the ranking loss (74.9 for 77.0). If you use dot products, divide by the length again after the cut.
 #
@@ -543,7 +543,7 @@ assert sum(row["prompts"] == "yes" for row in today.values()) == 6
 # %% [markdown]
 # - **Licence.** Apache 2.0 and MIT allow commercial use. "gemma" is a licence of its own, with terms to read.
 # - **Languages.** An English model gives vectors for any text, even where they mean nothing.
-# - **Millions** of parameters decide the download, not the speed: static-similarity has about as many as bge-base, but they are a table of word vectors, of which a text needs a few rows. Layers and their width decide the speed.
+# - **Millions** of parameters decide the download, not the speed: static-similarity has about as many as bge-base, but they are a table of word vectors, of which a text needs a few rows. Layers and width decide the speed.
 # - **Dimension** decides the memory of your index.
 # - **Tokens** are what is read at most. The row with `-` averages word vectors and has no limit.
 #
@@ -587,11 +587,11 @@ assert closest > 0.97 > reached and paths["only closer"][1, 0] > 0.9 and moved -
 # %% [markdown]
 # After eight steps the first loss has made its pairs almost identical. It goes on, and the cosines of pairs that it never saw rise, too: nothing in it resists. The ranking loss asks for a lead over the other three, not for a cosine of 1: it slows down early, and leaves unrelated pairs nearly where they were.
 #
-# `found` counts all 200 sentences, of which three were trained on. With either loss it ends within a few sentences of what it was before, so 40 steps on four pairs have moved the level of the cosines more than the search. But nothing in the first loss says where to stop. A loss must also say what shall stay apart. Notebooks 09 to 12 are about that.
+# `found` counts all 200 sentences, of which three were trained on. With either loss it ends within a few sentences of what it was before, so 40 steps on four pairs have moved the level of the cosines more than the search. A loss that asks only for closeness has to be stopped in time; most losses also say what shall stay apart. Notebooks 09 to 12 are about that.
 #
 # ## With full-size models
 #
-# Set `model = "sentence-transformers/all-MiniLM-L6-v2"`: 90 MB are downloaded once. Expect a third line in the printout. `full = True` measures MiniLM's speed here.
+# Set `model = "sentence-transformers/all-MiniLM-L6-v2"`: 90 MB are downloaded once. `full = True` measures MiniLM's speed.
 #
 # ## Appendix: reading old code
 #
@@ -640,7 +640,7 @@ def by_hand(folder, text):
 check("08.1", by_hand)
 
 # %% [markdown]
-# **2.** Graded pairs give you a threshold. Find the lowest of their cosines for which this holds: of the pairs with that cosine or a higher one, at least the share `share` has a grade of at least `good`. Then try it on `graded` and `grades`.
+# **2.** Graded pairs give you a threshold. Find the lowest of their cosines for which this holds: of the pairs with that cosine or a higher one, at least the share `share` has a grade of at least `good`. Then try it on `graded` and `grades` with `good=0.6, share=0.9`: how many pairs pass?
 
 # %% tags=["exercise", "nbval-check-output"]
 def threshold(cosines, grades, good, share):

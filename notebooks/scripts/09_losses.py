@@ -345,15 +345,15 @@ assert whole.loc["softmax, shuffled", "max"] > whole.loc["softmax", "min"] and w
 assert abs(whole.loc["ranking", "mean"] - whole.loc["ranking, hard negatives", "mean"]) < 0.5
 
 # %% [markdown]
-# At this one rate, both ranking losses and CoSENT on scores lead: the worst of their runs beats the best of all others. On 0 and 1, CoSENT ends above the contrastive loss on average, but their runs overlap. With shuffled rows both put all sentences on nearly one point: they gained from the right partners and the right order, although the scores were made up. Triplet ends on either side of the untrained encoder. Softmax, like cosine MSE, ends below it, and its runs overlap with the shuffled ones: after so few sentences, this measure does not show whether it learnt from the classes.
+# At this one rate, both ranking losses and CoSENT on scores lead: the worst of their runs beats the best of all others. Hard negatives added nothing here. On 0 and 1, CoSENT ends above the contrastive loss on average, but their runs overlap. With shuffled rows, ranking and CoSENT on scores put all sentences on nearly one point: they had gained from the right partners and the right order, although the scores were made up. Triplet ends on either side of the untrained encoder. Softmax, like cosine MSE, ends below it, and its runs overlap with the shuffled ones: after so few sentences, this measure does not show whether it learnt from the classes.
 #
-# **The layer, taught and measured on other sentences, did not foretell this.** There no loss gained a point, the contrastive loss tore the order, and softmax kept it. Of these two, only the contrastive loss gains here, a little, and about as much with either margin. The later sections train a layer again: take their gains as hints.
+# **The layer, taught and measured on other sentences, did not foretell this.** There no loss gained a point, the contrastive loss tore the order, and softmax kept it. Of these two, only the contrastive loss ends above the untrained encoder, by about a point with either margin, and it had no shuffled control. The later sections train a layer again: take their gains as hints.
 #
 # ## Made-up scores and real ones
 #
 # **Question.** Is cosine MSE bad, or were its scores?
 #
-# Half of the graded pairs, drawn by the seed, train the layer; the other half measures. Controls are NLI with _kinder_ scores, 1, 0.8 and 0.6 (CoSENT sees no difference); real scores _shuffled_; and real scores _rescaled_ to the mean and the spread of the cosines before training.
+# Half of the graded pairs, drawn by the seed, train the layer; the other half measures. Controls are NLI with _kinder_ scores, 1, 0.8 and 0.6; real scores _shuffled_; and real scores _rescaled_ to the mean and the spread of the cosines before training.
 #
 # **Predict** which of the eight rows gain.
 
@@ -383,7 +383,7 @@ assert ((helped - scaled).mean(dim=0) > 0).tolist() == [False, True, False] and 
 #
 # **Question.** What if another anchor's positive is right for you, too?
 #
-# Then the loss pushes apart what belongs together: a *false negative*. With twice the batch an anchor meets twice the candidates, and more of these.
+# Then the loss pushes apart what belongs together: a *false negative*.
 #
 # If you know where texts come from, use a rule: same picture, same product. If not, let another trained encoder, a *guide*, mark each candidate that it finds nearer to the anchor than the own positive. The bundled duplicate questions know the truth: four ask the same, which makes two pairs. So each anchor has exactly one false negative.
 #
@@ -483,7 +483,7 @@ assert all(share == 0 for (name, _, rule), share in met.items() if name.startswi
 assert all(met["duplicate questions", 64, rule] > 10 for rule in ("default", "NO_DUPLICATES")) and met["questions and answers", 64, "default"] > 20
 
 # %% [markdown]
-# At 64, a third of the anchors meet their own answer again as a negative; the rule ends that. It cannot help the duplicate questions: one anchor in five still meets its twin, in other words.
+# At 64 (an epoch is 64 and 16), over a third of the anchors meet their own answer again as a negative; the rule ends that, with smaller batches. It cannot help the duplicate questions: one anchor in five still meets its twin, in other words.
 #
 # ## A batch of 256 in little memory
 #

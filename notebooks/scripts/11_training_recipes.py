@@ -90,7 +90,7 @@ print(train_dataset[0])
 #
 # An *evaluator* is called with the model now and then, and returns scores on examples that it is not trained on. Choose one that does what your application does. Here two questions of each group are documents, and the other two are queries that should find them. The score, nDCG@10, is 1 if both stand first (notebook 13).
 #
-# One baseline is the encoder as it is. The other, _counted letters_, compares pieces of three to five letters, rare ones weighing more, and knows no meaning. **Predict** which is better.
+# One baseline is the encoder as it is. The other, _counted letters_, compares pieces of three to five letters, rare ones weighing more (counted over all 600 texts, test's too), and knows no meaning. **Predict** which is better.
 
 # %%
 from sentence_transformers import SentenceTransformer
@@ -157,7 +157,7 @@ assert of_two < of_all / 5 and len(pairs) % 32 == len(pairs) % 64 == 2
 # %% [markdown]
 # What these thirty cost was not measured here; keeping groups apart costs no batch.
 #
-# A short batch has few wrong candidates, so its loss is low without any progress: `drop_last` leaves it out. The learning rate is planned for 14 steps, but the sampler fills only 13 batches with new pairs. sentence-transformers from version 6 on fills the fourteenth with pairs that came before; version 5.7 stops after 13.
+# A short batch has few wrong candidates, so its loss is low without any progress: `drop_last` leaves it out. The learning rate is planned for 14 steps, but the sampler fills only 13 batches with new pairs. sentence-transformers from version 6 on fills up the fourteenth with pairs that came before; version 5.7 stops after 13.
 #
 # ### Training
 #
@@ -209,7 +209,7 @@ assert not as_given or min(seen.values()) > before["dev"]
 print(f"best on dev: {seen[peak]:.1f} after step {peak} of {trainer.state.global_step}; the last: {seen[max(seen)]:.1f}")
 
 # %% [markdown]
-# The star is the checkpoint that the encoder holds now. The loss wavers because each batch holds other questions; it is lowest at the last batch, of pairs that came before. The highest of several wavering scores is partly luck, so report another set.
+# The star is the checkpoint that the encoder holds now. The loss wavers because each batch holds other questions; it is lowest at the last batch, which holds pairs that came before. The highest of several wavering scores is partly luck, so report another set.
 #
 # ### Test, save, reload
 #
@@ -364,7 +364,7 @@ assert not as_given or all(max(grid[how]["test"]) < before["test"] for how in gr
 # %% [markdown]
 # Which of these four rates is best looks like a question of its own: for both batch sizes the mean on dev is highest at 5e-4 (with batches of 8, the seeds overlap those at 2e-4, which has the higher mean on test). How much too large a rate harms does not. On test every run at 2e-3 ends below the start, and batches of 8 fall further than batches of 64. But where batches of 64 make as many steps, the seeds of both sizes overlap: it may be the few steps that spare a large batch.
 #
-# Dev chooses batches of 64 at 5e-4. All its seeds are above counted letters on both sets; still, on other groups of test it could lie below them. After one epoch at 2e-3, every seed of the large batch is far above the start on dev and below it on test.
+# Dev chooses batches of 64 at 5e-4. All its seeds are above counted letters on both sets; still, on other groups of test it could lie below them.
 #
 # ## A trap: a warm-up longer than the run
 #
@@ -450,7 +450,7 @@ for size in (20, 160):
 assert abs(ours_3 - theirs_3) < 1e-4 and possible == [-1.0, -0.5, 0.5, 1.0]
 
 # %% [markdown]
-# Three pairs can give only four values, and 0.7 is none of them. Twenty still waver widely: use hundreds.
+# Three pairs can give only four values, and 0.7 is none of them. Twenty still waver widely, and 160 by a tenth: use many hundreds.
 #
 # ## Two stages: first NLI, then STS
 #
@@ -538,7 +538,7 @@ for ax, (kind, measures) in zip(axes, kinds.items()):
         rows.append(row)
     ax.axvline(0, color="gray", linewidth=1)
     ax.set(yticks=range(len(measures)), yticklabels=list(measures), xlabel=f"gain in {kind}", xlim=(-8, 8), ylim=(len(measures) - 0.5, -0.5))
-axes[0].set_title("News gains on news and costs on captions; captions cost on SICK")
+axes[0].set_title("Clear in all seeds: news costs on captions, captions cost on SICK")
 axes[0].legend(fontsize=8, title="a line: other pairs or texts", title_fontsize=8)
 plt.show(), show(rows)
 assert {key for key, seeds in clear.items() if seeds == 3} == {("news", "STSb captions"), ("captions", "SICK")} and clear["news", "SICK"] == 2
@@ -589,7 +589,7 @@ assert all(raw[name].mean() < min(own[name]) for name in raw) and max(own["cours
 # - **Start** from the best encoder that your machine runs. Measure counted letters first.
 # - **Data**: pairs that belong together, split by what they are about; the cached ranking loss, a large batch (notebook 09) that holds no two pairs of a group.
 # - **Rate**: three values at _your_ batch size, a tenth of warm-up, one to three epochs.
-# - **Choose on dev, report test once**, beside start and baseline. A gain within the spread over seeds, or whose interval over queries holds zero, is not shown; that is not the same as none.
+# - **Choose on dev, report test once**, beside start and baseline. A gain within the spread over seeds, or whose interval over groups holds zero, is not shown; that is not the same as none.
 #
 # To stop early, add `callbacks=[EarlyStoppingCallback(early_stopping_patience=3)]`. When memory is short: `bf16=True` on a GPU that has it; `gradient_checkpointing=True`, which keeps less of the forward pass for the backward pass and computes it again; LoRA (notebook 10). An encoder with prompts is trained with them, `prompts={"anchor": "query: ", ...}`; the trainer does not write them into the model.
 #
@@ -682,7 +682,7 @@ assert known[0]["optimizer_params"] == {"lr": 2e-5} and known[0]["weight_decay"]
 # %% [markdown]
 # ## With full-size models
 #
-# Set `model = "sentence-transformers/all-MiniLM-L6-v2"` and `learning_rate = 2e-5`. What is recorded stays that of `sbert-mini-ranking`, and so does the rate chosen from it.
+# Set `model = "sentence-transformers/all-MiniLM-L6-v2"` and `learning_rate = 2e-5`.
 #
 # ## Exercises
 #
@@ -705,7 +705,7 @@ if check("11.1", report):
     print("rate {}: {:+.1f} ({:+.1f} to {:+.1f}), shown: {}".format(*report(runs, np.repeat(range(40), 2), of_queries(CountedLetters()))))
 
 # %% [markdown]
-# **2.** Translate: a script of 2022 becomes a trainer. `check` reads off your trainer what it would do, and trains nothing.
+# **2.** Translate: a script of 2022 becomes a trainer. Keep its numbers of steps as they are. `check` reads off your trainer what it would do, and trains nothing.
 
 # %% tags=["exercise", "nbval-check-output"]
 from recipes.shared.trainer_settings import described
@@ -738,7 +738,7 @@ check("11.2", described(translated))
 #
 # **3.** Two recipes differ by 0.5 points, one run each. What do you need before you say which is better?
 #
-# <details><summary>Answer</summary>The spread over seeds, and the interval over queries.</details>
+# <details><summary>Answer</summary>The spread over seeds, and the interval over queries, drawn by group where they share documents.</details>
 #
 # ## Summary
 #

@@ -549,7 +549,7 @@ for i, (anchor, positive, negative) in enumerate(ten, 1):
 # %% [markdown]
 # More than half of the mined negatives are at least as near to their anchor as the positive, and 41 % contradict it. The detector is poor: it suspects more than a fifth of the own contradictions, and of the mined suspects nearly half are wrong answers by their label.
 #
-# About the other mined negatives no label says anything. We read all unlabelled suspects, and thirty of the others, drawn at random (`data/results/12_verdicts.csv`). Five of each are printed above, mixed. **Read** them: which are right answers, that is, follow from their anchor, even where they say something else than the positive?
+# About the other mined negatives hardly any label says anything. We read all unlabelled suspects and thirty of the others, drawn at random (`12_verdicts.csv`). **Read** them: which are right answers, that is, follow from their anchor, even where they say something else than the positive?
 #
 # Put your verdicts into `yours`, a letter each: `r` for a right answer, that is a false negative, `w` for a wrong one, `u` if you are unsure. Ours come once there are ten.
 
@@ -576,7 +576,7 @@ print("captions, mined by all-MiniLM-L6-v2: share that describes the anchor's ow
 assert same["random"] == 0 and same["mined"] > 3 * same["filtered"] > 0.2 and (not default or abs(false - same["mined"]) < doubt)
 
 # %% [markdown]
-# By our verdicts three quarters of the unlabelled suspects are false negatives, and so are 17 of the 30 others. Counted over all, fewer than half of the suspects are false, and most false ones escape: at 0.8 this cosine does not tell right answers from contradictions.
+# By our verdicts (unsure counts as not false) three quarters of the unlabelled suspects are false negatives, and so are 17 of the 30 others. Counted over all, fewer than half of the suspects are false, and most false ones escape: at 0.8 this cosine does not tell right answers from contradictions.
 #
 # About a third of the mined negatives are false. With captions of one image, where the truth is known, it is 38 %, and a tenth after the margin.
 #
@@ -654,11 +654,11 @@ print("equal: mine_hard_negatives, GISTEmbedLoss, MatryoshkaLoss, MSELoss, trunc
 # %% [markdown]
 # - **What to use.** int8 first, then components of your collection in int8, or signs with rescoring (`semantic_search_faiss`); a Matryoshka model with `truncate_dim`. For a small model, the teacher with layers left out, and `MSELoss`, whose column `label` holds vectors; `MarginMSELoss` where a cross-encoder teaches. `mine_hard_negatives` takes a `cross_encoder` as a judge, and `range_min` to skip the nearest.
 # - **What it costs.** One encoding of all texts by the teacher, the miner or the guide.
-# - **What to watch.** Students on the task you have; unit length after a cut; ranges and components from your collection; a random sample of the negatives, read by you.
+# - **What to watch.** Students on the task you have; unit length after a cut; components from your collection; a random sample of the negatives, read by you.
 #
 # ## With full-size models
 #
-# Set `model = "sentence-transformers/all-MiniLM-L6-v2"` (90 MB) and `student_layers = [0, 2, 5]`: the recorded student of three layers, taught on fewer sentences, in minutes.
+# Set `model = "sentence-transformers/all-MiniLM-L6-v2"` (90 MB) and `student_layers = [0, 2, 5]`: the recorded student of three layers, taught on fewer sentences.
 #
 # ## Exercises
 #
@@ -729,7 +729,7 @@ check("12.3", false_share)
 # - A teacher's vectors are labels for any text. The cheapest student is the teacher with layers left out, taught again. Name the floor before you compare what two tests lose.
 # - Combine fewer numbers with fewer bits. Fit components on what you will search, and normalise after a cut.
 # - Choose on the Pareto front of size, speed and each test that matters to you, by differences on the same pairs.
-# - The nearest wrong answer is often a right one, and one threshold does not tell which. Read a random sample, and count.
+# - The nearest wrong answer is often a right one, and a threshold that works on one collection may fail on another. Read a random sample, and count.
 #
 # ## References
 #

@@ -261,8 +261,6 @@ def encode_pieces(shown):
     return torch.cat([vectors[[place[p.document] for p in whole]], cut])
 
 # %% [markdown]
-# `chunk` counts tokens, and ends where a sentence ends if it can.
-#
 # ### Does position matter?
 #
 # **Question.** Copy a sentence from a long article and search for it. Its article should come first. Does it?
@@ -335,7 +333,7 @@ assert not bundled or lowest > max(by_title[2], by_overlap[2], by_chance[2])
 # %% [markdown]
 # Where a long article answers, cutting brings more than a title or overlap does: each interval in the figure lies above theirs. Title (5.3) and overlap (4.0) have intervals above 0. Size seems to change little: with a quarter shared, 50, 100 and 200 tokens gain 23.5, 24.8 and 22.2. A title costs no further piece; much overlap means twice the pieces.
 #
-# The last line is a control. The answers were dealt out anew among these queries, once, so that a search can know hardly any of them. Some gain is left even so, 4.5: pieces bring long articles up for any query. The 4.0 of overlap, with twice the pieces, may be no more than that.
+# The last line is a control. The answers were dealt out anew among these queries, once, so that a search can know hardly any of them. Some gain is left even so, 4.5: pieces bring long articles up for any query. The 4.0 of overlap, with twice the pieces, may be no more than that; the title's 5.3 has no such control either.
 #
 # The next cell looks at all queries, by wording, and by length (is one of the answers a long article?). It gives keywords the same pieces and titles. It also tries a third way: the mean of an article's pieces as its one vector.
 #
@@ -509,7 +507,7 @@ apart = [difference("{} {}, against {} {}".format(*a, *b), found[a], found[b]) f
 assert not bundled or all(abs(middle) < 1 for middle, *_ in apart[:2]) and apart[2][2] < -2
 
 # %% [markdown]
-# Eight bits lose nothing that can be seen, even alone. A quarter of the numbers loses alone (0.428), and nothing with rescoring: fewer bits save more for the same loss. Signs alone lose much, 0.308 against 0.500, and still 8 points when rescored. With int8 the two savings add up: 64 int8 numbers, in 64 bytes, find candidates that, rescored, rank as well as 256 float32 numbers in 1,024.
+# Eight bits lose nothing that can be seen, even alone. A quarter of the numbers loses alone (0.428): without rescoring, fewer bits save more for the same loss. With rescoring it loses nothing. Signs alone lose much, 0.308 against 0.500, and still 8 points when rescored. With int8 the two savings add up: 64 int8 numbers, in 64 bytes, find candidates that, rescored, rank as well as 256 float32 numbers in 1,024, which must be kept for the rescoring.
 #
 # ## A search you could deploy
 #
@@ -674,7 +672,7 @@ assert not bundled or round(in_mb["float32"]) == 25_395
 # %% [markdown]
 # Exact search reads all vectors, so its time grows with their number, once they are many. With 1,000 vectors int8 is slower, with 100,000 several times as fast. At ten million texts one query would take seconds in float32, by the printed guess: too long for somebody who waits.
 #
-# - **At 100,000 texts** the method stays the same: all vectors fit into memory, and one scan answers a query. Test how many to rescore. What takes long is encoding. Keep the vectors, and encode only what is new.
+# - **At 100,000 texts** the method stays the same: all vectors fit into memory, and one scan answers a query. Test how many to rescore. What takes long is encoding.
 # - **At ten million** texts like these, float32 takes 25 gigabytes for this narrow model, since a text became 2.5 vectors. Keep int8 codes in memory and full vectors on disk. Where that is too slow, an _index_ looks only into groups of vectors near the query, and misses some neighbours. Notebook 17 builds one.
 #
 # ## In practice
@@ -709,7 +707,7 @@ assert np.allclose(pair.encode_query(asked[:8]), small.encode(asked[:8]), atol=1
 print("equal: encode_query, encode_document, semantic_search, quantize_embeddings, truncate_dim, the evaluator, Router")
 
 # %% [markdown]
-# - **What to use.** `encode_query` and `encode_document`; `util.semantic_search`; `InformationRetrievalEvaluator`, which knows no grades; `semantic_search_faiss`, beside `quantize_embeddings`, which searches codes and rescores; `Router` for two towers.
+# - **What to use.** `encode_query` and `encode_document`; `util.semantic_search`; `InformationRetrievalEvaluator`, which knows no grades; `quantize_embeddings` for codes, and `semantic_search_faiss`, which searches them and rescores; `Router` for two towers.
 # - **What it costs.** Encoding once, then memory for several vectors a text.
 # - **What to watch.** Texts that are cut, prompts on both sides, one model for all vectors, unit vectors before a dot product, ranges kept with int8 codes.
 #

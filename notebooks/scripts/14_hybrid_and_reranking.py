@@ -65,7 +65,7 @@ full = False
 #
 # $$\mathrm{idf} \cdot \frac{c}{c + k_1 (1 - b + b \cdot \text{length} / \text{mean length})}$$
 #
-# for $c$ occurrences in it. The *inverse document frequency* (IDF) is the logarithm of how rare the word is among all documents. $k_1$ says how soon further occurrences stop counting, $b$ how much length counts; here Lucene's 1.2 and 0.75. Nothing is learnt.
+# for $c$ occurrences in it. The *inverse document frequency* (IDF) is the logarithm of how rare the word is among all documents. $k_1$ says how soon further occurrences stop counting, $b$ how much length counts; here Lucene's 1.2 and 0.75.
 #
 # **Predict** for the query "river ticket": which of the four documents below comes first, and which word is worth more?
 
@@ -231,7 +231,7 @@ assert np.abs(by_hand.numpy() - sparse.encode(sentence).toarray()[0]).max() < 1e
 print(f"{len(token_ids)} tokens, {len(by_hand):,} terms, {int((by_hand > 0).sum())} weights are not 0")
 
 # %% [markdown]
-# `course/splade-mini` was taught by BM25's scores, by the weights that BM25 gives a text's own words, and by the cosines of all-MiniLM-L6-v2. Look at what it _adds_.
+# `course/splade-mini` was taught by BM25's scores, by the weights that BM25 gives a text's own words, and by the cosines of all-MiniLM-L6-v2.
 
 # %% tags=["row-2.15"] alt="Two bar charts of term weights, highest first. Left, for 'swimming with my dog in the lake': swimming, lake and dog weigh most; dogs, outdoors and playing are added, hatched and marked with a plus. Right, for 'cats and kittens need food': cats, food, and the pieces of kittens; kids, children, participants and girls are added."
 from course_lib.plotting import MARKERS, PALETTE, curve
@@ -423,7 +423,7 @@ assert not default or max(gains[how, "pieces"][1][0] for how in ("RRF", "sum")) 
 assert not default or leads["dense"][1] < 0 < leads["pieces"][1]
 
 # %% [markdown]
-# For RRF with one vector a page, choosing pays far beyond chance: $k = 60$ is no law, and on these 300 pages a $k$ near 1 does better. The sum is then no longer ahead by more than chance.
+# For RRF with one vector a page, choosing pays far beyond chance: $k = 60$ is no law, and on these 300 pages a $k$ near 1 does better. The sum is then no longer ahead of it by more than chance. Of the two, only the sum beats the vectors alone, and barely.
 #
 # **With pieces no fusion gains, chosen or not.** Their sum loses little: most halves choose hardly any BM25.
 #
@@ -433,7 +433,7 @@ assert not default or leads["dense"][1] < 0 < leads["pieces"][1]
 #
 # *Reranking* gives the first candidates of a fast search to a cross-encoder. It costs a pass through BERT for each pair, and cannot find what is not among the candidates.
 #
-# `course/cross-encoder-mini` learnt how alike two sentences are. `course/reranker-mini` learnt an order: for 26,800 queries eight texts each, in the order of a teacher that adds a little of BM25's score to all-MiniLM-L6-v2's cosine. Nobody labelled any of it, and this town is not in it. Of a long page it reads the piece that is nearest to the query.
+# `course/cross-encoder-mini` learnt how alike two sentences are. `course/reranker-mini` learnt an order: for 26,800 queries eight texts each, in the order of a teacher that adds a little of BM25's score to all-MiniLM-L6-v2's cosine. Of a long page it reads the piece that is nearest to the query.
 #
 # Rerank what BM25 finds. Three controls order the same candidates: by chance, in the best way, and by the cosines of their pieces. **Predict** where the reranker's order comes among them.
 
@@ -499,7 +499,7 @@ assert min(added.low["BM25", 50], added.low["sbert-mini", 50]) > 0 and same.low.
 assert not default or candidates != 10 or beside["BM25"][1] > 0 < beside["any order of these"][1] and abs(100 * ndcg[read_again].mean() - order["ndcg@10"]["BM25", 10]) < 0.5
 
 # %% [markdown]
-# **A reranker pulls each search towards its own level.** With 100 candidates, likeness brings the three better searches down to 37 to 38; the order learnt brings them to 46 to 48, BM25 from below. BM25 gains with any number of candidates, pieces lose.
+# **A reranker pulls each search towards its own level.** With 100 candidates, likeness brings the three better searches down to 37 to 38; the order learnt brings them to 46 to 48, BM25 from below. BM25 gains with any number of candidates, pieces lose with 50 and 100.
 #
 # Adding the score of a good first search, each brought to 0..1, is safer: with 50 candidates BM25 gains five points and one vector a page four, and pieces lose nothing that can be told from chance. The score of a weak one costs: the word vectors' pieces, with 100 candidates, reach 35 with it and 40 without. Full-size rerankers were among the best of ten systems on BEIR's 18 sets, at a high cost (Thakur et al. 2021).
 #
@@ -536,11 +536,11 @@ assert not default or max(alone["fuse two lists"], alone["BM25"]) < alone["encod
 assert not default or alone["dense"] < alone[read_again] / 3
 
 # %% [markdown]
-# Nearly all of a dense query's time is encoding. A sparse one is dearer, mostly because of its head of 12,000 terms. A fused search takes what its parts take, and a little to fuse. A cross-encoder reads ten texts a query: here over ten times the time of pieces, for a worse result.
+# Nearly all of a dense query's time is encoding. A sparse one is dearer, mostly because of its head of 12,000 terms. A fused search takes what its parts take, and a little to fuse. A cross-encoder reads ten texts a query: here many times the time of pieces, for a worse result.
 #
 # ## When does which win?
 #
-# **Predict** which system is best for each group of queries. The last group has only nine.
+# **Predict** which system is best for each group of queries.
 
 # %% tags=["row-2.21"] alt="Points of nDCG at 10 for five systems in four groups of queries. Shared words answered by short pages: all five lie together far to the right. Shared words answered by long pages: pieces and their sum with BM25 lie far to the right, then BM25, the sparse and the dense system behind. In other words, with short or long pages: dense vectors lie furthest right, pieces next, their sum with BM25 clearly behind, BM25 and the sparse system near zero."
 figure, ax = plt.subplots(figsize=(8, 3.2), layout="constrained")
@@ -594,7 +594,7 @@ for what in tests if default else ():
 # %% [markdown]
 # Numbers dissolve in vectors, and so do most rare words. The sparse encoder finds most, because it keeps the pieces of a word. **Exact words are what BM25 is for.**
 #
-# But fusion keeps it only just. BM25 finds a single page here, so min-max gives it 1: with equal weights, as with RRF, a page of the other list can at most tie with it, and ties go to the list that is named first. With less weight for BM25, pieces outvote it. The labelled queries had chosen 0.3 or nothing: **without codes among them, they choose BM25 away.**
+# But fusion keeps it only just. BM25 finds a single page here, so min-max gives it 1: with equal weights, as with RRF, a page of the other list can at most tie with it, and ties go to the list that is named first. With less weight for BM25, pieces outvote it. For pieces the labelled queries had mostly chosen 0 or 0.1: **with hardly any codes among them, they choose BM25 away.**
 #
 # A rule rescues numbers, not rare words: only queries with a digit get the sum. Of the labelled queries four have one: two lose much, one gains.
 #
@@ -671,10 +671,10 @@ print("equal: SparseEncoder.encode_document, encode_query, similarity, decode, s
 # - Exact words, such as numbers, codes, names: BM25 or a sparse encoder must be in it.
 # - Users' own words: dense vectors, one a text where the encoder reads all of it. Else pieces, if what they find in long texts is worth what they cost other queries.
 # - Both: fuse them, if they are about equally good alone, as on SciFact. If one is clearly weaker, fusion gained little here or lost: use the better one, and test on your own queries whether those with codes should get BM25, too.
-# - A sum with equal weights was better than RRF with $k = 60$ for every partner here (Bruch et al. 2022 found the same). RRF with a chosen $k$ was level, and needs no comparable scores.
+# - A sum with equal weights was better than RRF with $k = 60$ for every partner here (Bruch et al. 2022 found sums with a tuned weight better, too). RRF with a chosen $k$ came near it, and needs no comparable scores.
 # - A reranker that learnt to order, not one of sentence pairs, if somebody can wait. Add the first search's score if that search is good. Compare with the order before, and with cheaper searches.
 #
-# Large collections need an index: for sparse vectors the inverted one, for dense ones an approximate index such as HNSW or IVF. Elasticsearch, OpenSearch, Vespa, Weaviate, Qdrant and Milvus search by both and fuse.
+# Large collections need an index: for sparse vectors the inverted one, for dense ones an approximate index such as HNSW or IVF. Elasticsearch, OpenSearch, Vespa and Qdrant search by both and fuse.
 #
 # **What to watch.** Raw scores added; what each model reads of a long text.
 #
