@@ -75,7 +75,7 @@ print(wordpiece("unaffable", {"un", "##aff", "##able", "##a"}))
 print(wordpiece("they", {"the", "th", "##ey"}))
 
 # %% [markdown]
-# "They" becomes `[UNK]`. "th" and "##ey" would have fitted, but the rule is greedy: it takes "the", and then nothing fits "y". Real lists hold every single letter, so this is rare.
+# "They" becomes `[UNK]`. "th" and "##ey" would have fitted, but the rule is greedy: it takes "the", and then nothing fits "y".
 #
 # Now take the list of `bert-mini`, the course's small BERT. Its tokenizer first puts texts into lower case and splits them into words. Your function has to agree with it on every text of the bundled NLI pairs.
 
@@ -132,7 +132,7 @@ for text in ("The river [MASK] through the valley.", "The people [MASK] hungry."
 #
 # Score forty sentences as written and with their words shuffled. A model that only counts words could not tell the two apart. **Predict** how often `bert-mini` finds the shuffled version less likely, and how often a network with random weights does.
 
-# %% alt="Scatter plot with two logarithmic axes: for forty sentences the pseudo-perplexity as written, across, and with the words shuffled, upwards. All dots of the pre-trained network lie far above the dashed diagonal, mostly at ten to a hundred times the value. The crosses of random weights lie on the diagonal, at about twelve thousand."
+# %% alt="Scatter plot with two logarithmic axes: for forty sentences the pseudo-perplexity as written, across, and with the words shuffled, upwards. The dots of the pre-trained network lie above the dashed diagonal, mostly at ten to a hundred times the value. The crosses of random weights lie on the diagonal, at about twelve thousand."
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -160,7 +160,7 @@ learned, blank = (mixed / plain for plain, mixed in perplexities.values())
 assert (learned > 1).sum() >= 39 and np.median(learned) > 10 and (np.abs(np.log(blank)) < np.log(2)).all() and 0 < (blank > 1).sum() < 40
 
 # %% [markdown]
-# Each dot is one sentence. Those of `bert-mini` lie far above the diagonal, so it knows something about the order of words. With random weights the two numbers of a sentence are nearly equal, and either may be the higher one.
+# Each dot is one sentence. Those of `bert-mini` lie above the diagonal, most of them far, so it knows something about the order of words. With random weights the two numbers of a sentence are nearly equal, and either may be the higher one.
 #
 # ## What does pre-training take?
 #
@@ -403,7 +403,7 @@ assert not bundled or (pretrained.min(0) > words.max(0)).all() and pretrained[:,
 assert not bundled or abs(scratch.mean(0) - words.mean(0)).max() < 5
 
 # %% [markdown]
-# In each sample the pre-trained start is ahead of both others. On average its 50 labels are worth more than 100 from scratch; how many depends on the sample. With 200 it is ahead of the others with 1,000. Both starts trained equally long.
+# Bands span the three samples; in each, the pre-trained start is ahead of both others. On average its 50 labels do as well as more than 100 from scratch, each with the same 200 besides. With 200 it is ahead of the others with 1,000. Both starts trained equally long.
 #
 # From scratch, BERT gets about as many right as the bag of words. It may do more than count words, but the accuracy does not show it.
 #
@@ -554,7 +554,7 @@ assert latency > text_seconds and million10 * scan_seconds > latency
 measured = {setting: (rows.n.to_numpy(), rows.value.to_numpy()) for setting, rows in recorded.query("experiment == 'cost'").groupby("setting")}
 size, took = measured["pairs"]
 measured["one query's pairs"] = size, took * 2 / (size - 1)      # n of the n(n - 1)/2
-panels = {"Best pair among n texts: all pairs outgrow the rest": [("pairs", "all pairs, cross-encoder", 2), ("embedding", "embedding all texts", 1),
+panels = {"Best pair among n texts: all pairs cost most": [("pairs", "all pairs, cross-encoder", 2), ("embedding", "embedding all texts", 1),
                                                                   ("all cosines", "comparing all vectors", 2)],
           "One query against n texts: vectors stay cheap": [("one query's pairs", "n pairs, cross-encoder", 1), ("one query", "comparing n vectors", 1)]}
 ends = np.array([10.0, million10])
@@ -566,8 +566,9 @@ for ax, (title, settings) in zip(axes, panels.items()):
         ax.loglog(ends, line, linestyle=("-", "--", "-.")[i], color=PALETTE[i], label=name)
         ax.loglog(size, took, "os^"[i], color=PALETTE[i], markersize=4)
         unit, length = next((u, x) for u, x in (("years", 8760 * hour), ("days", 24 * hour), ("hours", hour), ("s", 1)) if line[-1] > x or u == "s")
-        print(f"{name}: {line[-1] / length:,.1f} {unit} for {million10:,} texts")
-        assert abs(np.polyfit(np.log(size), np.log(took), 1)[0] - slope) < 0.15
+        fitted = np.polyfit(np.log(size), np.log(took), 1)[0]
+        print(f"{name}: slope of the points {fitted:.1f}; {line[-1] / length:,.1f} {unit} for {million10:,} texts")
+        assert abs(fitted - slope) < 0.15
     ax.set(title=title, xlabel="texts")
     ax.legend(fontsize=8, loc="upper left")
 axes[0].set_yticks([1e-6, 1e-3, 1, 60, hour, 24 * hour, 8760 * hour, 8.76e6 * hour], ["1 µs", "1 ms", "1 s", "1 minute", "1 hour", "1 day", "1 year", "1,000 years"])

@@ -462,7 +462,7 @@ print(f"shuffled grades: {min(shuffled):.2f} to {max(shuffled):.2f}; "
 assert not bundled or max(after_training, by_counting) < plain < min(shuffled) and abs(subtracted - plain) < 0.03
 
 # %% [markdown]
-# Both histograms of BERT's average lie high and overlap little. Subtracting the mean leaves the overlap about as it was; training makes it smaller. Counting words (0.07) does too on these few pairs, perhaps by luck: similar pairs share words.
+# Both histograms of BERT's average lie high and overlap little. Subtracting the mean leaves the overlap about as it was. It is smaller after training (0.05), and for counting words (0.07), since similar pairs share words; with so few pairs either may be luck.
 #
 # A high _level_ alone does no harm: add the same number to every cosine, and their order stays. Only a threshold for "similar" does not carry over to another model. But subtracting a _shared direction_ changes the order, as you will see.
 #
@@ -492,7 +492,7 @@ for name, (u, v) in {"all the same": (e[[0, 0]], e[[0, 0]]), "all at right angle
     assert np.isclose(uniformity(x), np.log(np.mean(looped)), atol=1e-6)
 
 # %% [markdown]
-# Either number alone is cheap: equal vectors align perfectly, unrelated ones are spread well.
+# Either number alone is cheap.
 #
 # Three trained encoders follow. Natural language inference (NLI) labels pairs of sentences: the second follows from the first, contradicts it, or neither. _softmax on NLI_ learnt to name the label. _ranking on NLI_, the one you have used, learnt to pick a sentence's partner out of many. _with a teacher_ also learnt to copy a larger encoder's vectors.
 #
@@ -523,7 +523,7 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# Along the line, what spreads the vectors moves similar pairs apart too. The trained encoders lie to its left: at the same spread, their similar pairs are closer. That is what training buys.
+# Along the line, what spreads the vectors moves similar pairs apart too. The trained encoders lie to its left: at the same spread, their similar pairs are closer.
 #
 # ## Is it a sentence embedding?
 #
@@ -628,7 +628,7 @@ assert not bundled or (tasks.search > board["BERT mean, subtracted"]["search"]).
 #
 # ## With full-size models
 #
-# Set `model = "google-bert/bert-base-uncased"` (440 MB), and `trained_model = "sentence-transformers/all-MiniLM-L6-v2"` (90 MB). The alignment plane, the benchmark's charts and the section above keep the course's four.
+# Set `model = "google-bert/bert-base-uncased"` (440 MB), and `trained_model = "sentence-transformers/all-MiniLM-L6-v2"` (90 MB). The alignment plane's marks, the benchmark's charts and the tables above keep the course's four; the grey line and the leads become the larger BERT's.
 #
 # ## Exercises
 #

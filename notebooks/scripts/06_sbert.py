@@ -56,7 +56,7 @@ full = False
 #
 # **Question.** How do two sentences get their vectors?
 #
-# *Siamese* means two inputs, one network. Drawings often show two BERTs, but there is only one, called once for each sentence.
+# *Siamese* means two inputs, one network. Drawings often show two BERTs.
 #
 # **Predict:** the encoder has n parameters. How many has the siamese network?
 
@@ -314,7 +314,7 @@ for others in (untrained, control):
     assert (fitted.min() > others.max())[["STS", "STSb dev"]].all() and fitted["found"].median() > others["found"].max()
 
 # %% [markdown]
-# With an untrained head at the encoder's rate it is luck: one run of three ends a little above BERT, one far below. At 3e-3 the same heads do better with each seed, and every run beats BERT in all panels, though these heads are not clearly better at NLI than the slow ones (column NLI). With the head fitted first every run beats BERT, too, and on both STS sets all runs of the slow head and of the control. Three seeds do not decide between fitting first and a fast head. With shuffled labels the found share is higher, too, by one to seven sentences of 200, so the clear evidence that the labels teach the encoder something is on the STS sets. Their heads push in a useless direction, too, but do little harm: direction alone does not explain what untrained heads spoil.
+# With an untrained head at the encoder's rate it is luck: one run of three ends a little above BERT, one far below. At 3e-3 the same heads do better with each seed, and every run beats BERT in all panels, though these heads are not clearly better at NLI than the slow ones (column NLI). With the head fitted first every run beats BERT, too; on both STS sets each also beats every run of the control and of the untrained head at the encoder's rate. Three seeds do not decide between fitting first and a fast head. With shuffled labels the found share is higher, too, by one to seven sentences of 200, so the clear evidence that the labels teach the encoder something is on the STS sets. Their heads push in a useless direction, too, but do little harm: direction alone does not explain what untrained heads spoil.
 #
 # ## A loss that asks for the cosine itself
 #
@@ -375,7 +375,7 @@ if as_given:
     assert cosines.min() > 0.6 and (own_contradiction > probabilities.diagonal()).sum() == 3
 
 # %% [markdown]
-# All cosines lie close together, so the softmax spreads. In rows 1 and 2 the anchor's own contradiction gets clearly more than the box, in row 4 barely; there another anchor's positive gets most.
+# No own positive leads its rivals by more than about 0.02 in cosine, so no box comes near 1. In rows 1 and 2 the anchor's own contradiction gets clearly more than the box, in row 4 barely; there another anchor's positive gets most.
 #
 # ### Why times 20?
 #
@@ -459,7 +459,7 @@ assert found[0][1] < 2 and found[1][1] > 0.95 * math.log(len(rows))
 #
 # **Question.** What do both losses give with more data?
 #
-# The large NLI collections are SNLI, about captions of photos, and MultiNLI, about speech, fiction and reports. Compare four encoders: BERT's average; the softmax loss on SNLI, with the head fitted first; the ranking loss on both; and `sbert-mini`, which also learned from captions and from a larger model, its _teacher_ (notebook 12).
+# The large NLI collections are SNLI, about captions of photos, and MultiNLI, about speech, fiction and reports. Compare four encoders: BERT's average; the softmax loss on SNLI, with the head fitted first; the ranking loss on both; and `sbert-mini`, which also learned from captions and from a larger model, its _teacher_.
 #
 # **Predict** the order of the four.
 
@@ -640,7 +640,7 @@ check("06.2", ranking_loss)
 #
 # **3.** A colleague trains a good encoder with a new head. The loss hardly falls, and the embeddings get worse. What may have happened, and what do you suggest?
 #
-# <details><summary>Answer</summary>The encoder's gradient comes through the head. A random head pushes in a random direction, so the encoder changes before the head has learned what the labels ask. Fit the head alone first, or let it learn at a larger rate.</details>
+# <details><summary>Answer</summary>The encoder's gradient comes through the head. At the encoder's rate a random head often spoils the encoder; its random direction alone does not explain it. Fit the head alone first, or let it learn at a larger rate.</details>
 #
 # ## Summary
 #

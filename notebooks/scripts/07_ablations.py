@@ -418,7 +418,7 @@ assert clear == {("u, v", 328), ("u, v", 1500), ("|u-v|, u*v", 1500)}
 #
 # **Question.** Does training the whole encoder give the map's order?
 #
-# `recipes/ablations.py` trained all of bert-mini on pairs of SNLI: first the head, then both at a small rate, as in notebook 06. A seed draws the pairs and their order, the same for all settings. No shuffled labels are recorded here, so you see which setting is ahead, not why.
+# `recipes/ablations.py` trained all of bert-mini on pairs of SNLI: first the head, then both at a small rate, as in notebook 06. The map had other pairs and another rate. A seed draws the pairs and their order, the same for all settings. No shuffled labels are recorded here, so you see which setting is ahead, not why.
 #
 # **Predict:** which concatenation comes out on top?
 
@@ -445,7 +445,7 @@ assert won == ["cannot tell", "yes"] and risen == {*best, "u, v, u*v"}
 # %% [markdown]
 # In every seed and on both test sets, each of the three with `|u - v|` and something beside it beats `(u, v)`, `|u - v|` alone and `u*v`. The map agrees on 1,500 pairs; on 328 not in every seed. About `(u, v, u*v)` the two differ: trained whole, on 1,500 pairs it ends above the start, and its mean above those three, as in the paper.
 #
-# **The winner has changed.** On 1,500 pairs all four parts beat the recipe's three in every seed, and the mean of `(|u - v|, u*v)` is higher too. On 328 pairs the seeds disagree, and luck alone would separate five of 21 comparisons. So it is open which of the three is best: the map and the paper favour `(u, v, |u - v|)`, these runs all four parts.
+# **The winner has changed.** On 1,500 pairs all four parts beat the recipe's three in every seed, and the mean of `(|u - v|, u*v)` is higher too. On 328 pairs the seeds disagree, and luck alone would separate five of 21 comparisons. So it is open which of the three is best: the map and the paper favour `(u, v, |u - v|)`, these runs, at one rate, all four parts.
 #
 # ## The pooling
 #
@@ -482,7 +482,7 @@ gained = {mode: scores - begun[mode] for mode, scores in panels["Trained on NLI,
 assert gained["max"].mean() < 1 and sorted(gained["max"] > 0) == [False, True, True] and gained["cls"].mean() > gained["mean"].mean() + 2
 
 # %% [markdown]
-# On these 1,500 pairs max, which starts four points behind the mean, is last in every seed of all three panels, already after NLI, where the paper sees little harm. On 328 pairs at 3e-4 seeds disagree. `[CLS]` starts five points behind the mean; after NLI it ends less than two behind (at 3e-4 the seeds disagree), after STS scores 3.7.
+# On these 1,500 pairs max, which starts four points behind the mean, is last in every seed of all three panels, already after NLI, where the paper sees little harm. On 328 pairs, NLI at 3e-4, seeds disagree. `[CLS]` starts five points behind the mean; after NLI it ends less than two behind (at 3e-4 the seeds disagree), after STS scores 3.7.
 #
 # ## The head
 #
@@ -490,7 +490,7 @@ assert gained["max"].mean() < 1 and sorted(gained["max"] > 0) == [False, True, T
 #
 # In the toy figure a hidden layer found the band from `u` and `v` alone. Give the map such a head, with real and with shuffled labels. All runs are recorded; those with real labels at the rate 0.001 you repeat.
 #
-# **Predict** for `(u, v)`: does it lead to better vectors? Do shuffled labels do the same?
+# **Predict** for `(u, v)`: does it lead to better vectors?
 
 # %% tags=["row-1.28"] alt="Two dot plots, five runs a row, for linear and hidden-layer heads with real and with shuffled labels, and a dashed line for the score before training. With (u, v) the hidden layer lies below the linear head, and lowest with real labels, more than three points below the line. With (u, v, |u-v|) and real labels the hidden layer lies highest, about two points above the line, and with shuffled labels it lies lowest."
 figure, axes = plt.subplots(1, 2, figsize=(9, 2.9), sharey=True, sharex=True, layout="constrained")
@@ -519,7 +519,7 @@ assert said["u, v, |u-v|", "0.003", small][0] == "no, the reverse" and said["u, 
 #
 # ### A trap: the column called NLI
 #
-# Table 6 has a column "NLI". That is not accuracy on NLI, says the caption, but the STS score of a model **trained on** NLI. Spring the trap: of two concatenations, choose the one that labels more pairs correctly, here 500 that the recorded encoders had not seen.
+# Table 6 has a column "NLI". That is not accuracy on NLI, says the caption, but the STS score of a model **trained on** NLI. Of two concatenations, choose the one that labels more pairs correctly, here 500 that the recorded encoders had not seen.
 #
 # **Predict:** of `(u, v)` and `(|u - v|, u*v)`, which gets more labels right? Which has the better vectors?
 
@@ -545,7 +545,7 @@ assert verdict(fit["u, v"], fit["|u-v|, u*v"]) == "yes" and together > 0.5
 assert all(verdict(runs["|u-v|, u*v"], runs["u, v"]) == "yes" for runs in encoders.values()) and "u, v" not in risen
 
 # %% [markdown]
-# By labels you would have picked `(u, v)`, in every seed. Its vectors are the worse ones in every seed, and on average worse than before training. The two were picked to show it: over all seven the rank correlation is 0.57, which seven points reach by luck about once in ten, and in either direction once in five: a hint, no more. One way to label pairs without comparing them is known: in SNLI the hypothesis alone gives many labels away (Gururangan et al. 2018).
+# By labels you would have picked `(u, v)`, in every seed. Its vectors are the worse ones in every seed, and on average worse than before training. Over all seven the rank correlation is 0.57, which seven points reach by luck about once in ten, and in either direction once in five: a hint, no more. One way to label pairs without comparing them is known: in SNLI the hypothesis alone gives many labels away (Gururangan et al. 2018).
 #
 # ## What trainers use today
 #
@@ -577,7 +577,7 @@ assert abs(today["ranking, max"].mean() - today["ranking, mean"].mean()) < 1 and
 # %% [markdown]
 # In every seed and on both test sets, ranking with the mean beats every concatenation. Over all four parts it leads by only about half a point, and at another rate, 3e-4 against 1e-4.
 #
-# Max pooling, last after softmax on these 1,500 pairs, keeps up with the mean here: which pooling is good can depend on the objective. A released model needs the pooling it was trained with.
+# Max pooling, last after softmax on these 1,500 pairs, keeps up with the mean here: which pooling is good can depend on the objective.
 #
 # Many models of today are decoders and pool the last token, which alone has seen the whole text. In bert-mini it stays behind the mean.
 #
@@ -653,12 +653,16 @@ check("07.3", interval)
 #
 # <details><summary>Answer</summary>No, less: its weights on v are minus those on u. What a linear head cannot compute is the absolute value.</details>
 #
+# **3.** Shuffled labels raise a score as much as the real ones do. What have the labels taught?
+#
+# <details><summary>Answer</summary>Nothing that the score shows.</details>
+#
 # ## Summary
 #
-# - An ablation changes one part. A control takes away the supposed cause.
+# - An ablation changes one part.
 # - A linear head on `(u, v)` cannot compare two sentences, and real labels then help the map no more than shuffled ones.
 # - With `u` and `v` beside `|u - v|` they help: in every seed at each rate on 1,500 pairs, on 328 only at the largest rate. For the map, at the rate tried and on 1,500 pairs, `|u - v|` alone gained nothing, and with `u*v` alone or beside `u` and `v` real labels did worse than shuffled ones: being able to compare is not enough. The whole encoder, without that control, did rise with `(u, v, u*v)`, on 1,500 pairs.
-# - One seed is a story. Compare seed by seed, and count how often luck would look like that, over all comparisons you made.
+# - Compare seed by seed, and count how often luck would look like that, over all comparisons you made.
 # - More right labels need not mean better vectors.
 #
 # ## References

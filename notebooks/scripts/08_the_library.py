@@ -494,9 +494,9 @@ assert ahead["with a teacher"][1:3].all() and not ahead["ranking on NLI"].any() 
 assert (leading["ranking on NLI"] < drawn["ranking on NLI"].min(0))[1:3].all()
 
 # %% [markdown]
-# With a teacher, the first dimensions beat every random choice at 16 and 32: the teacher's vectors were ordered by importance before they were taught (notebook 12). With the ranking loss the first ones never win, and at 16 and 32 they are worse than all five draws. We take that for an accident: a cosine does not see the order of the dimensions, so the loss puts no good ones first.
+# With a teacher, the first dimensions beat every random choice at 16 and 32: the teacher's vectors were ordered by importance before they were taught (notebook 12). With the ranking loss the first ones never beat all five draws, and at 16 and 32 they are worse than all. We take that for an accident: a cosine does not see the order of the dimensions, so the loss puts no good ones first.
 #
-# Models trained with a Matryoshka loss (notebook 12) are made for such cuts. For any other model measure first: here the first 64 of 256 cost 0.2 points with the teacher (86.3 for 86.5) and 2.1 with the ranking loss (74.9 for 77.0). If you use dot products, divide by the length again after the cut.
+# Models trained with a Matryoshka loss (notebook 12) are made for such cuts. For any other model measure first: here the first 64 of 256 cost 0.2 points of `STS` with the teacher (86.3 for 86.5) and 2.1 with the ranking loss (74.9 for 77.0); `found` was not measured. If you use dot products, divide by the length again after the cut.
 #
 # ### The revision
 #
@@ -587,7 +587,7 @@ assert closest > 0.97 > reached and paths["only closer"][1, 0] > 0.9 and moved -
 # %% [markdown]
 # After eight steps the first loss has made its pairs almost identical. It goes on, and the cosines of pairs that it never saw rise, too: nothing in it resists. The ranking loss asks for a lead over the other three, not for a cosine of 1: it slows down early, and leaves unrelated pairs nearly where they were.
 #
-# `found` counts all 200 sentences, of which three were trained on. With either loss it ends within a few sentences of what it was before, so 40 steps on four pairs have moved the level of the cosines more than the search. A loss that asks only for closeness has to be stopped in time; most losses also say what shall stay apart. Notebooks 09 to 12 are about that.
+# `found` counts all 200 sentences, of which three were trained on. With either loss it ends within a few sentences of what it was before, so 40 steps on four pairs have moved the level of the cosines more than the search. Nothing in a loss that asks only for closeness says when to stop; most losses also say what shall stay apart. Notebooks 09 to 12 are about that.
 #
 # ## With full-size models
 #
@@ -602,7 +602,7 @@ assert closest > 0.97 > reached and paths["only closer"][1, 0] > 0.9 and moved -
 # (1): Pooling({'word_embedding_dimension': 768, 'pooling_mode_cls_token': False, 'pooling_mode_mean_tokens': True, ...})
 # ```
 #
-# This one is of `bert-base-nli-mean-tokens`, the SBERT of 2019, whose card calls it deprecated. Marqo's article uses it for the five sentences, and names four models of 2021 that replaced it. `pytorch_cos_sim` is an old name of `cos_sim`.
+# This one is of `bert-base-nli-mean-tokens`, the SBERT of 2019, whose card calls it deprecated. Marqo's article uses it for the five sentences, and names four models of 2021 that replaced it.
 
 # %% tags=["row-1.41", "row-1.42", "row-1.43", "row-1.44", "row-1.46", "row-2.25", "nbval-check-output"]
 import re
@@ -628,7 +628,7 @@ assert numbers == list("1234567")                                               
 #
 # ## Exercises
 #
-# **1.** Get the library's vector without the library. A model's folder says how: `modules.json` lists the modules, `1_Pooling/config.json` the mode (here mean, cls or max, in today's form or as the old flags of the appendix), `sentence_bert_config.json` the `max_seq_length`, `config_sentence_transformers.json` the prompts and the default. `transformers.AutoTokenizer` and `transformers.AutoModel` read the rest. Try `folder` first, against `library.encode`; `check` uses others, and averages prompts, too.
+# **1.** Get the library's vector without the library. A model's folder says how: `modules.json` lists the modules, `1_Pooling/config.json` the mode (here mean, cls or max, in today's form or as the old flags of the appendix), `sentence_bert_config.json` the `max_seq_length`, `config_sentence_transformers.json` the prompts and the default. `transformers.AutoTokenizer` and `transformers.AutoModel` read the rest. Try `folder` first, against `library.encode`; `check` uses others, some with a default prompt.
 
 # %% tags=["exercise", "nbval-check-output"]
 from course_lib.exercises import check

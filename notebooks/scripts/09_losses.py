@@ -112,7 +112,7 @@ for kind, (table, loss) in kinds.items():
     print(f"{kind:19} {', '.join(table):41} {len(features)} of texts  {type(loss).__name__}")
 
 # %% [markdown]
-# The same source can often be written as several kinds. NLI has, for each premise, a sentence that follows from it, one that may be true and one that contradicts it. That makes three pairs with a class, a score, or 0 or 1; or one triplet; or one pair that belongs together. The scores 1, 0.5 and 0 are **made up**: NLI has none.
+# NLI has, for each premise, a sentence that follows from it, one that may be true and one that contradicts it. That makes three pairs with a class, a score, or 0 or 1; or one triplet; or one pair that belongs together. The scores 1, 0.5 and 0 are **made up**: NLI has none.
 #
 # ## Losses that look at one pair
 #
@@ -420,8 +420,6 @@ print(f"ranking loss of 32 pairs {F.cross_entropy(logits, torch.arange(32)):.3f}
 # The guide finds about half of the false negatives, and most of its marks are wrong. `GISTEmbedLoss` leaves the marked ones out.
 #
 # Does it help? A layer learns from the pairs of 75 groups, all in one batch. The other 75 measure: how many of a question's nearest three ask the same? Controls use only the guide's right marks, or only its wrong ones.
-#
-# **Predict** what its wrong marks cost.
 
 # %%
 rough = torch.from_numpy(encoder.encode(sum(asked.values(), []), show_progress_bar=False)).reshape(n // 2, 4, dim)
@@ -454,7 +452,7 @@ assert not default or (right_marks > none + 1).all() and (wrong_marks > none - 0
 #
 # The simplest rule is `BatchSamplers.NO_DUPLICATES`: no text twice in a batch. Two tables show what it can do: questions with their answers, some of which answer several, and the duplicate questions.
 #
-# **Predict** for each table how many anchors meet a false negative in a batch of 64, without the rule and with it.
+# **Predict** the share of anchors that meet a false negative, without the rule and with it.
 
 # %%
 from sentence_transformers.base.sampler import DefaultBatchSampler, NoDuplicatesBatchSampler
@@ -623,7 +621,7 @@ for name, (table, taken) in wrong_tables.items():
 #
 # ### Scores from 0 to 5
 #
-# STS files score from 0 to 5. Given so to cosine MSE, shapes fit. Six pairs of free vectors are trained on such scores, and on a fifth of them.
+# STS files score from 0 to 5. Six pairs of free vectors are trained on such scores, and on a fifth of them.
 #
 # **Predict** the six cosines after each.
 
@@ -741,6 +739,10 @@ check("09.3", masked_ranking_loss)
 # **2.** A triplet loss falls to 0 after a few hundred steps, and the encoder is still poor. Why?
 #
 # <details><summary>Answer</summary>The negatives were too easy: a triplet with loss 0 has no gradient. Harder negatives help, or a ranking loss.</details>
+#
+# **3.** A loss ends with shuffled labels where it ends with the right ones. What do you know?
+#
+# <details><summary>Answer</summary>That this measure does not show whether the labels taught anything.</details>
 #
 # ## Summary
 #

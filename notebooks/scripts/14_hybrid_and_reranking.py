@@ -425,7 +425,7 @@ assert not default or leads["dense"][1] < 0 < leads["pieces"][1]
 # %% [markdown]
 # For RRF with one vector a page, choosing pays far beyond chance: $k = 60$ is no law, and on these 300 pages a $k$ near 1 does better. The sum is then no longer ahead of it by more than chance. Of the two, only the sum beats the vectors alone, and barely.
 #
-# **With pieces no fusion gains, chosen or not.** Their sum loses little: most halves choose hardly any BM25.
+# **With pieces no fusion gains, chosen or not.** Their chosen sum loses little: most halves choose hardly any BM25.
 #
 # ## Rerank
 #
@@ -499,7 +499,7 @@ assert min(added.low["BM25", 50], added.low["sbert-mini", 50]) > 0 and same.low.
 assert not default or candidates != 10 or beside["BM25"][1] > 0 < beside["any order of these"][1] and abs(100 * ndcg[read_again].mean() - order["ndcg@10"]["BM25", 10]) < 0.5
 
 # %% [markdown]
-# **A reranker pulls each search towards its own level.** With 100 candidates, likeness brings the three better searches down to 37 to 38; the order learnt brings them to 46 to 48, BM25 from below. BM25 gains with any number of candidates, pieces lose with 50 and 100.
+# **A reranker pulls each search towards its own level.** With 100 candidates, likeness brings the three better searches down to 37 to 38; the order learnt brings them to 46 to 48, BM25 from below. By the order learnt BM25 gains with any number of candidates, pieces lose with 50 and 100.
 #
 # Adding the score of a good first search, each brought to 0..1, is safer: with 50 candidates BM25 gains five points and one vector a page four, and pieces lose nothing that can be told from chance. The score of a weak one costs: the word vectors' pieces, with 100 candidates, reach 35 with it and 40 without. Full-size rerankers were among the best of ten systems on BEIR's 18 sets, at a high cost (Thakur et al. 2021).
 #
@@ -680,7 +680,7 @@ print("equal: SparseEncoder.encode_document, encode_query, similarity, decode, s
 #
 # ## With full-size models
 #
-# `sparse_model="prithivida/Splade_PP_en_v1"` (440 MB) and `reranker="cross-encoder/ms-marco-MiniLM-L6-v2"` (90 MB) were trained on questions with passages. `model="sentence-transformers/all-MiniLM-L6-v2"` has 90 MB. `dataset="scifact"` needs the set in `COURSE_DATA`.
+# `sparse_model="prithivida/Splade_PP_en_v1"` (440 MB) and `reranker="cross-encoder/ms-marco-MiniLM-L6-v2"` (90 MB) were trained on questions with passages. `dataset="scifact"` needs the set in `COURSE_DATA`.
 #
 # ## Exercises
 #

@@ -194,13 +194,13 @@ print(f"a changed meaning beats the middle paraphrase in {(with_changed > np.med
 assert not default or (closer[-4:].all() and closer.sum() == sum(by_words) == 8 and (with_changed > np.median(paraphrases)).all())
 
 # %% [markdown]
-# Swapped roles lie above the line, because their words are the same. Numbers and other things lie on both sides, opposites below. For half of these invented sentences the changed meaning is closer, by counted letters too. The last line explains your list: a text with one word changed is nearer than the middle paraphrase. No threshold helps where wrong pairs score higher than right ones.
+# Swapped roles lie above the line, because their words are the same. Numbers and other things lie on both sides, opposites below. For half of these invented sentences the changed meaning is closer, by counted letters too. The last line explains your list: a text with one word changed is nearer than the middle paraphrase.
 #
 # ## A threshold
 #
 # **Question.** From which cosine on do you call two questions duplicates, and how often will that be right?
 #
-# *Precision* is the share of the pairs called duplicates that are duplicates; *recall* is the share of the duplicates that were called so; *F1* is the harmonic mean of both. Half of the questions choose the threshold with the best F1, and the numbers are **measured on the other half**. Twins stay together: a pair over both halves counts in neither, so twins set apart would take the near misses out of the test. Five splits are drawn.
+# *Precision* is the share of the pairs called duplicates that are duplicates; *recall* is the share of the duplicates that were called so; *F1* is the harmonic mean of both. Half of the questions choose the threshold with the best F1, and the numbers are **measured on the other half**. Twins stay together: a pair over both halves counts in neither, so twins set apart would take the near misses out of the test.
 #
 # Then the other pairs are thinned out until there are as many as duplicates, as test sets often are. **Predict:** what does that do to precision and to recall?
 
@@ -613,8 +613,6 @@ if default:
 # %% [markdown]
 # The figure is a *risk-coverage curve*: with the answers in the index, the vectors' replies are better. What a bot is worth depends on the price of a wrong answer: at one point, each bot that reads the answers beats silence in nearly all splits; at five, none does so reliably. With the answers, sentence vectors are right far more often than word overlap once a third or more are answered; near a fifth they meet, and the left end rests on a few answers a split. **Which of the two earns more, once its threshold is chosen, stays open** at all three prices: the middle four fifths of the differences between splits hold zero.
 #
-# Some questions that the FAQ does not treat still get an answer: a cosine says how close two texts are, not whether one answers the other.
-#
 # ## In practice
 #
 # The same in today's sentence-transformers:
@@ -724,6 +722,10 @@ if check("15.3", complete_linkage):
 # **2.** You find 150 clusters among 600 texts, with an NMI of 0.7. Are they good?
 #
 # <details><summary>Answer</summary>Beside 150 known groups random clusters reach that, beside 15 topics they do not. Look at the ARI: for random clusters it is near 0 beside both.</details>
+#
+# **3.** The bot is asked how to register a dog, and says how to register a car. Does a higher threshold help?
+#
+# <details><summary>Answer</summary>Only by silencing good answers, too. Better: an entry about dogs.</details>
 #
 # ## Summary
 #

@@ -270,7 +270,7 @@ scores = {kinds: looked[kinds] @ wording[kinds].T for kinds in tests}           
 assert recall(torch.eye(1000), 100) == recall(torch.eye(1000), 1000) == 1
 
 # %% [markdown]
-# The same training was made with three other seeds, and **recorded** by `recipes/text_and_images.py` in `data/results/16.csv`. A fourth seed lies outside the range of three about every second time: where yours lies outside, the line says so.
+# The same training was made with three other seeds, and **recorded** by `recipes/text_and_images.py` in `data/results/16.csv`. Where yours lies outside their range, as a fourth does half of the time, the line says so.
 
 # %% tags=["row-2.11"]
 import runpy
@@ -428,7 +428,7 @@ assert max(of("zero-shot averaged", "shape") - of("zero-shot", "shape")) < 0 < m
 #
 # And exchange the colours of two groups. To know which property belongs to which thing is called *binding*. Where count or size differs too, the exchange also changes which colour comes in threes, or is large. Only where both are equal does it take shapes, or places, to tell "a red ring above a blue cross" from "a blue ring above a red cross". So there are two tests, both of seen kinds.
 #
-# Chance is one half. **Predict** which tests fail.
+# **Predict** which tests fail; chance is a half.
 
 # %% tags=["row-2.11"] alt="Eight rows of marks, the share of test pictures nearer to their own caption than to a near miss: a dot for this run, a bar for each of three recorded seeds, a dashed line at one half. Size, colour and count are near 1, shape and exchanged colours with another count or size near three quarters, the place of one group two thirds; exchanged colours of equal count and size, and exchanged places, are about the line."
 two, one = tests["unseen"][:250], single["unseen"]
@@ -630,11 +630,11 @@ print('equal: encode of pictures and texts, similarity, the loss with partition_
 #
 # **What it costs.** With a text tower that learns, the whole recorded run, tests included, took nearly three times as long.
 #
-# **What to watch.** Test near misses of what your users ask for, and put a blind reader beside each number.
+# **What to watch.** Test near misses of what your users ask for, and put blind readers beside your numbers.
 #
 # ## With full-size models
 #
-# Set `clip = "sentence-transformers/clip-ViT-B-32"`: about 600 MB, downloaded once. No output of it is shown. It was not trained on such drawings, and Yuksekgonul et al. (2023) report that CLIP and its relatives are often near chance where words are exchanged.
+# Set `clip = "sentence-transformers/clip-ViT-B-32"` (600 MB; no output is shown). Yuksekgonul et al. (2023) report that CLIP and its relatives are often near chance where words are exchanged.
 
 # %%
 from course_lib.support.folders import resolve
@@ -708,9 +708,12 @@ check("16.3", symmetric_loss)
 #
 # <details><summary>Answer</summary>That it knows which colour comes twice. With equal counts and sizes it would have to know which shape, or which place, is red.</details>
 #
+# **3.** Two pictures in a batch have the same caption. What does the loss do?
+#
+# <details><summary>Answer</summary>Each caption is a negative of the other picture, although it fits: mask it, as in exercise 3.</details>
+#
 # ## Summary
 #
-# - A picture becomes a sequence of patches; from there on, the layers are BERT's.
 # - Hold out combinations, and put blind readers beside your model: what a recall does not require, it does not measure.
 # - Change one thing at a time: where exchanged colours exchange counts as well, a model can be right without shapes.
 #

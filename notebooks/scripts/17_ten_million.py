@@ -244,7 +244,7 @@ assert here["int8, x2 rescored"][1] > 0.99 and there["int8, x2 rescored"][1] > 0
 assert there["bits, x100 rescored"][1] > 0.985 and on_real["bits, x100 rescored"] < 0.92 and ours > 10 * there["bits, x40 rescored"][0]
 
 # %% [markdown]
-# int8 with twice the candidates finds what float16 finds, but for one neighbour in a thousand, from half the bytes, and by FAISS in less time than by numpy. Signs are a sixteenth of the bytes and the quickest, in part because FAISS counts them: by numpy, the same bits take nearly as long as int8 codes.
+# int8 with twice the candidates finds what float16 finds, but for one neighbour in a thousand, from half the bytes, and by FAISS in less time than by numpy. Signs are a sixteenth of the bytes and the quickest, in part because FAISS counts them: by numpy, the same bits take three quarters of the time of int8 codes.
 #
 # And **a trap: made-up vectors**. Among drawn vectors, one million or ten, a thousand candidates by signs hold 99 of 100 neighbours, among a million sentences of Wikipedia 91. Measured on drawn vectors alone, signs would be the thing to take.
 #
@@ -311,13 +311,13 @@ assert not bundled or seed or all(low - 0.02 < value < high + 0.02 for low, high
 assert points[3] > 10 * share[3] and all(million["real"][p] > million["drawn"][p] for p in (4, 16, 64, 256))
 
 # %% [markdown]
-# The first lists bring most; the last neighbours cost nearly everything. Lists chosen at random would bring their share and no more. Of a million vectors in as many lists, real sentences are found more easily than drawn ones, from four probes on. The number of probes is yours to choose at each query: **measure recall on your own vectors against exact search**, as here.
+# The first lists bring most; each further neighbour costs more lists than the one before. Lists chosen at random would bring their share and no more. Of a million vectors in as many lists, real sentences are found more easily than drawn ones, from four probes on. The number of probes is yours to choose at each query: **measure recall on your own vectors against exact search**, as here.
 #
 # ## Smaller vectors in the lists
 #
 # **Question.** An index of whole vectors is as heavy as the vectors. What may its lists hold instead?
 #
-# *Product quantisation* (PQ) cuts a vector into short pieces, here of two numbers, and replaces each piece by the nearest of 16 that k-means found: four bits a piece. The distances of a query to all 16 are looked up, not computed. The order they give is coarse, so candidates are rescored.
+# *Product quantisation* (PQ) cuts a vector into short pieces, here of two numbers, and replaces each piece by the nearest of 16 that k-means found: four bits a piece. A query's products with all 16 are computed once a piece, and only looked up for each vector. The order they give is coarse, so candidates are rescored.
 #
 # **Predict** the recall without rescoring, and with a hundred candidates.
 
@@ -409,7 +409,7 @@ assert np.mean([len(set(a) & set(b)) / 10 for a, b in zip(by_table, exact_rows.t
 # %% [markdown]
 # ### A trap: the filter that finds nothing
 #
-# You look for three rows that certainly exist, by their ids, with the plain call of the library. **Predict** how many of the three come back.
+# You look for three rows that certainly exist, by their ids, with the plain call of the library and two probes of 64 lists. **Predict** how many of the three come back.
 
 # %%
 wanted = "id IN (7, 19000, 42001)"
@@ -426,7 +426,7 @@ print(f"recorded, {n:,} rows: no filter {measured('lancedb').loc['IVF_RQ, 64 pro
 #
 # ### Killed in the middle
 #
-# A process appends a thousand rows at a time and reports each append. It is killed, without a chance to tidy up. (A power cut is another test, not made here.) **Predict** what the table holds.
+# A process appends a thousand rows at a time and reports each append. It is killed, without a chance to tidy up. **Predict** what the table holds.
 
 # %%
 APPEND = """
@@ -549,8 +549,6 @@ assert np.abs(losses[2][0] - losses[1][0]).max() < 2e-4 and losses[2][1, 0] < lo
 # **Question.** Where does one machine end?
 #
 # From the recorded rates, at a recall of 0.99, the cell computes how many vectors of this model each way can search alone within `patience` seconds, and how many fit: with the float16 vectors that rescoring reads, into `memory` gigabytes, for LanceDB into a terabyte of disk. Time is taken to grow with the number of vectors.
-#
-# **Predict** where the longest line ends.
 
 # %% alt="Horizontal lines on a logarithmic axis of vectors from a thousand to ten billion, one for each way to search, with the limit of time and the limit of space marked on each. float16 ends first, near a million, then int8 at a few million, both by time; the index in memory ends by space and LanceDB by time, both near thirty million."
 exact_of, lance, whole = measured("exact"), measured("lancedb"), 2 * dim * n           # whole: bytes of the float16 vectors
@@ -574,14 +572,14 @@ plt.show()
 assert limits["exact, float16"] < limits["exact, int8 rescored"] < min(limits["IVF,PQ rescored, in memory"], limits["LanceDB, on disk"])
 
 # %% [markdown]
-# Each line ends at the first of its two limits. A scan ends by time, which more threads would move; the index ends because the vectors no longer fit into memory, LanceDB, whose vectors lie on disk, by time. Beyond some tens of millions this machine needs more memory, the float16 vectors on disk, more patience, a lower recall, or company. The numbers hold for this model, drawn vectors, no filter, one thread, one query at a time. Times are processor time, without waiting for the disk: LanceDB's files for 26 million do not fit into 16 GB, so its limit is an upper bound.
+# Each line ends at the first of its two limits. A scan ends by time, which more threads would move; the index ends because the vectors no longer fit into memory, LanceDB, whose vectors lie on disk, by time. Beyond some tens of millions this machine needs more memory, the float16 vectors on disk, more patience, a lower recall, or company. The numbers hold for this model, drawn vectors, no filter, one thread, one query at a time, and all of the memory for vectors and index. Times are processor time, without waiting for the disk: LanceDB's files for 26 million do not fit into 16 GB, so its limit is an upper bound.
 #
 # ## In practice
 #
 # | vectors | take |
 # |---|---|
-# | up to 100,000 | exact search over an array in memory |
-# | to some million | exact over int8 codes, rescored; LanceDB if there are filters, updates, texts |
+# | up to a million | exact search over an array in memory |
+# | to some millions | exact over int8 codes, rescored; LanceDB if there are filters, updates, texts |
 # | to some ten million | IVF with small codes, rescored (FAISS, LanceDB) |
 # | more, or many users, or failover | a server: below |
 # | a corpus that takes more than a night to encode | Ray Data, on one machine with checkpoints, then on more |
@@ -592,7 +590,7 @@ assert limits["exact, float16"] < limits["exact, int8 rescored"] < min(limits["I
 #
 # ## With full-size models
 #
-# Set `model = "sentence-transformers/all-MiniLM-L6-v2"` (90 MB): 384 numbers, half as much again of everything.
+# Set `model = "sentence-transformers/all-MiniLM-L6-v2"` (90 MB): 384 numbers, so vectors half as heavy again. What is recorded stays that of 256.
 #
 # ## Exercises
 #
@@ -650,7 +648,6 @@ check("17.3", break_even)
 #
 # ## Summary
 #
-# - Weight is vectors times numbers times bytes, and a scan reads all of it: fewer bits make both smaller.
 # - A scan of int8 codes, rescored, misses hardly anything and goes to millions. Build an index when queries pay for it.
 # - Made-up vectors will do for bytes and seconds. Measure recall on real ones.
 # - Lists and codes trade recall for time; rescoring with the vectors brings most of it back.
