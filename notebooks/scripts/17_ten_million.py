@@ -218,7 +218,7 @@ ways = {"float16": lambda q: top_k(q, float16, 10, dot_score)[1], "int8, x2 resc
 for times in (1, 10, 40, 100):
     ways[f"bits, x{times} rescored"] = lambda q, n=10 * times: rescored(float16, q, counter.search(quantize(q, "ubinary"), n)[1])
 results = load_results("17")
-n = results.query("experiment == 'exact'").n.max()                       # how many vectors the recipe drew
+n, recorded_dim = results.query("experiment == 'exact'").n.max(), 256     # how many vectors the recipe drew, of course/sbert-mini
 exact = results.query("experiment == 'exact' and n == @n").pivot(index="setting", columns="metric", values="value")
 on_real = results.query("experiment == 'real' and metric == 'recall'").set_index("setting").value        # a million sentences of Wikipedia
 here = {name: (milliseconds(way, queries[:7]), recall(way(queries) if name != "float16" else truth)) for name, way in ways.items()}
@@ -226,8 +226,8 @@ there = {name: tuple(exact.loc[name, ["ms_alone", "recall"]]) for name in ways}
 
 # %% tags=["row-1.21"] alt="Scatter plot with logarithmic axes: gigabytes that are searched, across, and seconds for one query alone, upwards; round marks for the vectors of this notebook, squares for ten million, recorded. In both, float16 lies at the upper right, int8 below and left of it, lower by FAISS than by numpy, and signs at the far left, lowest. Labels give the recall: 1.00 for float16 and int8, and for signs that of 400 candidates."
 _, ax = plt.subplots(figsize=(7, 3.4), layout="constrained")
-for i, (label, run, size) in enumerate([(f"{rows:,} vectors, here", here, rows), (f"{n:,} vectors, recorded", there, n)]):
-    gigabytes = [size * dim * {"float16": 16, "int8": 8, "bits": 1}[re.split("[, ]", name)[0]] / 8e9 for name in run]
+for i, (label, run, size, width) in enumerate([(f"{rows:,} vectors, here", here, rows, dim), (f"{n:,} vectors, recorded", there, n, recorded_dim)]):
+    gigabytes = [size * width * {"float16": 16, "int8": 8, "bits": 1}[re.split("[, ]", name)[0]] / 8e9 for name in run]
     ax.plot(gigabytes, [ms / 1000 for ms, _ in run.values()], MARKERS[i], color=PALETTE[i], label=label)
     for gb, (name, (ms, found)) in zip(gigabytes, run.items()):
         print(f"{size:>12,} vectors, {name:<26} {gb:5.2f} GB: {ms:8.1f} ms a query alone, recall {found:.3f}" + (f", on real ones {on_real[name]:.3f}" if i else ""))
@@ -548,12 +548,12 @@ assert np.abs(losses[2][0] - losses[1][0]).max() < 2e-4 and losses[2][1, 0] < lo
 #
 # **Question.** Where does one machine end?
 #
-# From the recorded rates, at a recall of 0.99, the cell computes how many vectors of this model each way can search alone within `patience` seconds, and how many fit: with the float16 vectors that rescoring reads, into `memory` gigabytes, for LanceDB into a terabyte of disk. Time is taken to grow with the number of vectors.
+# From the recorded rates, at a recall of 0.99, the cell computes how many vectors of 256 numbers each way can search alone within `patience` seconds, and how many fit: with the float16 vectors that rescoring reads, into `memory` gigabytes, for LanceDB into a terabyte of disk. Time is taken to grow with the number of vectors.
 
 # %% alt="Horizontal lines on a logarithmic axis of vectors from a thousand to ten billion, one for each way to search, with the limit of time and the limit of space marked on each. float16 ends first, near a million, then int8 at a few million, both by time; the index in memory ends by space and LanceDB by time, both near thirty million."
-exact_of, lance, whole = measured("exact"), measured("lancedb"), 2 * dim * n           # whole: bytes of the float16 vectors
+exact_of, lance, whole = measured("exact"), measured("lancedb"), 2 * recorded_dim * n  # whole: bytes of the float16 vectors
 disk = lance.loc[["create", "IVF_RQ"], "bytes"].sum()
-ways = {"exact, float16": (exact_of.loc["float16", "ms_alone"], whole, memory), "exact, int8 rescored": (scan.ms_alone, dim * n + whole, memory),
+ways = {"exact, float16": (exact_of.loc["float16", "ms_alone"], whole, memory), "exact, int8 rescored": (scan.ms_alone, recorded_dim * n + whole, memory),
         "IVF,PQ rescored, in memory": (best.ms_alone, index.bytes.max() + whole, memory),
         "LanceDB, on disk": (lance.loc["IVF_RQ, 1024 probes, x50 rescored", "ms_alone"], disk, 1000)}
 _, ax = plt.subplots(figsize=(8, 2.8), layout="constrained")
@@ -572,7 +572,7 @@ plt.show()
 assert limits["exact, float16"] < limits["exact, int8 rescored"] < min(limits["IVF,PQ rescored, in memory"], limits["LanceDB, on disk"])
 
 # %% [markdown]
-# Each line ends at the first of its two limits. A scan ends by time, which more threads would move; the index ends because the vectors no longer fit into memory, LanceDB, whose vectors lie on disk, by time. Beyond some tens of millions this machine needs more memory, the float16 vectors on disk, more patience, a lower recall, or company. The numbers hold for this model, drawn vectors, no filter, one thread, one query at a time, and all of the memory for vectors and index. Times are processor time, without waiting for the disk: LanceDB's files for 26 million do not fit into 16 GB, so its limit is an upper bound.
+# Each line ends at the first of its two limits. A scan ends by time, which more threads would move; the index ends because the vectors no longer fit into memory, LanceDB, whose vectors lie on disk, by time. Beyond some tens of millions this machine needs more memory, the float16 vectors on disk, more patience, a lower recall, or company. The numbers hold for 256 numbers a vector, drawn vectors, no filter, one thread, one query at a time, and all of the memory for vectors and index. Times are processor time, without waiting for the disk: LanceDB's files for 26 million do not fit into 16 GB, so its limit is an upper bound.
 #
 # ## In practice
 #
