@@ -618,12 +618,13 @@ if default:
 # The same in today's sentence-transformers:
 
 # %% tags=["row-2.8", "row-2.9", "row-2.10", "nbval-check-output"]
+import warnings
 import transformers
 from course_lib.support.folders import resolve
 from sentence_transformers import CrossEncoder as LibraryCrossEncoder, SentenceTransformer, __version__, util
 from sentence_transformers.sentence_transformer.evaluation import BinaryClassificationEvaluator
-
 transformers.utils.logging.disable_progress_bar()
+warnings.filterwarnings("ignore", "Creating a tensor from a list")        # what 5.x does inside
 library = SentenceTransformer(str(resolve(model)), device="cpu")
 theirs = util.paraphrase_mining(library, questions, max_pairs=3000, top_k=20)[:1000]    # [[cosine, i, j], ...]; 5.x counts both orders
 ours = paraphrase_mining_embeddings(vectors["sentence vectors"], max_pairs=1000, top_k=20)
@@ -636,7 +637,6 @@ assert sorted(map(sorted, theirs[:alike])) == sorted(map(sorted, communities[:al
 for size in sorted({len(rows) for rows in communities}):                # how many of a community's pairs ask the same
     hits = [sum(groups[a] == groups[b] for a in rows for b in rows if a < b) for rows in communities if len(rows) == size]
     print(f"communities of {size:2} questions: {len(hits):2}, pairs in each {comb(size, 2):2}, of these ask the same {np.mean(hits):4.1f}")
-
 some = np.flatnonzero(thinned)
 evaluate = BinaryClassificationEvaluator(*([questions[n] for n in side[some]] for side in (first, second)), same[some].astype(int).tolist())
 assert np.isclose(evaluate(library)["cosine_ap"], binary_classification(scores["sentence vectors"][some], same[some].astype(int))["ap"], atol=1e-3)
