@@ -9,7 +9,7 @@
 # |---|---|
 # | You will be able to | choose a loss for a table of data; compute it by hand; build its table and its batches; compute the gradient of a large batch in little memory; find the rows and columns that teach the wrong thing |
 # | You need first | notebook 06: siamese networks, softmax and ranking loss; notebook 05: cosine, Spearman |
-# | Time | 40 minutes to read; the code runs in less than a minute |
+# | Time | 40 minutes to read; the code runs in about a minute |
 # | Hardware | any laptop, no GPU |
 # | Download | nothing: models and data come with the course |
 
