@@ -362,7 +362,7 @@ assert not any(apart(*two, [part]) for rate in rates[2:] for two in permutations
 assert not as_given or all(max(grid[how]["test"]) < before["test"] for how in grid if how[1] == 2e-3) and min(grid[64, 2e-3, 1]["dev"]) > before["dev"] + 5
 
 # %% [markdown]
-# Which of these four rates is best looks like a question of its own: for both batch sizes the mean on dev is highest at 5e-4 (with batches of 8, the seeds overlap those at 2e-4, which has the higher mean on test). How much too large a rate harms does not. On test every run at 2e-3 ends below the start, and batches of 8 fall further than batches of 64. But where batches of 64 make as many steps, the seeds of both sizes overlap: it may be the few steps that spare a large batch.
+# Which of these four rates is best looks like a question of its own: for both batch sizes the mean on dev is highest at 5e-4 (with batches of 8, the seeds overlap those at 2e-4, which has the higher mean on test). The harm of too large a rate is another question. On test every run at 2e-3 ends below the start, and batches of 8 fall further than batches of 64. But where batches of 64 make as many steps, the seeds of both sizes overlap: it may be the few steps that spare a large batch.
 #
 # Dev chooses batches of 64 at 5e-4. All its seeds are above counted letters on both sets; still, on other groups of test it could lie below them.
 #
