@@ -533,11 +533,11 @@ for name, of_all in {"gathered": gather, "own negatives": None}.items():
     if processes()[0] == 0:                                            # of several processes the first reports
         print(f"{name:>13}:", *(f"{entry['loss']:.4f}" for entry in history))
 """, encoding="utf-8")
-script, losses = str(work / "my_training.py"), {}
-for count, launcher in {1: [], 2: ["-m", "course_lib.scale.parallel", "--processes", "2"]}.items():
-    run = dict(cwd=COURSE_HOME, env=os.environ | {"PYTHONPATH": str(COURSE_HOME)}, check=True, capture_output=True, text=True)
-    told = subprocess.run([sys.executable, *launcher, script, model], **run).stdout
-    print("python", *launcher, "my_training.py", model, f"\n{told}")
+launchers, losses = {1: [], 2: ["-m", "course_lib.scale.parallel", "--processes", "2"]}, {}
+options = dict(cwd=COURSE_HOME, env=os.environ | {"PYTHONPATH": str(COURSE_HOME), "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+runs = {n: subprocess.Popen([sys.executable, *launcher, str(work / "my_training.py"), model], **options) for n, launcher in launchers.items()}      # at once
+for count, (told, complaints) in {n: run.communicate() for n, run in runs.items()}.items():
+    print("python", *launchers[count], "my_training.py", model, f"\n{told}", complaints if runs[count].returncode else "")
     losses[count] = np.array([line.split(":")[1].split() for line in told.splitlines()], float)         # (2, steps)
 assert np.abs(losses[2][0] - losses[1][0]).max() < 2e-4 and losses[2][1, 0] < losses[1][1, 0]
 
