@@ -413,7 +413,7 @@ logits = 20 * cos_sim(*(library.encode(list(side), show_progress_bar=False) for 
 ours = F.cross_entropy(logits.masked_fill(marked[:32, :32], -torch.inf), torch.arange(32))
 guided = losses.GISTEmbedLoss(library, guide=judge, temperature=1 / 20, contrast_anchors=False, contrast_positives=False)
 theirs = guided([library.preprocess(list(side)) for side in some], None)
-assert torch.isclose(ours, theirs, atol=1e-4) and ours <= F.cross_entropy(logits, torch.arange(32))
+assert torch.isclose(ours, theirs, atol=1e-4) and (not default or ours < F.cross_entropy(logits, torch.arange(32)))
 print(f"ranking loss of 32 pairs {F.cross_entropy(logits, torch.arange(32)):.3f}, without the marked ones {ours:.3f}, GISTEmbedLoss {theirs:.3f}")
 
 # %% [markdown]

@@ -523,7 +523,6 @@ from course_lib.losses import MultipleNegativesRankingLoss
 from course_lib.siamese import siamese_objective
 from course_lib.support.distributed import gather, processes
 from course_lib.training import train
-
 settings = dict(batch_size=64, epochs=3, learning_rate=1e-4, autocast=False, log_every=1, show_progress_bar=False)
 for name, of_all in {"gathered": gather, "own negatives": None}.items():
     encoder = SentenceEncoder.load(sys.argv[1], dtype="float32")
@@ -536,8 +535,10 @@ for name, of_all in {"gathered": gather, "own negatives": None}.items():
 launchers, losses = {1: [], 2: ["-m", "course_lib.scale.parallel", "--processes", "2"]}, {}
 options = dict(cwd=COURSE_HOME, env=os.environ | {"PYTHONPATH": str(COURSE_HOME), "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 runs = {n: subprocess.Popen([sys.executable, *launcher, str(work / "my_training.py"), model], **options) for n, launcher in launchers.items()}      # at once
-for count, (told, complaints) in {n: run.communicate() for n, run in runs.items()}.items():
-    print("python", *launchers[count], "my_training.py", model, f"\n{told}", complaints if runs[count].returncode else "")
+for count, run in runs.items():
+    told, complaints = run.communicate()
+    assert run.returncode == 0, complaints
+    print("python", *launchers[count], "my_training.py", model, f"\n{told}")
     losses[count] = np.array([line.split(":")[1].split() for line in told.splitlines()], float)         # (2, steps)
 assert np.abs(losses[2][0] - losses[1][0]).max() < 2e-4 and losses[2][1, 0] < losses[1][1, 0]
 
