@@ -1,12 +1,10 @@
-"""Which losses do harm? A square layer behind frozen vectors, in seconds, into data/results/09_layers.csv.
+"""Made-up, real, rescaled and shuffled scores: a layer behind frozen vectors, into data/results/09_layers.csv.
 
     python recipes/loss_layers.py              # all that the table does not hold yet
 
-Notebook 09 trains the same layers with one seed, and draws what this recipe recorded with five. The layer begins as the
-identity, which changes nothing; bert-mini's vectors of the texts are computed once.
-
-Experiments: "layer" learns from the 552 groups of course/nli, in the format of each loss, and all pairs of course/sts
-measure. "half" is measured on a half of these pairs that the seed draws; it learns from the other half, or from NLI. A
+Notebook 09 trains the same layers with one seed, and draws what this recipe recorded with five. A layer is square and
+begins as the identity, which changes nothing; bert-mini's vectors of the texts are computed once. It is measured on a
+half of the pairs of course/sts that the seed draws; it learns from the other half, or from the groups of course/nli. A
 setting is "loss, rows; rate"; "shuffled" rows are dealt out anew, as a control; "untrained" has no rate.
 """
 
@@ -23,8 +21,6 @@ from torch import Tensor
 from course_lib.data import load_results, load_sts
 from course_lib.encoder import SentenceEncoder
 from course_lib.evaluation import spearman
-from course_lib.finetuning.contrastive import ContrastiveLoss
-from course_lib.losses import TripletLoss
 from course_lib.support.folders import resolve
 from recipes.loss_comparison import LOSSES, START, examples, groups, shuffled
 from recipes.shared.cards import weights_sha256
@@ -33,17 +29,8 @@ from recipes.shared.units import record_units, rows_of_scores, rows_of_units
 COMMAND, FILE, NLI, STS = "python recipes/loss_layers.py", "09_layers.csv", "course/nli", "course/sts"
 RATES, SEEDS, STEPS, SENTENCES = (1e-4, 5e-4, 2e-3), (0, 1, 2, 3, 4), 60, 96
 
-MAKERS = {name: make for name, (_, make) in LOSSES.items()} | {
-    "triplet, margin 0.05": lambda dim: TripletLoss("cosine", 0.05),
-    "contrastive, margin 0": lambda dim: ContrastiveLoss(margin=1e-9),
-}
-WHOLE = ["CoSENT", "CoSENT, 0 and 1", "contrastive", "contrastive, margin 0.1", "cosine MSE", "ranking"]
-WHOLE += ["ranking, hard negatives", "softmax", "triplet, cosine"]  # those of which the whole encoder was trained, too
-CONTROLS = ["CoSENT, shuffled", "CoSENT, 0 and 1, shuffled", "ranking, shuffled", "softmax, shuffled"]
-LAYERS = sorted([*WHOLE, *CONTROLS, "triplet, margin 0.05", "contrastive, margin 0"])
-MADE_UP, KINDER = "made-up scores", {1.0: 1.0, 0.5: 0.8, 0.0: 0.6}
-HALVES = [f"cosine MSE, {rows}" for rows in (MADE_UP, "kinder scores", "real scores")]
-HALVES += [f"cosine MSE, real, {how}" for how in ("rescaled", "shuffled")]
+MAKERS, MADE_UP = {name: LOSSES[name][1] for name in ("cosine MSE", "CoSENT")}, "made-up scores"
+HALVES = [f"cosine MSE, {rows}" for rows in (MADE_UP, "real scores", "real, rescaled", "real, shuffled")]
 HALVES += [f"CoSENT, {rows}" for rows in (MADE_UP, "real scores", "real, shuffled")]
 
 
@@ -86,14 +73,6 @@ def order(frozen: Frozen, pairs: list[tuple[str, str, float]], layer: Tensor | N
     return spearman(scores, F.cosine_similarity(*((u, v) if layer is None else (u @ layer, v @ layer))))
 
 
-def layer_rows(name: str, nli: list[tuple], seed: int) -> tuple[Callable, list[tuple]]:
-    """Of a name in LAYERS: the maker of its loss, and its rows."""
-    plain = name.removesuffix(", shuffled")
-    kind = {"triplet, margin 0.05": "triplets", "contrastive, margin 0": "pairs of 0 and 1"}.get(plain)
-    rows = examples(kind or LOSSES[plain][0], nli)
-    return MAKERS[plain], shuffled(rows, seed) if name != plain else rows
-
-
 def half_rows(frozen: Frozen, nli: list[tuple], graded: list[tuple], seed: int) -> tuple[dict[str, list], list[tuple]]:
     """{kind of rows: rows} to learn from, and the half of the graded pairs that measures."""
     mixed, made_up = random.Random(seed).sample(graded, len(graded)), examples("scored pairs", nli)
@@ -101,15 +80,14 @@ def half_rows(frozen: Frozen, nli: list[tuple], graded: list[tuple], seed: int) 
     first, second, real = zip(*half)
     real, cosines = torch.tensor(real), F.cosine_similarity(frozen.of(first), frozen.of(second))  # (half,) each
     rescaled = cosines.mean() + (real - real.mean()) / real.std() * cosines.std()
-    rows = {MADE_UP: made_up, "kinder scores": [(*row[:2], KINDER[row[2]]) for row in made_up], "real scores": half}
-    rows |= {"real, rescaled": list(zip(first, second, rescaled.tolist())), "real, shuffled": shuffled(half, seed)}
-    return rows, rest
+    rows = {MADE_UP: made_up, "real scores": half, "real, shuffled": shuffled(half, seed)}
+    return rows | {"real, rescaled": list(zip(first, second, rescaled.tolist()))}, rest
 
 
-def recorded(experiment: str) -> dict[str, Tensor]:
-    """{loss and rows: Spearman x 100, (seeds, rates)} of an experiment, as recorded; "untrained" is (seeds, 1)."""
+def recorded() -> dict[str, Tensor]:
+    """{loss and rows: Spearman x 100, (seeds, rates)}, as recorded; "untrained" is (seeds, 1)."""
     found: dict[str, dict] = {}
-    for row in load_results(FILE.removesuffix(".csv")).query("experiment == @experiment").itertuples():
+    for row in load_results(FILE.removesuffix(".csv")).itertuples():
         name, _, rate = row.setting.partition("; ")
         found.setdefault(name, {}).setdefault(row.seed, {})[float(rate or 0)] = row.value
     return {
@@ -119,14 +97,11 @@ def recorded(experiment: str) -> dict[str, Tensor]:
 
 
 class Layer(NamedTuple):
-    experiment: str
     name: str
     rate: float
     seed: int
-
-    @property
-    def model(self) -> str:
-        return START
+    experiment: str = "half"
+    model: str = START
 
     @property
     def setting(self) -> str:
@@ -134,9 +109,8 @@ class Layer(NamedTuple):
 
 
 def layers() -> list[Layer]:
-    names = {"layer": LAYERS, "half": HALVES}
-    units = [Layer(of, name, rate, seed) for of in names for name in names[of] for rate in RATES for seed in SEEDS]
-    return units + [Layer(of, "untrained", 0.0, seed) for of in names for seed in SEEDS]
+    units = [Layer(name, rate, seed) for name in HALVES for rate in RATES for seed in SEEDS]
+    return units + [Layer("untrained", 0.0, seed) for seed in SEEDS]
 
 
 @cache
@@ -150,12 +124,10 @@ def measure(unit: Layer) -> list[dict]:
     """Train one unit, and the row that it gives."""
     frozen, nli, graded = material()
     begun, layer = time.process_time(), None
-    kinds, rest = half_rows(frozen, nli, graded, unit.seed) if unit.experiment == "half" else ({}, graded)
-    if unit.rate and unit.experiment == "half":
+    kinds, rest = half_rows(frozen, nli, graded, unit.seed)
+    if unit.rate:
         loss, _, kind = unit.name.partition(", ")
         layer = train_layer(frozen, MAKERS[loss], kinds[kind], unit.rate, unit.seed)
-    elif unit.rate:
-        layer = train_layer(frozen, *layer_rows(unit.name, nli, unit.seed), unit.rate, unit.seed)
     scores, seconds = {STS: ("spearman", order(frozen, rest, layer))}, time.process_time() - begun
     sha = weights_sha256(resolve(START))
     return rows_of_scores(unit, scores, COMMAND, seconds, n=len(rest), trained_on=[NLI], model_sha256=sha)
