@@ -3,7 +3,7 @@
 #
 # # What do pre-training and fine-tuning buy?
 #
-# BERT first guesses hidden words, then learns a task from few labels. You measure what the first step saves in the second, and why a model that reads two sentences together cannot search ten million questions.
+# BERT is first trained to guess hidden words in plain text, and then on a task with labels. You measure what the first training saves in the second. You also see why a model that reads two sentences together cannot search ten million questions.
 #
 # | | |
 # |---|---|
@@ -39,7 +39,7 @@ if importlib.util.find_spec("course_lib") is None:
     sys.path.insert(0, str(course))
 
 # %% [markdown]
-# `model` is a small BERT that can still guess hidden words. `pair_model` scores pairs of texts, `encoder_model` makes a vector of each. You train on `labels` questions, once, or with `full` on three samples.
+# `model` is a small BERT that can still guess hidden words. `pair_model` scores pairs of texts, and `encoder_model` makes a vector of each. You train on `labels` questions, with `full` on three samples.
 
 # %% tags=["parameters"]
 seed = 0
@@ -55,7 +55,7 @@ full = False
 #
 # **Question.** A model has a fixed list of tokens. What does it do with any other word?
 #
-# *WordPiece* cuts the word. It takes the longest piece of the list that the word begins with, then the longest piece that the rest begins with, and so on. A piece from inside a word is written with `##`. If nothing fits, the whole word becomes `[UNK]`, which stands for "unknown".
+# *WordPiece* cuts the word into pieces. It takes the longest piece of the list that the word begins with, then the longest piece that the rest begins with, and so on. A piece from inside a word is written with `##`. If nothing fits, the whole word becomes `[UNK]`, which stands for "unknown".
 #
 # **Predict** the pieces of "they" if the list holds "the", "th" and "##ey".
 
@@ -75,9 +75,9 @@ print(wordpiece("unaffable", {"un", "##aff", "##able", "##a"}))
 print(wordpiece("they", {"the", "th", "##ey"}))
 
 # %% [markdown]
-# "They" becomes `[UNK]`. "th" and "##ey" would have fitted, but the rule is greedy: it takes "the", and then nothing fits "y".
+# "They" becomes `[UNK]`. The rule takes the longest piece, "the", and then nothing fits the rest, "y".
 #
-# Now take the list of `bert-mini`, the course's small BERT. Its tokenizer first puts texts into lower case and splits them into words. Your function has to agree with it on every text of the bundled NLI pairs.
+# Now take the list of `bert-mini`, the course's small BERT. Its tokenizer first puts a text into lower case and splits it into words. The cell checks that your function cuts every text of the bundled NLI pairs (English sentences) as this tokenizer does.
 
 # %% tags=["nbval-check-output"]
 from course_lib.data import load_nli
@@ -97,13 +97,15 @@ print(f"{len(vocabulary):,} tokens in the list; {len(texts):,} texts cut alike")
 print("aeroplanes:", wordpiece("aeroplanes", vocabulary))
 
 # %% [markdown]
+# They agree. "Aeroplanes" is not in the list, so it becomes three pieces that are.
+#
 # ## What does guessing hidden words teach?
 #
-# **Question.** BERT was trained to guess tokens that were hidden behind `[MASK]`, from what stands on both sides. What does a small one know after that?
+# **Question.** BERT was trained to guess tokens that were hidden behind `[MASK]`. What can a small one do after that?
 #
-# A *masked language model* is an encoder with a *head* on top. The encoder turns each token into a vector. The head, a small network, turns the vector at the hidden place into a score for every token of the list. (BERT also learned whether one passage follows another; `bert-mini` did not.)
+# A *masked language model* is an encoder with a *head* on top. The encoder turns each token into a vector. The head, a small network, turns the vector at the hidden place into a score for every token of the list.
 #
-# **Predict** the likeliest word for each gap. `bert-mini` has read Wikipedia and nothing else.
+# `bert-mini` has read Wikipedia and nothing else. **Predict** the likeliest word for each gap.
 
 # %% tags=["nbval-check-output"]
 import torch
@@ -124,13 +126,13 @@ for text in ("The river [MASK] through the valley.", "The people [MASK] hungry."
     print(text, {tokenizer.id_to_token(i): round(p, 2) for i, p in zip(best.indices.tolist(), best.values.tolist())})
 
 # %% [markdown]
-# The model found a verb for the river, "are" after "people", "is" after "dog", and a month before a year. For the country it prefers a word that it sees; "france" comes second, far behind.
+# The first four words fit their gaps. For the country, the model prefers "paris", a word that it sees, to "france".
 #
 # ### A score for a whole text
 #
-# Hide each token in turn, and take the logarithm of the probability of the true one. The exponential of minus their mean is the *pseudo-perplexity*. It is 1 for a model that is always sure and right; for a blind guesser it is the length of the list.
+# Hide each token in turn, and take the logarithm of the probability that the model gives to the true one. The exponential of minus the mean of these logarithms is the *pseudo-perplexity*. It is 1 for a model that is always sure and right, and higher for any other.
 #
-# Score forty sentences as written and with their words shuffled. A model that only counts words could not tell the two apart. **Predict** how often `bert-mini` finds the shuffled version less likely, and how often a network with random weights does.
+# The cell scores forty sentences as written and with their words shuffled. **Predict** how often `bert-mini` finds the shuffled version less likely, and how often a network with random weights does.
 
 # %% alt="Scatter plot with two logarithmic axes: for forty sentences the pseudo-perplexity as written, across, and with the words shuffled, upwards. The dots of the pre-trained network lie above the dashed diagonal, mostly at ten to a hundred times the value. The crosses of random weights lie on the diagonal, at about twelve thousand."
 import matplotlib.pyplot as plt
@@ -157,20 +159,18 @@ ax.set(xlabel="pseudo-perplexity as written", ylabel="with words shuffled", titl
 ax.legend(fontsize=8)
 plt.show()
 learned, blank = (mixed / plain for plain, mixed in perplexities.values())
-assert (learned > 1).sum() >= 39 and np.median(learned) > 10 and (np.abs(np.log(blank)) < np.log(2)).all() and 0 < (blank > 1).sum() < 40
+assert (learned > 1).sum() >= (40 if (model, seed) == ("course/bert-mini", 0) else 39) and np.median(learned) > 10 and abs(np.log(blank)).max() < np.log(2) and 0 < (blank > 1).sum() < 40
 
 # %% [markdown]
-# Each dot is one sentence. Those of `bert-mini` lie above the diagonal, most of them far, so it knows something about the order of words. With random weights the two numbers of a sentence are nearly equal, and either may be the higher one.
+# Each mark is one sentence. All marks of `bert-mini` lie above the diagonal: it finds each of the forty sentences less likely when its words are shuffled. The marks of random weights lie close to the diagonal, on both sides. So `bert-mini` has learned something about the order of words.
 #
 # ## What does pre-training take?
 #
-# **Question.** How long does such a model have to read?
+# **Question.** What does the model do in pre-training, and how much must it read?
 #
-# *Pre-training* means training on plain text, before the task is known. In each batch 15% of the tokens are chosen to be guessed. Of these, 80% are hidden behind `[MASK]`, 10% are replaced by a random token, and 10% are left alone, so that the model cannot rely on seeing `[MASK]`. The loss is the cross-entropy at the chosen places, in nats (the unit of the natural logarithm).
+# *Pre-training* means training on plain text, before the task is known. In each batch, 15% of the tokens are chosen to be guessed. Of these, 80% are hidden behind `[MASK]`, 10% are replaced by a random token, and 10% are left alone. The loss is the cross-entropy at the chosen places, in nats (the unit of the natural logarithm).
 #
-# A blind guesser gives every token the same probability. One that only counts gives each token its share of the text. A token that it sees at a chosen place is the true one half of the time (10% left alone, 10% replaced), so it gives that one half of the probability.
-#
-# **Predict** the loss of the blind one.
+# Two simple guessers show what a loss is worth. A blind one gives every token the same probability. One that only counts gives each token its share of the text. The code says how it treats places without `[MASK]`. **Predict** the loss of the blind one.
 
 # %%
 import math
@@ -183,16 +183,17 @@ counts[special] = 0
 def counting_loss(group, added):                                 # to every count, so that a token not met is not impossible
     ids, share = torch.cat(group), (counts + added) / (counts + added).sum()     # (tokens,), (vocabulary,)
     p = share[ids[~torch.isin(ids, special)]]                    # the share of each true token
+    # A visible token is the true one half of the time (10% left alone, 10% replaced), so it gets half of the probability.
     hidden, left_alone, replaced = p, p / 2 + 0.5, p / 2         # what the true token is given, in the three cases
     return -(0.8 * hidden.log() + 0.1 * left_alone.log() + 0.1 * replaced.log()).mean().item()
 
-groups = {"its own text": encoded[:400], "new sentences": [torch.tensor(tokenizer.encode(text).ids) for text in sentences]}
+groups = {"the NLI texts": encoded[:400], "new sentences": [torch.tensor(tokenizer.encode(text).ids) for text in sentences]}
 losses = {"counting": [counting_loss(group, added) for group, added in zip(groups.values(), (0, 1))]}
 print(f"guessing blindly costs ln {len(vocabulary)} = {math.log(len(vocabulary)):.2f}")
 print("counting costs", ", ".join(f"{loss:.2f} on {group}" for group, loss in zip(groups, losses["counting"])))
 
 # %% [markdown]
-# Now a smaller BERT learns for some seconds. **Predict** whether it gets below counting, on its own text and on 80 new sentences.
+# Now you train a much smaller BERT on the NLI texts for some seconds. **Predict** whether it gets below counting, on these texts and on 80 new sentences.
 
 # %%
 import torch.nn.functional as F
@@ -222,9 +223,9 @@ assert 0.1 < tiny_own - counted_own < 0.6 < tiny_new - counted_new
 assert all(best < min(others) - 1 for best, *others in zip(bert_mini, losses["counting"], losses["tiny network"]))
 
 # %% [markdown]
-# The tiny network began as a blind guesser. It ends somewhat above counting on its own text, and further above on new sentences. `bert-mini` is far better on both, though it trained on neither.
+# The tiny network began near the loss of the blind guesser. It ends above counting, on its own texts as on new ones. `bert-mini` is below counting on both, by more than one nat.
 #
-# **Recorded** in `data/results/04.csv`, by `recipes/bert_mini.py` and `recipes/token_frequencies.py`: the log of `bert-mini`, and what counting reaches on its text. **Predict** the curve's shape.
+# How did `bert-mini` get there? The figure shows its training log beside your live training, with the loss of counting on each text. For Wikipedia, both were **recorded** in `data/results/04.csv`, by `recipes/bert_mini.py` and `recipes/token_frequencies.py`.
 
 # %% tags=["row-1.15"] alt="Line chart of the loss against the number of tokens read, on a logarithmic axis. The live curve of the tiny network falls fast until it ends a little above a dotted line, the loss of counting on its text. The recorded curve of bert-mini falls from nine to below seven, crosses its own dotted line at a few million tokens while it is nearly flat, then falls steeply, and reaches three at 150 million tokens."
 from course_lib.data import load_results
@@ -240,7 +241,7 @@ curve(read, [entry["loss"] for entry in history], "a tiny network, here, on othe
 for level, line in zip((counted.mean(), counted_own), list(ax.lines)):
     ax.axhline(level, color=line.get_color(), linestyle=":", linewidth=1)
 ax.text(log.n.max(), counted.mean() + 0.08, "dotted: counting, on each text", ha="right", fontsize=8)
-ax.set(xscale="log", xlabel="tokens read", ylabel="loss in nats", title="First the frequencies of tokens, then more")
+ax.set(xscale="log", xlabel="tokens read", ylabel="loss in nats", title="The loss of bert-mini stays near that of counting, then falls")
 plt.show()
 below = log[log.value < counted.min()].n.min()
 bert = 1_000_000 * 256 * (0.9 * 128 + 0.1 * 512)                 # steps, texts a step, and their length: 128, in the end 512
@@ -251,17 +252,17 @@ assert log.value.iloc[-1] < counted.min() - 3 and 1e6 < below < 1e7
 assert (abs(log.value - counted.mean())[log.n.between(2e6, 7e6)] < 0.3).all()
 
 # %% [markdown]
-# Counting reaches the dotted lines. The tiny network is still above its line when its training ends. `bert-mini` stays near its line for some million tokens. Then its loss falls far below, where counting cannot follow: it has begun to use the words around the gap.
+# The tiny network is still above its dotted line when its training ends. `bert-mini` stays near its line for some million tokens, and then its loss falls far below. Counting cannot follow it there, so by then the model uses what stands around the gap.
 #
-# BERT's text was BooksCorpus (800 million words) and the English Wikipedia (2,500 million). Few can afford that, so one team trains, and others use the weights if they may: BERT's are under Apache-2.0, GPT-3's were never published.
+# BERT's text was BooksCorpus (800 million words) and the English Wikipedia (2,500 million). Others can start from BERT's weights, which are published under Apache-2.0. Those of GPT-3 are not.
 #
 # ## One core, many heads
 #
 # **Question.** What changes when the same BERT has to classify?
 #
-# To *fine-tune* BERT, you put another head on and train everything on your task, with labels. BERT's own classification head reads the vector of `[CLS]`, the token before every text. It is a linear layer with tanh, called the *pooler*, and a linear map to one number for each class.
+# To *fine-tune* BERT, you put another head on its encoder, the core, and train everything on your task, with labels. BERT's own classification head reads the vector of `[CLS]`, the token before every text. It is a linear layer with tanh, called the *pooler*, and a linear map to one number for each class.
 #
-# **Predict** which share of the parameters is new, and how many times `bert-mini` fits into BERT-base.
+# The vectors of `bert-mini` hold 256 numbers. **Predict** whether nearer to 1%, 10% or 50% of the parameters are new, with six classes.
 
 # %% tags=["row-1.17", "row-1.18", "nbval-check-output"]
 from course_lib.bert import BertModel
@@ -285,6 +286,8 @@ new = count(classifier) - count(mlm.bert)
 print(f"the new head has {new:,} parameters: {new / count(classifier):.1%} of all; the {len(old)} tensors of the core are equal")
 
 # %% [markdown]
+# About one parameter in a hundred is new.
+#
 # ### What is the core worth?
 #
 # **Question.** How many labels does pre-training save?
@@ -292,10 +295,10 @@ print(f"the new head has {new:,} parameters: {new / count(classifier):.1%} of al
 # Each bundled question asks for one of six things: an abbreviation, a description, an entity, a person, a place or a number. Three learners compete:
 #
 # - the pre-trained core with a new head, fine-tuned;
-# - the same network, tokenizer and head from scratch, that is, from random weights;
+# - the same network from scratch, that is, from random weights;
 # - a bag of words: a logistic regression that sees only how often each word occurs.
 #
-# First, the settings. `recipes/questions.py` trained on 50 questions with four learning rates and two heads, BERT's on `[CLS]` and a linear map on the vector of the first word. It **recorded** the share right, in %, of 200 others, which are no test questions. **Predict** which head is better. (`[CLS]` never had to say anything about its text.)
+# The settings come first. `recipes/questions.py` trained on 50 questions with four learning rates and two heads, BERT's on `[CLS]` and a linear map on the vector of the first word. It **recorded** the share right, in %, of 200 other questions, not those of the test.
 
 # %%
 import random
@@ -318,7 +321,7 @@ for start in ("pre-trained", "scratch"):
 assert best["pre-trained"].min() > best["scratch"].max() + 5
 
 # %% [markdown]
-# With its best rate each head is about as good as the other: the difference is no more than chance makes with 200 questions. In these runs, the highest rate takes more than twice as much from `[CLS]` as from the first word; whether the place or the pooler is to blame, they do not show. So you take the head that forgives more, on the first word (in a question it often names the kind of answer; for other texts try both heads), and for each start and number of labels the rate that was best.
+# At the highest rate, the head on the first word loses less than the other, so you take that one. For each number of labels, each start takes the rate that was best on the 200 questions.
 
 # %%
 class FirstWordClassifier(torch.nn.Module):
@@ -347,7 +350,7 @@ def fine_tune(start, n, seed):
         return 100 * (network(test).argmax(1) == torch.tensor([q.label for q in test])).float().mean().item()
 
 # %% [markdown]
-# The bag of words gets the same samples; its regularisation is chosen on the same 200 questions. So each learner has used 200 labels besides those counted (at 1,000 they are among them, and the samples are one set in three orders): compare the learners, and do not read the numbers as a price. **Predict** the three accuracies with 50 labels.
+# The bag of words gets the same samples; its settings are chosen on the same 200 questions. With 50 or 200 labels, these 200 come on top. So compare the learners, and do not read the numbers as a price. **Predict** the three accuracies with 50 labels.
 
 # %%
 from sklearn.feature_extraction.text import CountVectorizer
@@ -374,7 +377,7 @@ words_right = np.array(words_right).T                            # (samples, 3)
 print("bag of words:", *(f"{n} labels {value:.0f} %;" for n, value in zip(STEPS, words_right.mean(0))))
 
 # %% [markdown]
-# The live runs take the sample and the seed of the recorded runs of seed 0, the lowest of three. They need not repeat the number: in the stored output, pre-trained gives 59 where seed 0 was recorded with 55. So do not trust a few points between single runs.
+# The live runs take the sample and the seed of the first recorded runs, but they need not repeat the numbers. In the stored output, pre-trained gives 59% where 55% was recorded, for a reason that was not found. So do not trust a few points between single runs.
 
 # %% tags=["row-1.16"] alt="Line chart of accuracy in per cent against 50, 200 and 1,000 labelled questions on a logarithmic axis, with bands over three samples. The pre-trained start is the highest line everywhere. The line from scratch and that of the bag of words lie close together, far below it. Two crosses at 50 labels, in the colours of their lines, mark the live runs; a dotted line at 17 per cent is blind guessing."
 def labels_needed(target, means, numbers):
@@ -388,7 +391,7 @@ for name, runs in lines.items():
 for (start, value), line in zip(live.items(), list(ax.lines)):
     ax.plot(labels, value, "X", color=line.get_color(), markeredgecolor="black", markersize=9, label=f"{start}, live")
 ax.axhline(100 / 6, color="grey", linestyle=":", label="blind guessing")
-ax.set(xscale="log", ylim=(0, 100), xlabel="labelled questions", ylabel="right, in %", title="Pre-trained, fewer labels go further")
+ax.set(xscale="log", ylim=(0, 100), xlabel="labelled questions", ylabel="right, in %", title="The pre-trained start is ahead at each number of labels")
 ax.set_xticks(list(STEPS), list(STEPS))
 ax.minorticks_off()
 ax.legend(fontsize=8, loc="lower right", bbox_to_anchor=(1, 0.2))
@@ -403,17 +406,17 @@ assert not bundled or (pretrained.min(0) > words.max(0)).all() and pretrained[:,
 assert not bundled or abs(scratch.mean(0) - words.mean(0)).max() < 5
 
 # %% [markdown]
-# Bands span the three samples; in each, the pre-trained start is ahead of both others. On average its 50 labels do as well as more than 100 from scratch, each with the same 200 besides. With 200 it is ahead of the others with 1,000. Both starts trained equally long.
+# Lines are means of three samples, and bands span them (with 1,000 labels, three orders of one sample). In all three, at each number of labels, the pre-trained start is ahead of both others. Read off its mean curve, the network from scratch needs more than 100 labels to do as well as 50 do with pre-training. With 200 labels, the pre-trained start is ahead of the others with 1,000.
 #
-# From scratch, BERT gets about as many right as the bag of words. It may do more than count words, but the accuracy does not show it.
+# From scratch, the network gets about as many right as the bag of words: the means differ by less than five points.
 #
 # ## Two texts at once
 #
-# **Question.** How does BERT compare two sentences?
+# **Question.** How does BERT compare two texts?
 #
 # A *cross-encoder* reads both in one row: `[CLS] A [SEP] B [SEP]`. Each token of A may attend to each token of B. *Token types* say which text a token belongs to; their embeddings are added to those of tokens and positions. A head makes one number of the `[CLS]` vector, and the sigmoid, $1 / (1 + e^{-x})$, makes that a score between 0 and 1.
 #
-# Below, one trained BERT reads two questions. Its own head and a new, random one read the same `[CLS]` vector. **Predict** what the random head says.
+# In the figure, one trained BERT reads two questions. Its own head and a new, random one read the same `[CLS]` vector. **Predict** the score of the random head.
 
 # %% tags=["row-1.19"] alt="Diagram: the questions What is gravity and How do aeroplanes fly are cut into tokens and put in one row, with token type 0 for the first and 1 for the second. One BERT reads the row. Below it stands the vector of CLS as one strip of coloured stripes. Two arrows lead from it to two heads, an untrained and a trained one, and each gives a score."
 import copy
@@ -434,38 +437,36 @@ cross({"untrained": untrained, "trained": scorer}, pair, title="One BERT, one [C
 plt.show()
 
 # %% [markdown]
-# The random head's number is close to 0, and the sigmoid of 0 is one half. One pair does not show which head means something. So take the bundled sentence pairs that people scored for how alike they are, and compare the orders. *Spearman's rank correlation* is 1 for the same order, 0 for none, and -1 for the reverse.
-#
-# One random head proves little, so take a hundred, on two cores: `bert-mini` as it was pre-trained, and the BERT of the trained scorer. **Predict** how well they order the pairs.
+# The random head's number is close to 0, and the sigmoid of 0 is one half. One pair does not show which score means something. So take the course's own sentence pairs, each with a grade for how alike its two sentences are. (The language model that wrote the pairs graded them: `data/README.md`.) Compare their order with that of a head. *Spearman's rank correlation* is 1 for the same order, 0 for none, and -1 for the reverse. **Predict** how well a hundred random heads on the same trained BERT order them.
 
 # %%
 from course_lib.data import load_sts
 from course_lib.evaluation import spearman
 
-pairs, people = zip(*[((p.sentence1, p.sentence2), p.score) for p in load_sts("course/sts")])
+pairs, grades = zip(*[((p.sentence1, p.sentence2), p.score) for p in load_sts("course/sts")])
 
-def cls_vector(bert, tokenizer, pair):
-    row = tokenizer.encode(*pair)
+def cls_vector(pair):
+    row = scorer.tokenizer.encode(*pair)
     with torch.no_grad():
-        return bert(torch.tensor(row.ids), [len(row.ids)], torch.tensor(row.type_ids))[0]        # (hidden,)
+        return scorer.model.bert(torch.tensor(row.ids), [len(row.ids)], torch.tensor(row.type_ids))[0]        # (hidden,)
 
-readers = {"pre-trained core": (mlm.bert, tokenizer), "trained scorer's core": (scorer.model.bert, scorer.tokenizer)}
-cls = {name: torch.stack([cls_vector(*reader, pair) for pair in pairs]) for name, reader in readers.items()}     # (pairs, hidden) each
-dice, orders = torch.Generator().manual_seed(seed), {}
-for name, x in cls.items():
-    poolers, last = (0.02 * torch.randn(100, x.shape[1], columns, generator=dice) for columns in (x.shape[1], 1))
-    orders[name] = [spearman(people, row.tolist()) for row in (torch.tanh(x @ poolers) @ last).squeeze(2)]       # (heads, pairs)
-    print(f"random heads, {name}: from {min(orders[name]):+.2f} to {max(orders[name]):+.2f}; mean distance from 0: {np.abs(orders[name]).mean():.2f}")
-assert not bundled or np.abs(orders["trained scorer's core"]).mean() > 2 * np.abs(orders["pre-trained core"]).mean()
+cls = torch.stack([cls_vector(pair) for pair in pairs])          # (pairs, hidden)
+dice, width = torch.Generator().manual_seed(seed), cls.shape[1]
+poolers = 0.02 * torch.randn(100, width, width, generator=dice)  # a hundred heads, each a pooler ...
+last = 0.02 * torch.randn(100, width, 1, generator=dice)         # ... and a linear map to one number
+scores = (torch.tanh(cls @ poolers) @ last).squeeze(2)           # (heads, pairs)
+random_heads = [spearman(grades, row.tolist()) for row in scores]
+print(f"a hundred random heads on the trained core: from {min(random_heads):+.2f} to {max(random_heads):+.2f}")
+assert not bundled or min(random_heads) < -0.4 and max(random_heads) > 0.5
 
 # %% [markdown]
-# On the pre-trained core, which never learned from pairs, random heads mostly stay near 0; on the trained one many lie far from 0, on both sides. Some even reach above 0.7, but without labels you cannot tell which: a random head may read the answer the wrong way round.
+# Some random heads agree well with the grades, and others order the pairs rather the opposite way. Without the grades you cannot tell which. So a random head's score means nothing by itself.
 #
-# What is the trained score worth? Set it beside word overlap, the share of two sentences' words that are in both, and the cosine of two vectors of `sbert-mini` (notebook 06).
+# What is the trained head's score worth? Set it beside word overlap, the share of two sentences' words that are in both, and the cosine of two vectors, which `sbert-mini` makes of each sentence alone (notebook 06).
 #
-# **Recorded** on the same pairs, by `recipes/cross_encoder_mini.py`: three ways to train a cross-encoder. All end with STSb, a public set of other scored pairs. Two learn nothing else: one starts from `bert-mini`, the other from the network of `sbert-mini`. Our scorer also starts from the network of `sbert-mini`, but before STSb it learns from pairs that no person labelled: which of four near paragraphs a sentence was taken from, and what cosine a large sentence encoder gives two texts.
+# The trained scorer, that is this BERT with its own head, learned from pairs that no person scored, and then from STSb, a public set of scored pairs. Three such runs were **recorded** by `recipes/cross_encoder_mini.py`; the first is our scorer.
 
-# %% tags=["row-1.19"] alt="Horizontal bars of Spearman's correlation with people's scores, a row for each method, with a black mark for each head or run. The marks of a hundred random heads on the pre-trained core crowd around 0; on the trained scorer's core they spread far to both sides. Below them come three cross-encoders: trained on STSb alone, longer than the grey bar of word overlap; begun with sbert-mini, the shortest; and after unlabelled pairs, the longest of the three. The bar of sbert-mini is the longest."
+# %% tags=["row-1.19"] alt="Horizontal bars of Spearman's correlation with the grades, a row for each method, with a black mark for each head or run. The marks of a hundred random heads on the trained scorer's core spread far to both sides of 0. Below them come three bars: the trained scorer, whose three marks lie close together, is longer than the grey bar of word overlap, and the bar of sbert-mini is the longest."
 from course_lib.encoder import SentenceEncoder
 from course_lib.plotting import bars
 from course_lib.similarity import pairwise_cos_sim
@@ -475,33 +476,31 @@ encoder = SentenceEncoder.load(encoder_model, dtype="float32")
 first, second = (encoder.encode(list(side), show_progress_bar=False) for side in zip(*pairs))
 by = {"trained scorer": scorer.predict(pairs, show_progress_bar=False), "sbert-mini, cosine": pairwise_cos_sim(first, second).numpy(),
       "word overlap": np.array([len(a & b) / len(a | b) for a, b in sets])}
-ways = recorded.query("experiment == 'cross-encoder' and data == 'course/sts'").replace("course/cross-encoder-mini", "pairs, then STSb")
-runs = {f"random heads, {name}": found for name, found in orders.items()}
-runs |= {f"cross-encoder: {way}": ways[ways.model == way].value.to_numpy() / 100 for way in ("STSb only", "sbert-mini, then STSb", "pairs, then STSb")}
-runs |= {name: [spearman(people, by[name])] for name in ("sbert-mini, cosine", "word overlap")}
-ax = bars({name: 0 if "random" in name else np.mean(found) for name, found in runs.items()}, "Compare a score with word overlap, not with 0",
-          "Spearman's correlation with people's scores", runs=runs, baseline="word overlap")
+kept_runs = recorded.query("experiment == 'cross-encoder' and data == 'course/sts'")
+three = kept_runs[kept_runs.model.isin(["course/cross-encoder-mini", "pairs, then STSb"])].value.to_numpy() / 100     # seeds 0 to 2
+runs = {"random heads, trained core": random_heads, "trained scorer, three runs": three}
+runs |= {name: [spearman(grades, by[name])] for name in ("sbert-mini, cosine", "word overlap")}
+ax = bars({name: 0 if "random" in name else np.mean(found) for name, found in runs.items()}, "The trained scorer is ahead of word overlap, the cosine of both",
+          "Spearman's correlation with the grades", runs=runs, baseline="word overlap")
 ax.set(xlim=(-0.8, 1), xticks=(-0.5, 0, 0.5, 1))
-[number.remove() for number in ax.texts[:2]]                     # random heads have no bar: their mean says nothing
+ax.texts[0].remove()                                             # random heads have no bar: their mean says nothing
 plt.show()
-assert not bundled or abs(runs["cross-encoder: pairs, then STSb"][0] - spearman(people, by["trained scorer"])) < 0.01        # seed 0 is our scorer
-assert max(runs["cross-encoder: sbert-mini, then STSb"]) + 0.3 < min(runs["cross-encoder: STSb only"]) < min(runs["cross-encoder: pairs, then STSb"]) - 0.02
-drawn = np.random.default_rng(seed).integers(len(pairs), size=(300, len(pairs)))         # the pairs, drawn again 300 times
+assert len(three) == 3 and (not bundled or abs(three[0] - spearman(grades, by["trained scorer"])) < 0.01)        # seed 0 is our scorer
+draws = np.random.default_rng(seed).integers(len(pairs), size=(2000, len(pairs)))        # the pairs, drawn anew 2,000 times
+redrawn = {name: np.array([spearman(np.array(grades)[d], score[d]) for d in draws]) for name, score in by.items()}
 for ahead, behind in (("trained scorer", "word overlap"), ("sbert-mini, cosine", "word overlap"), ("sbert-mini, cosine", "trained scorer")):
-    low, high = np.percentile([np.subtract(*(spearman(np.array(people)[d], by[each][d]) for each in (ahead, behind))) for d in drawn], (2.5, 97.5))
-    print(f"{ahead}: ahead of {behind} by {low:+.2f} to {high:+.2f}")
+    low, high = np.percentile(redrawn[ahead] - redrawn[behind], (2.5, 97.5))
+    print(f"{len(pairs)} pairs, {ahead} minus {behind}: {low:+.2f} to {high:+.2f}")
     assert not bundled or low > 0
 
 # %% [markdown]
-# Each black mark is one head or one run. The printed ranges hold the middle 95 % of 300 redraws of the pairs. The trained scorer, one of the marks of "pairs, then STSb", is ahead of word overlap, and the cosine ahead of both. The network of `sbert-mini` hardly learns from STSb alone; why, these runs do not show. With unlabelled pairs before, it is the best of the three.
+# Each black mark is one head or one run. The intervals hold the middle 95% of the differences in 2,000 redraws of the pairs. None includes 0: on these pairs, the trained scorer is ahead of word overlap, and the cosine is ahead of both.
 #
 # ## Why is it hopeless for ten million questions?
 #
-# **Question.** A forum holds ten million questions. Has a new one been asked before?
+# **Question.** A forum holds ten million questions. What does it take to find out whether a new one has been asked before?
 #
-# A cross-encoder must read the new question with each stored one: ten million passes. For the best pair among n questions it must read all n(n - 1)/2 pairs. An encoder makes a vector of each text once, and compares vectors.
-#
-# **Predict** the number of pairs among 10,000 sentences.
+# A cross-encoder must read the new question with each stored one: ten million passes. For the best pair among n questions it must read all n(n - 1)/2 pairs. An encoder makes a vector of each text once, and then vectors are compared. **Predict** the number of pairs among 10,000 sentences.
 
 # %% tags=["row-1.20", "nbval-check-output"]
 def passes(n):
@@ -514,9 +513,9 @@ assert passes(4)[0] == len([(i, j) for i in range(4) for j in range(i)])
 assert passes(10_000)[0] == 49_995_000
 
 # %% [markdown]
-# Now with a clock. Throughput is how many texts a second get done when many are given at once. Latency is how long one call takes while somebody waits. **Predict** which takes longer: one text alone, or a text's share of a batch.
+# Now you take the time. Throughput is how many texts a second get done when many are given at once. Latency is how long one call takes.
 #
-# With vectors, a query takes BERT once. The cell also prints what that leaves out: ten million texts were embedded before, their vectors fill memory, and each query is compared with all.
+# With vectors, a query takes BERT once. The cell also prints what that leaves out: embedding ten million texts before, keeping their vectors, and comparing the query with all.
 
 # %% tags=["row-1.21"]
 import time
@@ -546,9 +545,9 @@ assert million10 * pair_seconds > 100 * (latency + million10 * scan_seconds)
 assert latency > text_seconds and million10 * scan_seconds > latency
 
 # %% [markdown]
-# One text alone takes longer than its share of a batch.
+# For one query among ten million texts, vectors take less than a hundredth of the pairs' time.
 #
-# How do the costs grow? The points were **recorded** by `recipes/pair_costs.py`, up to the sizes that it could wait for; those of n pairs, on the right, are the left ones divided by (n - 1)/2. On logarithmic axes a cost of n to the power k is a line of slope k; each line below continues its points. **Predict** the slopes, and how long the best pair among ten million takes.
+# How do the costs grow? The points were **recorded** by `recipes/pair_costs.py`. Those of n pairs, on the right, are the left ones divided by (n - 1)/2. On logarithmic axes a cost of n to the power k is a line of slope k; each line below continues its points. **Predict** the slopes.
 
 # %% tags=["row-1.20", "row-1.21"] alt="Two charts with logarithmic axes, number of texts across, time from microseconds to thousands of years upwards; recorded points lie along the lines. Left, finding the best pair: all pairs through the cross-encoder rise steeply to over a thousand years at ten million texts, embedding all texts rises half as steeply to hours, comparing all vectors rises steeply but far lower, to days. Right, answering one query: n pairs through the cross-encoder rise to hours; comparing with n vectors rises just as steeply but far lower, to about a second."
 measured = {setting: (rows.n.to_numpy(), rows.value.to_numpy()) for setting, rows in recorded.query("experiment == 'cost'").groupby("setting")}
@@ -556,7 +555,7 @@ size, took = measured["pairs"]
 measured["one query's pairs"] = size, took * 2 / (size - 1)      # n of the n(n - 1)/2
 panels = {"Best pair among n texts: all pairs cost most": [("pairs", "all pairs, cross-encoder", 2), ("embedding", "embedding all texts", 1),
                                                                   ("all cosines", "comparing all vectors", 2)],
-          "One query against n texts: vectors stay cheap": [("one query's pairs", "n pairs, cross-encoder", 1), ("one query", "comparing n vectors", 1)]}
+          "One query against n texts: vectors cost less": [("one query's pairs", "n pairs, cross-encoder", 1), ("one query", "comparing n vectors", 1)]}
 ends = np.array([10.0, million10])
 _, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained", sharey=True)
 for ax, (title, settings) in zip(axes, panels.items()):
@@ -576,13 +575,13 @@ axes[0].set_ylabel("time"), axes[0].minorticks_off(), axes[1].minorticks_off()
 plt.show()
 
 # %% [markdown]
-# On the left, all pairs rise with slope 2, embedding with slope 1: twice the texts cost four times the pairs. At ten million, the pairs take more than a thousand years. Comparing all vectors has slope 2 as well, but takes days (many queries in one matrix product cost less each than one alone): one comparison is a few hundred multiplications, one pass through BERT millions. On the right both slopes are 1, far apart.
+# On the left, all pairs rise with slope 2 and embedding with slope 1: twice as many texts cost four times the pairs. At ten million texts, the line of all pairs is above a thousand years. Comparing all vectors has slope 2 as well, but its line only reaches days. On the right both slopes are about 1, but the pairs reach hours and the vectors seconds.
 #
-# So vectors make search possible. Notebook 14 lets a cross-encoder reorder the best hits. That pays only if it orders them better than the cosine does; on the pairs above, ours did not.
+# So vectors, once made, bring a search among ten million texts down to seconds. Notebook 14 lets a cross-encoder reorder the best hits.
 #
 # ## Now from course_lib
 #
-# The head that you swapped is `BertForSequenceClassification` in `course_lib.models.classifier`. A batch is packed, one text after the other, so adding up lengths finds each `[CLS]`. From your `[CLS]` vectors, this head has to make the scores of `predict`. **Predict** whether (B, A) gets the score of (A, B).
+# The head that you swapped is in `BertForSequenceClassification`, in `course_lib.models.classifier`. A batch is packed, one text after the other, so adding up lengths finds each `[CLS]`. The cell makes the scores of `predict` from your `[CLS]` vectors, and then turns each pair round. **Predict** whether (B, A) gets the score of (A, B).
 
 # %% tags=["nbval-check-output"]
 import inspect
@@ -590,8 +589,7 @@ import inspect
 print(inspect.getsource(BertForSequenceClassification.pool))
 parts = dict(scorer.model.named_parameters())
 with torch.no_grad():
-    vectors = cls["trained scorer's core"]                       # (pairs, hidden)
-    pooled = torch.tanh(vectors @ parts["bert.pooler.dense.weight"].T + parts["bert.pooler.dense.bias"])     # (pairs, hidden)
+    pooled = torch.tanh(cls @ parts["bert.pooler.dense.weight"].T + parts["bert.pooler.dense.bias"])     # (pairs, hidden)
     logits = pooled @ parts["classifier.weight"].T + parts["classifier.bias"]    # (pairs, 1)
 assert np.allclose(scorer.activation_fn(logits[:, 0]), by["trained scorer"], atol=1e-4)      # here a sigmoid
 
@@ -600,7 +598,7 @@ print(f"turned round, a score changes by {np.abs(by['trained scorer'] - turned).
       f"the question pair's from {scorer.predict(pair):.2f} to {scorer.predict(pair[::-1]):.2f}")
 
 # %% [markdown]
-# Nothing makes (A, B) equal to (B, A); average both if you need one score.
+# Nothing makes (A, B) equal to (B, A). Average both if you need one score.
 #
 # ## Trap: text that is not hidden
 #
@@ -621,11 +619,11 @@ for name, (plain, mixed) in found.items():
 assert np.median(found["nothing hidden"][0]) < 2 and np.median(found["nothing hidden"][1]) < np.median(found["each token hidden"][0])
 
 # %% [markdown]
-# Through the shortcut the sentences look all but perfect, and shuffled ones better than real ones do with their tokens hidden. Its level is mostly copying: in training a tenth of the chosen tokens were left alone, so the model repeats what it sees. It still puts shuffled text higher (4.2 against 1.1), but the number is no pseudo-perplexity. Hide what it is to guess.
+# By the shortcut, shuffled sentences look better than real ones do with each token hidden. But the model sees the token that it is asked for, so it need not guess. Hide what it is to guess.
 #
 # ## With full-size models
 #
-# `model = "google-bert/bert-base-uncased"` is a download of 440 MB and computes for minutes: expect it to name the country. It cuts texts into other tokens, so do not compare its pseudo-perplexities with those above. `pair_model = "cross-encoder/ms-marco-MiniLM-L6-v2"` (90 MB) scores whether a passage answers a question.
+# `model = "google-bert/bert-base-uncased"` (440 MB) has another list of tokens, so do not compare its pseudo-perplexities with those above. `pair_model = "cross-encoder/ms-marco-MiniLM-L6-v2"` (90 MB) scores whether a passage answers a question.
 #
 # ## Exercises
 #
@@ -659,7 +657,7 @@ check("04.2", collection_perplexity)
 #
 # **2.** "My BERT, trained from random weights, gets three of four questions right: attention understands them." What is missing?
 #
-# <details><summary>Answer</summary>A baseline: with as many labels a bag of words gets about as many right.</details>
+# <details><summary>Answer</summary>A baseline: on the questions above, a bag of words got about as many right with as many labels.</details>
 #
 # **3.** A shop compares each new product with 300 others. Is a cross-encoder hopeless there?
 #
@@ -668,10 +666,10 @@ check("04.2", collection_perplexity)
 # ## Summary
 #
 # - WordPiece cuts words into known pieces, longest first.
-# - A masked language model first gets as good as counting. To use the words around a gap, this one read millions of tokens.
-# - Fine-tuning starts from the pre-trained core, puts a new head on, and trains both. A pre-trained core saves labels; from scratch it got about as many right as a bag of words.
-# - A cross-encoder reads two texts together. A random head may read the answer the wrong way round; compare a trained one with word overlap.
-# - All pairs cost n(n - 1)/2 passes, vectors n. Those also need memory, and a comparison with all of them.
+# - A masked language model guesses hidden tokens. The loss of `bert-mini` stayed near that of counting for some million tokens, and then fell far below.
+# - Fine-tuning puts a new head on the pre-trained core and trains both. Here pre-training saved labels; from scratch, the network got about as many right as a bag of words.
+# - A cross-encoder reads two texts together. A random head's score means nothing by itself; compare a trained one with word overlap.
+# - All pairs cost n(n - 1)/2 passes, vectors n. Vectors also need memory, and have to be compared.
 #
 # ## References
 #
