@@ -3,11 +3,11 @@
 #
 # # Why does one context vector lose long sentences?
 #
-# Before attention, a neural translator read a sentence into one vector and wrote the translation from that vector. You build such a translator by hand, train it in seconds, and find out what goes wrong with long sentences.
+# Before attention, a neural translator read a sentence into one vector and wrote the translation from that vector. You build such a translator by hand, train it in seconds, and test why it fails on long sentences.
 #
 # | | |
 # |---|---|
-# | You will be able to | compute a GRU's hidden states by hand; write a decoder's step and decode a sentence word by word; keep `[PAD]` out of states and losses; tell a bottleneck from too little training and from learning by heart |
+# | You will be able to | compute a GRU's hidden states by hand; write a decoder's step and decode a sentence word by word; keep `[PAD]` out of states and losses; test several explanations of one failure |
 # | You need first | Python, matrix products, and what a neural network's training loop is. No Spanish |
 # | Time | 40 minutes to read; the code runs in about a minute |
 # | Hardware | any laptop, no GPU |
@@ -58,9 +58,9 @@ full = False
 #
 # **Question.** What has to be learnt?
 #
-# The course has a corpus of English sentences with Spanish translations, made by a small grammar. They are correct, and one translation of each counts as right, so a program can mark the answers.
+# The course has a corpus of English sentences with Spanish translations, made by a small grammar. One translation of each counts as right.
 #
-# A *vocabulary* gives every word a number, from the commonest word on. Its first four numbers are for tokens that are not words: `[PAD]` fills batches up, `[BOS]` begins a sentence, `[EOS]` ends it, and `[UNK]` stands for every unknown word. A full stop or question mark counts as a word.
+# A *vocabulary* gives every word a number. The first four numbers are for tokens that are not words: `[PAD]` fills batches up, `[BOS]` begins a sentence, `[EOS]` ends it, and `[UNK]` stands for every unknown word. A full stop or question mark counts as a word.
 #
 # **Predict:** what becomes of "horse", which the tiny vocabulary has never seen?
 
@@ -93,19 +93,17 @@ assert tiny.decode(tiny.encode("the red car")) == "the red car"
 # %% [markdown]
 # "Horse" becomes `[UNK]`, and nobody can tell afterwards which word it was.
 #
-# The line in brackets translates the Spanish word for word. Spanish adjectives stand after their noun and take its gender and number. English "does" has no counterpart, so the two sentences need not have equally many words.
+# The line in brackets translates the Spanish word for word. Here the adjective stands after its noun, and "does" has no counterpart. So words and their order have to be learnt, and the two sentences may differ in length.
 #
 # ## Reading: a state for every word
 #
 # **Question.** What is a hidden state?
 #
-# A recurrent network (RNN) reads one word at a time and keeps a vector, the *hidden state* $h$. It holds what the network has made of the words so far.
-#
-# A small network, the cell, computes the change. Ours is the *GRU* (gated recurrent unit) as torch computes it. It has two gates, vectors of numbers between 0 and 1. The reset gate $r$ says how much of the old state may enter a proposal $n$. The update gate $z$ says how much of the old state stays:
+# A recurrent network (RNN) reads one word at a time and keeps a vector, the *hidden state* $h$. It holds what the network has made of the words so far. A small network, the cell, computes the next state. Ours is the *GRU* (gated recurrent unit) as torch computes it. It has two gates, vectors of numbers between 0 and 1. The reset gate $r$ says how much of the old state may enter a proposal $n$. The update gate $z$ says how much of the old state stays:
 #
 # $$r = \sigma(W_r x + U_r h), \quad z = \sigma(W_z x + U_z h), \quad n = \tanh(W_n x + r \odot U_n h), \quad h' = (1 - z) \odot n + z \odot h$$
 #
-# Here $x$ is the vector of the new word, the matrices $W$ and $U$ are learnt, $\sigma(a) = 1 / (1 + e^{-a})$ squeezes each number between 0 and 1, and $\odot$ multiplies number by number.
+# Here $x$ is the new word's vector, $W$ and $U$ are learnt matrices, $\sigma(a) = 1 / (1 + e^{-a})$ lies between 0 and 1, and $\odot$ multiplies number by number.
 #
 # **Predict:** can a number in a state ever leave the range from -1 to 1?
 
@@ -129,7 +127,7 @@ assert torch.stack(by_hand).abs().max() < 1
 # %% [markdown]
 # Each number of $h'$ is a weighted average of two numbers: one of $n$, which a tanh keeps between -1 and 1, and one of the old $h$, which began at 0.
 #
-# Torch's GRU does the same for a whole sentence in one call, and adds learnt numbers, its biases, which the cell sets to zero. It returns every state, and the last one once more. This last state is the *context vector*: all that the second half of the translator will see of the sentence. (The *LSTM* of Hochreiter and Schmidhuber, 1997, is an older and larger cell. It hands two states from word to word.)
+# Torch's GRU does the same for a whole sentence in one call, and adds learnt numbers, its biases, which the cell sets to zero. It returns every state, and the last one once more. This last state is the *context vector*, all that the decoder below will see of the sentence. (An older cell, the *LSTM* of Hochreiter and Schmidhuber, hands on two states.)
 
 # %% tags=["row-1.4", "row-1.5", "nbval-check-output"]
 gru = nn.GRU(input_size=2, hidden_size=3, batch_first=True)
@@ -146,11 +144,11 @@ context = last[0, 0]                                                            
 print("states", tuple(states.shape), "context vector", tuple(context.shape), [round(v, 3) for v in context.tolist()])
 
 # %% [markdown]
-# The network that reads is the *encoder*.
+# The network that reads is the *encoder*. It has turned a sentence into one vector.
 #
 # ## Writing: one word, then the next
 #
-# **Question.** How does a vector become a sentence?
+# **Question.** How does this vector become a Spanish sentence?
 #
 # The network that writes is the *decoder*, a second GRU. Both need vectors for words: an *embedding*, a table with a row of numbers for each word.
 #
@@ -158,7 +156,7 @@ print("states", tuple(states.shape), "context vector", tuple(context.shape), [ro
 #
 # $$s_i = \mathrm{GRU}([y; c],\ s_{i-1}), \qquad \mathrm{logits} = V \tanh(R\,[s_i; c; y])$$
 #
-# $[y; c]$ puts the two vectors end to end. $R$ and $V$ are learnt matrices (with biases, not written here). $R$ turns the three vectors into as many numbers as an embedding has. $V$ has a row for each Spanish word, and the product of that row with these numbers is the word's score. The scores are called *logits*; a softmax makes probabilities of them.
+# $[y; c]$ puts the two vectors end to end. $R$ and $V$ are learnt matrices, with biases that the formula leaves out. $V$ has a row for each Spanish word, whose product with the tanh is the word's score. The scores are called *logits*; a softmax makes probabilities of them.
 #
 # **Predict** how many logits a step returns.
 
@@ -190,7 +188,7 @@ def step(net, previous, s, c):
 print("logits of a step:", tuple(step(parts, torch.tensor([BOS]), *torch.zeros(2, 1, hidden_size))[0].shape))
 
 # %% [markdown]
-# The decoder is told `[BOS]` first. The word with the highest score is written, and told to the decoder in the next step. This is *greedy decoding*. It ends when the decoder writes `[EOS]`, however many words the source had.
+# The decoder is told `[BOS]` first. The word with the highest score is written, and told to it in the next step. This is *greedy decoding*. It ends when the decoder writes `[EOS]`, however many words the source had.
 
 # %% tags=["row-1.4"]
 @torch.no_grad()
@@ -217,13 +215,13 @@ print(text, "->", *write(parts, read(parts, text)[-1])[0][:8], "...")
 # %% [markdown]
 # ## What is learnt, and what `[PAD]` is for
 #
-# **Question.** What does the loss look at?
+# **Question.** The untrained decoder wrote no translation. What does training reward?
 #
 # In training, the decoder is always told the right previous word. This is *teacher forcing*. The loss of a word is the cross-entropy, $-\log$ of the probability that the right word got. The loss of a sentence is the mean over its words and `[EOS]`.
 #
-# From here on the translator is `course_lib`'s `RNNTranslator`. The cell loads your parts into it, and asserts that states and logits agree at each step.
+# From here on the translator is `course_lib`'s `RNNTranslator`. The cell asserts that it agrees with your parts at each step.
 #
-# **Predict** the loss of an untrained translator.
+# **Predict** the loss of an untrained translator from the number of Spanish tokens.
 
 # %% tags=["row-1.4", "row-1.6"]
 import math
@@ -250,7 +248,7 @@ with torch.no_grad():
 print(f"mean {loss:.2f}; an even guess among {len(spanish)} tokens: {math.log(len(spanish)):.2f}")
 
 # %% [markdown]
-# The mean is close to that of an even guess.
+# For this sentence, the mean is close to that of an even guess.
 #
 # Several sentences are computed together, as one rectangle of numbers: `[PAD]` fills up the short ones. This *padding* must not count. **Predict:** how many of the numbers below count in the loss?
 
@@ -271,15 +269,13 @@ counts = target_batch(untrained, [t for _, t in two])[1][:, 1:].sum(1)          
 assert torch.allclose(together, (first * counts[0] + second * counts[1]) / counts.sum(), atol=1e-5)
 
 # %% [markdown]
-# Nine numbers count: those of seven words and two `[EOS]`. So the loss of two sentences together must be the mean of their own losses, weighted by their words and `[EOS]`.
+# Nine numbers count: those of seven words and two `[EOS]`. So the loss of two sentences together is the mean of their own losses, weighted by how many words and `[EOS]` each has.
 #
 # ## Training, live
 #
-# **Question.** What can this translator learn in a few seconds?
+# **Question.** What does this translator learn in a few seconds?
 #
-# The cell trains three translators, which differ in their seed alone: in the numbers they start from and the order of the sentences. Then it measures the *exact match*, the share of sentences translated without a mistake, on test sentences that were not in the training.
-#
-# **Predict** this share for sentences of at most 5 words, and for sentences of at least 9.
+# The cell trains three translators. They differ in their seed alone, which sets the numbers they start from and the order of the sentences. Then it measures the *exact match*, the share of sentences translated without a mistake, on test sentences outside the training.
 
 # %% tags=["row-1.4"]
 from course_lib.training import train
@@ -306,7 +302,7 @@ for name, chosen in ("at most 5 words", short), ("at least 9 words", long):
     assert not as_given or (min(shares) > 25 if chosen is short else max(shares) < 5)
 
 # %% [markdown]
-# Each gets more than a quarter of the short sentences right, and hardly any long one. What the first wrote:
+# In all three seeds, many short sentences are right and hardly any long one. Some answers of the first translator follow.
 
 # %%
 from collections import Counter
@@ -321,13 +317,13 @@ for (source, target), written in list(zip(test, answers))[len(test) // 20 :: len
         print(f"  right {target}   ({literal(words(target))})")
 
 # %% [markdown]
-# Compare the word-for-word lines. Words are replaced by others of their kind, and parts of the longer sentences are missing. Is the decoder told too little, or has it learnt too little?
+# Compare the word-for-word lines. In the wrong ones, words are replaced by others, or parts of the sentence are missing.
 #
 # ## One vector in between
 #
-# **Question.** Where does the information pass?
+# **Question.** How does what was read reach the decoder?
 #
-# The figure shows your first translator at work on a test sentence that it gets right. Each row of stripes is a state: its first 16 numbers as colours.
+# The figure shows your first translator at work on a test sentence.
 #
 # **Predict:** how many numbers go from the upper half of the figure to the lower half?
 
@@ -345,23 +341,27 @@ unrolled([*words(source), "[EOS]"], encoder_states, written, torch.stack(decoder
 plt.show()
 
 # %% [markdown]
-# Only the context vector connects them: `hidden_size` numbers, however long the sentence is. Such a place is a *bottleneck*. In "the eagles that are in the garden are tired", the Spanish form of "tired" depends on "eagles", seven words before it. What such a *long-range dependency* needs must outlast every change of the state in between.
+# Only the context vector connects the halves: `hidden_size` numbers, however long the sentence is. Such a place is a *bottleneck*.
+#
+# In "the eagles that are in the garden are tired", the Spanish form of "tired" depends on "eagles". For such a *long-range dependency*, the state has to keep what is needed of "eagles".
+#
+# The bottleneck may explain the lost long sentences. There are other suspects.
 #
 # ## Measured: quality by length
 #
 # **Question.** Why does exact match fall with length?
 #
-# There are five suspects:
+# Here are five suspects and their tests:
 #
-# 1. A long sentence has more words to get wrong. The *next-word accuracy* looks at single words: under teacher forcing, the share of right words that get the highest score. If length only meant more chances of a mistake, it would not fall.
-# 2. The words of a long sentence may be harder to guess. `Blind`, trained without the vector, guesses each from the Spanish words before it.
-# 3. The translator may know its training by heart. So measure training sentences too.
-# 4. The training may be too short.
-# 5. The whole sentence has to pass through one vector. A control shares its training, its sentences and the kind and size of its GRUs with the translator. It has attention (notebook 02), so its decoder looks at all states of the encoder in every step.
+# 1. A long sentence has more words to get wrong. The *next-word accuracy* looks at single words: it is the share of right words that get the highest score under teacher forcing.
+# 2. Its words may be harder to guess. `Blind`, trained without the vector, guesses each from the Spanish words before it.
+# 3. The translator may know its training by heart. So training sentences are measured too.
+# 4. The training may be too short (next section).
+# 5. The whole sentence has to pass through one vector. The control has the same training, sentences and sizes of GRUs. But it adds attention, with weights of its own (notebook 02): in every step its decoder looks at all states of the encoder.
 #
-# The accuracy leaves out the full stop or question mark and `[EOS]`. They are easy, and they are two words in five of a short sentence but two in eleven of a long one: with them it would fall for that alone.
+# The accuracy leaves out the full stop or question mark and `[EOS]`. They are easy, and a larger part of a short sentence than of a long one.
 #
-# **Predict** the next-word accuracy at four and at ten words: with one vector, without it, and with all states. Is it higher for training sentences? A band spans the lowest and the highest seed.
+# **Predict:** which accuracies fall from four words to ten: with one vector, without it, with all states? A band spans the lowest and the highest seed.
 
 # %%
 from course_lib.translation.scores import mean_by
@@ -413,19 +413,22 @@ assert not as_given or all(0.25 < kept < 0.4 for kept in (new - blind)[:, -1] / 
 assert not as_given or 7 < more.min() and more.max() < 13 and (known[:, 0] - known[:, -1]).min() > 25 and max(shares) < 8
 
 # %% [markdown]
-# With the vector, the next word gets harder: each seed loses more than 35 points from four words to ten. So it is not only the number of words. Without the vector it does not get harder, so the Spanish of a long sentence is no harder to guess. What the vector adds shrinks: from four words to ten to about a third, from five to about a half.
+# From four words to ten:
 #
-# The control, trained once, is ahead at every length, even of the translators on the sentences of their own training. But it loses about 20 points too. So a long sentence is harder for both, and more so with one vector.
+# - With one vector, the accuracy on new sentences falls by more than 35 points in all three seeds. So the number of words is not the whole reason (1).
+# - Without the vector, in one training, it does not fall. So the words of these long sentences are not harder to guess from those before (2).
+# - On training sentences it falls too, by more than 25 points in each seed. So the fall is not one of new sentences alone (3).
+# - With all states, in one training, it falls less, by about 20 points (5).
 #
-# Training sentences are about ten points better, except at four words. But they fall too, and hardly any long one comes out right.
+# The fourth suspect is still open.
 #
 # ## Too little training, or the one vector?
 #
 # **Question.** Does more training save the long sentences?
 #
-# The figure is **recorded** by `recipes/translation.py`. On the left the training is the one above. In the middle the same sentences are read ten times instead of twice. On the right all training sentences, of 3 to 25 words, are read twice.
+# The figure is **recorded** by `recipes/translation.py`. On the left is the training above. In the middle the same sentences are read ten times instead of twice. On the right all training sentences, of 3 to 25 words, are read twice.
 #
-# **Predict:** after ten epochs, how many sentences of 9 and 10 words are right, of those in the training and of new ones? Does more training close the gap to the control?
+# **Predict:** after ten epochs, does one vector get long training sentences right? And new ones?
 
 # %% tags=["row-1.4", "row-1.7"] alt="Three line charts with the same axis, exact match in percent, against the number of words of the English sentence in groups of three. For new sentences, the translator with one context vector lies below the one that sees all states in each chart, and the bands over the seeds never meet. Left, trained as above, one vector falls from about 40 to 0 within ten words, all states from about 80 to about 30. In the middle, after ten epochs, one vector falls from about 80 to about 5, all states from above 90 to above 60; two more curves for training sentences fall only to almost 80 with one vector and stay near 100 with all states. Right, with more and longer sentences, one vector falls from below 80 to 0 at 15 words, all states from 90 to below 30 at 24 words and more."
 from recipes.translation import BUDGETS, load, recorded_results
@@ -467,21 +470,23 @@ assert abs(slow["03-05"].mean() - quick["03-05"].mean()) < 5
 assert all(slow[words].max() + 10 < quick[words].min() for words in ("06-08", "09-11"))
 
 # %% [markdown]
-# In the middle, one vector gets most long training sentences right, and hardly any new one. So 128 numbers are enough to write long sentences that are known by heart. What fails is to pack _new_ ones so that the decoder can unpack them. The control falls with length too, from 92 to 64 %, as its next-word accuracy did, so the one vector is not the whole reason. But it gets most new long ones right after the same training: they are not simply too hard.
+# The long sentences have 9 and 10 words. After ten epochs (middle), one vector gets 78 % of the long training sentences right, and 5 % of the new ones. So here it matters much whether a long sentence was in the training (3).
 #
-# More training does not close the gap. With three times as many sentences, and longer ones (right), one vector gets 8 % right at 9 to 11 words, the control 81. With ten epochs (middle), the gap shrinks at 3 to 5 words and stays at 6 to 8. At 9 and 10 it grows from 32 to 59 points: one vector rises from 0 to 5 %, the control from 32 to 64. (These are whole sentences; in single words, not recorded here, the gap may still shrink.)
+# After the same training, the control gets 64 % of the new long sentences right. It falls with length too, so the one vector is not the whole reason.
 #
-# Perhaps the control only learns faster? Compare one vector after ten epochs (middle) with all states after two (left). At 3 to 5 words they are about equal; beyond, one vector is behind.
+# Neither ten epochs nor more and longer sentences (right) close the gap (4): in each chart and at each length, every seed of the control is ahead.
 #
-# So the last suspect remains: the one vector, as these trainings teach the encoder to fill it and the decoder to read it. After ten epochs it works together with the third: long sentences are learnt by heart. Cho et al. (2014) found the fall too. Sutskever et al. (2014), with much larger networks that read the source backwards, report no difficulty with long sentences.
+# The comparison points to the fifth suspect: in these trainings, a decoder that has only the one vector loses most new long sentences. It does not show that every training must. Cho et al. (2014) found a fall with length too; Sutskever et al. (2014), with larger networks that read the source backwards, report no difficulty.
 #
 # ## What the vector keeps
 #
-# **Question.** Which words does the context vector still know?
+# **Question.** Which words can be read back from the context vector?
 #
-# Try to read them back. For each place in the sentence, a *linear probe* gets the context vector and names the word that stood there: each English word has a weighted sum of the vector's numbers, and the highest sum wins. Least squares finds the weights on training sentences: the sums shall be 1 for the right word and 0 for all others. The test is on new sentences, without their full stop or question mark: of ten words, nine are asked for.
+# The test is a *linear probe*. For each place in the sentence, it gets the context vector and names the word that stood there. Each English word has a weighted sum of the vector's numbers, and the highest sum wins. Least squares fits the weights on training sentences, towards 1 for the right word and 0 for all others.
 #
-# **Predict:** which of ten words are found best: the first, those in the middle, or the last? And are more words found in ten than in five?
+# The translators are the live ones, and the sentences asked about are new. The full stop or question mark is left out: of ten words, nine are asked for. An untrained encoder and the commonest word of each place serve for comparison.
+#
+# **Predict:** which of ten words are found best: the first, those in the middle, or the last?
 
 # %% tags=["row-1.7"] alt="Two line charts. Left, the share of the words of ten-word sentences that a probe reads back, in percent, against the place of the word: the trained encoders fall from almost 90 percent at the first word to about 20 in the middle and rise to about 60 at the last; the untrained encoder rises from about 25 to almost 100 at the last word; the commonest word stays below 20. Right, the number of words read back against the length of the sentence, five to ten words: the trained encoders stay between three and four, the untrained one close to three, while the line of all words rises from four to nine; the commonest word stays below one."
 unseen = test + sentences("dev")
@@ -521,15 +526,17 @@ assert not as_given or 3 < trained_counts.mean(0).min() and trained_counts.mean(
 assert not as_given or (ten[:3] > shares[0, 1]).all() and ten[3].argmax() == 8 and (ten[:3, 0] > ten[3, 0] + 30).all()
 
 # %% [markdown]
-# On the left, the first of ten words is read back most often, those in the middle least. On the right, three to four words are read back, whether a sentence has five words or ten. So of a longer sentence it is a smaller share. The probes of all lengths learn from about equally many sentences, so that is not why.
+# On the left, the first word is read back most often from the trained encoders, and the least often found word stands in the middle. The untrained encoder is different: its last word is found almost always. So training changes which words can be read back.
 #
-# The untrained encoder knows the last word almost always and the first five seldom, because each later word overwrites a part of the state. It keeps about three, fewer than the trained ones at each length. Training changes _which_ words survive.
+# On the right, three to four words are read back from the trained encoders on average, whether four are asked for (of five) or nine (of ten). What a linear probe misses may still be there in another form.
 #
 # ## The trap: the last step of a padded batch
 #
-# **Question.** Which state is the last one?
+# **Question.** The context vector is the last state. Where does it stand in a batch?
 #
-# For a single sentence, `states[:, -1]` was right. Now short sentences share a batch with the corpus's longest one. **Predict** what `states[:, -1]` holds for them, and how many are still translated right.
+# For a single sentence, `states[:, -1]` was right. Now short sentences share a batch with the corpus's longest one.
+#
+# **Predict** what `states[:, -1]` holds for the short ones.
 
 # %% tags=["row-1.6"]
 some = [pair for pair in test if len(words(pair[0])) <= 5][:100]
@@ -550,13 +557,13 @@ for name, vectors in ("last time step", naive), ("last real token", right):
 assert not as_given or 4 * correct["last time step"] < correct["last real token"]
 
 # %% [markdown]
-# The GRU goes on reading: the state changes at each `[PAD]`. Its embedding is zero, but the old state and the biases still act. No error is raised, and most right translations are lost.
+# The GRU goes on reading: `[PAD]` has the embedding zero, but the old state and the biases still change the state. No error is raised, and most right translations are lost.
 #
 # The cure is to take each sentence's own last state, or to let `pack_padded_sequence` stop there.
 #
 # ## Now from course_lib
 #
-# `RNNTranslator` packs its batches, and `translate` writes many sentences at once. Both must agree with your loop; one exception is allowed, since rounding may decide between almost equal scores.
+# `RNNTranslator` packs its batches, and `translate` writes many sentences at once. Of 40 translations one may differ from your loop's: rounding can decide between almost equal scores.
 
 # %% tags=["nbval-check-output"]
 from course_lib.translation.decoding import translate
@@ -616,7 +623,7 @@ check("01.3", translation_cross_entropy)
 #
 # **2.** A translator gets most short sentences right and no long ones. Is its context vector too small? Name four other reasons, and how to test each.
 #
-# <details><summary>Answer</summary>Not shown: train a larger one and see. A long sentence has more words: compare next-word accuracy. They may be harder to guess: train without the vector. They may be new: translate training sentences. The training may be too short: train longer, and a model without the bottleneck as long.</details>
+# <details><summary>Answer</summary>That is not shown: train one with a larger vector. A long sentence has more words: compare next-word accuracy. Its words may be harder to guess: train without the vector. Training sentences may be known by heart: translate them. The training may be too short: train longer, and a model without the bottleneck as long.</details>
 #
 # **3.** Your encoder gives a sentence one vector alone and another in a batch. What do you look for first?
 #
@@ -625,10 +632,10 @@ check("01.3", translation_cross_entropy)
 # ## Summary
 #
 # - An encoder makes a hidden state after each word. The last one is the context vector, which enters every step of the decoder.
-# - `[PAD]` serves batching alone. A short sentence's last state is not at the batch's last step.
-# - With one context vector, a translator loses long sentences: in a long sentence the next word is harder to find than in a short one. For a decoder that sees all states it is harder too, but less so; for one that never sees the vector it is not.
-# - Trained longer, it writes most long training sentences right, and hardly any new one. A translator that sees all states gets most new ones right too.
-# - After the short training, a probe reads three to four words back from the vector, of a sentence of five (where it looks for four) as of ten; without training, about three.
+# - `[PAD]` serves batching alone. A padded sentence's last state is not at the batch's last step.
+# - After the short training, one vector gets many short sentences right and hardly any long one. Its next-word accuracy falls with length, more than with all states.
+# - Trained longer, one vector gets most long training sentences right, and few new ones. With all states, most new ones are right too.
+# - After the short training, a linear probe reads three to four words back on average, of sentences of five words (four asked for) as of ten (nine).
 #
 # ## References
 #

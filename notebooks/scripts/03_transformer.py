@@ -3,11 +3,11 @@
 #
 # # What is left when the RNN is dropped?
 #
-# In 2017 a paper dropped the recurrent network (RNN) from the translator and kept the attention. What is left is a question of who may look at whom. In the encoder, the half that reads, every token looks at every other; alone, this half is BERT. You build it, check it and find out what it loses without attention or feed-forward. In the decoder, the half that writes, no token may look ahead. At the end both halves meet the RNNs.
+# In 2017 a paper dropped the recurrent network (RNN) from the translator and kept the attention. In the encoder, the half that reads, every token looks at every other; alone, it is BERT. You build it, check it and switch parts of it off. In the decoder, the half that writes, no token may look ahead. At the end both halves meet RNNs on one task.
 #
 # | | |
 # |---|---|
-# | You will be able to | compute attention by hand and in heads; assemble BERT's encoder and load a checkpoint; show what is lost without attention, feed-forward or the padding mask; compare it with RNNs |
+# | You will be able to | compute attention by hand and in heads; assemble BERT's encoder and load trained weights; show what a trained model loses without attention, feed-forward or the padding mask |
 # | You need first | matrix products, softmax; what attention is for (notebook 02) |
 # | Time | 60 minutes to read; the code runs in under a minute |
 # | Hardware | any laptop, no GPU |
@@ -50,9 +50,9 @@ full = False
 # %% [markdown]
 # ## Every token asks every token
 #
-# **Question.** Who asks, when there is no RNN?
+# **Question.** How do tokens learn of each other when there is no RNN?
 #
-# In notebook 02 the decoder's state asked the encoder's states. In *self-attention* the tokens of one sentence ask each other. Each token has one vector. Three learned matrices make three vectors of it: a *query*, what it looks for; a *key*, what it can be found by; and a *value*, what it hands over. All tokens share the same three matrices.
+# In *self-attention* the tokens of one sentence ask each other. Each token has one vector. Three learned matrices make three vectors of it: a *query*, what it looks for; a *key*, what it can be found by; and a *value*, what it hands over. All tokens share the same three matrices.
 #
 # The dot product says how well a query fits a key. The token's result is the average of all values, weighted by a softmax over these fits:
 #
@@ -88,13 +88,13 @@ assert torch.allclose(output, F.scaled_dot_product_attention(query, key, value),
 assert torch.allclose(output, scaled_dot_product_attention(query, key, value)[0], atol=1e-6)
 
 # %% [markdown]
-# The first token looks least at itself: its query fits the keys of the other two. That is what separate maps are for. Loop, matrices, torch and `course_lib.attention` agree.
+# The first token looks least at itself: its query fits the keys of the other two. The loop, the matrices, torch and `course_lib.attention` give the same result.
 #
 # No row needs another's result, so all can be computed at once. An RNN goes token by token.
 #
 # ### Why divide by √d?
 #
-# A dot product is a sum of $d$ products. The next cell draws random queries and keys and prints the spread (standard deviation) of their dot products and the mean of the largest of a query's 20 weights. A small change of a score changes its weight $w$ by $w(1-w)$ times as much, and training goes by such changes. Call a query stuck when its largest weight is above 0.99: this factor is then below 0.01.
+# A dot product is a sum of $d$ products. The next cell draws random queries and keys. It prints the spread (standard deviation) of their dot products and the mean of the largest of a query's 20 weights. A query counts as stuck when its largest weight is above 0.99. Training goes by small changes of the scores, and these then hardly change the weights.
 #
 # **Predict**: how does the spread grow with $d$, and how many of the queries are stuck?
 
@@ -113,11 +113,11 @@ for d in (4, 64, 1024):
 assert stuck["undivided"] > 0.5                                  # at d = 1024
 
 # %% [markdown]
-# The spread is about $\sqrt d$; the division brings it to 1. Undivided, $d = 1024$ sets the scores so far apart that most queries are stuck with one key, and $d = 64$, the size of a head below, every fourth. Divided, none is stuck.
+# The spread is about $\sqrt d$, so the division brings it to about 1. At $d = 1024$ most of these random queries are stuck without the division, and none with it.
 #
 # ### Several heads
 #
-# To look at several things at once, a layer has several *heads*, each with its own share of the components of queries, keys and values. Their results are laid side by side; one more linear map, the output map, will mix them.
+# A layer has several *heads*. Each computes its own attention, from its own share of the components of queries, keys and values. Their results are laid side by side; one more linear map, the output map, will mix them.
 #
 # In a batch, shorter texts are filled up with `[PAD]`: they are *padded*. A mask says 1 for a real token and 0 for `[PAD]`. The score of a `[PAD]` becomes minus infinity, whose exponential is 0, so no token looks at it.
 
@@ -148,13 +148,13 @@ class Attention(nn.Module):
 # %% [markdown]
 # ## Assemble it
 #
-# **Question.** What else is in BERT's encoder?
+# **Question.** What is in BERT's encoder besides attention?
 #
 # Attention moves information between tokens. A layer has three more parts:
 #
-# - A *feed-forward network* works on each token by itself: two linear maps with a curved function between them (GELU: nearly 0 far below zero, nearly $x$ far above).
+# - A *feed-forward network* works on each token by itself: two linear maps with a curved function, GELU, between them.
 # - A *residual connection* around attention, and another around the feed-forward network, adds its input to its output.
-# - A *layer norm* after each sum brings a token's vector to mean 0 and standard deviation 1, then applies a learned scale and shift. Residuals give training a direct path through many layers; the norms keep the numbers in one range. In training BERT also sets some numbers to 0 at random (dropout), left out here.
+# - A *layer norm* after each sum brings a token's vector to mean 0 and standard deviation 1, then applies a learned scale and shift. (In training BERT also uses dropout, left out here.)
 #
 # **Predict** where most of a layer's parameters are.
 
@@ -170,7 +170,7 @@ encoder_layer(BertLayer(config), title="One layer of the encoder, with the numbe
 plt.show()
 
 # %% [markdown]
-# Only the orange box lets tokens see each other. The feed-forward network has twice the parameters of the four maps around attention. The names in the code are those of `transformers`, so that its checkpoints fit.
+# Only in the orange box do tokens see each other. The feed-forward network has about twice the parameters of the four maps around attention. The code below takes its names from `transformers`, so that trained weights can be copied in by name.
 
 # %%
 class AddAndNorm(nn.Module):
@@ -196,7 +196,7 @@ class Layer(nn.Module):
         return self.output(wide, x)                                          # (batch, tokens, hidden)
 
 # %% [markdown]
-# The first layer's input is a sum of three vectors: one for the token, one for its position, and one for its *token type*. The type tells first from second sentence where a model reads pairs; here it is 0.
+# The first layer's input is a sum of three vectors, with a layer norm: one for the token, one for its position, and one for its *token type*. The type tells first from second sentence where a model reads pairs; here it is 0.
 
 # %%
 class Encoder(nn.Module):
@@ -226,13 +226,13 @@ print(f"{sum(counts.values()):,} parameters: embeddings {counts['embeddings']:,}
       f"{len(encoder.encoder['layer'])} layers {counts['encoder']:,}")
 
 # %% [markdown]
-# Half of the parameters are embeddings.
+# The encoder is complete, but its weights are random.
 #
 # ## Is it the real thing?
 #
 # **Question.** Does this code compute what BERT computes?
 #
-# The file of trained weights is a dictionary of names and tensors. Copy them in by name. **Predict** from the classes above how many tensors each layer takes.
+# The file of trained weights maps names to tensors. **Predict** from the classes above how many tensors each layer takes.
 
 # %% tags=["nbval-check-output"]
 from course_lib.support.architectures import of_checkpoint
@@ -247,9 +247,9 @@ print(f"{len(own)} tensors loaded, {len(of_one)} for each layer, such as {of_one
 print("left over in the file:", {name.split(".")[0] for name in trained if name not in own})
 
 # %% [markdown]
-# `cls` is left over. This model was trained to guess words that are hidden behind `[MASK]` (notebook 04), and `cls` turns a token's vector into a score for each word. The published BERT also has a pooler, one more map for `[CLS]`.
+# `cls` is left over. This model was trained to guess words that are hidden behind `[MASK]` (notebook 04), and `cls` turns a token's vector into a score for each possible guess.
 #
-# A *tokenizer* cuts a text into *sub-words*, which are words or pieces of words. BERT's puts `[CLS]` before every text and `[SEP]` after it. Give one padded batch to your encoder and to `transformers`.
+# A *tokenizer* cuts a text into *sub-words*: words or pieces of words. BERT's puts `[CLS]` before every text and `[SEP]` after it. Give one padded batch to your encoder and to `transformers`.
 
 # %% tags=["nbval-check-output"]
 import transformers
@@ -278,7 +278,7 @@ assert torch.allclose(ours[mask == 1], theirs[mask == 1], atol=1e-4)
 #
 # **Question.** Nothing in attention says which token comes first. How does the model know?
 #
-# Reverse the tokens of `sentence`, so that the full stop comes first: with all position vectors made equal, with the model as it is, and with random weights. **Predict** for each: does each token keep its vector, at its new place? And does the mean of its vectors move as far away as another sentence's mean is?
+# Reverse the tokens of `sentence` between `[CLS]` and `[SEP]`. Do it in three encoders: one with all position vectors made equal, the model as it is, and one with random weights. **Predict** for each: does each token keep its vector at its new place?
 
 # %% tags=["row-2.4", "nbval-check-output"]
 import copy
@@ -307,15 +307,15 @@ for name, net in (("without positions", without), ("with positions", encoder), (
     assert keeps == (means > 0.9999) == (net is without) and (others < means).float().mean() > 0.99
 
 # %% [markdown]
-# Without positions the encoder reads a bag of words. A score depends on two vectors, not on where they stand; an average ignores the order of its terms; everything else looks at one token alone. The order comes in with the position vectors, which BERT learns.
+# Without positions the encoder reads a bag of words. A score depends on two vectors, not on where they stand. An average ignores the order of its terms. Everything else looks at one token alone. The order comes in only with the position vectors, which BERT learns.
 #
-# Is a cosine of 0.90 high? In this model two different sentences have 0.72 on average, and hardly any two reach 0.90. So for this one sentence the order moves the mean, but nearly all pairs of the 80 other sentences lie farther apart. With random weights the mean hardly moves (1.00), and even different sentences have 0.96: a high cosine alone says nothing.
+# In the model as it is, the order changes the tokens' vectors. The mean of this sentence's vectors moves as well, but less far than two different sentences are apart on average. With random weights all these cosines are high.
 #
 # ## What does each part do for a trained model?
 #
-# **Question.** What does a trained model lose without one of its two main parts?
+# **Question.** What does a trained model lose when one part is switched off?
 #
-# Hide one word at a time, if it is a single token, in 80 bundled sentences, and let the encoder and `cls` guess it among all whole words.
+# In 80 bundled sentences, hide one word at a time, if it is a single token. Let the encoder and `cls` guess it among all whole words.
 
 # %% tags=["nbval-check-output"]
 from course_lib.models.masked_lm import BertForMaskedLM
@@ -340,7 +340,7 @@ frequent = max(answers, key=answers.count)
 print(f"the most frequent of them: {frequent!r}, {answers.count(frequent)} times")
 
 # %% [markdown]
-# Now switch a part off in all layers: with weights of zero it adds nothing to the residual. There are two baselines. One always gives the most frequent word. The other deals the guesses out at random among the words at the same place: if they do not come from their sentence, this does no harm. **Predict** what the vector of a hidden word can know when all attention is off.
+# Now switch a part off in all layers. With weights of zero it adds nothing to the residual. One baseline always gives the most frequent word. The other deals the guesses out at random among the hidden words at the same place. This would change nothing if a guess depended on the place alone. **Predict** what the vector of a hidden word can know when all attention is off.
 
 # %% alt="Horizontal bars, the number of hidden words guessed right. All parts is far ahead, at more than twice the grey baseline that always answers with the most frequent word; without feed-forward networks is below the baseline; without attention has a bar of zero. Black marks, the same guesses dealt out to words at the same place of other sentences, lie far to the left of the bars' ends for all parts and without feed-forward networks."
 from course_lib.plotting import bars
@@ -370,15 +370,15 @@ bars(right, title="With attention, a guess comes from its sentence", xlabel=f"gu
 plt.show()
 
 # %% [markdown]
-# Without attention the network is broken. A hidden word's vector knows only its place, so the guess at the same place is always the same, and it is nonsense.
+# Without attention no guess is right. A hidden word's vector then knows only its place, so all guesses at one place are the same.
 #
-# Without the feed-forward networks fewer guesses are right than "the" alone would get. Yet they come from the sentence: dealt out to others, most hits are gone. In the three examples the guess has to do with nearby words, whether it fits the gap or not. With all parts more than twice as many are right as with "the". (A model trained without a part could learn to make do.)
+# Without the feed-forward networks fewer guesses are right than with "the". Dealt out, most of these hits are gone, so the guesses do depend on their sentence. With all parts more than twice as many are right as with "the". All this is about a model that was trained with both parts.
 #
 # ## What do the heads look at?
 #
-# **Question.** Nobody told the heads what to do. What did they learn?
+# **Question.** Nobody told the heads where to look. Does any follow a simple pattern?
 #
-# What share of a token's attention goes to the one before it, and to the one after it? Beside it stand equal attention, and three encoders with random weights. **Predict** how near to 1 any head comes.
+# What share of a token's attention goes to the token before it, and to the one after it? Compare with equal attention, and with three random encoders. **Predict** how near to 1 any head comes.
 
 # %% tags=["nbval-check-output"]
 ids, mask = padded(sentences)                                    # (80, tokens)
@@ -420,13 +420,15 @@ for ax, (side, share) in zip(axes, shares.items()):
 plt.show()
 
 # %% [markdown]
-# On the left nearly every token looks at the one before, just below the diagonal; on the right, at the one after. No head with random weights comes near: training did this, although it only asked for hidden words.
+# On the left nearly every token looks at the one before it; on the right, at the one after it. In the 80 sentences two heads of each kind stand out, and no head of the random encoders comes near.
 #
 # ## Now from course_lib: one vector for a sentence
 #
-# A sentence's vector takes three steps: the tokenizer makes ids of the text, the encoder makes a vector of each id, and *pooling* makes one vector of them all, here their mean. `SentenceEncoder.encode` of `course_lib.encoder` does all three. It needs no mask: its batches are *packed*, the tokens of all texts one after the other, without `[PAD]`.
+# **Question.** How does a sentence get one vector, and what does the mask do for it?
 #
-# **Trap.** Forget the mask, as in `model(input_ids)`, and nothing fails: `transformers` then takes `[PAD]` for text. **Predict**: a short sentence stands beside a long text. How much of its attention goes to `[PAD]`?
+# It takes three steps. The tokenizer makes ids of the text, the encoder makes a vector of each id, and *pooling* makes one vector of them all, here their mean. `SentenceEncoder.encode` of `course_lib.encoder` does all three. It needs no mask, since its batches are *packed*: the tokens of all texts stand one after the other, without `[PAD]`.
+#
+# **Trap.** Forget the mask, as in `model(input_ids)`, and no error is raised: `transformers` then takes `[PAD]` for text. The cell puts a short sentence beside a longer text.
 
 # %% tags=["row-2.3", "row-2.4", "nbval-check-output"]
 from course_lib.encoder import SentenceEncoder
@@ -456,13 +458,13 @@ assert over_all < others.min() and others.max() < cosine < others.max() + 0.05 a
 assert torch.equal(reference(batch).last_hidden_state, reference(batch, torch.ones_like(real)).last_hidden_state)
 
 # %% [markdown]
-# Less attention goes to `[PAD]` than its share of the row, but enough to move the sentence's vector: it is then as far from the true one as the nearest of 80 other sentences is. With `[PAD]` averaged too, it is farther than all of them. To find this mistake, compare a sentence alone and beside a long one.
+# With the mask the short sentence keeps its vector. Without it the vector moves about as far from the true one as the nearest of 80 other sentences is. With `[PAD]` averaged too, it is farther away than all of them. To find this mistake, compare a sentence's vector alone and beside a long text.
 #
 # ## The other half: a decoder
 #
 # **Question.** What may a word look at while the rest of the sentence is still to be written?
 #
-# A decoder looks back at its own words, and across at the source. For the source its layers have *cross-attention*: queries from the decoder, keys and values from the encoder's result, as in notebook 02.
+# A decoder looks at its own words and at the source. For the source its layers have *cross-attention*: the queries come from the decoder, the keys and values from the encoder's result.
 
 # %% alt="A drawing of one decoder layer, from top to bottom: one vector a token written; self-attention in 4 heads, where each token reads itself and the tokens before it; add and layer norm; cross-attention in 4 heads, where each token reads all tokens of the source, with an arrow from a box at its right, from the encoder; add and layer norm; the feed-forward network; add and layer norm. A brown line, the residual, leads around each of the three parts."
 from course_lib.layer_diagram import decoder_layer
@@ -472,7 +474,7 @@ decoder_layer(theirs, title="One layer of a decoder: a second attention reads wh
 plt.show()
 
 # %% [markdown]
-# The other difference is a second mask, the *causal mask*: it hides all tokens after the one that asks. A token may see itself: the vector at word 3 may use words 1 to 3 and has to name word 4.
+# The other difference is the *causal mask*: it hides all tokens after the one that asks. The vector at word 3 may use words 1 to 3 and has to name word 4.
 #
 # `MultiHeadAttention` of `course_lib.attention` is your loop over heads with the output map. **Predict** the first row of the masked weights.
 
@@ -502,7 +504,7 @@ once = decoder(target, source)                                   # (1, 5, 80)
 print(decoder.weights[0, 0].numpy().round(2))                    # of the first head
 
 # %% [markdown]
-# Nothing comes from above the diagonal. So a row has to be the same whether later words are there or not, after two layers too. Check it, and that torch's layer computes the same.
+# Nothing comes from above the diagonal. So a row has to be the same whether later words are there or not, after two layers too. The next cell checks this, and compares with torch's layer.
 
 # %% tags=["row-1.13"]
 theirs.load_state_dict(decoder.state_dict())
@@ -516,7 +518,9 @@ for n in range(1, 6):                                            # the same from
 # %% [markdown]
 # ### What does the mask buy?
 #
-# Attention computes all known words at once, with or without a mask. The mask makes each row an honest guess: without it, training could copy the next word, which does not yet exist when the model writes. In training the whole translation is known; writing makes one word after the other. Take an untrained `nn.Transformer`, and the GRU with attention of notebook 02. **Predict** for each and for both jobs: how many calls of the decoder, one after the other, does a sentence of 96 words take? How many words do these calls go over in all?
+# In training the whole translation is known, and attention computes all its rows at once. The mask keeps a row from copying the next word, which does not yet exist when the model writes.
+#
+# Take an untrained `nn.Transformer`, and the GRU with attention of notebook 02. **Predict** for each, in training and in writing: how many calls of the decoder, one after the other, does a sentence of 96 words take?
 
 # %% tags=["row-1.13"]
 import time
@@ -546,15 +550,15 @@ for name, net, called in (("transformer", transformer, transformer.transformer.d
         assert sizes == ([1] * 96 if net is gru else [96] if job is training else list(range(1, 97)))
 
 # %% [markdown]
-# The GRU's decoder takes 96 calls in both jobs, each waiting for the state that the one before makes. (`nn.GRU`, its encoder, is one call, but goes word by word inside.) The transformer takes all known words in one call. In writing it goes word by word too, and this one computes the whole beginning again each time. (Real systems keep the keys and values.) The speeds are your machine's, for models of different size.
+# The GRU's decoder takes 96 calls in both jobs; each needs the state that the one before has made. The transformer takes all known words in one call. In writing it goes word by word too, and this one goes over the whole beginning again in each call. The speeds hold for your machine and these two models.
 #
-# Attention also has a price: a text of twice the length costs four times the scores, but an RNN without attention only twice the steps.
+# Attention has a price: twice the length means four times the scores.
 #
 # ## Transformer or RNN: what does one task say?
 #
-# **Question.** Does the transformer translate better than an RNN?
+# **Question.** Does a transformer translate better than RNNs on the corpus of notebook 01?
 #
-# All models learnt from the English-Spanish corpus of notebook 01, which a small grammar made, for equally many steps. The RNNs share the highest learning rate at which they train well; the transformer has a lower one, set by hand. A translation counts if every word is right; the table gives the share in %, mean of three seeds, by length in words. The results are **recorded**. On sentences that people wrote (Tatoeba) the measure is BLEU, a score from 0 to 100 for word sequences shared with a right translation.
+# A small grammar made this English-Spanish corpus. All models trained for equally many steps; the RNNs share one learning rate, the transformer has a lower one. A translation counts if every word is right. The table gives the share in %, the mean of three seeds, by length in words. The results are **recorded**.
 
 # %% tags=["row-1.13", "row-1.14"]
 import pandas as pd
@@ -583,7 +587,7 @@ print("the transformer's lead over the LSTM:", lead.round(1).to_dict())
 assert 1.5 < lead.iloc[:-1].min() and lead.max() < 6.5 and abs(lead.iloc[-1]) < 1
 
 # %% [markdown]
-# In the figure a band goes from the lowest to the highest of the three seeds. Left, all pairs are trained on. Right, there are fewer, of up to ten words, but equally many steps for each number of pairs: few pairs are seen more often. **Predict** who needs more pairs.
+# A band goes from the lowest to the highest of the three seeds. On the left all pairs are trained on; on the right fewer, of up to ten words, with equally many steps for each number. **Predict**: does the transformer need more pairs than the GRU with attention?
 
 # %% tags=["row-1.13", "row-1.14"] alt="Two line charts of the share of sentences translated exactly, mean and range of three seeds. Left, by length: the transformer and the LSTM with attention are highest and close together, and meet at the longest sentences; the GRU with attention falls faster, the GRU without attention is near zero from 12 words on. Right, by number of different training pairs: both the transformer and the GRU with attention rise, steeply from 512 to 2048 pairs, slowly to 4096; the transformer is above at each number."
 from course_lib.plotting import curve
@@ -600,11 +604,11 @@ axes[0].legend(loc=(0.34, 0.06), fontsize=8)
 plt.show()
 
 # %% [markdown]
-# In every seed the transformer is ahead of the GRU with attention, at every length and every number of pairs. So here it does not need more pairs than this GRU; the LSTM was not measured. The LSTM with attention, which has more parameters, is two to six points behind it on average, level at the longest sentences, and some of the seeds overlap. It differs from the GRU in its cell, which has a second state and gives it a fifth more parameters: it matters which RNN one compares with. On real sentences the order is the same, but each model was trained once, and no LSTM.
+# In every seed the transformer is ahead of the GRU with attention, at every length and every number of pairs. So on this corpus it does not need more pairs than this GRU. The LSTM with attention, which has more parameters than both, is two to six points behind the transformer on average, and level at the longest sentences. So the lead depends on the RNN. On the real sentences of notebook 02 its BLEU is higher than the GRU's too, but each model was trained once.
 #
 # ## With a full-size model
 #
-# `model = "google-bert/bert-base-uncased"` is the BERT of the paper (a download of 440 MB). The asserts about its guesses, heads and cosines were set for the small model; delete one that fails, since it stops its cell.
+# Set `model = "google-bert/bert-base-uncased"` to take a BERT of the paper apart (a download of 440 MB). Some asserts were set for the small model; delete one that fails.
 #
 # ## Exercises
 #
@@ -620,7 +624,7 @@ def decoder_weights(query, key, mask):
 check("03.1", decoder_weights)
 
 # %% [markdown]
-# **2.** What does each head contribute? The output map's result, without its bias, is a sum with one part for each head. Split it: `x` holds what each head has made of each token, `weight` is the matrix of the output map as `nn.Linear` stores it. The parts have to add up to what this matrix makes of the joined heads.
+# **2.** What does each head contribute? The output map's result, without its bias, is a sum with one part for each head. Split it: `x` holds what each head has made of each token, `weight` is the matrix of the output map as `nn.Linear` stores it.
 
 # %% tags=["exercise", "nbval-check-output"]
 def head_parts(x, weight):
@@ -634,7 +638,7 @@ check("03.2", head_parts)
 #
 # **1.** `nn.GRU` takes all words of a sentence in one call, as a transformer does. Why can only the transformer compute them at once?
 #
-# <details><summary>Answer</summary>Inside its call the GRU goes word by word: a step needs the state that the step before has made. A transformer's row needs only the layer's input (in a decoder, up to its own place), and in training all words are known.</details>
+# <details><summary>Answer</summary>Inside its call the GRU goes word by word: a step needs the state that the step before has made. A transformer's row needs only the layer's input.</details>
 #
 # **2.** A batch has 31 sentences of 10 tokens and one of 200. What share of a padded batch is padding?
 #
@@ -646,12 +650,12 @@ check("03.2", head_parts)
 #
 # ## Summary
 #
-# **What is left when the RNN is dropped?** Attention, through which every token reads every other; a feed-forward network for each token alone; residuals and norms around both; and position vectors, which bring back the order.
+# **What is left when the RNN is dropped?** Attention, through which every token reads every other; a feed-forward network for each token; residuals and norms around both; and position vectors, which bring in the order.
 #
-# - With trained weights your encoder equals `transformers`. Without attention it guesses none of 748 hidden words, without feed-forward 61, with both 215; always "the" gets 85.
+# - With trained weights your encoder computes what `transformers` computes. With attention switched off it guesses none of 748 hidden words, with feed-forward switched off 61, with both 215; always "the" gets 85.
 # - Padding without a mask changes the result, and no error tells you.
 # - A decoder adds cross-attention and a causal mask. Training computes all words at once, writing one by one.
-# - Here the transformer translates better than the GRU with attention; an LSTM with attention comes close.
+# - On this corpus the transformer translates better than the GRU with attention; an LSTM with attention comes close.
 #
 # ## References
 #
