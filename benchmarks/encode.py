@@ -20,7 +20,6 @@ import torch.nn.functional as F
 import transformers
 from sentence_transformers import SentenceTransformer
 
-from course_lib.bert import BertModel
 from course_lib.encoder import SentenceEncoder
 from course_lib.inference import PackedLinear, can_pack
 from course_lib.support.devices import native_bfloat16
@@ -65,8 +64,13 @@ def matrix_rate(linear: torch.nn.Linear, dtype: torch.dtype) -> float:
 
 def linear_flops(encoder: SentenceEncoder, tokens: int) -> int:
     """Multiplications and additions of the layers' linear maps, which are most of the work."""
-    maps = [m for m in encoder[0].model.encoder.modules() if isinstance(m, torch.nn.Linear)]
-    return 2 * tokens * sum(m.weight.numel() for m in maps)
+    return 2 * tokens * sum(m.weight.numel() for m in layer_maps(encoder))
+
+
+def layer_maps(encoder: SentenceEncoder) -> list[torch.nn.Linear]:
+    """The linear maps that every token goes through: all but the pooler's."""
+    named = encoder[0].model.named_modules()
+    return [m for name, m in named if isinstance(m, torch.nn.Linear) and "pooler" not in name]
 
 
 def load(folder: Path) -> tuple[dict, dict]:
@@ -128,15 +132,13 @@ def compare(folder: Path, texts: list[str], rounds: int, most: int):
             f"course_lib {dtype}: largest difference {np.abs(vectors - reference).max():.1e}, smallest cosine "
             f"{cosine:.6f} to the peer's float32"
         )
-        if isinstance(model[0].model, BertModel):
-            name = next(n for n in times if n.startswith(f"course_lib {dtype}"))
-            layer = model[0].model.encoder["layer"][0].intermediate["dense"]
-            rate = linear_flops(model, sum(lengths)) / statistics.median(times[name])
-            ceiling = matrix_rate(layer, getattr(torch, dtype))
-            print(
-                f"    {rate / 1e9:.0f} GFLOP/s in linear maps, {100 * rate / ceiling:.0f}% of the "
-                f"{ceiling / 1e9:.0f} of a bare matrix product"
-            )
+        name = next(n for n in times if n.startswith(f"course_lib {dtype}"))
+        rate = linear_flops(model, sum(lengths)) / statistics.median(times[name])
+        ceiling = matrix_rate(max(layer_maps(model), key=lambda m: m.weight.numel()), getattr(torch, dtype))
+        print(
+            f"    {rate / 1e9:.0f} GFLOP/s in linear maps, {100 * rate / ceiling:.0f}% of the "
+            f"{ceiling / 1e9:.0f} of a bare matrix product"
+        )
 
     print("\none text at a time")
     few = texts[:50]
