@@ -59,7 +59,6 @@ ARMS = [  # start, what learns, learning rate
     ("mean of pieces", "nothing", 0.0),
     ("mean of pieces", "all weights", USUAL),
     *(("mean of pieces", "row", rate) for rate in (USUAL, 2e-3, FAST)),
-    ("mean of pieces", "row fast, rest", USUAL),
     ("the known word itself", "nothing", 0.0),
 ]
 
@@ -110,30 +109,7 @@ def adapt(one: SentenceEncoder):
         parametrize.register_parametrization(part, "weight", LowRank(part.weight))
 
 
-class FastRow(nn.Module):
-    """Stands in the table's place: the last row moves by `factor` times what the optimiser moves `step`."""
-
-    def __init__(self, dim: int, factor: float):
-        super().__init__()
-        self.step, self.factor = nn.Parameter(torch.zeros(1, dim)), factor
-
-    def forward(self, table: Tensor) -> Tensor:
-        return torch.cat([table[:-1], table[-1:].detach() + self.factor * self.step])  # (vocabulary, hidden)
-
-
-def last_row_faster(one: SentenceEncoder):
-    """All weights learn; the last row as at the rate FAST where the others learn at USUAL (AdamW's steps are as long as
-    the rate, whatever the gradient). With groups of parameters torch.optim does the same for whole tables."""
-    table = word_embeddings(one)
-    parametrize.register_parametrization(table, "weight", FastRow(table.weight.shape[1], FAST / USUAL))
-
-
-MAKES_READY = {
-    "all weights": lambda one: None,
-    "row": only_the_last_row,
-    "adapter": adapt,
-    "row fast, rest": last_row_faster,
-}
+MAKES_READY = {"all weights": lambda one: None, "row": only_the_last_row, "adapter": adapt}
 
 
 def teach(one: SentenceEncoder, new: str, known: str, rate: float, seed: int):
