@@ -109,6 +109,7 @@ from course_lib.retrieval.search import top_k
 
 questions, pages, answers = load_retrieval("course/help")               # {id: text}, {id: text}, {question: {page: grade}}
 titles, texts = list(load_fields("course/help", "corpus", "title").values()), list(pages.values())
+encoder.max_seq_length = 96                                             # of each page the first 96 tokens: quick, and enough to show it
 bm25, page_vectors = BM25(texts), encoder.encode_document(texts, show_progress_bar=False)   # page_vectors: (300, numbers)
 
 def by_words(asked, k=3):
@@ -158,20 +159,21 @@ print(f"\nwrong, and surest of it: {asked[surest]}\n  found   {titles[rows[sures
 if bundled:
     assert to_opposite > 0.8 and to_opposite > to_reworded
     other, same = counts.loc["in other words"], counts.loc["in the page's words"]
-    assert 7 * other["by words"] <= other["by meaning"] <= other["questions"] / 5
-    assert same["by words"] > same["by meaning"] > same["questions"] / 2 and abs(found["by words"].sum() - found["by meaning"].sum()) < 3
+    assert 8 * other["by words"] <= other["by meaning"] <= other["questions"] / 4
+    assert same["by words"] > same["by meaning"] > same["questions"] / 2
 
 # %% [markdown]
 # Here the vector says what the sentence is about, and hardly whether it affirms or denies it. One example proves no rule (notebook 08 has more of them), but it warns you: do not let a cosine decide what "not" decides.
 #
-# Of the questions in other words, counting words answers almost none. Meaning answers seven times as many, and still only one in five; the last lines show the mistake of which it was surest. For questions in the page's words both put a right page first more often than not, and counting does better. Over all 150 the two are level. Notebook 14 puts them together.
+# Of the questions in other words, counting words answers almost none. Meaning answers eight times as many, and still fewer than one in four; the last lines show the mistake of which it was surest. For questions in the page's words both put a right page first more often than not, and counting does better. So each search has its own kind of question. Notebook 14 puts them together.
 #
 # ## What did the training do?
 #
-# `course/bert-mini` is the same kind of network, four layers of BERT, as it was before anybody trained it on sentences: it has only learnt to fill in masked words. Its sentence vector is the average of its words' vectors (mean pooling). **Predict** its heatmap, and how many of the 150 questions, 62 by the trained model, it answers.
+# `course/bert-mini` is the same kind of network, four layers of BERT, as it was before anybody trained it on sentences: it has only learnt to fill in masked words. Its sentence vector is the average of its words' vectors (mean pooling). **Predict** its heatmap, and how many of the 150 questions, 68 by the trained model, it answers.
 
 # %% alt="Heatmap of the cosines of the same six sentences, by BERT's average: all cells are red, above 0.6. The two sentences of a pair still have the highest values of their rows."
 before = SentenceEncoder.load(untrained, dtype="float32")
+before.max_seq_length = encoder.max_seq_length                          # both read the same 96 tokens
 averages = before.encode(sentences)                                     # (sentences, numbers)
 heatmap(cos_sim(averages, averages), labels=sentences, title="BERT's average: all cosines are high" if bundled else "Before the training")
 plt.show()
@@ -182,7 +184,7 @@ found["by BERT's average"] = right_first(rows.numpy())
 print(found.groupby(groups).sum())
 if bundled:
     assert cos_sim(averages, averages).min() > 0.6 and torch.equal(nearest(cos_sim(averages, averages)), partner)
-    assert 3 * found["by BERT's average"].sum() < found["by meaning"].sum()
+    assert 4 * found["by BERT's average"].sum() < found["by meaning"].sum()
 
 # %% [markdown]
 # All cosines are high. Among six sentences the order is right all the same; among 300 pages it is not, and few questions are answered. The network had the words, and training on pairs of sentences taught it what to compare. How that is done is what this course is about.
