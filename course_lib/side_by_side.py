@@ -4,8 +4,9 @@
     print(table(encoders))
     heatmaps(encoders, "Training sets the pairs apart")
 
-All four are one BERT: read as it is, and trained in three ways. What is measured here needs no download: the
-order of 328 scored pairs, a search among 200 sentences, and six sentences that fit into a picture.
+All four are one size of BERT: read as it is, and trained in three ways (the last began from an earlier BERT, which had
+read captions and NLI sentences, too). What is measured here needs no download: the order of 328 scored pairs, a search
+among 200 sentences, and six sentences that fit into a picture.
 """
 
 from collections.abc import Mapping

@@ -30,7 +30,7 @@ FILE = COURSE_HOME / "docs" / "picture.png"
 MODELS = {
     "Word vectors, averaged": "glove-mini",
     "BERT's vectors, averaged": "bert-mini",
-    "The same network, trained": "sbert-mini",
+    "A BERT of this size, trained": "sbert-mini",
 }
 QUESTION = "can I bring my dog on the tram"
 WANTED = "Dogs and other animals on board"
