@@ -26,7 +26,7 @@ from course_lib.support.vectors import floats_of
 class EmbeddingSimilarityEvaluator:
     """Do the similarities of embeddings rank pairs of sentences as people do? The protocol of the STS tasks.
 
-    Called with a model, returns Pearson's and Spearman's correlation, -1..1, of people's scores with each of
+    Called with a model, returns Pearson's and Spearman's correlation, -1..1, of the pairs' scores with each of
     four similarities: pearson_cosine, spearman_cosine, and so on for dot, euclidean, manhattan. With a
     `name`, keys begin with it: sts_spearman_cosine. ValueError where a correlation is not defined (see `spearman`).
     pairs: `ScoredPair`s, or tuples (sentence1, sentence2, score); what else raises TypeError (labelled_pairs.py).
