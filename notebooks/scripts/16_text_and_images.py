@@ -54,7 +54,7 @@ full = False
 # %% [markdown]
 # ## A world that can be described
 #
-# **Question.** What do you need to train on? Pairs of a picture and a text. This notebook draws its own: one or two groups of equal shapes, and a sentence from a small grammar.
+# **Question.** What does such a model train on? It needs pairs: a picture, and a text that describes it. This notebook draws its own: one or two groups of equal shapes, and a sentence from a small grammar.
 #
 # **Predict:** a group has 3 counts, 2 sizes, 6 colours and 5 shapes. One group stands at the top, bottom, left or right; of two, which differ in colour and in shape, one is above or left of the other. How many scenes are there?
 
@@ -87,9 +87,7 @@ print(*captions(eight[0]), "", *captions(eight[1]), sep="\n")
 # %% [markdown]
 # Each scene has several wordings and many pictures.
 #
-# Now hold something out. A *kind* here is a count with a colour and a shape, "two red rings". The model trains on 72 of the 90 kinds and is tested on the others: it has seen one and three red rings, two rings of other colours and two red things, but never two red rings. This is a *compositional split*: new combinations of known parts.
-#
-# Every count was seen with every colour, so for a model that reads no shapes, _nothing_ is new here.
+# Now hold something out. A *kind* here is a count with a colour and a shape, such as "two red rings". The model trains on 72 of the 90 kinds and is tested on the other 18. It has seen one and three red rings, two rings of other colours, and two red things of other shapes, but never two red rings. This is a *compositional split*: new combinations of known parts.
 
 # %% tags=["row-2.11", "nbval-check-output"]
 train_scenes = sample_scenes(scenes, seed, SEEN)
@@ -109,7 +107,9 @@ print(f"trained on: {sum(len(scene.groups) == 1 for scene in train_scenes)} of {
 #
 # **Question.** A transformer reads a sequence of vectors. Where are the "words" of a picture?
 #
-# Cut it into square *patches*; the numbers of a patch, one after the other, times a matrix, are its vector (Dosovitskiy et al. 2021). **Predict:** a picture of 4 by 4 pixels, patches of 2 by 2: how many tokens, of how many numbers?
+# Cut it into square *patches*. The numbers of a patch, one after the other, times a matrix, are its vector (Dosovitskiy et al. 2021).
+#
+# **Predict:** a picture of 4 by 4 pixels, patches of 2 by 2: how many tokens, of how many numbers?
 
 # %% tags=["nbval-check-output"]
 import inspect
@@ -139,15 +139,15 @@ print("stem    ", *(f"{m.in_channels} -> {m.out_channels}, window {m.kernel_size
 assert image.patch_embeddings(pictures[:2]).shape == (2, (48 // 8) ** 2, 128)
 
 # %% [markdown]
-# Four tokens of four numbers; a drawn picture of 48 by 48 pixels has 36, of 8 by 8 pixels each.
+# Four tokens of four numbers. A drawn picture of 48 by 48 pixels gives 36 tokens.
 #
-# "Cut and multiply by a matrix" is a *convolution* whose steps are as long as its window. Three smaller ones in a row train faster than a single large one (Xiao et al. 2021), so the course's `ImageEncoder` has these, its `stem`; their windows overlap, so each of the 36 vectors also sees its neighbours' pixels. Then it adds position vectors and normalises; one of BERT's layers, the mean over the tokens and a linear map follow.
+# "Cut and multiply by a matrix" is a *convolution* whose steps are as long as its window. The course's `ImageEncoder` has three smaller ones in a row instead, its `stem`, after an idea of Xiao et al. (2021). Their windows overlap, so neighbouring vectors share pixels. Position vectors, a normalisation, one of BERT's layers, the mean over the tokens and a linear map follow: each picture becomes one vector.
 #
 # ## What do the captions' vectors say?
 #
-# **Question.** The text encoder is trained already, and we leave it as it is: *frozen*. Do its vectors tell apart what must be told apart?
+# **Question.** The other half of a pair is a text. Its encoder is trained already, and we leave it as it is: *frozen*. Are captions nearest where they mean the same?
 #
-# Compare a caption with another wording of the same scene, with one that exchanges the two colours ("a red ring above a blue cross" becomes "a blue ring above a red cross"), and with one that exchanges the places. **Predict:** which is nearest?
+# Compare a caption with another wording of the same scene, with one that exchanges the two colours, and with one that exchanges the places. **Predict:** which is nearest?
 
 # %% tags=["nbval-check-output"]
 from course_lib.encoder import SentenceEncoder
@@ -176,15 +176,15 @@ behind = {name: min(nearness[name, edition] for edition in edited) - nearness[na
 assert not default or 0 < behind["as they are"] < 0.1 < behind["whitened"]
 
 # %% [markdown]
-# Captions that mean something else are _nearer_ than another wording of the same: their words are the same. *Whitening* (Su et al. 2021) subtracts the mean, turns the vectors to their principal components and divides each by its standard deviation.
+# On these 150 scenes they are not: in the mean, both captions with another meaning are _nearer_ than another wording of the same scene.
 #
-# Whitening does not mend the order: the other wording falls further behind.
+# *Whitening* (Su et al. 2021) spreads vectors out: it subtracts the mean, turns the vectors to their principal components and divides each component by its standard deviation. The second line shows lower cosines in the same order. Whether it helps the training is tested below.
 #
 # ## A loss with two directions
 #
 # **Question.** Which loss pulls a picture and its caption together?
 #
-# The ranking loss of notebook 06: each picture chooses its caption among all captions of a batch, _and_ each caption its picture. These are two cross-entropies over one matrix of cosines, by rows and by columns; the *symmetric contrastive loss* is their mean. Cosines lie too close together for a softmax, so they are first multiplied by a scale, here 20.
+# It is the ranking loss of notebook 06, in two directions: each picture chooses its caption among all captions of a batch, _and_ each caption its picture. These are two cross-entropies over one matrix of cosines, by rows and by columns; the *symmetric contrastive loss* is their mean. Cosines lie too close together for a softmax, so they are first multiplied by a scale, here 20.
 #
 # **Predict:** three pictures (rows) and their captions (columns) have the cosines 0.86 1.00 0.00, 0.93 0.68 -0.80 and 0.38 0.74 0.60. Which direction has the larger loss?
 
@@ -213,7 +213,9 @@ assert torch.isclose(matrix, MultipleNegativesRankingLoss(scale=scale, symmetric
 print(f"pictures choose captions {by_rows:.3f}, captions choose pictures {by_columns:.3f}, both {matrix:.3f}")
 
 # %% [markdown]
-# Every picture prefers another's caption, while the third caption prefers its own picture: the pictures' loss is larger.
+# The pictures' loss is larger: none of them prefers its own caption, while one caption prefers its own picture.
+#
+# Now train with this loss: the image encoder, and one linear layer (`Dense`) on the whitened vectors of the captions.
 
 # %% tags=["row-2.11"]
 from course_lib.modules import Dense
@@ -236,11 +238,11 @@ assert not default or history[-1]["loss"] < history[0]["loss"] / 3
 # %% [markdown]
 # ## Does it find what it has never seen?
 #
-# **Question.** Take 100 scenes not trained on: 50 are looked for, among 50 *distractors* of any kinds. How often does a caption find its picture first, and a picture its caption? That is *recall at 1*; a guess is right once in a hundred. It is averaged over both directions and ten such hundreds, or taken once among all 1,000.
+# **Question.** The loss fell. What about new combinations? Take 100 scenes not trained on: 50 are looked for, among 50 *distractors* of any kinds. How often does a caption find its picture first, and a picture its caption? That is *recall at 1*; a guess is right once in a hundred. It is averaged over both directions and ten such hundreds, or taken once among all 1,000.
 #
-# Do this twice: with 500 scenes of two groups of _unseen_ kinds, and with 500 of 18 _seen_ kinds as much alike. Their scenes are new too: the gap between the two is what new combinations cost.
+# Do this twice: with 500 scenes of two groups of _unseen_ kinds, and with 500 of 18 _seen_ kinds that are as much alike. All these scenes are new.
 #
-# **Predict** the gap, among 100 and among 1,000.
+# **Predict** how much lower recall is for unseen kinds, among 1,000.
 
 # %% tags=["row-2.11"]
 from itertools import product
@@ -270,7 +272,7 @@ scores = {kinds: looked[kinds] @ wording[kinds].T for kinds in tests}           
 assert recall(torch.eye(1000), 100) == recall(torch.eye(1000), 1000) == 1
 
 # %% [markdown]
-# The same training was made with three other seeds, and **recorded** by `recipes/text_and_images.py` in `data/results/16.csv`. Where yours lies outside their range, as a fourth does half of the time, the line says so.
+# The same training was made with three other seeds, and **recorded** by `recipes/text_and_images.py` in `data/results/16.csv`. Where yours lies outside their range, as a fourth seed may, the line says so.
 
 # %% tags=["row-2.11"]
 import runpy
@@ -297,13 +299,13 @@ assert not default or recall(scores["seen"], 1000) > recall(scores["unseen"], 10
 assert min(bands["seen", 1000] - bands["unseen", 1000]) > 0.03 > min(bands["seen", 100] - bands["unseen", 100])
 
 # %% [markdown]
-# Among 1,000, unseen kinds are found less often than seen ones, here and by each recorded seed. Among 100 the gap is smaller.
+# So the model finds new combinations, in about half of the searches among 1,000. It finds them less often than seen kinds, here and with each recorded seed.
 #
 # ### How much must one read for that?
 #
-# Simulate readers that make no mistakes, but are blind to something: one reads only the two colours, the next also sizes, then counts, then shapes. None reads places. Among candidates that look the same to it, a reader guesses.
+# Is this recall high? Simulate readers that make no mistakes, but are blind to something: one reads only the two colours, the next also sizes, then counts, then shapes. None reads places. Among candidates that look the same to it, a reader guesses.
 #
-# **Predict:** which of them is as good as your model?
+# **Predict:** which of them finds about as much as your model among 100?
 
 # %% tags=["row-2.11"] alt="Line chart of recall at 1 against 10 to 1,000 candidates on a logarithmic axis. Four lines are simulated readers without errors: colours alone fall steeply, colours and sizes less, colours, sizes and counts stay above 0.9 up to 100 candidates, all but places nearly stays at 1. The trained model's two lines, seen kinds above unseen ones, run near the line of colours, sizes and counts; open marks in the two lines' colours and forms show the recorded seeds at 100 and 1,000."
 from collections import Counter
@@ -333,9 +335,11 @@ assert differ.max() < 0.035 and blind["unseen"][2, 3] > max(0.9, *of("unseen", 1
 assert min(of("seen", 1000) - of("unseen", 1000)) > max(0.03, differ[:, 6].max()) and min(of("seen", 1000)) > blind["seen"][2, 6] + 0.08
 
 # %% [markdown]
-# To a blind reader nothing is new: it finds seen and unseen kinds equally often, to within 0.03. Among 100, the one that sees no shapes is ahead of your model on unseen kinds. Among 1,000 your model passes it on seen kinds; on unseen ones it passes it by far less, if at all.
+# The third reader, which sees no shapes, has a recall of 0.93 among 100. That is more than your model's on unseen kinds, here and with each recorded seed. So a recall of 0.9 among 100 does not show that a model sees shapes.
 #
-# Shapes and places matter only where candidates agree in everything else. A scene's _twin_ has other shapes (of seen kinds), and all else equal. Let the 50 distractors be the twins of the 50 that are looked for: who reads no shapes finds one of two, at best. Look for the twins, too. **Predict** recall for seen kinds, for unseen kinds, and for the twins of each.
+# A scene's _twin_ has other shapes (of seen kinds), and all else equal. Let the 50 distractors be the twins of the 50 that are looked for: a reader without shapes finds one of two, at best. Look for the twins, too.
+#
+# **Predict:** which are found least: seen kinds, unseen kinds, or the twins of either?
 
 # %% tags=["row-2.11"] alt="Four rows of marks on an axis of recall at 1 among 50 scenes and their 50 twins, a dot for this run and a bar for each of three recorded seeds. A dashed line at one half is the reader who sees no shapes. Seen kinds, their twins and the twins of unseen kinds lie together, near 0.8; unseen kinds themselves lie lower, near 0.7."
 def dots(ax, rows, title, chance, xlabel=""):
@@ -361,21 +365,21 @@ dots(plt.subplots(figsize=(8, 2.4), layout="constrained")[1], rows, "With twins 
      "recall at 1 among 50 scenes and their twins (dot: here, bars: recorded seeds, dashed: reads no shapes)")
 plt.show()
 of = lambda name: np.array([rows[name][0], *rows[name][1]])[0 if default else 1:]                           # here, then the recorded
-assert max(half_right.values()) <= 0.5 and max(of("unseen kinds") - of("seen kinds")) < 0
-assert max(of("unseen kinds") - of("unseen kinds: their twins")) < 0 and min(of("unseen kinds: their twins") - of("seen kinds: their twins")) > -0.06
+assert max(half_right.values()) <= 0.5 < min(of("unseen kinds")) and all(max(of("unseen kinds") - of(name)) < 0 for name in rows if name != "unseen kinds")
+assert max(abs(of("unseen kinds: their twins") - of("seen kinds: their twins"))) < 0.06
 
 # %% [markdown]
-# Now shapes count, and unseen kinds are found less often than seen ones among a hundred too, here and with each recorded seed. Both are found more often than one half, which is all that a reader without shapes gets.
+# Unseen kinds are found least, here and with each recorded seed, but more often than one half: your model does use shapes.
 #
-# The twins say more. If a scene and its twin were only hard to tell apart, both would suffer. But the twins of unseen kinds, themselves of seen kinds, are found about as often as any. Your model leans to what it knows.
+# The twins of unseen kinds, themselves of seen kinds, are found about as often as the twins of seen kinds. This fits a model that leans to what it knows.
 #
 # ## Classify without a classifier
 #
-# **Question.** Can this model tell circles from squares? You can write a text for each class, a *prompt*, and take the nearest one: *zero-shot classification*. No caption in training was as short as "a circle", and none left the colour out. CLIP averages several prompts a class; here, all captions like "a small red circle at the top" that fit.
+# **Question.** Can the model name what a picture shows? Write a text for each class, a *prompt*, and take the nearest one: *zero-shot classification*. Short prompts are like "a circle". Averaged prompts are the mean of all captions that fit, like "a small red circle at the top".
 #
-# Of single groups of seen kinds only the drawings are new: nearly all were trained on. The control is trained on classes: a linear probe (notebook 01), a classifier on the vectors of pictures. It is fitted to all 90 kinds, and tested on other drawings. One fitted to seen kinds could learn which shapes come with two reds, and be wrong on every unseen kind: see the second line below.
+# The control is a linear probe (notebook 01), a classifier trained with labels on the vectors of pictures. It is fitted to all 90 kinds, so none is new to it, and tested on other drawings.
 #
-# **Predict:** for one group of an unseen kind, which is easier to tell: colour, shape, or count?
+# **Predict:** of one group of an unseen kind, what is told best: colour, shape, or count?
 
 # %% tags=["row-2.11"]
 from sklearn.linear_model import RidgeClassifier
@@ -397,12 +401,6 @@ for (part, prompts), (kinds, some) in product(named.items(), single.items()):
     for how, answer in zip(ways, (by_short, by_mean, by_probe)):
         accuracy[part, how, kinds] = np.mean(answer == label(some))
 print("colours of unseen kinds:", *(f"{name} {accuracy['colour', how, 'unseen']:.2f}" for how, name in ways.items()), sep="  ")
-old = [scene for scene in every if kinds_of([scene]) <= set(SEEN)]
-without_shape = lambda scenes: np.array([[scene.groups[0].kind[:2] == pair for pair in product(COUNTS, COLOURS)] for scene in scenes])
-shapes = lambda scenes: [scene.groups[0].shape for scene in scenes]
-told = RidgeClassifier().fit(without_shape(old), shapes(old)).predict(without_shape(single["unseen"])) == shapes(single["unseen"])
-print(f"a probe that knows count and colour alone, fitted to seen kinds: {told.mean():.2f} of the shapes of unseen ones")
-assert not told.any()
 
 # %% tags=["row-2.11"] alt="Two panels of marks, six rows each: a dot for this run, a bar for each of three recorded seeds, a dashed line for guessing. Left, counts: short prompts are a little above guessing, averaged prompts better, the linear probe best, near 0.85. Right, shapes: prompts lie between 0.2 and 0.6, the linear probe near 0.6."
 figure, axes = plt.subplots(1, 2, figsize=(11, 3), layout="constrained", sharey=True)
@@ -416,19 +414,22 @@ figure.supxlabel("share of 144 pictures told right (dot: here, bars: recorded se
 plt.show()
 of = lambda how, part: np.array([accuracy[part, how, "unseen"], *mine(f"{how}, {part}")])[0 if default else 1:]     # here, then the recorded
 assert not default or min(accuracy["colour", how, "unseen"] for how in ways) > 0.9
+assert max(*of("zero-shot", "count"), *of("zero-shot", "shape")) <= 0.5
 assert min(of("zero-shot averaged", "count") - of("zero-shot", "count")) > 0 < min(of("probe", "count") - of("zero-shot averaged", "count"))
 assert max(of("zero-shot averaged", "shape") - of("zero-shot", "shape")) < 0 < min(of("probe", "shape") - of("zero-shot", "shape"))
 
 # %% [markdown]
-# Colour is told almost without a mistake. Counts come next, and averaging helps them: 0.53 to 0.68 for unseen kinds, after 0.36 to 0.49. Shapes are hardest, and averaging hurts them: 0.24 to 0.40, after 0.34 to 0.50; guessing gets 0.20. The probe reads counts and shapes of unseen kinds, which it was fitted to, better than prompts do: the vectors hold more than prompts find.
+# The colours of unseen kinds are told without a mistake here. With short prompts, counts and shapes are told in half of the pictures of unseen kinds at most.
+#
+# The probe tells more of both than either kind of prompt, here and with each recorded seed. So the vectors hold more than these prompts find.
 #
 # ## Where it fails
 #
-# **Question.** What if only one thing differs? Compare each picture's caption with a near miss: another count, size, colour or shape of the first group, or the opposite place.
+# **Question.** What does the model confuse? Compare each picture's caption with a near miss: another count, size, colour or shape of the first group, or the opposite place. These pictures are of unseen kinds.
 #
-# And exchange the colours of two groups. To know which property belongs to which thing is called *binding*. Where count or size differs too, the exchange also changes which colour comes in threes, or is large. Only where both are equal does it take shapes, or places, to tell "a red ring above a blue cross" from "a blue ring above a red cross". So there are two tests, both of seen kinds.
+# And exchange the colours of two groups. To know which property belongs to which thing is called *binding*. Where count or size differs too, the exchange also changes which colour comes in threes, or is large: a reader without shapes can tell. Only where both are equal does it take shapes, or places, to tell "a red ring above a blue cross" from "a blue ring above a red cross". So there are two tests of exchanged colours, both of seen kinds.
 #
-# **Predict** which tests fail; chance is a half.
+# **Predict** which tests end near chance, a half.
 
 # %% tags=["row-2.11"] alt="Eight rows of marks, the share of test pictures nearer to their own caption than to a near miss: a dot for this run, a bar for each of three recorded seeds, a dashed line at one half. Size, colour and count are near 1, shape and exchanged colours with another count or size near three quarters, the place of one group two thirds; exchanged colours of equal count and size, and exchanged places, are about the line."
 two, one = tests["unseen"][:250], single["unseen"]
@@ -453,53 +454,19 @@ dots(plt.subplots(figsize=(9, 3.4), layout="constrained")[1], rows, "What is lea
 plt.show()
 for name, (here, runs) in rows.items():
     beside(name, here, runs)
-assert min(min(mine(f"near miss, {part}")) for part in ("size", "colour", "count")) > 0.9
+assert all(min(here if default else 1, *runs) > 0.9 for here, runs in (rows[part] for part in ("size", "colour", "count")))
 assert min(mine("binding, another count or size") - mine("binding, equal count and size")) > 0.1 and max(mine("binding, equal count and size")) < 0.65
 
 # %% [markdown]
-# Your model is nearly always right about size, colour and count. It is right about the shape three times in four, although any other shape makes a seen kind, to which it leans. Exchanged colours are told about as often, where count or size differs. Where both are equal, the share is 0.46 to 0.61: your model knows that the three or the large things are red, but hardly that the ring is. Exchanged places are at chance, and even the place of a single group is often wrong.
+# Your model is right about size, colour and count in more than nine of ten pictures, and about the shape in 0.70 to 0.78. Exchanged places are near chance, 0.48 to 0.55.
 #
-# ### Who loses the places, the text or the picture?
-#
-# Ask linear probes: which of two colours stands at the top or on the left, and where does a single group stand? All are tested on unseen kinds. **Predict** the shares; guesses get a half and a quarter.
-
-# %% tags=["row-2.11"]
-def which_first(vectors, scenes, others, of_others):
-    """A probe fitted to the first colours of `scenes` -> the share of the others where it scores the first colour higher."""
-    fitted = RidgeClassifier(alpha=0.01).fit(vectors, [scene.groups[0].colour for scene in scenes])
-    shown = np.array([[fitted.classes_.tolist().index(group.colour) for group in scene.groups] for scene in others])    # (n, 2)
-    chosen = np.take_along_axis(fitted.decision_function(of_others), shown, axis=1)                                     # (n, 2)
-    return np.mean(chosen[:, 0] > chosen[:, 1])
-def where(vectors, scenes, of_others):
-    """A probe fitted to the places of `scenes`, one group each -> the share of `one` where it is right."""
-    fitted = RidgeClassifier(alpha=0.01).fit(vectors, [scene.places[0] for scene in scenes])
-    return np.mean(fitted.predict(of_others) == [scene.places[0] for scene in one])
-rows = [i for i, scene in enumerate(train_scenes) if len(scene.groups) == 2]
-paired = [train_scenes[i] for i in rows]
-first = [i for i in rows if i % 5 == 0]                                                                     # captions in the first wording
-unit = lambda some: F.normalize(some.detach(), dim=1)
-probes = {"two groups, captions of one wording": (which_first(unit(dense(inputs[first])), [train_scenes[i] for i in first], two, of_two), "place of two groups in captions of one wording"),
-          "two groups, captions": (which_first(unit(dense(inputs[rows])), paired, two, wording["unseen"][:250]), "place of two groups in captions"),
-          "two groups, frozen captions": (which_first(unit(features[rows]), paired, two, unit(encode(worded(two)))), "place of two groups in frozen captions"),
-          "two groups, pictures": (which_first(see(pictures[rows].numpy()), paired, two, looks), "place of two groups"),
-          "one group, captions": (where(read([captions(scene)[i // 4 % 4] for i, scene in enumerate(old)]), old, read(worded(one))), "place in captions"),
-          "one group, pictures": (where(vectors, every, seen_by["unseen"]), "place")}
-for name, (here, metric) in probes.items():
-    beside(name, here, mine(f"probe, {metric}"))
-of = {name: np.array([here, *mine(f"probe, {metric}")])[0 if default else 1:] for name, (here, metric) in probes.items()}     # each seed
-assert min(of["two groups, captions of one wording"]) > 0.99 and min([*of["one group, captions"], *of["one group, pictures"]]) > 0.8
-assert max([*of["two groups, captions"], *of["two groups, frozen captions"], *of["two groups, pictures"]]) < 0.75
-
-# %% [markdown]
-# In one wording the probe is never wrong, because it only has to read which colour is named first. Over all wordings, with "above" and with "below", it reads about as little from the frozen captions as from the pictures. So one linear map for "above" and "left" together reads the places of two groups plainly from neither tower.
-#
-# A single group's place can be read from both: neither tower loses it, yet their match is often wrong.
+# Exchanged colours are told in 0.73 to 0.82 of the pictures where count or size differs. Where both are equal, the share is 0.46 to 0.61, near chance. So a test of binding should keep all else equal.
 #
 # ### Does another training help?
 #
-# The recipe also trained without whitening; with exchanged colours, or exchanged places, as hard negatives (notebook 12); with a text encoder that learns too, in a run nearly three times as long; and, for that reason, yours for 15 epochs. Exchanged colours bring further captions into each batch, so there is a control: as many captions of other scenes (two seeds).
+# The recipe also trained without whitening; with exchanged colours, or exchanged places, as hard negatives (notebook 12); for 15 epochs; and with a text encoder that learns too, without whitening and at a lower learning rate. Exchanged colours bring further captions into each batch, so there is a control: as many captions of other scenes (two seeds).
 #
-# **Predict:** does it take the exchanged colours, or do more captions help as much?
+# **Predict:** do exchanged colours as hard negatives help where count and size are equal?
 
 # %% tags=["row-2.11"] alt="Three panels of marks over seven trainings, a bar for each recorded seed, three or two. Left, recall among 1,000 on unseen kinds, beside a dashed line near one half for a reader without shapes: no whitening lies at the line, most a little above it, 15 epochs and a text encoder that learns at about two thirds. Middle, exchanged colours, beside a dashed line near 0.92 for that reader: below one half without whitening, about three quarters with it, more with exchanged colours as negatives, and at the line or a little above it where the text encoder learns. Right, exchanged places: at the dashed line, one half, everywhere."
 trainings = {"raw": "no whitening", "whitened": "whitening: yours", "other negatives": "and other captions", "hard negatives": "and exchanged colours",
@@ -522,24 +489,27 @@ print(f"exchanged colours: count and size are equal in {equal_share:.2f} of the 
 ahead = lambda better, worse, metric: min(map(np.subtract, recorded(better, metric), recorded(worse, metric)))     # the least of all seeds
 assert max(abs(recorded("tuned", "binding") - (1 - equal_share / 2))) < 0.05
 assert ahead("whitened", "raw", "binding") > 0.2 and ahead("hard negatives", "other negatives", "binding, another count or size") > 0
-assert abs(np.mean(recorded("hard negatives", "binding, equal count and size") - mine("binding, equal count and size"))) < 0.05 and ahead("tuned", "longer", "binding") > 0.05
-assert all(ahead("longer", "tuned", f"both among 1000, {kinds}") > 0 for kinds in tests)
-assert min(recorded("tuned", "binding", "seconds") - recorded("longer", "binding", "seconds")) > 0
-assert ahead("whitened", "place negatives", "both among 1000, unseen") > 0 and ahead("whitened", "place negatives", "binding") > 0
+assert abs(np.mean(recorded("hard negatives", "binding, equal count and size") - mine("binding, equal count and size"))) < 0.05
+assert min(recorded("tuned", "binding")) > max(recorded(setting, "binding").max() for setting in trainings if setting != "tuned")
+assert min(recorded("longer", "both among 1000, unseen")) > max(mine("both among 1000, unseen"))
 assert max(abs(recorded(setting, "near miss, place of two groups") - 0.5).max() for setting in trainings) < 0.08
 
 # %% [markdown]
-# Without whitening, the recall of unseen kinds is about that of a reader without shapes, and exchanged colours are near chance. As hard negatives these help more than the control, but only where count or size differs too: where shapes alone tell, they are told no better than before. So your model learnt which colour comes in threes or is large, and hardly which shape it has. Exchanged places as hard negatives do not teach which of two groups stands where; nothing here does.
+# Exchanged colours as hard negatives help in one of the two tests. Where count or size differs, the share is higher than the control's in both seeds. Where both are equal, no gain shows: 0.52 to 0.58 with them, 0.50 to 0.61 in the recorded runs of your training.
 #
-# A text encoder that learns is best at exchanged colours: as good as a reader without shapes, who is right in the five in six pairs that exchange count or size too, or better. A seed above that line tells more than half of the pairs with equal count and size; how many, only those pairs alone would show. It is the only one to find unseen kinds about as often as seen ones. Yet the frozen one, trained for longer, finds more of both with each seed, in a shorter run. (Whitening and learning rate differ too.)
+# With 15 epochs, more of the unseen kinds are found among 1,000: 0.66 to 0.72, after 0.49 to 0.54.
+#
+# The middle panel mixes both kinds of pairs. Whitening helps here: without it, the share is near chance, lower with each seed. A text encoder that learns reaches the highest share, 0.92 to 0.96, but a reader without shapes gets 0.92, too.
+#
+# Exchanged places stay near one half in all seven trainings.
 #
 # ## Now from course_lib
 #
-# **Question.** What have you got? A `TextImageEncoder`: a `SentenceEncoder` with two more modules, and the image encoder. This is *multimodal retrieval*.
+# **Question.** How do you search pictures with this model? It is a `TextImageEncoder`: a `SentenceEncoder` with two more modules, and the image encoder. To search pictures by text is *multimodal retrieval*.
 #
-# Search for "two small red rings" and 35 other groups of unseen kinds, in an album of the 500 scenes of unseen kinds and their twins. Search it again as OpenCV would give it to you, with each pixel in the order blue, green, red: shape and dtype are the same, so nothing complains.
+# Search for "two small red rings" and 35 other groups of unseen kinds, in an album of the 500 scenes of unseen kinds and their twins. Search it again as OpenCV would give it to you, with each pixel in the order blue, green, red: shape and dtype are the same.
 #
-# **Predict:** which share of the first five is right, of your model, of blind readers, and in blue, green, red? What is wrong where it is not: colour, size, count or shape?
+# **Predict:** what is wrong most often in the first five: colour, size, count or shape?
 
 # %% tags=["row-3.1"] alt="Two rows of five small pictures, the results of two searches by text in an album of 1,000, best first, each with its cosine and whether it shows what was asked for. The upper row is the best of 36 searches, the lower row the worst."
 from course_lib.retrieval.search import top_k
@@ -555,7 +525,6 @@ first = lambda right: right.gather(1, rows).float().mean().item()               
 beside("your model, all right", first(shows), mine("first five"))
 for part, right in rights.items():
     beside(f"the colour right, and its {part}" if part != "colour" else "the colour right", first(right), mine(f"first five, {part}"))
-print("if its colour is right, by chance:", "  ".join(f"{part} {right.sum() / rights['colour'].sum():.2f}" for part, right in rights.items()))
 print(f"your model, blue, green, red               here {backwards:.2f}")
 figure, axes = plt.subplots(2, 5, figsize=(9, 4.6), layout="constrained")
 right = shows.gather(1, rows).sum(1)                                                                         # (36,) of five
@@ -565,17 +534,17 @@ for line, n, which in zip(axes, (right.argmax().item(), right.argmin().item()), 
         ax.set(title=f"{value:.2f} {'shows it' if fit else 'does not'}", xticks=[], yticks=[])
     line[2].set_xlabel(f"the {which} of 36 searches, \"{wanted[n]}\": {shows[n].sum()} of 1,000 pictures show it")
 plt.show()
-assert not default or backwards < first(shows) - 0.1 and first(shows) < 0.5 and min(first(rights["colour"]), *mine("first five, colour")) > 0.95
+assert not default or backwards < first(shows) - 0.1 and max(first(shows), *mine("first five")) < 0.5 and min(first(rights["colour"]), *mine("first five, colour")) > 0.95
 assert (np.diff([[first(right), *mine(f"first five, {part}")] for part, right in rights.items()], axis=0)[:, 0 if default else 1 :] < 0).all()
 
 # %% [markdown]
-# The upper row shows the best search, with four of five right, the lower row the worst, with one. A reader without errors who sees no shapes has half of the first five right, and your model fewer. The colour is nearly always right, and its group mostly has the right size. The count is right less often, the shape least, here and with each recorded seed: in 0.44 to 0.51, about the half that a reader without shapes gets, so 0.25 is too low a baseline.
+# The rows show the best search and the worst. Over all 36, 0.42 of the first five are right, fewer than the 0.50 of a reader without shapes. The colour is nearly always right, its group's size less often, the count still less and the shape least, here and with each recorded seed.
 #
-# Blue, green, red raises no error; results are only worse. An image encoder needs pictures prepared exactly as in its training: size, order of colours, range of numbers.
+# In the order blue, green, red no error is raised, but only 0.17 are right. An image encoder needs pictures prepared exactly as in its training: size, order of colours, range of numbers.
 #
 # ## In practice
 #
-# In sentence-transformers one model holds both towers, and a `Router` sends each input to its own. A module of yours joins it with three methods:
+# In sentence-transformers one model holds both encoders, the _towers_, and a `Router` sends each input to its own. A module of yours joins it with three methods:
 
 # %%
 import tempfile
@@ -626,9 +595,9 @@ for batch in NoDuplicatesBatchSampler(twice, batch_size=2, drop_last=False, gene
 print('equal: encode of pictures and texts, similarity, the loss with partition_mode="per_direction" (not with the default, "joint")')
 
 # %% [markdown]
-# **What to use today.** `SentenceTransformer("sentence-transformers/clip-ViT-B-32")`, or a newer and far larger model such as `Qwen/Qwen3-VL-Embedding-2B`. Since version 5.4 one `Transformer` module loads such models; `encode` takes PIL images and texts. CLIP trained _both_ towers, on 400 million pairs; you froze one. To train further: an image and a text column, the loss above with `per_direction`, and `BatchSamplers.NO_DUPLICATES`, since equal captions are false negatives.
+# **What to use today.** `SentenceTransformer("sentence-transformers/clip-ViT-B-32")`, or a newer, far larger model such as `Qwen/Qwen3-VL-Embedding-2B`; `encode` takes PIL images and texts. CLIP trained _both_ towers, on 400 million pairs; you froze one. To train further you need an image and a text column, the loss above with `per_direction`, and `BatchSamplers.NO_DUPLICATES`, since equal captions are false negatives.
 #
-# **What it costs.** With a text tower that learns, the whole recorded run, tests included, took nearly three times as long.
+# **What it costs.** The recorded runs, tests included, took 112 seconds on average with a text tower that learns, and 41 with yours.
 #
 # **What to watch.** Test near misses of what your users ask for, and put blind readers beside your numbers.
 #
@@ -657,7 +626,7 @@ if clip:
 # %% [markdown]
 # ## Exercises
 #
-# **1.** Put a test of near misses beside a blind reader. For each picture you have two cosines, with its own caption and with a near miss, and what the blind reader reads in both texts. Where it reads the same, it guesses: only there does the test ask for more. The cell mixes all exchanged colours.
+# **1.** Put a test of near misses beside a blind reader. For each picture you have two cosines, with its own caption and with a near miss, and what the blind reader reads in both texts. Where it reads the same, it guesses. The cell then mixes both kinds of exchanged colours.
 
 # %% tags=["exercise", "nbval-check-output"]
 from course_lib.exercises import check
@@ -706,7 +675,7 @@ check("16.3", symmetric_loss)
 #
 # **2.** A model tells "two red rings above a blue cross" from the same with the colours exchanged. What has it shown?
 #
-# <details><summary>Answer</summary>That it knows which colour comes twice. With equal counts and sizes it would have to know which shape, or which place, is red.</details>
+# <details><summary>Answer</summary>Perhaps only that it knows which colour comes twice. With equal counts and sizes it would have to know which shape, or which place, is red.</details>
 #
 # **3.** Two pictures in a batch have the same caption. What does the loss do?
 #
@@ -714,8 +683,10 @@ check("16.3", symmetric_loss)
 #
 # ## Summary
 #
-# - Hold out combinations, and put blind readers beside your model: what a recall does not require, it does not measure.
-# - Change one thing at a time: where exchanged colours exchange counts as well, a model can be right without shapes.
+# - A symmetric loss gives pictures and texts one space. New combinations are found in it, less often than seen ones.
+# - Put blind readers beside your model: what a recall does not require, it does not measure.
+# - Prompts told fewer counts and shapes than a linear probe on the same vectors.
+# - Test near misses: your model is near chance at exchanged places, and at exchanged colours where count and size are equal.
 #
 # ## References
 #
