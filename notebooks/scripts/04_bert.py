@@ -321,7 +321,7 @@ for start in ("pre-trained", "scratch"):
 assert best["pre-trained"].min() > best["scratch"].max() + 5
 
 # %% [markdown]
-# At the highest rate, the head on the first word loses less than the other, so you take that one. For each number of labels, each start takes the rate that was best on the 200 questions.
+# At their best rates, neither head is clearly ahead. At the highest rate, the head on the first word loses less than the other, so you take that one. For each number of labels, each start takes the rate that was best on the 200 questions.
 
 # %%
 class FirstWordClassifier(torch.nn.Module):
@@ -350,7 +350,7 @@ def fine_tune(start, n, seed):
         return 100 * (network(test).argmax(1) == torch.tensor([q.label for q in test])).float().mean().item()
 
 # %% [markdown]
-# The bag of words gets the same samples; its settings are chosen on the same 200 questions. With 50 or 200 labels, these 200 come on top. So compare the learners, and do not read the numbers as a price. **Predict** the three accuracies with 50 labels.
+# The bag of words gets the same samples; its settings are chosen on the same 200 questions. With 50 or 200 labels, each learner has used these 200 labels as well. So compare the learners, and do not expect such accuracies from 50 labels alone. **Predict** the three accuracies with 50 labels.
 
 # %%
 from sklearn.feature_extraction.text import CountVectorizer
@@ -437,7 +437,7 @@ cross({"untrained": untrained, "trained": scorer}, pair, title="One BERT, one [C
 plt.show()
 
 # %% [markdown]
-# The random head's number is close to 0, and the sigmoid of 0 is one half. One pair does not show which score means something. So take the course's own sentence pairs, each with a grade for how alike its two sentences are. (The language model that wrote the pairs graded them: `data/README.md`.) Compare their order with that of a head. *Spearman's rank correlation* is 1 for the same order, 0 for none, and -1 for the reverse. **Predict** how well a hundred random heads on the same trained BERT order them.
+# The random head's number is close to 0, and the sigmoid of 0 is one half. One pair does not show which score means something. So take the course's own sentence pairs, each with a grade for how alike its two sentences are. (The language model that wrote the pairs graded them: `data/README.md`.) Compare their order with that of a head. *Spearman's rank correlation* is 1 for the same order, 0 for none, and -1 for the reverse. A hundred random heads are put on two cores: `bert-mini` as it was pre-trained, and the trained scorer's BERT. **Predict** how well they order the pairs.
 
 # %%
 from course_lib.data import load_sts
@@ -445,28 +445,32 @@ from course_lib.evaluation import spearman
 
 pairs, grades = zip(*[((p.sentence1, p.sentence2), p.score) for p in load_sts("course/sts")])
 
-def cls_vector(pair):
-    row = scorer.tokenizer.encode(*pair)
+def cls_vector(bert, tokenizer, pair):
+    row = tokenizer.encode(*pair)
     with torch.no_grad():
-        return scorer.model.bert(torch.tensor(row.ids), [len(row.ids)], torch.tensor(row.type_ids))[0]        # (hidden,)
+        return bert(torch.tensor(row.ids), [len(row.ids)], torch.tensor(row.type_ids))[0]        # (hidden,)
 
-cls = torch.stack([cls_vector(pair) for pair in pairs])          # (pairs, hidden)
-dice, width = torch.Generator().manual_seed(seed), cls.shape[1]
-poolers = 0.02 * torch.randn(100, width, width, generator=dice)  # a hundred heads, each a pooler ...
-last = 0.02 * torch.randn(100, width, 1, generator=dice)         # ... and a linear map to one number
-scores = (torch.tanh(cls @ poolers) @ last).squeeze(2)           # (heads, pairs)
-random_heads = [spearman(grades, row.tolist()) for row in scores]
-print(f"a hundred random heads on the trained core: from {min(random_heads):+.2f} to {max(random_heads):+.2f}")
-assert not bundled or min(random_heads) < -0.4 and max(random_heads) > 0.5
+cores = {"pre-trained core": (mlm.bert, tokenizer), "trained core": (scorer.model.bert, scorer.tokenizer)}
+dice, random_heads = torch.Generator().manual_seed(seed), {}
+for name, (bert, tokens_of) in cores.items():
+    cls = torch.stack([cls_vector(bert, tokens_of, pair) for pair in pairs])        # (pairs, hidden)
+    width = cls.shape[1]
+    poolers = 0.02 * torch.randn(100, width, width, generator=dice)                 # a hundred heads, each a pooler ...
+    last = 0.02 * torch.randn(100, width, 1, generator=dice)                        # ... and a linear map to one number
+    scores = (torch.tanh(cls @ poolers) @ last).squeeze(2)                          # (heads, pairs)
+    found = random_heads[name] = [spearman(grades, row.tolist()) for row in scores]
+    print(f"a hundred random heads, {name}: from {min(found):+.2f} to {max(found):+.2f}; mean distance from 0: {np.abs(found).mean():.2f}")
+assert not bundled or np.abs(random_heads["trained core"]).mean() > 2 * np.abs(random_heads["pre-trained core"]).mean()
+assert not bundled or min(random_heads["trained core"]) < -0.4 and max(random_heads["trained core"]) > 0.5
 
 # %% [markdown]
-# Some random heads agree well with the grades, and others order the pairs rather the opposite way. Without the grades you cannot tell which. So a random head's score means nothing by itself.
+# On the pre-trained core, random heads mostly stay near 0. On the trained one, some agree well with the grades, and others order the pairs rather the opposite way. Without the grades you cannot tell which. So a random head's score means nothing by itself.
 #
 # What is the trained head's score worth? Set it beside word overlap, the share of two sentences' words that are in both, and the cosine of two vectors, which `sbert-mini` makes of each sentence alone (notebook 06).
 #
 # The trained scorer, that is this BERT with its own head, learned from pairs that no person scored, and then from STSb, a public set of scored pairs. Three such runs were **recorded** by `recipes/cross_encoder_mini.py`; the first is our scorer.
 
-# %% tags=["row-1.19"] alt="Horizontal bars of Spearman's correlation with the grades, a row for each method, with a black mark for each head or run. The marks of a hundred random heads on the trained scorer's core spread far to both sides of 0. Below them come three bars: the trained scorer, whose three marks lie close together, is longer than the grey bar of word overlap, and the bar of sbert-mini is the longest."
+# %% tags=["row-1.19"] alt="Horizontal bars of Spearman's correlation with the grades, a row for each method, with a black mark for each head or run. The marks of a hundred random heads on the pre-trained core crowd around 0; on the trained scorer's core they spread far to both sides. Below them come three bars: the trained scorer, whose three marks lie close together, is longer than the grey bar of word overlap, and the bar of sbert-mini is the longest."
 from course_lib.encoder import SentenceEncoder
 from course_lib.plotting import bars
 from course_lib.similarity import pairwise_cos_sim
@@ -478,12 +482,12 @@ by = {"trained scorer": scorer.predict(pairs, show_progress_bar=False), "sbert-m
       "word overlap": np.array([len(a & b) / len(a | b) for a, b in sets])}
 kept_runs = recorded.query("experiment == 'cross-encoder' and data == 'course/sts'")
 three = kept_runs[kept_runs.model.isin(["course/cross-encoder-mini", "pairs, then STSb"])].value.to_numpy() / 100     # seeds 0 to 2
-runs = {"random heads, trained core": random_heads, "trained scorer, three runs": three}
+runs = {f"random heads, {name}": found for name, found in random_heads.items()} | {"trained scorer, three runs": three}
 runs |= {name: [spearman(grades, by[name])] for name in ("sbert-mini, cosine", "word overlap")}
 ax = bars({name: 0 if "random" in name else np.mean(found) for name, found in runs.items()}, "The trained scorer is ahead of word overlap, the cosine of both",
           "Spearman's correlation with the grades", runs=runs, baseline="word overlap")
 ax.set(xlim=(-0.8, 1), xticks=(-0.5, 0, 0.5, 1))
-ax.texts[0].remove()                                             # random heads have no bar: their mean says nothing
+[number.remove() for number in ax.texts[:2]]                     # random heads have no bar: their mean says nothing
 plt.show()
 assert len(three) == 3 and (not bundled or abs(three[0] - spearman(grades, by["trained scorer"])) < 0.01)        # seed 0 is our scorer
 draws = np.random.default_rng(seed).integers(len(pairs), size=(2000, len(pairs)))        # the pairs, drawn anew 2,000 times
@@ -494,7 +498,7 @@ for ahead, behind in (("trained scorer", "word overlap"), ("sbert-mini, cosine",
     assert not bundled or low > 0
 
 # %% [markdown]
-# Each black mark is one head or one run. The intervals hold the middle 95% of the differences in 2,000 redraws of the pairs. None includes 0: on these pairs, the trained scorer is ahead of word overlap, and the cosine is ahead of both.
+# Each black mark is one head or one run. The intervals hold the middle 95% of the differences in 2,000 redraws of the pairs. None includes 0: on these pairs, the trained scorer is ahead of word overlap, and the cosine is ahead of both. One model of each kind does not show which kind is better.
 #
 # ## Why is it hopeless for ten million questions?
 #
@@ -545,7 +549,7 @@ assert million10 * pair_seconds > 100 * (latency + million10 * scan_seconds)
 assert latency > text_seconds and million10 * scan_seconds > latency
 
 # %% [markdown]
-# For one query among ten million texts, vectors take less than a hundredth of the pairs' time.
+# For one query among ten million texts, vectors, once made, take less than a hundredth of the pairs' time.
 #
 # How do the costs grow? The points were **recorded** by `recipes/pair_costs.py`. Those of n pairs, on the right, are the left ones divided by (n - 1)/2. On logarithmic axes a cost of n to the power k is a line of slope k; each line below continues its points. **Predict** the slopes.
 

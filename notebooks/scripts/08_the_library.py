@@ -409,7 +409,7 @@ assert min(speed["course/glove-mini"].values()) > 5 * max(*speed[minilm].values(
 # %% [markdown]
 # Word vectors are fastest by far and worst by far. The points of all-MiniLM-L6-v2, a larger transformer, were **recorded** with `recipes/speed_and_quality.py`, and are placed by their ratio to the small model.
 #
-# Among the four batch sizes, single texts were the slowest. So pass `encode` the whole list.
+# Among the four batch sizes, single texts were the slowest. So pass `encode` the whole list. `backend="onnx"` may be faster on processors; at the time of writing it needs an environment of its own, with an older transformers.
 #
 # ## What an application needs
 #

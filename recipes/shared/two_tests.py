@@ -50,7 +50,7 @@ def each(u: Tensor, v: Tensor, asked: Tensor, read: Tensor) -> Results:
 
 
 def measure(of: Results) -> dict[str, float]:
-    """Spearman's correlation with people's scores, and the mean nDCG@10, both times 100. of: what `each` gives."""
+    """Spearman's correlation with the grades, and the mean nDCG@10, both times 100. of: what `each` gives."""
     return {"graded pairs": 100 * spearman(loaded()[1], of["graded pairs"]), "search": 100 * of["search"].mean()}
 
 
