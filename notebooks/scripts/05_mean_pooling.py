@@ -39,7 +39,7 @@ if importlib.util.find_spec("course_lib") is None:
     sys.path.insert(0, str(course))
 
 # %% [markdown]
-# `model` is a small BERT that has only learnt to fill in masked words of Wikipedia. `static_model` looks each word up in a table. `trained_model` is this BERT after training on pairs of sentences. `word` has two senses. `full = True` measures again what is otherwise read from a file (see the README).
+# `model` is a small BERT that has only learnt to fill in masked words of Wikipedia. `static_model` looks each word up in a table. `trained_model` is this BERT after training on pairs of sentences. `word` is one of the twelve in `data/senses.tsv`, each with two senses. `full = True` measures the recorded scores again; it needs `COURSE_DATA` (docs/running.md).
 
 # %% tags=["parameters"]
 seed = 0
@@ -101,7 +101,7 @@ print(pooled)
 assert torch.equal(torch.stack(looped), pooled)
 
 # %% [markdown]
-# *Mean pooling* multiplies by the mask, adds up, and divides by the number of _real_ tokens. A BERT followed by mean pooling is a sentence transformer.
+# *Mean pooling* multiplies by the mask, adds up, and divides by the number of _real_ tokens. Trained for it, a BERT followed by mean pooling is a sentence transformer.
 #
 # ## Trap: the padded mean
 #
@@ -149,7 +149,7 @@ for naive in (True, False):
 # | `mean_sqrt_len_tokens` | $(x_1 + \dots + x_n) / \sqrt{n}$ |
 # | `weightedmean` | $(1 x_1 + 2 x_2 + \dots + n x_n) / (1 + 2 + \dots + n)$: weighted by position |
 #
-# Use the mode that a model's folder names: it was trained with it.
+# Use the mode that a trained encoder's folder names: it was trained with it.
 #
 # **Predict** the six results for the second toy sentence, whose real tokens are (1, 4) and (3, 8). For which modes will the cosine with `mean` be exactly 1?
 
@@ -206,7 +206,7 @@ assert np.array_equal(*ends) and cut == 2 and encoder.max_seq_length < 600
 # - **clustering**: *k-means* makes eight groups of these sentences, and the *adjusted Rand index* compares them with the topics: 1 for the same groups, about 0 for random ones.
 # - **similarity** (semantic textual similarity, STS): for the course's own 328 pairs, graded from 0 to 5 by the language model that wrote them, *Spearman's rank correlation* compares the order of the cosines with that of the grades: 1 for the same order, about 0 for none.
 #
-# BERT's average has to beat chance, and also counting words: a vector with one entry for each word, in which rare words weigh more (tf-idf).
+# BERT's average has to beat chance, and also counting words: a vector with one entry for each word, in which words that are rare in the tested texts weigh more (tf-idf).
 #
 # Would a lead in similarity hold with other pairs? `lead` draws 328 pairs with replacement, 2,000 times, and gives the middle 95 % of the leads. If this interval includes 0, our pairs do not settle who is ahead.
 #
@@ -471,7 +471,7 @@ for name, (u, v) in {"all the same": (e[[0, 0]], e[[0, 0]]), "all at right angle
 # %% [markdown]
 # Four equal vectors have the best alignment and the worst uniformity, so look at both numbers together.
 #
-# The figure does so for BERT's average and three trained encoders. Natural language inference (NLI) labels pairs of sentences: the second follows from the first, contradicts it, or neither. _softmax on NLI_ learnt to name the label. _ranking on NLI_, the one you have used, learnt to pick a sentence's partner out of many. _with a teacher_ also learnt to copy a larger encoder's vectors.
+# The figure does so for BERT's average and three trained encoders. Natural language inference (NLI) labels pairs of sentences: the second follows from the first, contradicts it, or neither. _softmax on NLI_ learnt to name the label. _ranking on NLI_, the one you have used, learnt to pick a sentence's partner out of many. _with a teacher_ began from an earlier BERT, and after ranking learnt to copy a larger encoder's vectors, those of all-MiniLM-L6-v2.
 #
 # The grey line needs no training. It starts at BERT's average, and from dot to dot ten per cent more of the mean vector is subtracted.
 #
@@ -534,7 +534,7 @@ if bundled:
 #
 # ### Recorded: the STS benchmark
 #
-# Is the order the same on the STS benchmark, a larger set of graded pairs? The left chart has our scores on its development set. The right one has those of the paper that introduced Sentence-BERT, on the test set. So compare within a chart, not across. *Weighted mean*, not the mode `weightedmean`, lets frequent words count less (Arora et al. 2017).
+# Is the order the same on the STS benchmark, a larger set of graded pairs? The left chart has our scores on its development set, by which the settings of the trained encoders were chosen. The right one has those of the paper that introduced Sentence-BERT, on the test set. So compare within a chart, not across. *Weighted mean*, not the mode `weightedmean`, lets frequent words count less (Arora et al. 2017).
 
 # %% tags=["row-1.23", "row-CP1"] alt="Two bar charts of Spearman correlation times 100 on the STS benchmark. A dashed line marks BERT's mean. Left, the course's models on the development set: static average 39, weighted mean 58, BERT CLS 60, BERT max 61, BERT mean 65, softmax on NLI 73, ranking on NLI 77, with a teacher the longest bar. Right, published on the test set: averaged GloVe 58, BERT CLS 17, averaged BERT 46, Sentence-BERT trained on NLI 77."
 from course_lib.data import load_results
@@ -552,7 +552,7 @@ ours = {"static average": static_dev["mean"], "static, weighted mean": static_de
 paper = {"GloVe mean": 58.02, "BERT [CLS]": 16.50, "BERT mean": 46.35, "Sentence-BERT on NLI": 77.03}
 figure, axes = plt.subplots(1, 2, figsize=(11, 3), layout="constrained", sharex=True)
 bars(ours, "Ours, development set", "Spearman x 100", ax=axes[0], digits=1, baseline="BERT mean")
-bars(paper, "Published (BERT base), test set", "Spearman x 100", ax=axes[1], digits=1, baseline="BERT mean")
+bars(paper, "Published, test set", "Spearman x 100", ax=axes[1], digits=1, baseline="BERT mean")
 plt.show()
 senteval = {"GloVe mean": 81.52, "BERT mean": 84.94}                         # published: a classifier on the averages
 print("Published, SentEval:", senteval)
@@ -562,11 +562,11 @@ assert ours["static average"] < ours["static, weighted mean"] < min(scores[2:5])
 assert paper["GloVe mean"] > paper["BERT mean"] > paper["BERT [CLS]"] and senteval["BERT mean"] > senteval["GloVe mean"]
 
 # %% [markdown]
-# In both charts the encoders trained on pairs are ahead. Among the others, BERT's mean is ahead of the static averages here, and averaged GloVe is ahead of averaged BERT in the paper. Its GloVe, BERT and test set all differ from ours, so the charts do not say why. With a classifier trained on the vectors (SentEval), the paper's averaged BERT is ahead of averaged GloVe.
+# In both charts the encoders trained further are ahead. Among the others, BERT's mean is ahead of the static averages here, and averaged GloVe is ahead of averaged BERT in the paper. Its GloVe, BERT and test set all differ from ours, so the charts do not say why. With a classifier trained on the vectors (SentEval), the paper's averaged BERT is ahead of averaged GloVe.
 #
 # ## The four side by side
 #
-# What does training add to the same network? _STS_ is the similarity task, x 100. _found_ is the per cent of 200 sentences that have their own rewording nearest; guessing gets 0.5. _partners_ counts which of the six sentences have their partner nearest. _passive_ is the per cent of the 80 triples that are right; counting words sees no difference there.
+# What does training add to a network of this size? (The one with a teacher began from an earlier BERT, which had read captions and NLI sentences too; the other two from this one.) _STS_ is the similarity task, x 100. _found_ is the per cent of 200 sentences that have their own rewording nearest; guessing gets 0.5. _partners_ counts which of the six sentences have their partner nearest. _passive_ is the per cent of the 80 triples that are right; counting words sees no difference there.
 #
 # **Predict** whether BERT's average finds more rewordings than counting words.
 
@@ -595,9 +595,9 @@ for name in list(four)[1:]:
 # %% [markdown]
 # The heatmaps show lower cosines between topics after training, but subtracting the mean vector gave that too.
 #
-# BERT's average finds about half of the rewordings, no more than counting words does. The three trained encoders find more, and are ahead of BERT's average at the three tasks. In similarity each interval lies above 0. On the triples all four stay below half.
+# BERT's average finds about half of the rewordings, no more than counting words does. The three trained encoders find more, and are ahead of BERT's average at the three tasks. In similarity each interval lies above 0. On the triples all four stay below half. (A language model wrote these sentences. They were checked with all-MiniLM-L6-v2, the teacher, which may favour its student.)
 #
-# So is the average of our small BERT's vectors a sentence embedding? It is a usable one: it finds our topics far better than counting words does. Training the same network on pairs made better ones for the three tasks and for rewordings.
+# So is the average of our small BERT's vectors a sentence embedding? It is a usable one: it finds our topics far better than counting words does. Training such a network further made better ones for the three tasks and for rewordings.
 #
 # ## With full-size models
 #

@@ -8,7 +8,7 @@
 # | | |
 # |---|---|
 # | You will be able to | plan an ablation with a control; say what a linear head can see of two vectors; tell a difference from the luck of few runs or of a small test set |
-# | You need first | notebook 06: the softmax objective, the ranking loss, Spearman's correlation |
+# | You need first | notebook 05: pooling, Spearman's correlation; notebook 06: the softmax objective, the ranking loss |
 # | Time | 40 minutes to read; the code runs in about half a minute |
 # | Hardware | any laptop, no GPU |
 # | Download | nothing: models and data come with the course |
@@ -39,7 +39,7 @@ if importlib.util.find_spec("course_lib") is None:
     sys.path.insert(0, str(course))
 
 # %% [markdown]
-# You train from `model` on `data`, once for each of `seeds`; `seed` draws toy points and test sets. `full` repeats what is recorded, which takes the public data sets (`COURSE_DATA`) and hours.
+# You train from `model` on `data`, once for each of `seeds`; `seed` draws toy points and test sets. `full` repeats what is recorded, which takes the public data sets (`COURSE_DATA`) and about an hour.
 
 # %% tags=["parameters"]
 seed = 0
@@ -77,7 +77,7 @@ from course_lib.evaluation import spearman
 from course_lib.losses import SoftmaxLoss
 from course_lib.similarity import pairwise_cos_sim
 
-torch.set_num_threads(1)                                                # as in the recorded runs
+torch.set_num_threads(1)                                                # enough for matrices this small
 encoder = SentenceEncoder.load(model, dtype="float32")
 dim = encoder.get_embedding_dimension()
 paper = {"u, v": 66.04, "|u-v|": 69.78, "u*v": 70.54, "u, v, u*v": 77.44, "|u-v|, u*v": 78.37, "u, v, |u-v|, u*v": 80.44, "u, v, |u-v|": 80.78}
@@ -107,7 +107,7 @@ assert joined.tolist() == by_loop
 print(joined)
 
 # %% [markdown]
-# A linear head on `(u, v)` gives a label the score `a·u + b·v`, where `a` and `b` are its weights. That is a number for one sentence **plus** a number for the other. No term looks at both.
+# A linear head on `(u, v)` gives a label the score `a·u + b·v`, plus a constant, where `a` and `b` are its weights. That is a number for one sentence **plus** a number for the other. No term looks at both.
 #
 # Take two sentences, A and B. The pairs (A, A) and (B, B) are _alike_. The pairs (A, B) and (B, A) are _crosswise_, and differ.
 #
@@ -152,6 +152,7 @@ right, guess = {}, 1 - fresh_close.mean()                               # the gu
 for ax, (name, (classifier, features)) in zip(axes, panels.items()):
     right[name] = classifier.fit(features(points), close).score(features(fresh), fresh_close)
     says = classifier.predict(features(grid)).reshape(100, 100)
+    assert name != "u, v" or not says.any()
     ax.imshow(says, extent=(-1, 1, -1, 1), origin="lower", vmin=0, vmax=1, cmap=ListedColormap(["white", "#b9d3ea"]))
     for chosen, marker, colour, label in ((close, "o", "#0b3d91", "close together"), (~close, "x", "#b35c00", "not close")):
         ax.scatter(*points[:300][chosen[:300]].T, s=9, marker=marker, color=colour, linewidths=0.8, label=label)
@@ -172,7 +173,7 @@ assert abs(right["u, v"] - guess) < 0.01 and guess + 0.03 < right["u*v"] < 0.9 <
 #
 # **Question.** Does training with `|u - v|` lead to better vectors?
 #
-# A whole encoder takes too long to train seven times, so you train something small. bert-mini's vectors are computed once and stay fixed. A square matrix, the _map_, turns each into a new one. Only the map and the head learn. The map begins as the identity, which changes nothing. It is measured as an encoder is: by the correlation of cosines with grades, here for the course's own 328 pairs.
+# A whole encoder takes too long to train seven times, so you train something small. bert-mini's vectors are computed once and stay fixed. A square matrix, the _map_, turns each into a new one. Only the map and the head learn. The map begins as the identity, which changes nothing. It is measured as an encoder is: by the correlation of cosines with grades, here for 328 pairs that a language model wrote and graded.
 
 # %%
 def vectors_of(texts):
@@ -183,6 +184,7 @@ u, v = vectors_of(e.premise for e in examples), vectors_of(e.hypothesis for e in
 labels = torch.tensor([e.label for e in examples])                                              # (pairs,)
 test_u, test_v = vectors_of(p.sentence1 for p in test_pairs), vectors_of(p.sentence2 for p in test_pairs)
 gold = np.array([p.score for p in test_pairs])
+as_given = (model, data, batch_size, learning_rate, epochs, seeds) == ("course/bert-mini", "course/nli", 64, 3e-3, 5, [0, 1, 2, 3, 4])
 
 @torch.no_grad()
 def cosines(change):
@@ -224,7 +226,7 @@ maps = {name: [train_map(name, labels, s) for s in seeds] for name in paper}
 live = {name: np.array([100 * spearman(gold, cosines(change)) for change in runs]) for name, runs in maps.items()}
 for name, scores in live.items():
     print(f"{name:17} {np.round(scores, 1)}   mean {scores.mean():.1f}")
-assert (live["u, v"] < before).all() and (live["u, v, |u-v|"] > live["u, v"]).all() and 0 < live["u, v, |u-v|"].mean() - before < 1
+assert not as_given or (live["u, v"] < before).all() and (live["u, v, |u-v|"] > live["u, v"]).all() and 0 < live["u, v, |u-v|"].mean() - before < 1
 
 # %% [markdown]
 # Every run on `(u, v)` made the vectors worse than they were. `(u, v, |u - v|)` is ahead of it in every seed, with a mean less than a point above the start.
@@ -236,7 +238,7 @@ import importlib
 import pandas as pd
 
 results = {recipe: load_results(file) for recipe, file in (("map_ablations", "07_maps"), ("ablations", "07"))}
-if full:                                                                # needs COURSE_DATA, and some hours
+if full:                                                                # needs COURSE_DATA, and about an hour
     for recipe in results:
         rows = [row for unit in importlib.import_module(f"recipes.{recipe}").run_all() for row in unit]
         results[recipe] = pd.DataFrame(rows).astype({"value": float})
@@ -282,7 +284,7 @@ assert all(set(sorted(paper, key=lambda name: runs[name].mean())[-3:]) == set(be
 assert {name for name in paper if many[name].mean() > start[large]["mean; ; 0"][0]} == set(best)
 
 # %% [markdown]
-# The three concatenations that have `|u - v|` and something beside it have the highest means, here, on your 328 pairs and in the paper. On the 1,500 pairs only their means lie above the start. One setting differs: `(u, v, u*v)` does well in the paper, and not here.
+# The three concatenations that have `|u - v|` and something beside it have the highest means, here, on your 328 pairs and in the paper. On the 1,500 pairs only their means lie above the start. One setting differs most: `(u, v, u*v)` does well in the paper, and not here.
 #
 # ## The control: labels that mean nothing
 #
@@ -301,7 +303,7 @@ for name in ("u, v", "u, v, |u-v|"):
     scores = np.array([100 * spearman(gold, cosines(train_map(name, deal_anew(s), s))) for s in seeds])
     gain[name] = live[name] - scores                                    # (seeds,): the same seed, the same order
     print(f"({name}): real {live[name].mean():.1f}, shuffled {scores.mean():.1f}, real minus shuffled {np.round(gain[name], 1)}")
-assert (gain["u, v, |u-v|"] > 0).all() and not (gain["u, v"] > 0).all()
+assert not as_given or (gain["u, v, |u-v|"] > 0).all() and 0 < (gain["u, v"] > 0).sum() < len(seeds)
 
 # %% [markdown]
 # On your 328 pairs, with `(u, v, |u - v|)` real labels are ahead in all five seeds. With `(u, v)` the seeds disagree.
@@ -366,8 +368,8 @@ from scipy.stats import rankdata, zscore
 
 def scores_of(predicted, drawn):
     """Spearman x 100 on each drawn test set: the mean product of the two sides' ranks, brought to mean 0 and deviation 1."""
-    ours, people = (zscore(rankdata(values[drawn], axis=1), axis=1) for values in (predicted, gold))
-    return 100 * (ours * people).mean(axis=1)                           # (test sets,)
+    ours, grades = (zscore(rankdata(values[drawn], axis=1), axis=1) for values in (predicted, gold))
+    return 100 * (ours * grades).mean(axis=1)                           # (test sets,)
 
 predicted = {name: cosines(maps[name][0]) for name in paper}            # the maps of one seed, (328,) each
 rivals, sizes, low = ("u, v", "|u-v|, u*v"), (82, 328), {}
@@ -394,7 +396,7 @@ assert {case for case, edge in low.items() if edge > 0} == {("u, v", 328)}    # 
 #
 # **Question.** Do the same concatenations lead when the whole encoder is trained?
 #
-# `recipes/ablations.py` trained all of bert-mini on pairs of SNLI: first the head, then both at a small rate, as in notebook 06. A seed draws the pairs and their order, the same for all settings. There are three seeds, and no control with shuffled labels.
+# `recipes/ablations.py` trained all of bert-mini on short pairs of SNLI (at most 20 words together): first the head, then both at a small rate, as in notebook 06. That rate was chosen on these 1,500 pairs, with the mean and `(u, v, |u - v|)`. A seed draws the pairs and their order, the same for all settings. There are three seeds, and no control with shuffled labels.
 #
 # **Predict:** which concatenation comes out on top?
 
@@ -427,7 +429,7 @@ assert won == ["cannot tell", "yes"] and risen == {*best, "u, v, u*v"}
 #
 # **Question.** Is the mean of the tokens the best sentence vector?
 #
-# Two other choices are the first token, `[CLS]`, and the largest value in each dimension, max (notebook 05). After NLI the paper finds the influence "rather minor". A second training makes the cosine of a pair learn people's score, the *regression objective*. After it, max falls far behind in the paper.
+# Two other choices are the first token, `[CLS]`, and the largest value in each dimension, max (notebook 05). After NLI the paper finds the influence "rather minor". Another training, again from BERT, makes the cosine of a pair learn people's score, the *regression objective*. After it, max falls far behind in the paper.
 #
 # NLI is recorded at two rates, STS scores at one.
 #
@@ -491,7 +493,7 @@ assert said["u, v, |u-v|", "0.001"] == "yes" and said["u, v, |u-v|", "0.003"] ==
 #
 # ### A trap: the column called NLI
 #
-# Table 6 has a column "NLI". By its caption that is not accuracy on NLI, but the STS score of a model **trained on** NLI. Here are both for the recorded encoders: the STS score, and the share of right labels on 500 unseen pairs.
+# Table 6 has a column "NLI". By its caption that is not accuracy on NLI, but the STS score of a model **trained on** NLI. Here are both for the recorded encoders: the STS score, and the share of right labels on 500 pairs of SNLI's development set.
 #
 # **Predict:** of `(u, v)` and `(|u - v|, u*v)`, which gets more labels right? Which has the better vectors?
 
@@ -646,4 +648,4 @@ check("07.3", interval)
 # - Efron (1979), [Bootstrap methods: another look at the jackknife](https://doi.org/10.1214/aos/1176344552).
 # - Gururangan et al. (2018), [Annotation artifacts in natural language inference data](https://arxiv.org/abs/1803.02324).
 #
-# **Next:** notebook 08 does the same in sentence-transformers; notebook 09 keeps the encoder and changes the loss.
+# **Next:** notebook 08 loads encoders with sentence-transformers; notebook 09 keeps the encoder and changes the loss.
