@@ -3,7 +3,7 @@
 #
 # # How do labelled sentence pairs turn BERT into a sentence encoder?
 #
-# The average of BERT's token vectors is a poor sentence vector (notebook 05). Here you train the same BERT on labelled pairs of sentences, as Sentence-BERT (SBERT) did in 2019. Its loss needs a small network on top, and you see why that is fitted first. A second loss trains the cosine itself.
+# The average of BERT's token vectors is a poor sentence vector (notebook 05). Here you train the same BERT on labelled pairs of sentences, as Sentence-BERT (SBERT) did in 2019. Its loss needs a small network on top, and you see why we fit that first. A second loss trains the cosine itself.
 #
 # | | |
 # |---|---|
@@ -475,7 +475,7 @@ assert ranking_losses[0] < 2 and ranking_losses[1] > 0.95 * math.log(len(rows))
 #
 # ## The full runs
 #
-# **Question.** What do both losses give with more data?
+# **Question.** What do both losses give on the paper's kind of data?
 #
 # The large NLI collections are SNLI, about captions of photos, and MultiNLI, about speech, fiction and reports. Compare four encoders: BERT's average; the softmax loss on 28,422 pairs of SNLI, with the head fitted first; the ranking loss on 28,372 examples of both; and `sbert-mini`, which began from an earlier BERT and also learned from captions, Wikipedia and a larger model, its _teacher_.
 #
@@ -500,7 +500,7 @@ for row in trained_rows:
 assert measured.loc[list(FOUR), "STS"].is_monotonic_increasing and measured.loc[list(FOUR), "found"].is_monotonic_increasing
 
 # %% [markdown]
-# On both measures the four come in the order in which they are listed. In the pictures the two sentences of a topic fill a square on the diagonal. After each training the mean cosine outside the squares is lower than BERT's (column "other topics").
+# On both measures the four come in the order in which they are listed. In the pictures the two sentences of a topic fill a square on the diagonal. After each training the mean cosine outside the squares is lower than BERT's (column "other topics"). The cosines inside fall too, but less.
 #
 # The three trained ones had different data, one began from another BERT, and each is one run, so the gaps are not the losses' alone. The next figure, on the left, has three seeds of each setting: this BERT after 8,192 examples. For the softmax loss an example is a labelled pair. For the ranking loss it is an entailed pair, about half of them with a hard negative. The rates 1e-4 (softmax) and 3e-4 (ranking) were chosen on STSb dev; 2e-5 is the paper's. On the right are the paper's numbers, for a larger BERT and another test set: compare within a side only.
 
@@ -534,7 +534,7 @@ assert low["softmax"] > high["ranking, SNLI"] and low["ranking"] < high["softmax
 # %% [markdown]
 # On STSb dev each run ends below BERT's average if an untrained head learns at the encoder's rate, 1e-4 or 2e-5. Each run ends above if the head was fitted first or learns at 3e-3. (The paper does not mention fitting its head. It had a million pairs; that was not tried here.)
 #
-# On STSb dev, by which the rates were chosen, every ranking run beats every softmax run. The bundled pairs (column STS) do not confirm it: after SNLI each run of the fitted head is ahead of each ranking run, and with MultiNLI they overlap. Which loss is better depends on the test.
+# On STSb dev, by which the rates were chosen, every ranking run beats every softmax run. The bundled pairs (column STS of the table, where `softmax` is on SNLI and `ranking` on both) do not confirm it: after SNLI each run of the fitted head is ahead of each ranking run, and with MultiNLI they overlap. Which loss is better depends on the test.
 #
 # ## What does the head say?
 #
@@ -638,7 +638,7 @@ check("06.2", ranking_loss)
 #
 # - A siamese network is one network, called once for each sentence.
 # - SBERT's loss of 2019: a linear head on (u, v, |u - v|), softmax, cross-entropy on NLI labels. The head is thrown away.
-# - `cross_entropy` takes logits. A softmax before it leaves a floor and kills gradients.
+# - `cross_entropy` takes logits. A softmax before it leaves a floor and kills the gradient of sure mistakes.
 # - With an untrained head at the encoder's rate most recorded runs ended below BERT. With the head fitted first, or at a larger rate, every run ended above.
 # - The ranking loss has no head: each anchor picks its own positive out of the batch, by cosine times 20.
 # - A low softmax loss does not require useful cosines.

@@ -39,7 +39,7 @@ if importlib.util.find_spec("course_lib") is None:
     sys.path.insert(0, str(course))
 
 # %% [markdown]
-# `model` is what you take apart: a model of the course, a folder, or a name on the hub. `random_pairs` is how many pairs of unrelated sentences a score is compared with.
+# `model` is what you take apart: a model of the course, a folder, or a name on the hub. `random_pairs` is how many random pairs of sentences a score is compared with.
 
 # %% tags=["parameters"]
 seed = 0
@@ -168,7 +168,7 @@ assert np.allclose(vectors[0], vectors[1], atol=1e-6) and util.cos_sim(yes, no) 
 assert cut == sum(n > library.max_seq_length for n in lengths) == 2
 
 # %% [markdown]
-# The two vectors are equal, though the endings differ. This is *truncation*: what lies beyond the *maximum sequence length* is dropped before the network sees it, without an error. So tokenise without truncation first, and compare the lengths with `model.max_seq_length`.
+# The two vectors are equal, though the endings differ. This is *truncation*: what lies beyond the *maximum sequence length* is dropped before the network sees it, without an error. So tokenise without truncation first, and compare the lengths with `library.max_seq_length`.
 #
 # ### Capitals
 #
@@ -241,7 +241,7 @@ assert closest == (1, 5)
 #
 # Take "A cat sits on a mat" with "A feline is on a carpet", and "She is reading a book" with "A girl is immersed in a novel". A third pair has nearly the same words and the opposite meaning: "She is reading a book" with "She is not reading a book".
 #
-# A cosine alone says little: notebook 05 had a model whose cosines were high for everything. So compare it with others of the same model: with random pairs, and with the course's pairs that are graded 0.8 or higher, from 0 (nothing in common) to 1 (the same meaning). The *percentile* of a score is the share of a group below it. The cell also negates sentences of the graded pairs: it puts "not" behind the first "is".
+# A cosine alone says little: notebook 05 had a model whose cosines were high for everything. So compare it with others of the same model: with random pairs, and with the course's pairs that are graded 0.8 or higher, from 0 (nothing in common) to 1 (the same meaning). (A language model wrote and graded them. They were checked with all-MiniLM-L6-v2, the teacher of the course's model, which may favour it.) The *percentile* of a score is the share of a group below it. The cell also negates sentences of the graded pairs: it puts "not" behind the first "is".
 #
 # **Predict** the order of the three cosines.
 
@@ -259,7 +259,7 @@ graded = pairwise_cos_sim(left, right).numpy()                                  
 best = graded[grades >= 0.8]
 i, j = np.random.default_rng(seed).integers(len(bundled), size=(2, random_pairs))
 random_scores = pairwise_cos_sim(left[i[i != j]], right[j[i != j]]).numpy()         # never the two of one pair
-affirmed = [text for text in dict.fromkeys(firsts + seconds) if " is " in text and " not " not in text]
+affirmed = [text for text in dict.fromkeys(firsts + seconds) if " is " in text and " not " not in text and "?" not in text]
 negated = [text.replace(" is ", " is not ", 1) for text in affirmed]
 negations = pairwise_cos_sim(*encode_both(library, affirmed, negated)).numpy()
 
@@ -300,7 +300,7 @@ if model == "course/sbert-mini":                                            # an
     assert list(precision.values()) == sorted(precision.values())
 
 # %% [markdown]
-# All three pairs lie above nearly all random pairs. Both paraphrases lie below the middle of the best-graded pairs, and the negated pair lies above it. It is no exception: most of the 115 negations do. So a high cosine of this model does not say that two texts agree.
+# All three pairs lie above nearly all random pairs. Both paraphrases lie below the middle of the best-graded pairs, and the negated pair lies above it. It is no exception: most of the 102 negations do. So a high cosine of this model does not say that two texts agree.
 #
 # The lower panel shows every graded pair. The printed lines use a cosine as a threshold: the share of good pairs among those that pass it is its precision. Here a good pair is one graded 0.6 or higher. At a higher threshold fewer pairs pass, and a larger share of them is good. Choose yours by graded pairs of your own data, as in exercise 2.
 #
@@ -308,7 +308,7 @@ if model == "course/sbert-mini":                                            # an
 #
 # **Question.** Graded pairs can judge a score. Can they judge a model?
 #
-# `STS` is the rank correlation of all cosines with the grades, times 100. `found` is the percentage of 200 sentences whose paraphrase is the nearest of 200 candidates; guessing finds half a percent. The four models are those of notebooks 05 to 07: BERT as it is, and trained in three ways. The last, `course/sbert-mini`, began from an earlier BERT. `course_lib` wrote their folders; sentence-transformers reads them.
+# `STS` is the rank correlation of all cosines with the grades, times 100. `found` is the percentage of 200 sentences whose paraphrase is the nearest of 200 candidates; guessing finds half a percent. The four models are those of notebooks 05 to 07: BERT as it is, and trained in three ways. The last, `course/sbert-mini`, began from an earlier BERT. Their data differ, too: the last also read captions and Wikipedia. `course_lib` wrote their folders; sentence-transformers reads them.
 #
 # **Predict** which model has the highest `STS`, and which the lowest.
 
@@ -329,7 +329,7 @@ vectors = {name: encode_both(four[name], firsts, seconds) for name in ("ranking 
 #
 # ### Now from course_lib: the same numbers
 #
-# **Question.** Does it matter which library computes the vectors? The cell compares them on all bundled sentences and some odd texts.
+# **Question.** Does it matter which library computes the vectors? The cell compares them on the sentences of the graded pairs and some odd texts.
 
 # %% tags=["nbval-check-output"]
 texts = firsts + seconds
@@ -342,7 +342,7 @@ print(f"{len(texts + odd)} texts, largest difference under 1e-6: {bool(np.abs(ou
 print(f"similarity is {library.similarity_fn_name} in sentence-transformers, {encoder.similarity_fn_name} in course_lib")
 
 # %% [markdown]
-# For the vectors it does not: no number differs by as much as a millionth. `model.similarity` agrees, too; it computes the function that the model's configuration names.
+# For the vectors it does not: of vectors scaled to length 1, no number differs by as much as a millionth. `library.similarity` agrees, too; it computes the function that the model's configuration names.
 #
 # ## How fast?
 #
@@ -409,7 +409,7 @@ assert min(speed["course/glove-mini"].values()) > 5 * max(*speed[minilm].values(
 # %% [markdown]
 # Word vectors are fastest by far and worst by far. The points of all-MiniLM-L6-v2, a larger transformer, were **recorded** with `recipes/speed_and_quality.py`, and are placed by their ratio to the small model.
 #
-# Among the four batch sizes, single texts were the slowest. So pass `encode` the whole list. `backend="onnx"` may be faster on processors; at the time of writing it needs an environment of its own, with an older transformers.
+# Among the four batch sizes, single texts were the slowest. So pass `encode` the whole list. `backend="onnx"` may be faster on processors; at the time of writing it needs an environment of its own, with an older transformers and an older sentence-transformers.
 #
 # ## What an application needs
 #
@@ -419,7 +419,7 @@ assert min(speed["course/glove-mini"].values()) > 5 * max(*speed[minilm].values(
 #
 # **Question.** Why are there `encode_query` and `encode_document`?
 #
-# Some models were trained with a prompt, a few words before each text: multilingual-e5 wants `query: ` or `passage: `. `model.prompts` names them. `encode_query` puts the one named "query" before its texts, `encode_document` the one named "document" (else "passage" or "corpus"). Plain `encode` adds none unless the model has a default. The course's models were trained without.
+# Some models were trained with a prompt, a few words before each text: multilingual-e5 wants `query: ` or `passage: `. `library.prompts` names them. `encode_query` puts the one named "query" before its texts, `encode_document` the one named "document" (else "passage" or "corpus"). Plain `encode` adds none unless the model has a default. The course's models were trained without.
 #
 # **Predict** what happens to `found` when queries get a prompt that the model was not trained with.
 
@@ -449,7 +449,7 @@ assert model != "course/sbert-mini" or found(plain, documents) > found(left_out,
 # %% [markdown]
 # A prompt is only text before the text. This one lowers `found`. With `include_prompt=False` its tokens are left out of the average, and `found` falls less.
 #
-# In a search, use `encode_query` and `encode_document`. Print `model.prompts`. Where it holds none, `encode_query` adds nothing: see whether the model card names one.
+# In a search, use `encode_query` and `encode_document`. Print `library.prompts`. Where it holds none, `encode_query` adds nothing: see whether the model card names one.
 #
 # ### Fewer dimensions
 #
@@ -485,7 +485,7 @@ figure.suptitle("Only with a teacher do the first dimensions beat all five rando
 plt.show()
 
 # %% [markdown]
-# With a teacher, the first dimensions beat all five random choices at each size from 8 to 128. With the ranking loss they do so at none. The first 64 lose 0.2 points with the teacher and 2.1 with the ranking loss. So measure before you cut. Models trained with a Matryoshka loss (notebook 12) are made for it.
+# With a teacher, the first dimensions beat all five random choices at each size from 8 to 128. (It learned its teacher's vectors turned by PCA, which puts the widest directions first.) With the ranking loss they do so at none. The first 64 lose 0.2 points with the teacher and 2.1 with the ranking loss. So measure before you cut. Models trained with a Matryoshka loss (notebook 12) are made for it.
 #
 # ### The revision
 #
@@ -512,7 +512,7 @@ assert all((share < 0.05) == (q != d) for (q, d), share in shares.items())
 #
 # **Question.** Prompts and dimensions differ from model to model. What do you have to know before you choose one?
 #
-# The rows below are a choice of models, not a ranking. Their facts (`data/models.tsv`) are those of the MTEB benchmark's registry on 29 November 2026.
+# The rows below are a choice of models, not a ranking. Most of their facts (`data/models.tsv`) are those of the MTEB benchmark's registry on 29 November 2026.
 #
 # **Predict:** how many of these eleven expect a prompt?
 
@@ -542,7 +542,7 @@ assert sum(row["prompts"] == "yes" for row in today.values()) == 6
 #
 # **Question.** If none fits, you can train one further. What must its loss say?
 #
-# A loaded model is a PyTorch module with gradients. Train two copies for 40 steps on the same four pairs: the cat pair and three paraphrases. The first loss only asks each pair to come closer: it is 1 minus the mean cosine. The second is the ranking loss of notebook 06: each sentence shall find its partner among the four. **Predict** what each does to the mean cosine of 60 pairs of unrelated sentences.
+# A loaded model is a PyTorch module with gradients. Train two copies for 40 steps on the same four pairs: the cat pair and three paraphrases. The first loss only asks each pair to come closer: it is 1 minus the mean cosine. The second is the ranking loss of notebook 06: each first sentence shall find its partner among the four second ones. **Predict** what each does to the mean cosine of 60 pairs of unrelated sentences.
 
 # %%
 three = np.random.default_rng(seed).choice(len(first), 3, replace=False)
@@ -591,7 +591,7 @@ assert closer[0] > 0.97 > ranked[0] and closer[1] - start[1] > max(0.05, 3 * abs
 # %% [markdown]
 # The loss that only asks for closeness brings its four pairs to a cosine of nearly 1, and the mean cosine of the unrelated pairs rises as well. The ranking loss stops short of 1 and leaves the unrelated pairs nearly where they were. `found` moved little in both runs.
 #
-# So ask of a loss what it pulls together, and also what it keeps apart. Notebooks 09 to 12 are about that.
+# So ask of a loss what it pulls together, and also what it keeps apart. Notebook 09 is about that.
 #
 # ## With full-size models
 #
@@ -599,7 +599,7 @@ assert closer[0] > 0.97 > ranked[0] and closer[1] - start[1] > max(0.05, 3 * abs
 #
 # ## Appendix: reading old code
 #
-# Printouts of 2019 to 2023 have a flag for each pooling mode:
+# Printouts of 2019 to 2025 have a flag for each pooling mode:
 #
 # ```
 # (0): Transformer({'max_seq_length': 128, 'do_lower_case': False}) with Transformer model: BertModel
@@ -666,7 +666,7 @@ check("08.2", threshold)
 #
 # **3.** After an update of a service the search finds nothing sensible, and no log shows an error. What do you check first?
 #
-# <details><summary>Answer</summary>Whether queries and index come from the same weights and prompts (the revision, <code>model.prompts</code>, <code>encode_query</code> against <code>encode</code>), and whether the texts grew beyond the maximum sequence length. None of these raises an error.</details>
+# <details><summary>Answer</summary>Whether queries and index come from the same weights and prompts (the revision, <code>prompts</code>, <code>encode_query</code> against <code>encode</code>), and whether the texts grew beyond the maximum sequence length. None of these raises an error.</details>
 #
 # ## Summary
 #
