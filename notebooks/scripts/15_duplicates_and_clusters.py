@@ -82,7 +82,7 @@ blocks = [scores for _, _, scores in upper_triangle(toy, row_block=2, column_blo
 kept = torch.cat([scores[scores > -torch.inf] for scores in blocks])    # places that are not above the diagonal hold -inf
 assert np.allclose(sorted(kept.tolist()), sorted(cosines), atol=1e-6)   # in blocks: the same ten cosines
 for n in (600, 10_000, 1_000_000):
-    print(f"{n:>9,} texts: {n * (n - 1) // 2:>15,} pairs; all cosines {4 * n * n / 1e9:>9,.3f} GB, a block of 1,024 rows and 16,384 columns 0.067 GB")
+    print(f"{n:>9,} texts: {n * (n - 1) // 2:>15,} pairs; all cosines {4 * n * n / 1e9:>9,.3f} GB, a block of 1,024 rows and 16,384 columns {4 * min(n, 1024) * min(n, 16384) / 1e9:.3f} GB")
 
 # %% [markdown]
 # There are $n(n-1)/2$ pairs: ten times the texts make about a hundred times the pairs. Working in blocks limits the memory, not the work. Six hundred questions can all be compared; for millions you search approximate neighbours instead (notebook 17).
@@ -91,9 +91,9 @@ for n in (600, 10_000, 1_000_000):
 #
 # **Question.** Are the closest pairs duplicates?
 #
-# The questions come in 150 groups of four that ask the same thing. The collection was made hard: groups 1 and 2, 3 and 4, and so on are _twins_, and most twins ask nearly the same, in almost the same words.
+# The questions come in 150 groups of four that ask the same thing. A language model wrote them, for an invented town, and made the collection hard: groups 1 and 2, 3 and 4, and so on are _twins_, and most of these look alike and ask something else. Half of the questions were rewritten until all-MiniLM-L6-v2, our model's teacher, found their groups better; this favours both models.
 #
-# The sentence vectors compete with _word overlap_, which knows nothing of meaning. It counts each text's pieces of three to five letters, gives a rare piece more weight than a common one (TF-IDF), and takes the cosine of these counts.
+# The sentence vectors compete with _word overlap_, which knows nothing of meaning. It counts each text's pieces of three to five letters, drops those found in one text only, gives a rare piece more weight than a common one (TF-IDF), and takes the cosine of these counts.
 #
 # **Predict:** how many of the 20 closest pairs are duplicates?
 
@@ -145,7 +145,7 @@ assert not default or (max(hits.values()) <= 2 and min(nearest.values()) > 0.4 a
 #
 # **Question.** Does a change of meaning move the vector more than a change of wording?
 #
-# Each line below has an invented sentence, an edition that keeps its meaning, and one that changes it. Both editions replace or swap a word or two.
+# Each line below has an invented sentence, an edition that keeps its meaning, and one that changes it. Both editions replace or swap a few words.
 #
 # **Predict:** for how many of the sixteen sentences is the edition with the changed meaning the closer one?
 
@@ -153,14 +153,14 @@ assert not default or (max(hits.values()) <= 2 and min(nearest.values()) > 0.4 a
 EDITIONS = """opposite: The library is open on Mondays. | The library is open on Monday. | The library is closed on Mondays.
 opposite: Dogs are allowed in the museum. | Dogs are permitted in the museum. | Dogs are forbidden in the museum.
 opposite: You may park here at night. | You can park here at night. | You cannot park here at night.
-opposite: When does the gym open? | When does the gym start? | When does the gym close?
+opposite: When does the gym open? | At what time does the gym open? | When does the gym close?
 number: The pool costs four crowns. | The pool costs 4 crowns. | The pool costs forty crowns.
 number: The course starts on 3 May. | The course begins on 3 May. | The course starts on 30 May.
 number: The bridge carries 3 tonnes. | The bridge bears 3 tonnes. | The bridge carries 30 tonnes.
 number: Take one tablet every day. | Take one pill every day. | Take ten tablets every day.
 other thing: How do I register my dog? | How do I sign up my dog? | How do I register my car?
 other thing: Where can I buy a ticket? | Where can I get a ticket? | Where can I return a ticket?
-other thing: I want to borrow a drill. | I want to rent a drill. | I want to donate a drill.
+other thing: I want to borrow a drill. | I would like to borrow a drill. | I want to donate a drill.
 other thing: My parcel has arrived. | My package has arrived. | My parcel has vanished.
 swapped roles: The tenant owes the landlord money. | The tenant owes the landlord cash. | The landlord owes the tenant money.
 swapped roles: The cyclist overtook the bus. | The cyclist passed the bus. | The bus overtook the cyclist.
@@ -194,10 +194,10 @@ counted = pieces().set_params(min_df=1).fit_transform([text for line in editions
 by_words = [(counted[k] @ counted[k + 2].T).sum() > (counted[k] @ counted[k + 1].T).sum() for k in range(0, counted.shape[0], 3)]
 print(f"the changed meaning is closer for {closer.sum()} of {len(closer)}, by word overlap for {sum(by_words)}; with roles swapped for {closer[-4:].sum()} of 4")
 print(f"a changed meaning beats the middle paraphrase in {(with_changed > np.median(paraphrases)).sum()} of {len(closer)}")
-assert not default or (closer[-4:].all() and closer.sum() == sum(by_words) == 8 and (with_changed > np.median(paraphrases)).all())
+assert not default or (closer[-4:].all() and closer.sum() == 7 and sum(by_words) == 8 and (with_changed > np.median(paraphrases)).all())
 
 # %% [markdown]
-# For half of these sentences the changed meaning is closer, by sentence vectors and by word overlap. All four swapped roles are among them. The dotted line is the median cosine of 200 pairs that mean the same in other words, and every changed edition lies above it.
+# For seven of these sixteen sentences the changed meaning is closer by sentence vectors, and for eight by word overlap. All four swapped roles are among them. The dotted line is the median cosine of 200 pairs that mean the same in other words, and every changed edition lies above it.
 #
 # So a high cosine alone does not say that two texts ask the same.
 #
@@ -309,13 +309,13 @@ at_90 = recorded["recall wanting 0.9"]
 assert (at_90["course/duplicates"] == 0).all() and (at_90["course/duplicates, 1 : 1"] > 0.7).all()
 
 # %% [markdown]
-# In none of the five choosing halves does a threshold reach 0.9. Each has one for 0.5, but the other half missed it in three of five splits. In the recorded table, none of the five ways to score finds a duplicate when 0.9 is asked for on all pairs. On the thinned pairs each still finds most of them. So the pairs above a threshold are proposals that somebody has to check.
+# In none of the five choosing halves does a threshold reach 0.9. Each has one for 0.5, but the other half missed it in three of five splits. In the recorded table, none of the five ways to score finds a duplicate when 0.9 is asked for on all pairs. On the thinned pairs each still finds most of them (at a precision just below 0.9 on the other half). So the pairs above a threshold are proposals that somebody has to check.
 #
 # ### Would a second reader help?
 #
 # **Question.** Could a cross-encoder check the proposals?
 #
-# A *cross-encoder* reads both questions at once (notebook 04). It is too slow for all pairs, so it scores only a shortlist, the 1,000 closest ones, each in both orders. Ours learnt how alike two texts are, and saw no labelled duplicates. Compare its order of the shortlist with the cosine's and with twenty shuffles, by average precision. Pairs share questions, so the interval draws whole pairs of twins, with replacement.
+# A *cross-encoder* reads both questions at once (notebook 04). It is too slow for all pairs, so it scores only a shortlist, the 1,000 closest ones, each in both orders. Ours learnt people's similarity scores and a larger model's cosines, and was not trained on a set of duplicate questions. Compare its order of the shortlist with the cosine's and with twenty shuffles, by average precision. Pairs share questions, so the interval draws whole pairs of twins, with replacement.
 #
 # **Predict:** which order is the best?
 
@@ -538,7 +538,7 @@ assert not default or sum(share > 0.5 for share in main) >= 12 and min(main) < 0
 #
 # **Question.** How do you keep a bot from answering what it cannot know?
 #
-# The town has a FAQ of 60 entries. The bot finds the entry nearest to a question, by the entry's question alone or with its answer, and prints that answer. A nearest entry _always_ exists, also for the 40 of 120 questions that the FAQ does not treat. So below a threshold the bot stays silent.
+# The town has a FAQ of 60 entries. The residents' questions were worded unlike the entries' questions, and most were rewritten until all-MiniLM-L6-v2 found question and answer. The bot finds the entry nearest to a question, by the entry's question alone or with its answer, and prints that answer. A nearest entry _always_ exists, also for the 40 of 120 questions that the FAQ does not treat. So below a threshold the bot stays silent.
 #
 # A right answer earns a point, a wrong one costs `wrong_costs`, silence nothing. Half of the questions choose the threshold that earns most, and the other half measures it, in 50 splits of the same 120 questions.
 #
@@ -595,7 +595,7 @@ if default:
     assert (by_share["vectors, with answer"] > by_share["vectors, question"])[2:].all()
 
 # %% [markdown]
-# The figure is a *risk-coverage curve*, the mean of the splits. With the answers in the index, the vectors' replies are right more often, however many questions are answered. The table shows why a threshold is needed: a bot that always answers loses points on average, at each of the three prices.
+# The figure is a *risk-coverage curve*, the mean of the splits. With the answers in the index, the vectors' replies are right more often, from three answers on. The table shows why a threshold is needed: a bot that always answers loses points on average, at each of the three prices.
 #
 # With a threshold, both bots that index the answers beat silence in more than nine of ten splits if a wrong answer costs one point. If it costs five, neither does so reliably. **Which of the two earns more stays open:** at each price the middle four fifths of the differences include 0.
 #
@@ -675,7 +675,7 @@ if check("15.2", choose):
         print(f"precision 0.5 wanted; threshold {limit:.2f}; on the other half: precision {got:.2f}, recall {recall:.2f}")
 
 # %% [markdown]
-# **3.** scikit-learn's complete linkage keeps all $n^2$ distances. Build yours from the pairs above the threshold alone. Go through them, closest first, and join the groups of a pair's two texts as soon as _every_ pair between both groups has come.
+# **3.** scikit-learn's complete linkage keeps all $n(n-1)/2$ distances. Build yours from the pairs above the threshold alone. Go through them, closest first, and join the groups of a pair's two texts as soon as _every_ pair between both groups has come.
 
 # %% tags=["exercise", "nbval-check-output"]
 def complete_linkage(pairs, n):
@@ -711,7 +711,7 @@ if check("15.3", complete_linkage):
 #
 # ## Summary
 #
-# - The closest pairs are often near misses.
+# - The closest pairs can be near misses; here, with so many twins, they mostly are.
 # - Choose a threshold on labelled pairs as rare as you will meet them, and measure it on others.
 # - Connected components chain. Complete linkage does not, but needs a threshold of its own.
 # - Compare clusters with known groups by the ARI. Their number depends on their use.
