@@ -474,7 +474,7 @@ assert all(slow[words].max() + 10 < quick[words].min() for words in ("06-08", "0
 #
 # After the same training, the control gets 64 % of the new long sentences right. It falls with length too, so the one vector is not the whole reason.
 #
-# Neither ten epochs nor more and longer sentences (right) close the gap (4): in each chart and at each length, every seed of the control is ahead.
+# Neither ten epochs nor more and longer sentences (right) close the gap on new sentences (4): in each chart and at each length, every seed of the control is ahead.
 #
 # The comparison points to the fifth suspect: in these trainings, a decoder that has only the one vector loses most new long sentences. It does not show that every training must. Cho et al. (2014) found a fall with length too; Sutskever et al. (2014), with larger networks that read the source backwards, report no difficulty.
 #
@@ -528,7 +528,7 @@ assert not as_given or (ten[:3] > shares[0, 1]).all() and ten[3].argmax() == 8 a
 # %% [markdown]
 # On the left, the first word is read back most often from the trained encoders, and the least often found word stands in the middle. The untrained encoder is different: its last word is found almost always. So training changes which words can be read back.
 #
-# On the right, three to four words are read back from the trained encoders on average, whether four are asked for (of five) or nine (of ten). What a linear probe misses may still be there in another form.
+# On the right, three to four words are read back from the trained encoders on average, and about three from the untrained one, whether four are asked for (of five) or nine (of ten). What a linear probe misses may still be there in another form.
 #
 # ## The trap: the last step of a padded batch
 #

@@ -299,7 +299,7 @@ for name in kinds:                                                      # your r
     assert not as_given or (runs("live", name, ["all"]) - correct[name]).abs().min() < 5
 
 # %% [markdown]
-# Bands run from the lowest to the highest recorded seed. In the first two charts, more sentences are right with attention in every recorded seed, at every length. From 12 words on the model without it gets almost none right. With attention, too, the longest sentences are less often right than the shortest. One wrong word spoils a sentence, so this alone does not show that their words are harder.
+# Bands run from the lowest to the highest recorded seed; a run of yours may lie outside. In the first two charts, more sentences are right with attention in every recorded seed, at every length. From 12 words on the model without it gets almost none right. With attention, too, the longest sentences are less often right than the shortest. One wrong word spoils a sentence, so this alone does not show that their words are harder.
 #
 # An LSTM without attention (one seed) has more parameters than the GRU with it, but stays below it at every length. On Tatoeba attention is ahead in each third (one seed).
 #
@@ -529,7 +529,7 @@ if this_run:
     assert all(a > b > c for a, b, c in zip(*by_weight))
 
 # %% [markdown]
-# Read the second block first, the words that are neither determiners nor punctuation. The linked word has on average less than half the weight of the strongest. Yet its removal turns more right words wrong. (Removing the strongest also turns many wrong words right.) The next strongest weighs on average about as much as the linked word, and its removal turns far fewer wrong. With determiners, removing the strongest turns most wrong. So in this run _the size of a weight alone does not tell how many right words its removal turns wrong_.
+# Read the second block first, the words that are neither determiners nor punctuation. The linked word has on average less than half the weight of the strongest. Yet its removal turns more right words wrong. (Removing the strongest also turns many wrong words right, and moves more probability: half the sum of all absolute changes.) The next strongest weighs on average about as much as the linked word, and its removal turns far fewer wrong. With determiners, removing the strongest turns most wrong. So in this run _the size of a weight alone does not tell how many right words its removal turns wrong_.
 #
 # A weight tells how much of a _state_ went into the context. A state is made after all earlier words are read, and need not be about one word alone. In other tasks, Jain and Wallace find quite different weights that give nearly the same output, and conclude that weights do not explain the output. Wiegreffe and Pinter answer that an explanation need not be the only one.
 #
@@ -610,7 +610,7 @@ check("02.3", how_far)
 # %% [markdown]
 # ## Questions
 #
-# **1.** Two steps of one decoder have different weights. What must differ between them: old state, encoder states, previous word?
+# **1.** Two steps in the translation of one sentence have different weights. What must differ between them: old state, encoder states, previous word?
 #
 # <details><summary>Answer</summary>The old state. The encoder states are the same in every step, and the previous word enters only after the look.</details>
 #

@@ -312,7 +312,7 @@ assert not as_given or (gain["u, v, |u-v|"] > 0).all() and 0 < (gain["u, v"] > 0
 #
 # **Question.** When may you say that one setting is better than another?
 #
-# The usual summary is mean ± *standard deviation*: the root of the squared distances from the mean, added up and divided by n - 1. This notebook uses a plainer rule: compare the runs with the same seed. A difference counts if it has the same sign in **every** seed.
+# The usual summary is mean ± *standard deviation*: the root of the squared distances from the mean, added up and divided by n - 1. This notebook uses a plainer rule: compare the runs with the same seed. A difference counts, as far as the luck of the seeds goes, if it has the same sign in **every** seed.
 #
 # **Predict:** if two settings are equally good, each seed is a coin toss. How often do three seeds agree by luck, how often five?
 
@@ -351,7 +351,7 @@ assert all(0 < many[name].mean() - start[large]["mean; ; 0"][0] < 2 for name in 
 assert max(many, key=lambda name: many[name].mean()) == "u, v, |u-v|"
 
 # %% [markdown]
-# Many more comparisons count than luck brings on average. Each of the three with `|u - v|` and something beside it beats each of the other four in every seed. Only in these three do real labels beat shuffled ones in every seed.
+# Many more comparisons count than luck brings on average. Each of the three with `|u - v|` and something beside it beats each of the other four in every seed. Only in these three do real labels beat shuffled ones in every seed; for `u*v` and `(u, v, u*v)` they lose in every seed.
 #
 # So at this learning rate, 3e-3, **`|u - v|` needs something beside it**. The gain is small: the three means lie less than two points above the start.
 #
@@ -390,7 +390,7 @@ plt.show()
 assert {case for case, edge in low.items() if edge > 0} == {("u, v", 328)}    # the range lies right of zero
 
 # %% [markdown]
-# Each line is the range of 95 of 100 drawn test sets. For these maps of one seed, the range of the lead over `(u, v)` includes 0 with 82 pairs, and no longer with 328. The smaller lead over `(|u - v|, u*v)` has a range that includes 0 at both sizes.
+# Each line is the range of 95 of 100 drawn test sets, its dot the median. For these maps of one seed, the range of the lead over `(u, v)` includes 0 with 82 pairs, and no longer with 328. The smaller lead over `(|u - v|, u*v)` has a range that includes 0 at both sizes.
 #
 # ## The whole encoder
 #
@@ -421,7 +421,7 @@ risen = {name for name, scores in encoders[large].items() if scores.mean() > sta
 assert won == ["cannot tell", "yes"] and risen == {*best, "u, v, u*v"}
 
 # %% [markdown]
-# Each of the three with `|u - v|` and something beside it beats `(u, v)`, `|u - v|` alone and `u*v`, in every seed and on both test sets. So does the map on 1,500 pairs.
+# Each of the three with `|u - v|` and something beside it beats `(u, v)`, `|u - v|` alone and `u*v`, in every seed and on both test sets. With the map it is the same on 1,500 pairs.
 #
 # **Which of the three is best stays open.** In the paper and for the map on 1,500 pairs, `(u, v, |u - v|)` has the highest mean. Here all four parts beat it in every seed on 1,500 pairs, and on 328 pairs the seeds disagree. With three seeds, luck alone would make about five of 21 comparisons count on average.
 #
@@ -459,7 +459,7 @@ assert all(said == ["yes", "yes"] for (title, _), said in above.items() if title
 assert above["NLI, rate 3e-4", large] == ["cannot tell", "yes"] and above["NLI, rate 3e-4", small] == ["cannot tell", "cannot tell"]
 
 # %% [markdown]
-# In both trainings of the figure the mean is ahead of `[CLS]` and of max, in every seed and on both test sets. The grey ticks show that it was ahead before training, too. At the larger NLI rate only one of these verdicts is left, the lead over max on 1,500 pairs.
+# In both trainings of the figure the mean is ahead of `[CLS]` and of max, in every seed and on both test sets. The grey ticks show that it was ahead before training, too. On 1,500 pairs max trails clearly after NLI as well, unlike in the paper. At the larger NLI rate only one of these verdicts is left, the lead over max on 1,500 pairs.
 #
 # ## The head
 #
@@ -519,7 +519,7 @@ for name in compared:
 assert verdict(fit["u, v"], fit["|u-v|, u*v"]) == "yes" and verdict(encoders[large]["|u-v|, u*v"], encoders[large]["u, v"]) == "yes"
 
 # %% [markdown]
-# In every seed `(u, v)` gets more labels right than `(|u - v|, u*v)`, and in every seed its vectors are worse. So one number cannot stand for the other. Labels can be right without a comparison: in SNLI the hypothesis alone gives many away (Gururangan et al. 2018).
+# In every seed `(u, v)` gets more labels right than `(|u - v|, u*v)`, and in every seed its vectors are worse. So here one number did not stand for the other, for two settings picked afterwards, three seeds and 500 pairs not drawn anew. Labels can be right without a comparison: in SNLI the hypothesis alone gives many away (Gururangan et al. 2018).
 #
 # ## A loss without a head
 #
