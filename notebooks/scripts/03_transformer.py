@@ -372,7 +372,7 @@ plt.show()
 # %% [markdown]
 # Without attention no guess is right. A hidden word's vector then knows only its place, so all guesses at one place are the same.
 #
-# Without the feed-forward networks fewer guesses are right than with "the". Dealt out, most of these hits are gone, so the guesses do depend on their sentence. With all parts more than twice as many are right as with "the". All this is about a model that was trained with both parts.
+# Without the feed-forward networks fewer guesses are right than with "the". Dealt out, most of these hits are gone, so the guesses do depend on their sentence. With all parts more than twice as many are right as with "the". Knowing less cannot explain falling below "the": the model was trained with both parts, and the loss of one upsets the rest.
 #
 # ## What do the heads look at?
 #
@@ -426,7 +426,7 @@ plt.show()
 #
 # **Question.** How does a sentence get one vector, and what does the mask do for it?
 #
-# It takes three steps. The tokenizer makes ids of the text, the encoder makes a vector of each id, and *pooling* makes one vector of them all, here their mean. `SentenceEncoder.encode` of `course_lib.encoder` does all three. It needs no mask, since its batches are *packed*: the tokens of all texts stand one after the other, without `[PAD]`.
+# It takes three steps. The tokenizer makes ids of the text, the encoder makes a vector of each id, and *pooling* makes one vector of them all, here their mean. `SentenceEncoder.encode` of `course_lib.encoder` does all three. It needs no padding mask, since its batches are *packed*: the tokens of all texts stand one after the other, without `[PAD]`, and each text attends only to itself.
 #
 # **Trap.** Forget the mask, as in `model(input_ids)`, and no error is raised: `transformers` then takes `[PAD]` for text. The cell puts a short sentence beside a longer text.
 
@@ -445,12 +445,12 @@ assert torch.allclose(F.normalize(encoded[:1]), F.normalize(alone), atol=1e-4)
 batch, real = padded(texts)
 n, width = ids.shape[1], batch.shape[1]
 print(f"both padded: {real.numel()} places; packed: {real.sum()}. The short row has {width - n} [PAD], {1 - n / width:.0%}")
-for name, mask in (("with the mask", real), ("without", torch.ones_like(real))):
+for name, mask in (("with the mask", real), ("without the mask", torch.ones_like(real))):
     beside = encoder(batch, mask)                                # (2, tokens, hidden)
     weights = torch.stack([layer.attention["self"].weights[0, :, :n] for layer in encoder.encoder["layer"]])
     on_pad = weights[..., n:].sum(dim=3).mean().item()           # of the attention of the short text's tokens
     cosine = F.cosine_similarity(pool(beside, real, "mean")[:1], alone).item()
-    print(f"{name:<13} attention on [PAD] {on_pad:.2f}, cosine with the text alone {cosine:.2f}")
+    print(f"{name:<17} attention on [PAD] {on_pad:.2f}, cosine with the text alone {cosine:.2f}")
     assert (cosine > 0.9999) == (on_pad == 0) == (mask is real)
 over_all, others = (F.cosine_similarity(means, alone) for means in (beside.mean(dim=1)[:1], mean_vectors(encoder, sentences)))   # (1,), (80,)
 print(f"without, and [PAD] in the mean too: cosine {over_all.item():.2f}\n{len(others)} other sentences, with the text alone: {others.mean():.2f} on average, {others.min():.2f} to {others.max():.2f}")
@@ -604,7 +604,7 @@ axes[0].legend(loc=(0.34, 0.06), fontsize=8)
 plt.show()
 
 # %% [markdown]
-# In every seed the transformer is ahead of the GRU with attention, at every length and every number of pairs. So on this corpus it does not need more pairs than this GRU. The LSTM with attention, which has more parameters than both, is two to six points behind the transformer on average, and level at the longest sentences. So the lead depends on the RNN. On the real sentences of notebook 02 its BLEU is higher than the GRU's too, but each model was trained once.
+# In every seed the transformer is ahead of the GRU with attention, at every length and every number of pairs. So on this corpus it does not need more pairs than this GRU. The LSTM with attention, which has more parameters than both, is two to six points behind the transformer on average, and level at the longest sentences. So, at these learning rates, the lead depends on the RNN. On the real sentences of notebook 02 the transformer's BLEU is higher than the GRU's too, but each model was trained once.
 #
 # ## With a full-size model
 #

@@ -56,7 +56,7 @@ full = False
 #
 # ### Data
 #
-# The file holds groups of four questions that ask the same thing. Two of a group make a pair that belongs together, as the ranking loss wants (notebook 09). Split by **group**: `train` to learn from, `dev` to choose with, `test` to report. If you split pairs at random, a text could stand in `train` and in `test`, and the score would partly measure memory.
+# The file holds groups of four questions that ask the same thing. A language model wrote them, for an invented town, and rewrote half until all-MiniLM-L6-v2 found their groups better. Two of a group make a pair that belongs together, as the ranking loss wants (notebook 09). Split by **group**: `train` to learn from, `dev` to choose with, `test` to report. If you split pairs at random, a text could stand in `train` and in `test`, and the score would partly measure memory.
 
 # %% tags=["nbval-check-output"]
 import logging
@@ -72,7 +72,7 @@ from course_lib.datasets.town import load_duplicates
 transformers.utils.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()
 datasets.disable_progress_bars()
-logging.getLogger("sentence_transformers.base.sampler").setLevel(logging.ERROR)     # it tells of every last batch
+logging.getLogger("sentence_transformers.base.sampler").setLevel(logging.ERROR)     # it tells that the last batch repeats pairs
 torch.set_num_threads(1)
 asked = {}
 for q in load_duplicates():
@@ -245,7 +245,7 @@ assert not as_given or all(ready[name] > max(after[name], words[name]) + 5 for n
 #
 # Two kinds of chance stand behind a difference. Another _seed_ trains another encoder. Other _questions_ give other scores. To see how far, draw the 40 groups of test anew, 2,000 times, with repetition, and see between which values 95 of 100 differences lie (notebook 13).
 #
-# From here on most trainings are **recorded**: `recipes/training_recipes.py` ran each with three seeds in the course's own loop (`train`, notebook 06) and kept the last weights, not the best. The next table also has `sbert-mini`, another encoder that never saw the town.
+# From here on most trainings are **recorded**: `recipes/training_recipes.py` ran each with three seeds in the course's own loop (`train`, notebook 06) and kept the last weights, not the best. The next table also has `sbert-mini`, another encoder that never saw the town, but a student of all-MiniLM-L6-v2, which favours it.
 
 # %%
 import pandas as pd
@@ -326,7 +326,7 @@ assert default.eval_strategy == "no" and default.batch_sampler == BatchSamplers.
 assert [settings(warmup_steps=w).get_warmup_steps(30) for w in (0.1, 100)] == [3, 100]
 
 # %% [markdown]
-# Alone it is an error. To keep the best, name four things: an evaluator, `eval_strategy`, the same `save_strategy`, and `metric_for_best_model`. By default nothing is evaluated, and a batch of 8 gives the ranking loss seven negatives.
+# Alone it is an error. To keep the best, name four things: an evaluator, `eval_strategy`, the same `save_strategy`, and `metric_for_best_model`. (With "steps", evaluation and saving come every 500 steps unless you set `eval_steps` and `save_steps`.) By default nothing is evaluated, and a batch of 8 gives the ranking loss seven negatives.
 #
 # ## Which learning rate, which batch size?
 #
@@ -360,7 +360,7 @@ print(f"chosen on dev: batches of {chosen[0]}, rate {chosen[1]:g}. Trained here,
 assert chosen == (64, 5e-4, 1) and all(min(grid[chosen][part]) > words[part] for part in ours) and np.argmax([np.mean(grid[8, rate, 1]["dev"]) for rate in rates]) == 2
 assert not as_given or abs(tuned.mean() - np.mean(grid[chosen]["test"])) < 1.5 and paired_bootstrap(tuned, counted)[1] < -1
 assert apart((8, 2e-3, 1), (64, 2e-3, 1)) and not apart((8, 2e-4, 1), (8, 5e-4, 1), ["dev"])
-assert not any(apart(*two, [part]) for rate in rates[2:] for two in permutations([(8, rate, 1), (64, rate, 8)]) for part in ours)      # at equal steps
+assert not any(apart(*two, [part]) for rate in rates[2:] for two in permutations([(8, rate, 1), (64, rate, 8)]) for part in ours)      # at similar steps
 assert not as_given or all(max(grid[how]["test"]) < before["test"] for how in grid if how[1] == 2e-3) and min(grid[64, 2e-3, 1]["dev"]) > before["dev"] + 5
 
 # %% [markdown]
@@ -464,7 +464,7 @@ assert abs(ours_3 - theirs_3) < 1e-4 and possible == [-1.0, -0.5, 0.5, 1.0]
 #
 # **Question.** Does training on NLI first help an encoder that is then trained on scored pairs?
 #
-# STSb's training pairs are read four times with cosine MSE. The start is `bert-mini`, or `sbert-mini-nli` (28,000 examples of SNLI with the softmax loss, as in 2019), or `sbert-mini-ranking` (as many of SNLI and MultiNLI, ranking loss). SICK is another set of scored pairs, which nothing here is trained on.
+# STSb's training pairs are read four times with cosine MSE. The start is `bert-mini`, or `sbert-mini-nli` (28,000 examples of SNLI with the softmax loss of 2019, its head fitted first), or `sbert-mini-ranking` (as many of SNLI and MultiNLI, ranking loss). SICK is another set of scored pairs, which nothing here is trained on.
 #
 # **Predict** the order of the three on STSb.
 
@@ -493,7 +493,7 @@ assert values("stages", "NLI by ranking, then STSb: before", stsb_dev)[0] > max(
 #
 # The cell first shows both orders for 30 rows of A and 70 of B, in batches of 10.
 #
-# Recorded: `sbert-mini-nli`, with its NLI head, learns STSb's training pairs once, alone or together with twice as many of NLI. **Predict** what STSb alone does to its accuracy on NLI.
+# Recorded: `sbert-mini-nli`, with its NLI head, learns STSb's training pairs once, alone or together with twice as many of NLI. **Predict** what STSb alone does to its accuracy on SNLI.
 
 # %% tags=["row-4.11", "row-4.18", "nbval-check-output"]
 from course_lib.support.batches import Order
@@ -511,18 +511,18 @@ for sampling in ("round-robin", "proportional"):
 
 together = ["before", "STSb", "STSb and NLI, round-robin", "STSb and NLI, proportional"]
 joint = {name: {data: values("together", name, data) for data in (stsb_dev, "sick/trial", "snli/dev")} for name in together}
-show([{"": name, "STSb dev": spread(of[stsb_dev]), "SICK": spread(of["sick/trial"]), "NLI accuracy": spread(of["snli/dev"])} for name, of in joint.items()])
+show([{"": name, "STSb dev": spread(of[stsb_dev]), "SICK": spread(of["sick/trial"]), "SNLI accuracy": spread(of["snli/dev"])} for name, of in joint.items()])
 nli, own = ({name: of[data] for name, of in joint.items()} for data in ("snli/dev", stsb_dev))
 assert max(nli["STSb"]) < 36 and all(min(nli[name]) > nli["before"][0] - 4 and abs(np.mean(own[name]) - np.mean(own["STSb"])) < 1 for name in together[2:])
 
 # %% [markdown]
-# After STSb alone the accuracy on NLI is close to guessing among three labels. Batches of NLI in between keep most of that accuracy, and on STSb the means of the three trainings lie within one point. The price is two (round-robin) and three times as many steps.
+# After STSb alone the accuracy on SNLI is close to guessing among three labels. Batches of NLI in between keep most of that accuracy, and on STSb the means of the three trainings lie within one point. The price is two (round-robin) and three times as many steps.
 #
 # ## In the domain, and out of it
 #
 # **Question.** What does training on your own kind of text give, and what does it cost elsewhere?
 #
-# STSb's pairs come from captions, news and forums. `sbert-mini-ranking` learns the scores of 1,300 pairs of captions, or of news, with cosine MSE. Each point is a seed; its line is the interval for other pairs or texts.
+# STSb's pairs come from captions, news and forums. `sbert-mini-ranking` learns the scores of 1,300 pairs of captions, or of news, with cosine MSE. Each point is a seed, with its own draw of pairs; its line is the interval for other pairs or texts.
 #
 # **Predict:** after training on news, what happens on news, and what on captions?
 
@@ -559,7 +559,7 @@ assert 3 < min(gain["news", "STSb news"]) < max(gain["news", "STSb news"]) < 4 a
 #
 # **Question.** How far does the same training bring different networks?
 #
-# Recorded: 4,096 NLI triplets, seen once with the ranking loss, then five tasks. Three networks share one architecture: random weights, the same after 0.4 million tokens of masked language modelling, and `bert-mini`, after 150 million. Then averaged word vectors (rate 5e-3), and all-MiniLM-L6-v2 (5e-5), which is larger and an encoder already: it was trained on a billion pairs, NLI and Quora's duplicates among them.
+# Recorded: 4,096 NLI triplets, seen once with the ranking loss, then five tasks. Three networks share one architecture: random weights, the same after 0.4 million tokens of captions and NLI by masked language modelling, and `bert-mini`, after 150 million of Wikipedia. Then averaged word vectors (rate 5e-3), and all-MiniLM-L6-v2 (5e-5), which is larger and an encoder already: it was trained on a billion pairs, NLI and Quora's duplicates among them.
 #
 # **Predict** which one gains most.
 
@@ -660,7 +660,7 @@ assert change == 0.0 and saved == []
 print(f"largest change of {len(weights)} weight tensors: {change}; models saved: {len(saved)}")
 
 # %% [markdown]
-# Nothing: `fit` saves only if it is given `output_path`, the best model with an evaluator, the last without. Here are its options and today's names. `output_dir` gets checkpoints only: call `save_pretrained` at the end.
+# Nothing: `fit` saves a model only if it is given `output_path`, the best model with an evaluator, the last without. Here are its options and today's names. `output_dir` gets checkpoints only: call `save_pretrained` at the end.
 
 # %% tags=["row-4.12", "row-4.11"]
 import inspect
@@ -683,14 +683,14 @@ def shown(name, where):
     return f"{name} = {where[name]}" if type(where.get(name)) in (int, float, str, dict) else name
 
 options = [option.split() for option in OPTIONS.replace("\n", ";").split(";")]
-print(pd.DataFrame([map(shown, row, known) for row in options], columns=["fit, until 2024", "trainer", "course_lib"]).to_string(index=False))
+print(pd.DataFrame([map(shown, row, known) for row in options], columns=["fit, today", "trainer", "course_lib"]).to_string(index=False))
 assert {row[0] for row in options} == set(known[0]) - {"self"}
 assert known[0]["optimizer_params"] == {"lr": 2e-5} and known[0]["weight_decay"] == 0.01 and known[1]["weight_decay"] == 0.0
 
 # %% [markdown]
 # ## With full-size models
 #
-# Set `model = "sentence-transformers/all-MiniLM-L6-v2"` and `learning_rate = 2e-5`.
+# Set `model = "sentence-transformers/all-MiniLM-L6-v2"` and `learning_rate = 2e-5`. Recorded rows stay those of `sbert-mini-ranking`.
 #
 # ## Exercises
 #
@@ -726,7 +726,7 @@ model.fit([(asks, losses.MultipleNegativesRankingLoss(model)), (scores, losses.C
 """
 
 def translated(model, questions, graded, evaluator, metric, folder):
-    """-> a SentenceTransformerTrainer that does what OLD does, where OLD is silent by fit's defaults; not started yet. questions: a list
+    """-> a SentenceTransformerTrainer that does what today's `fit` does with OLD, where OLD is silent by fit's defaults; not started yet. questions: a list
     of (text, text), graded: of (text, text, score). In fit the two sets take turns. metric: the evaluator's score that is to be highest.
     folder: for checkpoints; saving the end result is not the trainer's work."""
     ...
@@ -753,7 +753,7 @@ check("11.2", described(translated))
 # - A training is: pairs split by group, batches in which no group stands twice, an evaluator that does what the application does, the checkpoint that is best on dev, one report on test.
 # - Compare it with its start, a baseline that knows no meaning, and another start. Your run was above its start, a gain over counted letters was not shown, and `sbert-mini` was far above without training.
 # - Of four rates, 5e-4 was best on dev for both batch sizes. A warm-up longer than the run never reaches the full rate: write it as a share of the steps.
-# - NLI first helped on STSb in every run. Batches of NLI in between kept most of the accuracy on NLI. Training on news cost points on captions.
+# - NLI first helped on STSb in every run. Batches of NLI in between kept most of the accuracy on SNLI. Training on news cost points on captions.
 #
 # ## References
 #

@@ -39,12 +39,12 @@ if importlib.util.find_spec("course_lib") is None:
     sys.path.insert(0, str(course))
 
 # %% [markdown]
-# `model` is the encoder; `parent`, from which it was trained, and `stranger` are others. `dataset` has texts, queries and labelled answers. `size` and `overlap` are those of the pieces of long texts, in tokens.
+# `model` is the encoder; `bert`, another BERT of its size with the same tokenizer, and `stranger` are others. `dataset` has texts, queries and labelled answers. `size` and `overlap` are those of the pieces of long texts, in tokens.
 
 # %% tags=["parameters"]
 seed = 0
 model = "course/sbert-mini"
-parent = "course/bert-mini"
+bert = "course/bert-mini"
 stranger = "course/glove-mini"
 dataset = "course/help"
 size = 100
@@ -69,7 +69,7 @@ from course_lib.plotting import MARKERS, PALETTE, bars, curve
 from course_lib.retrieval.quantization import quantize, rescored_top_k, truncate, value_ranges
 
 plt.rcParams["figure.dpi"] = 100
-bundled = (model, parent, stranger, dataset, size, overlap) == ("course/sbert-mini", "course/bert-mini", "course/glove-mini", "course/help", 100, 25)
+bundled = (model, bert, stranger, dataset, size, overlap) == ("course/sbert-mini", "course/bert-mini", "course/glove-mini", "course/help", 100, 25)
 queries, corpus, relevant = load_retrieval(dataset)          # {id: text}, {id: text}, {query: {article: grade}}
 ids, texts, asked = list(corpus), list(corpus.values()), list(queries.values())
 kinds = load_fields(dataset, "queries", "words") or dict.fromkeys(queries, "all")
@@ -78,7 +78,7 @@ encoder = SentenceEncoder.load(model, dtype="float32")
 print(len(corpus), "articles,", len(queries), "queries,", sum(map(len, relevant.values())), "labelled answers")
 
 # %% [markdown]
-# The bundled collection is the help pages of an invented town. Grade 2 means that an article answers the query, grade 1 that it helps in part. Some queries share words with their answers (`shared`). Others share only words like "my" or "and" (`other`): "my handbag was pinched and now I cannot take out novels" asks for the page about lost library cards.
+# The bundled collection is the help pages of an invented town. Grade 2 means that an article answers the query, grade 1 that it helps in part. Some queries share words with their answers (`shared`). Others share only words like "my" or "and" with the articles of grade 2 (`other`): "my handbag was pinched and now I cannot take out novels" asks for the page about lost library cards.
 #
 # ## How good is a ranking?
 #
@@ -165,7 +165,7 @@ for ax, kind in zip(axes[0], sorted(set(of_kind), reverse=True)):
     bars({name: found[chosen].mean() for name, found in scores.items()}, f"{heading_of.get(kind, kind)} ({chosen.sum()})", "nDCG@10", ax, baseline="any order")
     ahead[kind] = difference(f"{kind}: meaning against keywords", scores["meaning"], scores["keywords"], chosen)
 plt.show()
-assert not bundled or ahead["shared"][1] < 0 and ahead["other"][1] > 10
+assert not bundled or ahead["shared"][2] < 0 and ahead["other"][1] > 10
 
 # %% [markdown]
 # Keywords are 9.6 points (hundredths of nDCG) ahead for queries that share words. For the others, meaning is 29 points ahead. Notebook 14 combines the two. Here come four traps of the search by meaning.
@@ -309,7 +309,7 @@ def with_pieces(size, overlap, titles):
     hits = search_passages(query_vectors, found, passages, 10)
     return [[place[hit.document] for hit in line] for line in hits], found
 
-settings = [(size // 2, overlap // 2), (size, 0), (size, overlap), (size, 2 * overlap), (min(2 * size, room - 26), 2 * overlap)]    # 26: room for a title
+settings = [(size // 2, overlap // 2), (size, 0), (size, overlap), (size, 2 * overlap), (min(2 * size, room - max(count(list(titles.values())))), 2 * overlap)]        # with room for a title
 variants = {(*setting, True): with_pieces(*setting, titles) for setting in settings}
 variants[size, overlap, False] = with_pieces(size, overlap, None)
 score = {setting: ndcg(rows) for setting, (rows, _) in variants.items()}                     # (queries,) each
@@ -366,7 +366,7 @@ if bundled:
 #
 # **Question.** A query asks, an article answers. In *asymmetric search* the two are treated differently. The mild form is a *prompt*: a few words before each text, others before a query than before a document. `encode_query` and `encode_document` add those that the model's folder names. Do they help?
 #
-# **Predict** the effect of `query: ` on this model, which was trained without prompts, and on multilingual-e5-small, which learned with `query: ` and `passage: `. The second is **recorded** with `recipes/prompts.py`, with weights stored in four bits.
+# **Predict** the effect of `query: ` on this model, which was trained without prompts, and on multilingual-e5-small, which learned with `query: ` and `passage: `. The second is **recorded** with `recipes/prompts.py`, with weights stored in four bits and the first 128 tokens of each article.
 
 # %% tags=["row-3.7"] alt="Five horizontal intervals of the gain in nDCG by prompts. For this model the interval does not lie above zero. For multilingual-e5-small the intervals of both prompts as trained, of the one before queries and of the one before documents lie to the right of zero; with the documents' prompt before both the interval contains zero."
 prompted = SentenceEncoder(list(encoder), prompts={"query": "query: "}, dtype="float32")
@@ -393,9 +393,9 @@ assert not bundled or e5["as trained"][1] > 0 and e5["the documents' before both
 #
 # **Question.** You change to a better model. Can its query vectors search the article vectors that the old model made?
 #
-# **Predict** nDCG@10 if the old model is this model's parent, and if it is a stranger whose vectors average word vectors.
+# **Predict** nDCG@10 if the old model is another BERT of the same size, and if it is a stranger whose vectors average word vectors.
 #
-# A rotation might repair it. Let the rows of $A$ and $B$ be the same everyday sentences in the new and the old model, as unit vectors minus their mean. The rotation (or reflection) $W$ that makes the squares of $A W - B$ smallest is the *orthogonal Procrustes map* $W = U V^T$, where $U S V^T$ is the singular value decomposition of $A^T B$.
+# A rotation might repair it. Let the rows of $A$ and $B$ be the same everyday sentences in the new and the old model, as unit vectors minus their mean. The rotation (or reflection) $W$ that makes the squares of $A W - B$ smallest is the *orthogonal Procrustes map* $W = U V^T$, where $U S V^T$ is the singular value decomposition of $A^T B$. With fewer numbers in $B$, as the stranger has, it makes the sum of the products of $AW$ and $B$ largest.
 
 # %% tags=["row-CP3"] alt="Bar chart of nDCG at 10 on article vectors of two old models. For each, the new model's queries as they are reach no more than any order; mapped, they come out a little above the old model's own queries. The new model on both sides has by far the longest bar."
 everyday = [text for pair in load_sts("course/sts") for text in (pair.sentence1, pair.sentence2)]
@@ -405,7 +405,7 @@ def unit_vectors(encoder, texts):
     return normalize(encoder.encode(texts, convert_to_tensor=True, show_progress_bar=False), dim=1)     # (texts, dim)
 
 A, new_queries, results = unit_vectors(encoder, everyday), normalize(query_vectors, dim=1), {}           # (sentences, dim), (queries, dim)
-for name, old in (("parent", parent), ("stranger", stranger)):
+for name, old in (("BERT", bert), ("stranger", stranger)):
     old = SentenceEncoder.load(old, dtype="float32")
     B, articles = unit_vectors(old, everyday), unit_vectors(old, texts)                                   # (sentences, old dim), (articles, old dim)
     U, _, Vh = torch.linalg.svd((A - A.mean(0)).T @ (B - B.mean(0)), full_matrices=False)
@@ -425,7 +425,7 @@ plt.show()
 print({name: round(float(found.mean()), 3) for name, found in results.items()})
 
 # %% [markdown]
-# As they are, the new queries find about as little as any order does: 0.015 and 0.007 against 0.014. Mapped, they are not shown to be better than the old model's own queries: both intervals contain 0. The new model on both sides is 38 and 44 points ahead of those. So encode everything again.
+# As they are (for the stranger, their first 128 numbers), the new queries find about as little as any order does: 0.015 and 0.007 against 0.014. Mapped, they are not shown to be better than the old model's own queries: both intervals contain 0. The new model on both sides is 38 and 44 points ahead of those. So encode everything again.
 #
 # ### Two towers
 #
@@ -490,7 +490,7 @@ plt.show()
 full = (width, "float32")
 pairs = [((width, "int8"), full), ((width // 4, "int8 rescored"), full), ((width // 4, "float32"), full)]
 apart = [difference("{} {}, against {} {}".format(*a, *b), found[a], found[b]) for a, b in pairs]
-assert not bundled or all(abs(middle) < 1 for middle, *_ in apart[:2]) and apart[2][2] < -2
+assert not bundled or all(low < 0 < high for _, low, high in apart[:2]) and apart[2][2] < -2
 
 # %% [markdown]
 # For a quarter of the bits no loss is shown. A quarter of the numbers loses 7 points. Signs alone fall from 0.500 to 0.308. With rescoring, no loss is shown even for 64 int8 numbers: 64 bytes a vector, not 1,024.
@@ -557,7 +557,7 @@ class Search:
         return list(best.values())[:k]
 
 # %% [markdown]
-# Now build it, compare it with an exact search, and try to open it with the parent, with a limit of 32 tokens, and with a prompt.
+# Now build it, compare it with an exact search, and try to open it with another BERT, with a limit of 32 tokens, and with a prompt.
 
 # %% tags=["nbval-check-output"]
 folder, begin = Path(tempfile.mkdtemp()), time.process_time()                                # seconds of the processor
@@ -578,7 +578,7 @@ for text, document, passage in behind[:1]:
     print(f"\n{text!r}\n-> {titles.get(document)!r}, characters {passage.start} to {passage.end}:\n{passage.text}\n")
 shorter, refused = copy.deepcopy(encoder), []
 shorter.max_seq_length = 32
-for name, other in {"the parent": SentenceEncoder.load(parent, dtype="float32"), "a limit of 32 tokens": shorter, "a prompt": prompted}.items():
+for name, other in {"another BERT": SentenceEncoder.load(bert, dtype="float32"), "a limit of 32 tokens": shorter, "a prompt": prompted}.items():
     try:
         Search(folder, other)
     except ValueError as error:

@@ -197,7 +197,7 @@ print(f"a changed meaning beats the middle paraphrase in {(with_changed > np.med
 assert not default or (closer[-4:].all() and closer.sum() == 7 and sum(by_words) == 8 and (with_changed > np.median(paraphrases)).all())
 
 # %% [markdown]
-# For seven of these sixteen sentences the changed meaning is closer by sentence vectors, and for eight by word overlap. All four swapped roles are among them. The dotted line is the median cosine of 200 pairs that mean the same in other words, and every changed edition lies above it.
+# For seven of these sixteen sentences the changed meaning is closer by sentence vectors, and for eight by word overlap. All four swapped roles are among the seven. The dotted line is the median cosine of 200 pairs that mean the same in other words, and every changed edition lies above it.
 #
 # So a high cosine alone does not say that two texts ask the same.
 #
@@ -309,7 +309,7 @@ at_90 = recorded["recall wanting 0.9"]
 assert (at_90["course/duplicates"] == 0).all() and (at_90["course/duplicates, 1 : 1"] > 0.7).all()
 
 # %% [markdown]
-# In none of the five choosing halves does a threshold reach 0.9. Each has one for 0.5, but the other half missed it in three of five splits. In the recorded table, none of the five ways to score finds a duplicate when 0.9 is asked for on all pairs. On the thinned pairs each still finds most of them (at a precision just below 0.9 on the other half). So the pairs above a threshold are proposals that somebody has to check.
+# In none of the five choosing halves does a threshold reach 0.9. Each has one for 0.5, but the other half missed it in three of five splits. In the recorded table, none of the five ways to score finds a duplicate when 0.9 is asked for on all pairs. On the thinned pairs each still finds most of them. So the pairs above a threshold are proposals that somebody has to check.
 #
 # ### Would a second reader help?
 #
@@ -515,7 +515,7 @@ for label, best_k in chosen.items():
 assert not default or list(chosen.values()) == [200, 25, 150]
 
 # %% [markdown]
-# The three choices differ. The collection has two right groupings, topics and groups, and the labels give a number for each. Which $k$ you need follows from what the clusters are for.
+# The three choices differ. The collection has two right groupings, topics and groups, and the labels give a number for each: 150 for the groups, but 25 for the 15 topics, since Ward's 15 clusters fit them less well. Which $k$ you need follows from what the clusters are for.
 #
 # *Class-based tf-idf* names a cluster by the words that are frequent in it and rare elsewhere. Do three words tell what a cluster is about?
 
@@ -538,7 +538,7 @@ assert not default or sum(share > 0.5 for share in main) >= 12 and min(main) < 0
 #
 # **Question.** How do you keep a bot from answering what it cannot know?
 #
-# The town has a FAQ of 60 entries. The residents' questions were worded unlike the entries' questions, and most were rewritten until all-MiniLM-L6-v2 found question and answer. The bot finds the entry nearest to a question, by the entry's question alone or with its answer, and prints that answer. A nearest entry _always_ exists, also for the 40 of 120 questions that the FAQ does not treat. So below a threshold the bot stays silent.
+# The town has a FAQ of 60 entries. The residents' questions were worded unlike the entries' questions, and most were rewritten until all-MiniLM-L6-v2 found the entry by its question and answer; this favours the vectors, and answers in the index. The bot finds the entry nearest to a question, by the entry's question alone or with its answer, and prints that answer. A nearest entry _always_ exists, also for the 40 of 120 questions that the FAQ does not treat. So below a threshold the bot stays silent.
 #
 # A right answer earns a point, a wrong one costs `wrong_costs`, silence nothing. Half of the questions choose the threshold that earns most, and the other half measures it, in 50 splits of the same 120 questions.
 #
@@ -595,9 +595,9 @@ if default:
     assert (by_share["vectors, with answer"] > by_share["vectors, question"])[2:].all()
 
 # %% [markdown]
-# The figure is a *risk-coverage curve*, the mean of the splits. With the answers in the index, the vectors' replies are right more often, from three answers on. The table shows why a threshold is needed: a bot that always answers loses points on average, at each of the three prices.
+# The figure is a *risk-coverage curve* turned over (right answers, not wrong ones), the mean of the splits. With the answers in the index, the vectors' replies are right more often, from three answers on. The table shows why a threshold is needed: a bot that always answers loses points on average, at each of the three prices.
 #
-# With a threshold, both bots that index the answers beat silence in more than nine of ten splits if a wrong answer costs one point. If it costs five, neither does so reliably. **Which of the two earns more stays open:** at each price the middle four fifths of the differences include 0.
+# With a threshold, both bots that index the answers beat silence in more than nine of ten splits if a wrong answer costs one point. If it costs two, in about four of five; if it costs five, neither does so reliably. **Which of the two earns more stays open:** at each price the middle four fifths of the differences include 0.
 #
 # ## In practice
 #
