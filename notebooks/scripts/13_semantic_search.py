@@ -172,7 +172,7 @@ assert not bundled or ahead["shared"][2] < 0 and ahead["other"][1] > 10
 #
 # ## Trap 1: dot where cosine was meant
 #
-# **Question.** The dot product of two vectors is their cosine times both lengths. Each article's length multiplies its own score. What happens to the ranking?
+# **Question.** The dot product of two vectors is their cosine times both lengths. The length of an article's vector multiplies that article's score. What happens to the ranking?
 #
 # **Predict** for how many of the 150 queries another article comes first if you rank by the dot product of the vectors as they are.
 
@@ -225,7 +225,7 @@ print(f"{cut} of {len(texts)} articles are cut; {lost:.0%} of all tokens are nev
 assert np.array_equal(changed, before) and cut == sum(n > room for n in tokens_of.values()) > 0
 
 # %% [markdown]
-# It does not move at all. Here 30 of 300 articles are cut, and a third of all tokens is never read. Count before you build, with `return_truncated=True`.
+# It does not move at all. Here 30 of 300 articles are cut, and a third of all tokens is never read. Count before you build: with `return_truncated=True` in this course's encoder, elsewhere with the tokenizer.
 #
 # ### Pieces
 #
@@ -356,7 +356,7 @@ if bundled:
     assert all(best[name][2] < min(0, mean[name][0]) for name in ("shared, short (26)", "other, short (61)"))
 
 # %% [markdown]
-# Over all queries, best pieces and means both gain. Queries that share words with a long answer gain 29 points from best pieces. Queries with short answers lose: 3 points if they share words, 10 if they do not. Long articles now take 4.5 of the first ten places, not 1.5. The mean of the pieces gains less in the first group, and loses less where best pieces lose.
+# Over all queries, best pieces and means both gain. Queries that share words with a long answer gain 29 points from best pieces. Queries with short answers lose: 3 points if they share words, 10 if they do not. Long articles now take 4.5 of the first ten places, not 1.5. The mean of the pieces gains less with shared words and a long answer (21 points), and loses less with short answers.
 #
 # Where words are shared, meaning and keywords are not shown to differ once both have pieces.
 #
@@ -425,7 +425,7 @@ plt.show()
 print({name: round(float(found.mean()), 3) for name, found in results.items()})
 
 # %% [markdown]
-# As they are (for the stranger, their first 128 numbers), the new queries find about as little as any order does: 0.015 and 0.007 against 0.014. Mapped, they are not shown to be better than the old model's own queries: both intervals contain 0. The new model on both sides is 38 and 44 points ahead of those. So encode everything again.
+# As they are (for the stranger, their first 128 numbers), the new queries find about as little as any order does: 0.015 and 0.007 against 0.014. Mapped, they find about as much as the old model's own queries (0.149 and 0.072 against 0.118 and 0.061), but are not shown to be better: both intervals contain 0. The new model on both sides is 38 and 44 points ahead of those. So encode everything again.
 #
 # ### Two towers
 #
@@ -493,7 +493,7 @@ apart = [difference("{} {}, against {} {}".format(*a, *b), found[a], found[b]) f
 assert not bundled or all(low < 0 < high for _, low, high in apart[:2]) and apart[2][2] < -2
 
 # %% [markdown]
-# For a quarter of the bits no loss is shown. A quarter of the numbers loses 7 points. Signs alone fall from 0.500 to 0.308. With rescoring, no loss is shown even for 64 int8 numbers: 64 bytes a vector, not 1,024.
+# For a quarter of the bits no loss is shown. A quarter of the numbers loses 7 points. Signs alone fall from 0.500 to 0.308. With rescoring of 20 among only 300 articles, no loss is shown even for 64 int8 numbers: 64 bytes a vector are searched, not 1,024, but the full vectors must be kept too.
 #
 # ## A search you could deploy
 #
@@ -589,7 +589,7 @@ assert len(refused) == 3 and (not bundled or len(behind) > 0 and abs(against_exa
 # %% [markdown]
 # With 100 of 744 passages rescored, the folder ranks as well as an exact search. The passage that it shows may lie beyond what the encoder reads of the whole article. All three encoders are refused. A change that alters none of the kept vectors would slip through.
 #
-# This search ranks by best pieces. Some queries lost by that above, so try the mean of the pieces too, on your own labelled queries.
+# This search ranks by best pieces. By that, queries in other words lost 9 points above, so try the mean of the pieces too, on your own labelled queries.
 #
 # ### How long does one query take?
 #

@@ -331,7 +331,7 @@ for k in (rrf_k, 0):
 #
 # ### A trap: adding raw scores
 #
-# Cosines end at 1, BM25 has no upper end. *Min-max normalisation* brings them to one scale: it gives each list's highest score 1 and its lowest 0. The course's `weighted_fusion` does that for each query, and gives 0 to a document that a list lacks.
+# Cosines end at 1; how high BM25 can go depends on the query's words. *Min-max normalisation* brings them to one scale: it gives each list's highest score 1 and its lowest 0. The course's `weighted_fusion` does that for each query, and gives 0 to a document that a list lacks.
 #
 # **Predict:** add the scores as they are. Whose ranking comes out?
 
@@ -598,9 +598,9 @@ for what in tests if default else ():
     assert first[what, "sum, BM25 0.3"] < 0.5
 
 # %% [markdown]
-# Dense vectors and pieces put the page first for at most 0.28 of these queries, the sparse encoder for more than 0.8. **Exact words are what BM25 is for.**
+# Sentence vectors and pieces put the page first for at most 0.28 of these queries, the sparse encoder for more than 0.8. **Exact words are what BM25 is for.**
 #
-# Does a fusion keep this page first? With equal weights, as with RRF, another page can at most tie with it, and ties go to the list named first. With less weight for BM25, pieces can outvote it.
+# Does a fusion keep this page first? BM25 lists no other page here, so with equal weights, as with RRF, another page can at most tie with it, and ties go to the list named first. With less weight for BM25, pieces can outvote it.
 #
 # In the splits above, most halves chose a weight of 0 or 0.1 beside pieces. Only four of those queries have a digit. With 0.1 the sum finds few of the numbers: **a weight chosen on queries with few numbers can lose them.**
 #
@@ -676,8 +676,8 @@ print("equal: SparseEncoder.encode_document, encode_query, similarity, decode, s
 #
 # - Single numbers and rare words: BM25 found all, a sparse encoder most, dense vectors at most 0.28.
 # - Users' own words: dense vectors. Pieces were better than one vector a page on shared words, and worse on other words.
-# - Both, fused: on SciFact five of six fusions with a partner that could not be told from BM25 were above it. On the help pages, over all queries, none was above pieces. Compare a fusion with the better of its parts.
-# - A reranker that learnt to order, if somebody can wait. Compare it with the order before, with cheaper searches, and with the first search's score added.
+# - Both, fused: on SciFact all three fusions with all-MiniLM-L6-v2 were above BM25, and two of three with splade-mini, not tested against splade-mini itself. On the help pages, over all queries, none was above pieces. Compare a fusion with the better of its parts.
+# - A reranker that learnt to order, if the first search is weak and somebody can wait: none was shown to beat the best first search. Compare it with the order before, with cheaper searches, and with the first search's score added.
 #
 # **What to watch.** Raw scores must not be added. Ask what each search reads of a long text.
 #
