@@ -130,7 +130,7 @@ if (question, model) == ("can I bring my dog on the tram", "course/sbert-mini"):
     assert by_meaning([question])[0, 0] == wanted not in by_words([question, "dog tram"])[:, 0]
 
 # %% [markdown]
-# The search by meaning puts the page about dogs first. The search by words is led astray, by "i" and "bring" and also without them; behind each of its hits stand the words that it shares with the question. It compares spellings: "tram" and "trams" are two words to it (many search engines cut such endings off first), and "bring my dog" is no more than "bring" and "dog".
+# The search by meaning puts the page about dogs first. The search by words is led astray, by "i" and "bring" and also without them; behind each of its hits stand the words that it shares with the question, without the few, such as "on" and "the", that this search leaves out. It compares spellings: "tram" and "trams" are two words to it (many search engines cut such endings off first), and "bring my dog" is no more than "bring", "my" and "dog".
 #
 # ## Where does it fail?
 #
@@ -165,7 +165,7 @@ if bundled:
 # %% [markdown]
 # Here the vector says what the sentence is about, and hardly whether it affirms or denies it. One example proves no rule (notebook 08 has more of them), but it warns you: do not let a cosine decide what "not" decides.
 #
-# Of the questions in other words, counting words answers almost none. Meaning answers eight times as many, and still fewer than one in four; the last lines show the mistake of which it was surest. For questions in the page's words both put a right page first more often than not, and counting does better. So each search has its own kind of question. Notebook 14 puts them together.
+# Of the questions in other words, counting words answers almost none. Meaning answers 17 against 2, and still fewer than one in four; the last lines show the mistake of which it was surest. For questions in the page's words both put a right page first more often than not. There counting is ahead, 59 to 51: a small lead on 80 questions, and it reads whole pages, meaning only their first 96 tokens. So each search has its own kind of question. Notebook 14 puts them together.
 #
 # ## What did the training do?
 #
@@ -240,6 +240,6 @@ check("00.1", closest_pair)
 # | can one search pictures with sentences? | [16](16_text_and_images.ipynb) |
 # | and if I have ten million texts? | [17](17_ten_million.ipynb) |
 #
-# **Now** put your own sentences and a question into the third cell, and run all cells again. A larger model is one name away: with `model = "sentence-transformers/all-MiniLM-L6-v2"` the first run downloads 90 MB. Some sentences above hold only for what is set now.
+# **Now** put your own sentences and a question into the cell that begins "Put your own sentences", and run all cells again. A larger model is one name away: with `model = "sentence-transformers/all-MiniLM-L6-v2"` the first run downloads 90 MB. Some sentences above hold only for what is set now.
 #
 # **Next:** [05_mean_pooling](05_mean_pooling.ipynb) asks what BERT's average is worth; [01_rnn_encoder_decoder](01_rnn_encoder_decoder.ipynb) begins at the beginning.

@@ -101,7 +101,7 @@ print("aeroplanes:", wordpiece("aeroplanes", vocabulary))
 #
 # ## What does guessing hidden words teach?
 #
-# **Question.** BERT was trained to guess tokens that were hidden behind `[MASK]`. What can a small one do after that?
+# **Question.** BERT was trained to guess tokens that were hidden behind `[MASK]` (and whether one text follows another, which `bert-mini` was not). What can a small one do after that?
 #
 # A *masked language model* is an encoder with a *head* on top. The encoder turns each token into a vector. The head, a small network, turns the vector at the hidden place into a score for every token of the list.
 #
@@ -168,7 +168,7 @@ assert (learned > 1).sum() >= (40 if (model, seed) == ("course/bert-mini", 0) el
 #
 # **Question.** What does the model do in pre-training, and how much must it read?
 #
-# *Pre-training* means training on plain text, before the task is known. In each batch, 15% of the tokens are chosen to be guessed. Of these, 80% are hidden behind `[MASK]`, 10% are replaced by a random token, and 10% are left alone. The loss is the cross-entropy at the chosen places, in nats (the unit of the natural logarithm).
+# *Pre-training* means training on plain text, before the task is known. In each batch, 15% of the tokens (of `bert-mini`'s, 19.5%) are chosen to be guessed. Of these, 80% are hidden behind `[MASK]`, 10% are replaced by a random token, and 10% are left alone. The loss is the cross-entropy at the chosen places, in nats (the unit of the natural logarithm).
 #
 # Two simple guessers show what a loss is worth. A blind one gives every token the same probability. One that only counts gives each token its share of the text. The code says how it treats places without `[MASK]`. **Predict** the loss of the blind one.
 
@@ -292,7 +292,7 @@ print(f"the new head has {new:,} parameters: {new / count(classifier):.1%} of al
 #
 # **Question.** How many labels does pre-training save?
 #
-# Each bundled question asks for one of six things: an abbreviation, a description, an entity, a person, a place or a number. Three learners compete:
+# Each bundled question (a language model wrote them for their classes) asks for one of six things: an abbreviation, a description, an entity, a person, a place or a number. Three learners compete:
 #
 # - the pre-trained core with a new head, fine-tuned;
 # - the same network from scratch, that is, from random weights;
@@ -321,7 +321,7 @@ for start in ("pre-trained", "scratch"):
 assert best["pre-trained"].min() > best["scratch"].max() + 5
 
 # %% [markdown]
-# At their best rates, neither head is clearly ahead. At the highest rate, the head on the first word loses less than the other, so you take that one. For each number of labels, each start takes the rate that was best on the 200 questions.
+# At their best rates the heads differ little. You take the one on the first word, which loses less at the highest rate. For each number of labels, each start takes the rate that was best on the 200 questions.
 
 # %%
 class FirstWordClassifier(torch.nn.Module):
@@ -337,7 +337,7 @@ class FirstWordClassifier(torch.nn.Module):
 
 def fine_tune(start, n, seed):
     nearest = min(STEPS, key=lambda tried: abs(tried - n))       # 50, 200 or 1,000 labels
-    rate = recorded_trials("course/questions", nearest)[start, "first word"].idxmax() if model == "course/bert-mini" else 5e-5   # as in BERT's paper
+    rate = recorded_trials("course/questions", nearest)[start, "first word"].idxmax() if model == "course/bert-mini" else 5e-5   # one of the rates in BERT's paper
     torch.manual_seed(seed)
     whole = BertForSequenceClassification.load(model, 6) if start == "pre-trained" else BertForSequenceClassification(mlm.config, 6)
     network = FirstWordClassifier(whole.bert)                    # the pooler is there, and not used
@@ -377,7 +377,7 @@ words_right = np.array(words_right).T                            # (samples, 3)
 print("bag of words:", *(f"{n} labels {value:.0f} %;" for n, value in zip(STEPS, words_right.mean(0))))
 
 # %% [markdown]
-# The live runs take the sample and the seed of the first recorded runs, but they need not repeat the numbers. In the stored output, pre-trained gives 59% where 55% was recorded, for a reason that was not found. So do not trust a few points between single runs.
+# The live runs take the sample and the seed of the first recorded runs, but they need not repeat the numbers. In the stored output, pre-trained gives 59% where 55% was recorded on another kind of processor; on the one of the stored output, the recipe gives 59% too. Rounding alone moves a run by that much. So do not trust a few points between single runs.
 
 # %% tags=["row-1.16"] alt="Line chart of accuracy in per cent against 50, 200 and 1,000 labelled questions on a logarithmic axis, with bands over three samples. The pre-trained start is the highest line everywhere. The line from scratch and that of the bag of words lie close together, far below it. Two crosses at 50 labels, in the colours of their lines, mark the live runs; a dotted line at 17 per cent is blind guessing."
 def labels_needed(target, means, numbers):
@@ -406,7 +406,7 @@ assert not bundled or (pretrained.min(0) > words.max(0)).all() and pretrained[:,
 assert not bundled or abs(scratch.mean(0) - words.mean(0)).max() < 5
 
 # %% [markdown]
-# Lines are means of three samples, and bands span them (with 1,000 labels, three orders of one sample). In all three, at each number of labels, the pre-trained start is ahead of both others. Read off its mean curve, the network from scratch needs more than 100 labels to do as well as 50 do with pre-training. With 200 labels, the pre-trained start is ahead of the others with 1,000.
+# Lines are means of three samples, and bands span them (with 1,000 labels, three seeds on one sample). In all three, at each number of labels, the pre-trained start is ahead of both others. Read off its mean curve, the network from scratch needs more than 100 labels to do as well as 50 do with pre-training. With 200 labels, the pre-trained start is ahead of the others with 1,000.
 #
 # From scratch, the network gets about as many right as the bag of words: the means differ by less than five points.
 #
@@ -437,7 +437,7 @@ cross({"untrained": untrained, "trained": scorer}, pair, title="One BERT, one [C
 plt.show()
 
 # %% [markdown]
-# The random head's number is close to 0, and the sigmoid of 0 is one half. One pair does not show which score means something. So take the course's own sentence pairs, each with a grade for how alike its two sentences are. (The language model that wrote the pairs graded them: `data/README.md`.) Compare their order with that of a head. *Spearman's rank correlation* is 1 for the same order, 0 for none, and -1 for the reverse. A hundred random heads are put on two cores: `bert-mini` as it was pre-trained, and the trained scorer's BERT. **Predict** how well they order the pairs.
+# The random head's number is close to 0, and the sigmoid of 0 is one half. One pair does not show which score means something. So take the course's own sentence pairs, each with a grade for how alike its two sentences are. (The language model that wrote the pairs graded them: `data/README.md`.) Compare their order with that of a head. *Spearman's rank correlation* is 1 for the same order, 0 for none, and -1 for the reverse. A hundred random heads are put on two cores: `bert-mini` as it was pre-trained, which never read a pair, and the trained scorer's BERT. **Predict** how well they order the pairs.
 
 # %%
 from course_lib.data import load_sts
@@ -468,7 +468,7 @@ assert not bundled or min(random_heads["trained core"]) < -0.4 and max(random_he
 #
 # What is the trained head's score worth? Set it beside word overlap, the share of two sentences' words that are in both, and the cosine of two vectors, which `sbert-mini` makes of each sentence alone (notebook 06).
 #
-# The trained scorer, that is this BERT with its own head, learned from pairs that no person scored, and then from STSb, a public set of scored pairs. Three such runs were **recorded** by `recipes/cross_encoder_mini.py`; the first is our scorer.
+# The trained scorer began as `sbert-mini`'s network. It learned from pairs that no person scored, some with cosines of all-MiniLM-L6-v2, `sbert-mini`'s teacher, and then from STSb, a public set of scored pairs. The first stage ran once, the second three times, **recorded** by `recipes/cross_encoder_mini.py`; the first of these is our scorer.
 
 # %% tags=["row-1.19"] alt="Horizontal bars of Spearman's correlation with the grades, a row for each method, with a black mark for each head or run. The marks of a hundred random heads on the pre-trained core crowd around 0; on the trained scorer's core they spread far to both sides. Below them come three bars: the trained scorer, whose three marks lie close together, is longer than the grey bar of word overlap, and the bar of sbert-mini is the longest."
 from course_lib.encoder import SentenceEncoder
@@ -482,7 +482,7 @@ by = {"trained scorer": scorer.predict(pairs, show_progress_bar=False), "sbert-m
       "word overlap": np.array([len(a & b) / len(a | b) for a, b in sets])}
 kept_runs = recorded.query("experiment == 'cross-encoder' and data == 'course/sts'")
 three = kept_runs[kept_runs.model.isin(["course/cross-encoder-mini", "pairs, then STSb"])].value.to_numpy() / 100     # seeds 0 to 2
-runs = {f"random heads, {name}": found for name, found in random_heads.items()} | {"trained scorer, three runs": three}
+runs = {f"random heads, {name}": found for name, found in random_heads.items()} | {"trained scorer, STSb stage three times": three}
 runs |= {name: [spearman(grades, by[name])] for name in ("sbert-mini, cosine", "word overlap")}
 ax = bars({name: 0 if "random" in name else np.mean(found) for name, found in runs.items()}, "The trained scorer is ahead of word overlap, the cosine of both",
           "Spearman's correlation with the grades", runs=runs, baseline="word overlap")
@@ -498,7 +498,7 @@ for ahead, behind in (("trained scorer", "word overlap"), ("sbert-mini, cosine",
     assert not bundled or low > 0
 
 # %% [markdown]
-# Each black mark is one head or one run. The intervals hold the middle 95% of the differences in 2,000 redraws of the pairs. None includes 0: on these pairs, the trained scorer is ahead of word overlap, and the cosine is ahead of both. One model of each kind does not show which kind is better.
+# Each black mark is one head or one run. The intervals hold the middle 95% of the differences in 2,000 redraws of the pairs. None includes 0: on these pairs, the trained scorer is ahead of word overlap, and the cosine is ahead of both. One model of each kind does not show which kind is better, and the pairs had to put all-MiniLM-L6-v2, from which both learned, ahead of word overlap.
 #
 # ## Why is it hopeless for ten million questions?
 #
@@ -627,7 +627,7 @@ assert np.median(found["nothing hidden"][0]) < 2 and np.median(found["nothing hi
 #
 # ## With full-size models
 #
-# `model = "google-bert/bert-base-uncased"` (440 MB) has another list of tokens, so do not compare its pseudo-perplexities with those above. `pair_model = "cross-encoder/ms-marco-MiniLM-L6-v2"` (90 MB) scores whether a passage answers a question.
+# `model = "google-bert/bert-base-uncased"` (440 MB) brings its pooler, so the count of new parameters is too high for it. It has another list of tokens, so do not compare its pseudo-perplexities with those above. `pair_model = "cross-encoder/ms-marco-MiniLM-L6-v2"` (90 MB) scores whether a passage answers a question.
 #
 # ## Exercises
 #
