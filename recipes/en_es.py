@@ -23,14 +23,14 @@ LENGTHS = range(3, 26)  # English tokens, the full stop included
 HELD_BACK = 80  # about one in so many pairs of adjective and noun occurs in dev and test only
 COLUMNS = ("split", "english", "spanish", "alignment")
 
-_ADJECTIVES = {adjective.en for adjective in ADJECTIVES}
-_NOUNS = {form for noun in THINGS + MASS + PERSONS + ANIMALS + PLACES for form in noun.en if form}
+ENGLISH_ADJECTIVES = {adjective.en for adjective in ADJECTIVES}
+ENGLISH_NOUNS = {form for noun in THINGS + MASS + PERSONS + ANIMALS + PLACES for form in noun.en if form}
 
 
 def held_back(english: list) -> bool:
     """Does it hold a pair of adjective and noun that the training sentences must not show?"""
     words = [word for word, _ in english]
-    pairs = [(a, b) for a, b in zip(words, words[1:]) if a in _ADJECTIVES and b in _NOUNS]
+    pairs = [(a, b) for a, b in zip(words, words[1:]) if a in ENGLISH_ADJECTIVES and b in ENGLISH_NOUNS]
     return any(crc32(f"{a} {b}".encode()) % HELD_BACK == 0 for a, b in pairs)
 
 

@@ -39,7 +39,7 @@ if importlib.util.find_spec("course_lib") is None:
     sys.path.insert(0, str(course))
 
 # %% [markdown]
-# `max_words` limits the English sentences. `full = True` repeats a recorded training.
+# `max_words` limits the English sentences. `full = True` repeats the recorded trainings.
 
 # %% tags=["parameters"]
 seed = 0
@@ -127,7 +127,7 @@ assert torch.stack(by_hand).abs().max() < 1
 # %% [markdown]
 # Each number of $h'$ is a weighted average of two numbers: one of $n$, which a tanh keeps between -1 and 1, and one of the old $h$, which began at 0.
 #
-# Torch's GRU does the same for a whole sentence in one call, and adds learnt numbers, its biases, which the cell sets to zero. It returns every state, and the last one once more. This last state is the *context vector*, all that the decoder below will see of the sentence. (An older cell, the *LSTM* of Hochreiter and Schmidhuber, hands on two states.)
+# Torch's GRU does the same for a whole sentence in one call, and adds learnt numbers, its biases, which the code below sets to zero. It returns every state, and the last one once more. This last state is the *context vector*, all that the decoder below will see of the sentence. (An older cell, the *LSTM* of Hochreiter and Schmidhuber, hands on two states.)
 
 # %% tags=["row-1.4", "row-1.5", "nbval-check-output"]
 gru = nn.GRU(input_size=2, hidden_size=3, batch_first=True)
@@ -288,7 +288,7 @@ def trained(seed, kind=RNNTranslator, attention=False):
     history = train(model, lambda batch: translation_loss(model, batch), pairs, batch_size=batch_size, epochs=epochs, seed=seed,
                     learning_rate=learning_rate, length=pair_length, show_progress_bar=False,
                     autocast=False)                                              # all numbers keep their 32 bits
-    print(f"{kind.__name__}{' with attention' * attention}, seed {seed}: loss {history[0]['loss']:.2f} at first, {history[-1]['loss']:.2f} at last")
+    print(f"{kind.__name__}{' with attention' * attention}, seed {seed}: mean loss {history[0]['loss']:.2f} in the first 100 steps, {history[-1]['loss']:.2f} in the last")
     return model
 
 models = [trained(s) for s in (seed, seed + 1, seed + 2)]
@@ -317,7 +317,7 @@ for (source, target), written in list(zip(test, answers))[len(test) // 20 :: len
         print(f"  right {target}   ({literal(words(target))})")
 
 # %% [markdown]
-# Compare the word-for-word lines. In the wrong ones, words are replaced by others, or parts of the sentence are missing.
+# Compare the word-for-word lines (two Spanish words make "last-week"). In the wrong ones, words are replaced by others, or parts of the sentence are missing.
 #
 # ## One vector in between
 #
@@ -407,9 +407,9 @@ long_seen = [pair for pair in seen if length(pair) >= 9]
 shares = [100 * sum(exact_match(model, long_seen)) / max(1, len(long_seen)) for model in models]
 print(f"{len(long_seen)} training sentences of at least 9 words: {', '.join(f'{share:.0f}' for share in shares)} % right (one number a seed)")
 falls, more = new[:, 0] - new[:, -1], (known - new).mean(1)                      # (3 seeds,)
-assert not as_given or 10 < all_states[0, 0] - all_states[0, -1] < 27 and (all_states[0] > known.max(0).values).all()
+assert not as_given or 15 < all_states[0, 0] - all_states[0, -1] < 25 and (all_states[0] > known.max(0).values).all()
 assert not as_given or falls.min() > 35 and blind[0, 0] < blind[0, -1] and blind[0, 1:].max() - blind[0, 1:].min() < 10
-assert not as_given or all(0.25 < kept < 0.4 for kept in (new - blind)[:, -1] / (new - blind)[:, 0]) and endings > 90
+assert not as_given or endings > 90
 assert not as_given or 7 < more.min() and more.max() < 13 and (known[:, 0] - known[:, -1]).min() > 25 and max(shares) < 8
 
 # %% [markdown]
@@ -426,7 +426,7 @@ assert not as_given or 7 < more.min() and more.max() < 13 and (known[:, 0] - kno
 #
 # **Question.** Does more training save the long sentences?
 #
-# The figure is **recorded** by `recipes/translation.py`. On the left is the training above. In the middle the same sentences are read ten times instead of twice. On the right all training sentences, of 3 to 25 words, are read twice.
+# The figure is **recorded** by `recipes/translation.py`. On the left is the training above. In the middle the same sentences are read ten times instead of twice. On the right all training sentences but one, of 3 to 25 words, are read twice, at a learning rate of 0.01 instead of 0.012. Of the training sentences, 1,500 drawn at random are translated.
 #
 # **Predict:** after ten epochs, does one vector get long training sentences right? And new ones?
 
@@ -465,9 +465,6 @@ assert found["repeated", "one vector, training sentences"]["09-11"].min() > 70 a
 assert every["repeated"]["09-11"].min() > 50
 assert max(gap["repeated"]["03-05"], gap["long"]["03-05"]) < gap["live"]["03-05"] and gap["live"]["09-11"] < gap["repeated"]["09-11"] < gap["long"]["09-11"]
 assert all((one[budget].max() < every[budget].min()).all() for budget in titles)         # the seeds never overlap
-slow, quick = one["repeated"], every["live"]
-assert abs(slow["03-05"].mean() - quick["03-05"].mean()) < 5
-assert all(slow[words].max() + 10 < quick[words].min() for words in ("06-08", "09-11"))
 
 # %% [markdown]
 # The long sentences have 9 and 10 words. After ten epochs (middle), one vector gets 78 % of the long training sentences right, and 5 % of the new ones. So here it matters much whether a long sentence was in the training (3).
@@ -476,7 +473,7 @@ assert all(slow[words].max() + 10 < quick[words].min() for words in ("06-08", "0
 #
 # Neither ten epochs nor more and longer sentences (right) close the gap on new sentences (4): in each chart and at each length, every seed of the control is ahead.
 #
-# The comparison points to the fifth suspect: in these trainings, a decoder that has only the one vector loses most new long sentences. It does not show that every training must. Cho et al. (2014) found a fall with length too; Sutskever et al. (2014), with larger networks that read the source backwards, report no difficulty.
+# The comparison points to the fifth suspect: in these trainings, a decoder that has only the one vector loses most new long sentences. It does not show that every training must, or that a larger vector would help: no other size was tried. Cho et al. (2014) found a fall with length too; Sutskever et al. (2014), with larger networks that read the source backwards, report no difficulty.
 #
 # ## What the vector keeps
 #
@@ -523,7 +520,7 @@ ten, trained_counts = shares[:, 0], counts[:3, 0]                               
 assert not as_given or all(run.argmax() == 0 and 2 <= run.argmin() <= 6 for run in ten[:3])
 assert not as_given or (counts[3, 0] < trained_counts).all() and 2.5 < counts[3, 0].min() and counts[3, 0].max() < 3.5
 assert not as_given or 3 < trained_counts.mean(0).min() and trained_counts.mean(0).max() < 4
-assert not as_given or (ten[:3] > shares[0, 1]).all() and ten[3].argmax() == 8 and (ten[:3, 0] > ten[3, 0] + 30).all()
+assert not as_given or (ten[:3] > shares[0, 1]).all() and ten[3].argmax() == 8 and ten[3, 8] > 95 and (ten[:3, 0] > ten[3, 0] + 30).all()
 
 # %% [markdown]
 # On the left, the first word is read back most often from the trained encoders, and the least often found word stands in the middle. The untrained encoder is different: its last word is found almost always. So training changes which words can be read back.

@@ -71,7 +71,7 @@ import math
 
 import torch
 
-torch.set_num_threads(1)                                                # as in the recorded runs; the matrices are small
+torch.set_num_threads(1)                                                # the matrices are small
 h = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0]])                  # (3 words, 2): the encoder's states
 W = torch.tensor([[0.0, -4.0], [-4.0, 0.0]])
 U = torch.tensor([[2.0, 0.0], [0.0, 2.0]])
@@ -241,7 +241,7 @@ assert not as_given or (step.weights[0].argmax() == words(sentence).index("women
 #
 # **Question.** So far there was one run, on short sentences. What do more seeds and longer sentences say?
 #
-# `recipes/translation.py` trained both models in three settings: with your budget (five seeds), on all pairs up to 25 words (three seeds), and on sentences that people wrote, from [Tatoeba](https://tatoeba.org) (one seed). These last are measured in *BLEU*, a score from 0 to 100 for shared word sequences. All these results are **recorded**. **Predict** how both curves run as the sentences get longer.
+# Of the settings in which `recipes/translation.py` trained both kinds of model, three are shown: your budget (five seeds), all pairs up to 25 words (three seeds), and, with larger models, sentences that people wrote, from [Tatoeba](https://tatoeba.org) (one seed). The learning rates differ between settings. These last are measured in *BLEU*, a score from 0 to 100 for shared word sequences. All these results are **recorded**. **Predict** how both curves run as the sentences get longer.
 
 # %%
 from course_lib.plotting import attention_map, bars, curve
@@ -313,19 +313,19 @@ for name in kinds:                                                      # your r
 
 # %% tags=["row-1.11"] alt="Two heatmaps of attention weights, Spanish words as rows, English words as columns, red frames around the linked words. Left, the largest weights of noun and adjective lie in the two frames that cross the diagonal. Right, only the noun's does; the adjective's largest weight lies outside its frame. On the left, two other rows have their largest weight to the right of their frame."
 from course_lib.translation.scores import attention_weights
-def swapped_adjectives(links):
-    """(English place, Spanish place) of each word with one link that has changed places with the next English word."""
-    return [(en, es) for en, es in links if (en + 1, es - 1) in links and sum(en == x or es == y for x, y in links) == 1]
-
+from recipes.en_es import ENGLISH_ADJECTIVES, ENGLISH_NOUNS
+def swapped_adjectives(english, links):
+    """(English place, Spanish place) of each adjective with one link that has changed places with its noun, the next English word."""
+    return [(en, es) for en, es in links if (en + 1, es - 1) in links and sum(en == x or es == y for x, y in links) == 1
+            and english[en] in ENGLISH_ADJECTIVES and english[en + 1] in ENGLISH_NOUNS]
 all_weights = attention_weights(model, pairs.test)                      # for each pair (target words + 1, source words + 1)
 OUTCOMES = {(True, True): "Both on their links", (True, False): "Only the noun", (False, True): "Only the adjective", (False, False): "Neither"}
 swaps, examples = Counter(), {}
-for i, links in enumerate(pairs.links):
+for i, adjectives in enumerate(map(swapped_adjectives, map(words, sources), pairs.links)):
     looks_at = all_weights[i].argmax(1).tolist()                        # for each Spanish place an English one
-    for en, es in swapped_adjectives(links):
-        outcome = OUTCOMES[looks_at[es - 1] == en + 1, looks_at[es] == en]                  # noun, adjective
-        swaps[outcome] += 1
-        if len(swapped_adjectives(links)) == 1 and 6 <= lengths[i] <= 8 and written["with attention"][i] == answers[i]:
+    for en, es in adjectives:
+        swaps[outcome := OUTCOMES[looks_at[es - 1] == en + 1, looks_at[es] == en]] += 1     # noun, adjective
+        if len(adjectives) == 1 and 6 <= lengths[i] <= 8 and written["with attention"][i] == answers[i]:
             examples.setdefault(outcome, i)
 share = {outcome: 100 * swaps[outcome] / swaps.total() for outcome in OUTCOMES.values()}
 print(f"{swaps.total()} swaps:", ", ".join(f"{outcome.lower()} {share[outcome]:.0f}%" for outcome in share))
@@ -403,7 +403,7 @@ if this_run:
 assert long_runs.min() > found_long["scaled diagonal"] + 20
 
 # %% [markdown]
-# The dashed line continues the grey bar, the best method that knows no words; black marks are recorded seeds. Over all linked words, four of the five seeds of the short training lie below the diagonal. This run is close to the lowest. In the long training all three seeds lie far above its diagonal.
+# The dashed line continues the grey bar, the best method that knows no words; black marks are recorded seeds. The bars leave out the 12 of 433 sentences that have no partner; the marks do not. Over all linked words, four of the five seeds of the short training lie below the diagonal. This run is close to the lowest. In the long training all three seeds lie far above its diagonal.
 #
 # Without punctuation and determiners attention finds more than the diagonal. Where the diagonal misses, it finds more than either moved diagonal, and the weights of another sentence find fewest. So these weights follow _this sentence_, and not only the lengths.
 #
@@ -625,7 +625,7 @@ check("02.3", how_far)
 # ## Summary
 #
 # - Attention compares the decoder's old state with every encoder state, and makes a new context in every step.
-# - In both recorded settings on the course's corpus, the GRU gets more sentences right with attention, in every seed and at every length.
+# - In both settings shown on the course's corpus, the GRU gets more sentences right with attention, in every seed and at every length.
 # - The mask comes before the softmax; otherwise padding takes weight from the words.
 # - The largest weight can follow words that change places, and need not. How many links it finds means little without a ruler's number beside it.
 # - Weights show which states are averaged. To learn what the next word depends on, interfere and measure.

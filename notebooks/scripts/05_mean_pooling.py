@@ -358,7 +358,7 @@ for name, share in right.items():
 assert not bundled or right["trained encoder"] < right["BERT, averaged"] < 0.4
 
 # %% [markdown]
-# Both are far below half: mostly, the passive sentence is nearer to the one with the roles exchanged. That one has the two nouns in the same order. So on these triples the cosine does depend on the order, but not on who did what.
+# Both are far below half: mostly, the passive sentence is nearer to the one with the roles exchanged. That one has the two nouns in the same order. So on these triples the order of the nouns counts for more in the cosine than who did what.
 #
 # ## Why are all the cosines high?
 #
@@ -562,7 +562,7 @@ assert ours["static average"] < ours["static, weighted mean"] < min(scores[2:5])
 assert paper["GloVe mean"] > paper["BERT mean"] > paper["BERT [CLS]"] and senteval["BERT mean"] > senteval["GloVe mean"]
 
 # %% [markdown]
-# On the left the order is that of our pairs. In both charts the encoders trained further are ahead. Among the others, BERT's mean is ahead of the static averages here, and averaged GloVe is ahead of averaged BERT in the paper. Its GloVe, BERT and test set all differ from ours, so the charts do not say why. With a classifier trained on the vectors (SentEval), the paper's averaged BERT is ahead of averaged GloVe.
+# On the left the static average and BERT's `[CLS]`, max and mean stand in the same order as on our pairs. In both charts the encoders trained further are ahead. Among the others, BERT's mean is ahead of the static averages here, and averaged GloVe is ahead of averaged BERT in the paper. Its GloVe, BERT and test set all differ from ours, so the charts do not say why. With a classifier trained on the vectors (SentEval), the paper's averaged BERT is ahead of averaged GloVe.
 #
 # ## The four side by side
 #
@@ -595,7 +595,7 @@ for name in list(four)[1:]:
 # %% [markdown]
 # The heatmaps show lower cosines between topics after training, but subtracting the mean vector gave that too.
 #
-# BERT's average finds about half of the rewordings, no more than counting words does. The three trained encoders find more, and are ahead of BERT's average at the three tasks. In search the first two gain 5 of 80 sentences, where subtracting the mean vector gained 7. In similarity each interval lies above 0. On the triples all four stay below half. (A language model wrote the sentences of all tests but the triples. They were checked with all-MiniLM-L6-v2, the teacher, which may favour its student.)
+# BERT's average finds about half of the rewordings, no more than counting words does. The three trained encoders find more, and are ahead of BERT's average at the three tasks. In search the first two gain 5 of 80 sentences, too few to settle it; subtracting the mean vector gained 7. In similarity each interval lies above 0. On the triples all four stay below half. (A language model wrote the sentences of all tests but the triples. They were checked with all-MiniLM-L6-v2, the teacher, which may favour its student.)
 #
 # So is the average of our small BERT's vectors a sentence embedding? It is a usable one: it finds our topics far better than counting words does. Training such a network further made better ones for the three tasks and for rewordings.
 #
@@ -649,7 +649,7 @@ check("05.3", last_token)
 #
 # **3.** Which test of an encoder finds the naive mean of the trap?
 #
-# <details><summary>Answer</summary>Encode one sentence alone and in a batch with a much longer one, and require equal vectors.</details>
+# <details><summary>Answer</summary>Encode one sentence alone and in a batch with a much longer one, and require equal vectors, up to rounding.</details>
 #
 # ## Summary
 #

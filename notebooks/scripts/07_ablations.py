@@ -353,7 +353,7 @@ assert max(many, key=lambda name: many[name].mean()) == "u, v, |u-v|"
 # %% [markdown]
 # Many more comparisons count than luck brings on average. Each of the three with `|u - v|` and something beside it beats each of the other four in every seed. Only in these three do real labels beat shuffled ones in every seed; for `u*v` and `(u, v, u*v)` they lose in every seed.
 #
-# So at this learning rate, 3e-3, **`|u - v|` needs something beside it**. The gain is small: the three means lie less than two points above the start.
+# So at this learning rate, 3e-3, **`|u - v|` needs something beside it**. The gain is small: on 1,500 pairs the three means lie less than two points above the start, and on your 328 pairs two of them lie below it.
 #
 # ## Which test sentences?
 #
@@ -421,7 +421,7 @@ risen = {name for name, scores in encoders[large].items() if scores.mean() > sta
 assert won == ["cannot tell", "yes"] and risen == {*best, "u, v, u*v"}
 
 # %% [markdown]
-# Each of the three with `|u - v|` and something beside it beats `(u, v)`, `|u - v|` alone and `u*v`, in every seed and on both test sets. With the map it is the same on 1,500 pairs.
+# Each of the three with `|u - v|` and something beside it beats `(u, v)`, `|u - v|` alone and `u*v`, in every seed and on both test sets. With the map it is the same on 1,500 pairs. But here the mean of `(u, v, u*v)` lies above the start too, and the seeds cannot tell it from `(u, v, |u - v|)`.
 #
 # **Which of the three is best stays open.** In the paper and for the map on 1,500 pairs, `(u, v, |u - v|)` has the highest mean. Here all four parts beat it in every seed on 1,500 pairs, and on 328 pairs the seeds disagree. With three seeds, luck alone would make about five of 21 comparisons count on average.
 #
@@ -431,7 +431,7 @@ assert won == ["cannot tell", "yes"] and risen == {*best, "u, v, u*v"}
 #
 # Two other choices are the first token, `[CLS]`, and the largest value in each dimension, max (notebook 05). After NLI the paper finds the influence "rather minor". Another training, again from BERT, makes the cosine of a pair learn people's score, the *regression objective*. After it, max falls far behind in the paper.
 #
-# NLI is recorded at two rates, STS scores at one.
+# NLI is recorded at two rates, STS scores, from the benchmark's training set, at one.
 #
 # **Predict** whether max pooling falls behind here as well.
 
@@ -465,7 +465,7 @@ assert above["NLI, rate 3e-4", large] == ["cannot tell", "yes"] and above["NLI, 
 #
 # **Question.** Would a deeper head do better?
 #
-# In the toy figure a hidden layer found the band from `u` and `v` alone. Now the map gets such a head. Two rates are recorded, and you repeat the smaller one.
+# In the toy figure a hidden layer found the band from `u` and `v` alone. Now the map gets such a head. Two rates are recorded. You repeat the hidden layer at the smaller one, to check the record.
 #
 # **Predict** for `(u, v)`: does the hidden layer lead to better vectors?
 
