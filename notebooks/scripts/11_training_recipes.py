@@ -212,7 +212,7 @@ assert not as_given or min(seen.values()) > before["dev"]
 print(f"best on dev: {seen[peak]:.1f} after step {peak} of {trainer.state.global_step}; the last: {seen[max(seen)]:.1f}")
 
 # %% [markdown]
-# The star marks the checkpoint that the encoder holds now. The low loss of step 14 is no sign of progress: that batch repeats pairs that came before (the sampler fills it so). The last one scores nearly the same. The highest of several scores is partly luck, so report another set, on which nothing was chosen.
+# The star marks the checkpoint that the encoder holds now. A single low loss is no sign of progress: batches differ, and that of step 14 repeats pairs that came before. The last one scores nearly the same. The highest of several scores is partly luck, so report another set, on which nothing was chosen.
 #
 # ### Test, save, reload
 #
@@ -326,7 +326,7 @@ assert default.eval_strategy == "no" and default.batch_sampler == BatchSamplers.
 assert [settings(warmup_steps=w).get_warmup_steps(30) for w in (0.1, 100)] == [3, 100]
 
 # %% [markdown]
-# Alone it is an error. To keep the best, name four things: an evaluator, `eval_strategy`, the same `save_strategy`, and `metric_for_best_model`. (With "steps", evaluation and saving come every 500 steps unless you set `eval_steps` and `save_steps`.) By default nothing is evaluated, and a batch of 8 gives the ranking loss seven negatives.
+# Alone it is an error. To keep the best, name four things: an evaluator, `eval_strategy`, the same `save_strategy`, and `metric_for_best_model`. (With "steps", saving comes every 500 steps unless you set `save_steps`, and evaluation every `logging_steps`, 500 by default, unless you set `eval_steps`.) By default nothing is evaluated, and a batch of 8 gives the ranking loss seven negatives.
 #
 # ## Which learning rate, which batch size?
 #
@@ -483,7 +483,7 @@ assert max(values("stages", stages[1], "sick/trial")) < min(values("stages", sta
 assert values("stages", "NLI by ranking, then STSb: before", stsb_dev)[0] > max(alone + softmax)
 
 # %% [markdown]
-# On STSb dev every run with NLI first ends above every run without: on average by 1.4 points after the softmax loss, by 4.5 after the ranking loss (which also had MultiNLI, so this is not the loss alone). The paper's Table 2 has the same order for the softmax loss. On SICK every run with softmax first ends below every run without NLI.
+# On STSb dev every run with NLI first ends above every run without: on average by 1.4 points after the softmax loss, by 4.5 after the ranking loss (which also had MultiNLI, so this is not the loss alone). The paper's Table 2 has the same order for the softmax loss. On SICK every run with softmax first ends below every run without NLI, the nearest two by 0.1.
 #
 # ## Several tasks at once
 #
@@ -516,7 +516,7 @@ nli, own = ({name: of[data] for name, of in joint.items()} for data in ("snli/de
 assert max(nli["STSb"]) < 36 and all(min(nli[name]) > nli["before"][0] - 4 and abs(np.mean(own[name]) - np.mean(own["STSb"])) < 1 for name in together[2:])
 
 # %% [markdown]
-# After STSb alone the accuracy on SNLI is close to guessing among three labels. Batches of NLI in between keep most of that accuracy, and on STSb the means of the three trainings lie within one point. The price is two (round-robin) and three times as many steps.
+# After STSb alone the accuracy on SNLI is close to guessing among three labels. No head was fitted again, so this is not yet knowledge lost by the encoder. Batches of NLI in between keep most of that accuracy, and on STSb the means of the three trainings lie within one point. The price is two (round-robin) and three times as many steps.
 #
 # ## In the domain, and out of it
 #
@@ -660,7 +660,7 @@ assert change == 0.0 and saved == []
 print(f"largest change of {len(weights)} weight tensors: {change}; models saved: {len(saved)}")
 
 # %% [markdown]
-# Nothing: `fit` saves a model only if it is given `output_path`, the best model with an evaluator, the last without. Here are its options and today's names. `output_dir` gets checkpoints only: call `save_pretrained` at the end.
+# Nothing: `fit` saves a model only if it is given `output_path`, the best model with an evaluator, the last without. Here are its options and today's names (`max_steps` counts the whole run, not an epoch). `output_dir` gets checkpoints only: call `save_pretrained` at the end.
 
 # %% tags=["row-4.12", "row-4.11"]
 import inspect

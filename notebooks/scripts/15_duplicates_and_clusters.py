@@ -249,7 +249,7 @@ if default:
 #
 # **A precision measured on balanced pairs does not hold in a collection.** Choose the threshold on pairs as rare as you will meet them. In a larger collection they are rarer still: while groups keep their size, duplicates grow with $n$ and pairs with $n^2$.
 
-# %% tags=["row-2.8"] alt="Two panels. Left, histogram of the cosines of all question pairs on a logarithmic count axis: pairs that ask different things are far more nearly everywhere, and outnumber the duplicates again at the highest cosines. Right, precision against recall on the other half: with thinned pairs the curve stays near 1 and falls at its end; with all pairs the curve of sentence vectors starts low, climbs to a peak at low recall and falls; the curve of word overlap begins low, too, and lies below it; without near misses the curve begins at 1 and falls, above both; a dotted line at the bottom is chance."
+# %% tags=["row-2.8"] alt="Two panels. Left, histogram of the cosines of all question pairs on a logarithmic count axis: pairs that ask different things are far more numerous at low cosines, fewer than the duplicates around 0.7, and again more at the highest cosines. Right, precision against recall on the other half: with thinned pairs the curve stays near 1 and falls at its end; with all pairs the curve of sentence vectors starts low, climbs to a peak at low recall and falls; the curve of word overlap begins low, too, and lies below it; without near misses the curve begins at 1 and falls, above both; a dotted line at the bottom is chance."
 from sklearn.metrics import precision_recall_curve
 
 chosen_on, measured_on = split(seed)
@@ -281,7 +281,7 @@ plt.show()
 #
 # **Question.** What remains if you ask for a precision of 0.9?
 #
-# `calibrate` looks for the lowest threshold with a given precision, or names the highest precision that there is. Then follows a table recorded by `recipes/duplicates.py`: means of five splits, for five ways to score. *Average precision* judges a whole order by one number, here in percent: the precision at each duplicate, from the top down, averaged. Its other columns are precision and recall at the best F1, and the recall when 0.9 is asked for (0 if no threshold has it).
+# `calibrate` looks for the lowest threshold with a given precision, or names the highest precision that there is. Then follows a table recorded by `recipes/duplicates.py`: means of five splits, for five ways to score: whole words, pieces of words (those found in one text, too), and three models, of which `sbert-mini-ranking` learnt from NLI alone. *Average precision* judges a whole order by one number, here in percent: the precision at each duplicate, from the top down, averaged. Its other columns are precision and recall at the best F1, and the recall when 0.9 is asked for (0 if no threshold has it).
 #
 # **Predict** that last recall for all pairs, and for the thinned ones (1 : 1).
 
@@ -515,7 +515,7 @@ for label, best_k in chosen.items():
 assert not default or list(chosen.values()) == [200, 25, 150]
 
 # %% [markdown]
-# The three choices differ. The collection has two right groupings, topics and groups, and the labels give a number for each: 150 for the groups, but 25 for the 15 topics, since Ward's 15 clusters fit them less well. Which $k$ you need follows from what the clusters are for.
+# The three choices differ. The collection has two right groupings, topics and groups, and the labels give a number for each: 150 for the groups, but 25 for the 15 topics: the number of topics need not be the best number of clusters. Which $k$ you need follows from what the clusters are for.
 #
 # *Class-based tf-idf* names a cluster by the words that are frequent in it and rare elsewhere. Do three words tell what a cluster is about?
 
@@ -597,7 +597,7 @@ if default:
 # %% [markdown]
 # The figure is a *risk-coverage curve* turned over (right answers, not wrong ones), the mean of the splits. With the answers in the index, the vectors' replies are right more often, from three answers on. The table shows why a threshold is needed: a bot that always answers loses points on average, at each of the three prices.
 #
-# With a threshold, both bots that index the answers beat silence in more than nine of ten splits if a wrong answer costs one point. If it costs two, in about four of five; if it costs five, neither does so reliably. **Which of the two earns more stays open:** at each price the middle four fifths of the differences include 0.
+# With a threshold, both bots that index the answers beat silence in more than nine of ten splits if a wrong answer costs one point. If it costs two, in about four of five; if it costs five, the vectors in 62 % of them, the words in none. **Which of the two earns more stays open:** at each price the middle four fifths of the differences include 0.
 #
 # ## In practice
 #
