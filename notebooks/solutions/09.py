@@ -97,7 +97,8 @@ class Training:
         collate.maybe_warn_about_column_order = lambda names: None  # of a wrong order the answer tells
         parameters = list({id(p): p for p in (*encoder.parameters(), *objective.parameters())}.values())
         optimizer, seen = torch.optim.Adam(parameters, lr=0.03), []
-        kinds = {"NO_DUPLICATES": sampler.NoDuplicatesBatchSampler, "GROUP_BY_LABEL": sampler.GroupByLabelBatchSampler}
+        kinds = dict.fromkeys(("NO_DUPLICATES", "NO_DUPLICATES_HASHED"), sampler.NoDuplicatesBatchSampler)
+        kinds["GROUP_BY_LABEL"] = sampler.GroupByLabelBatchSampler
         if batch_sampler == "BATCH_SAMPLER":
             kind, of = sampler.DefaultBatchSampler, torch.utils.data.RandomSampler(table, generator=generator)
         else:
