@@ -39,7 +39,7 @@ if importlib.util.find_spec("course_lib") is None:
     sys.path.insert(0, str(course))
 
 # %% [markdown]
-# `model` is the BERT that you train on the bundled pairs of `data`, with the settings below it. `another_model` may name an encoder to compare at the end. `full` repeats the recorded trainings on the bundled pairs (it needs `COURSE_DATA`).
+# `model` is the BERT that you train on the bundled pairs of `data`, with the settings below it. `another_model` may name an encoder to compare in "The full runs". `full` repeats the recorded trainings on the bundled pairs (it needs `COURSE_DATA`).
 
 # %% tags=["parameters"]
 seed = 0
@@ -391,7 +391,7 @@ if as_given:
 # %% [markdown]
 # No box comes near the 1 that the loss wants. In three of the four rows the anchor's own contradiction gets more than its positive.
 #
-# ### Why times 20?
+# ### Why not times 1?
 #
 # In a batch of 32 triplets each anchor has 64 candidates. Suppose that the encoder is perfect: a cosine of 1 with the own positive, and 0 with the 63 others.
 #
@@ -534,11 +534,11 @@ assert low["softmax"] > high["ranking, SNLI"] and low["ranking"] < high["softmax
 # %% [markdown]
 # On STSb dev each run ends below BERT's average if an untrained head learns at the encoder's rate, 1e-4 or 2e-5. Each run ends above if the head was fitted first or learns at 3e-3. (The paper does not mention fitting its head. It had a million pairs; that was not tried here.)
 #
-# On STSb dev, by which the rates were chosen, every ranking run beats every softmax run. The course's graded pairs (column STS of the table) do not confirm it: after SNLI each run of the fitted head is ahead of each ranking run, and with MultiNLI they overlap. Which loss is better depends on the test.
+# On STSb dev, by which the rates were chosen, every ranking run beats every softmax run. The course's graded pairs (column STS of the table) do not confirm it: after SNLI each run of the fitted head is ahead of each ranking run, and with MultiNLI they overlap. By `found` the ranking runs lead with MultiNLI and overlap after SNLI. Which loss is better depends on the test.
 #
 # ## What does the head say?
 #
-# **Question.** The head is thrown away. What had it learned?
+# **Question.** The head is thrown away. How often was it right?
 #
 # The course kept the head of its softmax model. Ask it about the pair of the diagram, which its source calls _neutral_, and about two other hypotheses.
 #

@@ -174,7 +174,7 @@ assert cut == sum(n > library.max_seq_length for n in lengths) == 2
 #
 # **Question.** Are capitals read?
 #
-# The setting `do_lower_case` says whether the library lower-cases texts; here it is off. The cell tries the model as loaded, with a tokenizer told to leave capitals alone, and with that tokenizer and the setting switched on. **Predict** for each whether `apple pie` and `APPLE PIE` get the same vector.
+# The setting `do_lower_case` says whether the library lower-cases texts; here it is off. (The tokenizer has one of the same name.) The cell tries the model as loaded, with a tokenizer told to leave capitals alone, and with that tokenizer and the setting switched on. **Predict** for each whether `apple pie` and `APPLE PIE` get the same vector.
 
 # %% tags=["row-1.37", "nbval-check-output"]
 words = ["apple pie", "APPLE PIE"]
@@ -302,7 +302,7 @@ if model == "course/sbert-mini":                                            # an
 # %% [markdown]
 # All three pairs lie above nearly all random pairs. Both paraphrases lie below the middle of the best-graded pairs, and the negated pair lies above it. It is no exception: most of the 102 negations do. So a high cosine of this model does not say that two texts agree.
 #
-# The lower panel shows every graded pair. The printed lines use a cosine as a threshold: the share of good pairs among those that pass it is its precision. Here a good pair is one graded 0.6 or higher. From 0.5 to 0.8, fewer and fewer pairs pass, and a larger share of them is good. This need not go on: the two pairs with the highest cosines are graded only about 0.5. Choose yours by graded pairs of your own data, as in exercise 2.
+# The lower panel shows every graded pair. The printed lines use a cosine as a threshold: the share of good pairs among those that pass it is its precision. Here a good pair is one graded 0.6 or higher. From 0.5 to 0.8, fewer and fewer pairs pass, and a larger share of them is good. This need not go on: the two pairs with the highest cosines are graded only about 0.5. Choose yours by graded pairs of your own data, as in exercise 2, and check it on others: on the pairs that chose it, its share is flattered.
 #
 # ## The same folders, two libraries
 #
@@ -325,7 +325,7 @@ for column in compared:
 vectors = {name: encode_both(four[name], firsts, seconds) for name in ("ranking on NLI", "with a teacher")}
 
 # %% [markdown]
-# They can rank models: the one with a teacher is highest in both columns, and averaged BERT is lowest in both. But the graded pairs were checked with that teacher, so its lead in `STS` may be flattered.
+# They can tell the best from the worst: the one with a teacher is highest in both columns, and averaged BERT is lowest in both. A difference of 0.4, as between the middle two, says nothing. But the graded pairs were checked with that teacher, so its lead in `STS` may be flattered.
 #
 # ### Now from course_lib: the same numbers
 #
@@ -407,7 +407,7 @@ assert min(quality[minilm], quality[model]) > quality["course/glove-mini"] + 10
 assert min(speed["course/glove-mini"].values()) > 5 * max(*speed[minilm].values(), *speed[model].values()) and by_batch[1] == min(by_batch.values())
 
 # %% [markdown]
-# Word vectors are fastest by far and worst by far. The points of all-MiniLM-L6-v2, a larger transformer, were **recorded** with `recipes/speed_and_quality.py`, and are placed by their ratio to the small model.
+# Word vectors are fastest by far (in the stored run over 40 times as many texts a second as `sbert-mini`, in either library) and worst by far. The points of all-MiniLM-L6-v2, a larger transformer, were **recorded** with `recipes/speed_and_quality.py`, and are placed by their ratio to the small model.
 #
 # Among the four batch sizes, single texts were the slowest. So pass `encode` the whole list. `backend="onnx"` may be faster on processors; at the time of writing it needs an environment of its own, with an older transformers and an older sentence-transformers.
 #
@@ -589,7 +589,7 @@ closer, ranked = runs["only closer"][0][-1], runs["ranking loss"][0][-1]
 assert closer[0] > 0.97 > ranked[0] and closer[1] - start[1] > max(0.05, 3 * abs(ranked[1] - start[1]))
 
 # %% [markdown]
-# The loss that only asks for closeness brings its four pairs to a cosine of nearly 1, and the mean cosine of the unrelated pairs rises as well. The ranking loss stops short of 1 and leaves the unrelated pairs nearly where they were. `found` moved little in both runs.
+# The loss that only asks for closeness brings its four pairs to a cosine of nearly 1, and the mean cosine of the unrelated pairs rises as well. The ranking loss stops short of 1 and leaves the unrelated pairs nearly where they were. `found` moved little in both runs; three of its 200 pairs were trained on.
 #
 # So ask of a loss what it pulls together, and also what it keeps apart. Notebook 09 is about that.
 #
@@ -644,7 +644,7 @@ def by_hand(folder, text):
 check("08.1", by_hand)
 
 # %% [markdown]
-# **2.** Graded pairs give you a threshold. Find the lowest of their cosines for which this holds: of the pairs with that cosine or a higher one, at least the share `share` has a grade of at least `good`. Then try it on `graded` and `grades` with `good=0.6, share=0.9`: how many pairs pass?
+# **2.** Graded pairs give you a threshold. Find the lowest of their cosines for which this holds: of the pairs with that cosine or a higher one, at least the share `share` has a grade of at least `good`. Then try it on `graded` and `grades` with `good=0.6, share=0.9`.
 
 # %% tags=["exercise", "nbval-check-output"]
 def threshold(cosines, grades, good, share):

@@ -250,7 +250,7 @@ print("push on a negative at a right angle:", ", ".join(f"{name} {value:.0e}" fo
 assert push["margin 0.5"] == 0 < push["scale 20"] < 1e-5 and push["scale 5"] > 0.05
 
 # %% [markdown]
-# Cosine MSE has one best cosine, and pulls back what is farther apart. Contrastive and triplet loss ask nothing more beyond their margins. At a right angle the ranking loss still pushes, less at scale 20 than at scale 5.
+# Cosine MSE has one best cosine, and pulls back what is farther apart. Contrastive and triplet loss ask nothing more beyond their margins. At a right angle the ranking loss still pushes at scale 5; at scale 20 practically no longer.
 #
 # ## The same sentences, many losses
 #
@@ -284,13 +284,13 @@ assert len(set(whole["mean"].groupby("loss").idxmax().drop(["softmax, shuffled",
 # %% [markdown]
 # The rate matters: for some losses the smallest of the three is the best, for some the middle one, for some the largest. Compare losses at one rate, and you compare rates.
 #
-# The two ranking losses (kinds 1 and 2) need no such care. Their worst run, at any of the three rates, is above every run of the other losses but CoSENT's at 2e-4. There CoSENT on scores (kind 3) comes as high as they do, and on 0 and 1 (kind 4) one run just as high as their worst. On shuffled rows, both losses end more than ten points below the untrained encoder. So they had gained from what the rows say.
+# The two ranking losses (kinds 1 and 2) need no such care. Their worst run, at any of the three rates, is above every run of the other losses but CoSENT's at 2e-4. There CoSENT on scores (kind 3) overlaps with them, its mean 0.7 lower, and on 0 and 1 (kind 4) one run just as high as their worst. For kind 4, contrastive with margin 0.1 does as well at 6e-4; the map names CoSENT, which has no margin to choose. On shuffled rows, ranking and CoSENT end more than ten points below the untrained encoder. So they had gained from what the rows say.
 #
 # Softmax (kind 5) ends below the untrained encoder in every run, and at 2e-4 its runs overlap with those on shuffled classes. Nothing here shows that the classes taught it. So the map makes rows of kind 2 from classes.
 #
 # ## Made-up scores and real ones
 #
-# **Question.** Cosine MSE, a loss for kind 3, hardly leaves the untrained encoder behind at any rate. Is it the loss, or its made-up scores?
+# **Question.** Cosine MSE, a loss for kind 3, ends on average below the untrained encoder at every rate. Is it the loss, or its made-up scores?
 #
 # A small test allows several rates. The encoder stays _frozen_; only a square layer behind it is trained. It begins as the identity, which changes nothing.
 
@@ -413,10 +413,10 @@ share = {"before training": [alike(rough[held]) for _, held in halves]}
 share |= {name: [alike(rough[held] @ train_masked(learnt, mask)) for learnt, held in halves] for name, mask in masks.items()}
 print("\n".join(f"{name:17} {', '.join(f'{x:.1f}' for x in values)}" for name, values in share.items()))
 _, none, rule, guided, wrong_marks = torch.tensor(list(share.values()))       # (3 seeds,) each
-assert not default or (rule > none + 1).all() and (guided > none + 1).all() and (guided > rule - 1).all() and (wrong_marks > none - 0.5).all()
+assert not default or (rule > none + 1).all() and (guided > none + 1).all() and (guided >= rule).all() and (wrong_marks >= none).all()
 
 # %% [markdown]
-# In all three draws, rule and guide each bring more than a point over leaving none out, and the guide ends no more than a point below the rule. Its wrong marks alone cost no more than half a point.
+# In all three draws, rule and guide each bring more than a point over leaving none out, and the guide ends no lower than the rule. Its wrong marks alone cost nothing here.
 #
 # The simplest rule is `BatchSamplers.NO_DUPLICATES`: no text twice in a batch. Two tables show what it can do: questions with their answers, some of which answer several, and the duplicate questions.
 #
@@ -446,10 +446,10 @@ for name, (rows, same) in two_tables.items():
             met[name, size, rule] = 100 * sum(again) / len(again)
     print(f"{name:22} {len(rows)} pairs; " + "; ".join(f"batch {size}, {rule}: {share:.0f} %" for (of, size, rule), share in met.items() if of == name))
 assert all(share == 0 for (name, _, rule), share in met.items() if name.startswith("questions") and rule == "NO_DUPLICATES")
-assert all(met["duplicate questions", 64, rule] > 10 for rule in ("default", "NO_DUPLICATES")) and met["questions and answers", 64, "default"] > 20
+assert all(met["duplicate questions", 64, rule] > 10 for rule in ("default", "NO_DUPLICATES")) and met["questions and answers", 64, "default"] > 30
 
 # %% [markdown]
-# In batches of up to 64, more than a fifth of the anchors meet their own answer again as a negative. The rule ends that. It compares texts, not meanings: of the duplicate questions, more than a tenth still meet a false negative.
+# At batch size 64, 37 % of the anchors meet their own answer again as a negative; at 16, 11 %. The rule ends that. It compares texts, not meanings: of the duplicate questions, as many as before still meet a false negative.
 #
 # ## A batch of 256 in little memory
 #

@@ -245,7 +245,7 @@ print(inspect.getsource(ours.Dense.forward))
 #
 # ### Five ways to fewer numbers
 #
-# The new layer's weights are random. Instead, you can keep the first numbers and drop the rest, or keep numbers chosen at random. You can compute the principal components (PCA), the directions in which many vectors differ most: they are the weights of a Dense layer without bias and activation. Or you can train the layer, here for a hundred steps on bundled NLI sentences, so that the short vectors have the cosines of the long ones.
+# The new layer's weights are random. Instead, you can keep the first numbers and drop the rest, or keep numbers chosen at random. You can compute the principal components (PCA), the directions in which many vectors differ most: they are the weights of a Dense layer, here without activation and without the bias that would subtract the mean. Or you can train the layer, here for a hundred steps on bundled NLI sentences, so that the short vectors have the cosines of the long ones.
 #
 # The score, from here to the end, is Spearman's correlation with the grades of the bundled STS pairs. Neither PCA nor the training uses these pairs.
 #
@@ -537,7 +537,7 @@ assert abs(row.mean() - lead["the known word itself: nothing"].mean()) < 0.02
 # - **In ten steps, a row alone needs a high rate.** At 0.03 it wins all six tests in each run, with a mean lead of 0.227 from the mean of its pieces. At 0.0002 its mean lead is 0.017.
 # - **Of the trainings that win all tests, only the row alone leaves other texts as they were.** Where all weights learn, the mean cosine with the vectors before is 0.99. With an adapter at 0.01 it is 0.98. No training costs more than 0.6 points on STS.
 #
-# The known word itself has a mean lead of 0.220. A larger lead is no better copy of it: a lead also grows when the other words move away.
+# The known word itself has a mean lead of 0.220. A larger lead is no better copy of it: a lead also grows when the new word and the other words move apart.
 #
 # ### Taking the adapter off
 #
@@ -568,11 +568,12 @@ print("off: the old vectors; on again, and merged: the adapter's")
 
 # %% tags=["nbval-check-output"]
 import tempfile
+from tokenizers import AddedToken
 
 library = SentenceTransformer(str(resolve(finetuned)), device="cpu")
 library.max_seq_length = 128                                                 # from the lengths of your own texts
 ids = library.tokenizer.encode(new_word, add_special_tokens=False)           # its pieces, before it is added
-library.tokenizer.add_tokens([new_word])
+library.tokenizer.add_tokens([AddedToken(new_word, single_word=True)])        # not inside longer words
 network = library[0].auto_model
 rows = len(network.get_input_embeddings().weight)                            # some tables have spare rows: never shorten one
 network.resize_token_embeddings(max(len(library.tokenizer), rows))
@@ -656,7 +657,7 @@ check("10.3", assemble)
 #
 # **3.** After a training the lead of the new word is larger than that of the known word itself. Is its vector a better copy?
 #
-# <details><summary>Answer</summary>No. A lead is a difference: it also grows when the other words move away. A perfect copy has the known word's own lead.</details>
+# <details><summary>Answer</summary>No. A lead is a difference: it also grows when the new word and the other words move apart. A perfect copy has the known word's own lead.</details>
 #
 # ## Summary
 #
