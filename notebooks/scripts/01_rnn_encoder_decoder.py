@@ -413,7 +413,7 @@ assert not as_given or endings > 90
 assert not as_given or 7 < more.min() and more.max() < 13 and (known[:, 0] - known[:, -1]).min() > 25 and max(shares) < 8
 
 # %% [markdown]
-# From four words to ten:
+# The curves show this, from sentences of four words to those of ten:
 #
 # - With one vector, the accuracy on new sentences falls by more than 35 points in all three seeds. So the number of words is not the whole reason (1).
 # - Without the vector, in one training, it does not fall. So the words of these long sentences are not harder to guess from those before (2).

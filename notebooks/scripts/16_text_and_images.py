@@ -387,6 +387,7 @@ from sklearn.linear_model import RidgeClassifier
 single = {kinds: sample_scenes(144, 3000 + seed, which, pairs=0.0) for kinds, which in (("unseen", UNSEEN), ("seen", FAMILIAR))}
 seen_by = {kinds: see(draw(some, 3000 + seed)) for kinds, some in single.items()}           # (144, 128) each
 every = [Scene((Group(*what),), (place,)) for *what, place in product(COUNTS, SIZES, COLOURS, SHAPES, PLACES)]
+old = [scene for scene in every if kinds_of([scene]) <= set(SEEN)]
 vectors = see(draw(every, 5000 + seed))                                 # (720, 128): other drawings
 with_all = read([captions(scene)[0] for scene in every])                # (720, 128)
 named = {"colour": {colour: f"something {colour}" for colour in COLOURS}, "shape": {shape: f"a {shape}" for shape in SHAPES},
@@ -479,7 +480,6 @@ def where(vectors, scenes, of_others):
     """A probe fitted to the places of `scenes`, one group each -> the share of `one` where it is right."""
     fitted = RidgeClassifier(alpha=0.01).fit(vectors, [scene.places[0] for scene in scenes])
     return np.mean(fitted.predict(of_others) == [scene.places[0] for scene in one])
-old = [scene for scene in every if kinds_of([scene]) <= set(SEEN)]
 rows = [i for i, scene in enumerate(train_scenes) if len(scene.groups) == 2]
 paired = [train_scenes[i] for i in rows]
 first = [i for i in rows if i % 5 == 0]                                                                     # captions in the first wording
