@@ -347,7 +347,7 @@ assert not this_run or share["Both on their links"] < 50 and share["Only the nou
 #
 # **Question.** How many of all linked Spanish words have their largest weight on a link, and is that many?
 #
-# Many words keep their place, so methods that know no words (rulers) find links, too. Three compete: the same position; the diagonal, scaled by both lengths; and the model's weights for _another_ test sentence of the same two lengths. Where the diagonal misses, two more compete: the diagonal moved one place to the left or right.
+# Many words keep their place, so methods that know no words (rulers) find links, too. Three compete: the same position; the diagonal, scaled by both lengths; and the model's weights for _another_ test sentence of the same two lengths. Where the diagonal misses, two others replace it and the same position: the diagonal moved one place to the left or right.
 #
 # **Predict** which finds most over all linked words; without punctuation and determiners ("the", "my", "this"); and where the diagonal misses.
 
@@ -403,9 +403,9 @@ if this_run:
 assert long_runs.min() > found_long["scaled diagonal"] + 20
 
 # %% [markdown]
-# The dashed line continues the grey bar, the best method shown that knows no words; black marks are recorded seeds. In the first three panels the bars leave out the 12 of 433 sentences that have no partner; the marks do not. In the fourth, attention's bar is the mean of its marks. Over all linked words, four of the five seeds of the short training lie below the diagonal. This run is close to the lowest. In the long training all three seeds lie far above its diagonal.
+# The dashed line continues the grey bar, the best method shown that knows no words; black marks are recorded seeds. In the first three panels the bars leave out the few sentences that have no partner; the marks do not. In the fourth, attention's bar is the mean of its marks. Over all linked words, four of the five seeds of the short training lie below the diagonal. This run is close to the lowest. In the long training all three seeds lie far above its diagonal.
 #
-# Without punctuation and determiners attention finds more than the diagonal. Where the diagonal misses, it finds more than either moved diagonal, and the weights of another sentence find fewest of the four. So these weights follow _this sentence_, and not only the lengths.
+# Among punctuation and determiners the diagonal finds more (in the left map "las" looks at "women"); among the other words attention does. Where the diagonal misses, it finds more than either moved diagonal, and the weights of another sentence find fewest of the four. So these weights follow _this sentence_, and not only the lengths.
 #
 # ## How narrow is the look?
 #
@@ -529,7 +529,7 @@ if this_run:
     assert all(a > b > c for a, b, c in zip(*by_weight))
 
 # %% [markdown]
-# Read the second block first, the words that are neither determiners nor punctuation. The linked word has on average less than half the weight of the strongest. Yet its removal turns more right words wrong. (Removing the strongest also turns many wrong words right. Both removals move about as much probability: half the sum of all absolute changes.) The next strongest weighs on average about as much as the linked word, and its removal turns far fewer wrong. With determiners, removing the strongest turns most wrong. So in this run _the size of a weight alone does not tell how many right words its removal turns wrong_.
+# Read the second block first, the words that are neither determiners nor punctuation. The linked word has on average less than half the weight of the strongest. Yet its removal turns more right words wrong. (Removing the strongest also turns many wrong words right. Both removals move about as much probability, measured as half the sum of all absolute changes.) The next strongest weighs on average about as much as the linked word, and its removal turns far fewer wrong. With determiners, removing the strongest turns most wrong. So in this run _the size of a weight alone does not tell how many right words its removal turns wrong_.
 #
 # A weight tells how much of a _state_ went into the context. A state is made after all earlier words are read, and need not be about one word alone. In other tasks, Jain and Wallace find quite different weights that give nearly the same output, and conclude that weights do not explain the output. Wiegreffe and Pinter answer that an explanation need not be the only one.
 #

@@ -206,7 +206,7 @@ assert np.array_equal(*ends) and cut == 2 and encoder.max_seq_length < 600
 # - **clustering**: *k-means* makes eight groups of these sentences, and the *adjusted Rand index* compares them with the topics: 1 for the same groups, about 0 for random ones.
 # - **similarity** (semantic textual similarity, STS): for the course's own 328 pairs, graded from 0 to 5 by the language model that wrote them, *Spearman's rank correlation* compares the order of the cosines with that of the grades: 1 for the same order, about 0 for none.
 #
-# BERT's average has to beat chance, and also counting words: a vector with one entry for each word, in which words that are rare in the tested texts weigh more (tf-idf).
+# BERT's average has to beat chance, and also counting words: a vector with one entry for each word, in which words that are rare in the course's test texts and pairs weigh more (tf-idf).
 #
 # Would a lead in similarity hold with other pairs? `lead` draws 328 pairs with replacement, 2,000 times, and gives the middle 95 % of the leads. If this interval includes 0, our pairs do not settle who is ahead.
 #
@@ -595,9 +595,9 @@ for name in list(four)[1:]:
 # %% [markdown]
 # The heatmaps show lower cosines between topics after training, but subtracting the mean vector gave that too.
 #
-# BERT's average finds about half of the rewordings, no more than counting words does. The three trained encoders find more, and are ahead of BERT's average at the three tasks. In search the first two gain 5 of 80 sentences, too few to settle it; subtracting the mean vector gained 7. In similarity each interval lies above 0. On the triples all four stay below half. (A language model wrote the sentences of all tests but the triples. They were checked with all-MiniLM-L6-v2, the teacher, which may favour its student.)
+# BERT's average finds about half of the rewordings, no more than counting words does. The three trained encoders find more, and are ahead of BERT's average at the three tasks. In search the first two gain 5 of 80 sentences on balance, subtracting the mean vector 7: too few to settle which helps more. In similarity each interval lies above 0. On the triples all four stay below half. (A language model wrote the sentences of all tests but the triples. They were checked with all-MiniLM-L6-v2, the teacher, which may favour its student.)
 #
-# So is the average of our small BERT's vectors a sentence embedding? It is a usable one: it finds our topics far better than counting words does. Training such a network further made better ones for the three tasks and for rewordings.
+# So is the average of our small BERT's vectors a sentence embedding? It is a usable one: it finds our topics far better than counting words does. Training such a network further made better ones for similarity and for rewordings.
 #
 # ## With full-size models
 #
@@ -617,7 +617,7 @@ def unusual(u_tokens, u_mask, v_tokens, v_mask):
 check("05.1", unusual)
 
 # %% [markdown]
-# **2.** Above, the mean that was subtracted came from the very texts that were judged. A search cannot do that: it meets one question at a time. From the vectors as they are (above they had length 1 first), subtract the mean of _other_ texts, and then bring each to length 1. A vector that equals the mean becomes 0.
+# **2.** Above, the mean that was subtracted came from the very texts that were judged. A search cannot count its questions in: it meets one at a time. From the vectors as they are (above they had length 1 first), subtract the mean of _other_ texts, and then bring each to length 1. A vector that equals the mean becomes 0.
 
 # %% tags=["exercise", "nbval-check-output"]
 def centred(vectors, others):
@@ -657,7 +657,7 @@ check("05.3", last_token)
 # - BERT's average finds our topics far better than counting words. In similarity our pairs do not settle which is better, and it finds no more rewordings.
 # - Context reaches a word's vector. The order of the words leaves a trace in the average, but on our triples the cosine does not go by who did what.
 # - BERT's averages share a large mean vector, so their cosines are high. The level alone does no harm, since the order counts.
-# - Subtracting the mean vector trades alignment for uniformity: it helped search and cost some similarity. At the same uniformity the trained encoders align better, and they were ahead of BERT's average at all three tasks.
+# - Subtracting the mean vector trades alignment for uniformity: with the tested texts' own mean, it helped search and cost some similarity. At the same uniformity the trained encoders align better, and they were ahead of BERT's average at all three tasks.
 #
 # ## References
 #

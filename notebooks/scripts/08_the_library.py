@@ -104,7 +104,7 @@ assert np.allclose(by_steps, encoded, atol=1e-6)
 print("encode gives the same:", np.allclose(by_steps, encoded, atol=1e-6))
 
 # %% [markdown]
-# `preprocess` added `[CLS]` and `[SEP]` to each sentence, and padding to the shorter one. The modules did the rest. `encode` gives the same vectors; it sorts a longer list by length and cuts it into batches.
+# `preprocess` added `[CLS]` and `[SEP]` to each sentence, and would add padding to one with fewer tokens. The modules did the rest. `encode` gives the same vectors; it sorts a longer list by length and cuts it into batches.
 #
 # ## Six ways of pooling
 #
@@ -325,7 +325,7 @@ for column in compared:
 vectors = {name: encode_both(four[name], firsts, seconds) for name in ("ranking on NLI", "with a teacher")}
 
 # %% [markdown]
-# They can tell the best from the worst: the one with a teacher is highest in both columns, and averaged BERT is lowest in both. A difference of 0.4, as between the middle two, says nothing. But the graded pairs were checked with that teacher, so its lead in `STS` may be flattered.
+# They can tell the best from the worst: the one with a teacher is highest in both columns, and averaged BERT is lowest in both. The middle two differ by only 0.4 in `STS`, too little to rank them, but by 8 in `found`. But the graded pairs were checked with that teacher, so its lead in `STS` may be flattered.
 #
 # ### Now from course_lib: the same numbers
 #
@@ -407,9 +407,9 @@ assert min(quality[minilm], quality[model]) > quality["course/glove-mini"] + 10
 assert min(speed["course/glove-mini"].values()) > 5 * max(*speed[minilm].values(), *speed[model].values()) and by_batch[1] == min(by_batch.values())
 
 # %% [markdown]
-# Word vectors are fastest by far (in the stored run over 40 times as many texts a second as `sbert-mini`, in either library) and worst by far. The points of all-MiniLM-L6-v2, a larger transformer, were **recorded** with `recipes/speed_and_quality.py`, and are placed by their ratio to the small model.
+# Word vectors are fastest by far (in the stored run over 40 times as many texts a second as `sbert-mini`, in either library) and worst by far. The points of all-MiniLM-L6-v2, a larger transformer, were **recorded** with `recipes/speed_and_quality.py`, and are placed by their ratio to the small model. It checked the graded pairs, so its height may be flattered.
 #
-# Among the four batch sizes, single texts were the slowest. So pass `encode` the whole list. `backend="onnx"` may be faster on processors; at the time of writing it needs an environment of its own, with an older transformers and an older sentence-transformers.
+# Among the four batch sizes, single texts were the slowest, and in the stored run 128 was slower than 32. So pass `encode` the whole list. `backend="onnx"` may be faster on processors; at the time of writing it needs an environment of its own, with an older transformers and an older sentence-transformers.
 #
 # ## What an application needs
 #
@@ -449,7 +449,7 @@ assert model != "course/sbert-mini" or found(plain, documents) > found(left_out,
 # %% [markdown]
 # A prompt is only text before the text. This one lowers `found`. With `include_prompt=False` its tokens are left out of the average, and `found` falls less.
 #
-# In a search, use `encode_query` and `encode_document`. Print `library.prompts`. Where it holds none, `encode_query` adds nothing: see whether the model card names one.
+# In a search, use `encode_query` and `encode_document`. Print `library.prompts`. Where they are empty, as here, or missing, `encode_query` adds nothing: see whether the model card names one.
 #
 # ### Fewer dimensions
 #
@@ -512,7 +512,7 @@ assert all((share < 0.05) == (q != d) for (q, d), share in shares.items())
 #
 # **Question.** Prompts and dimensions differ from model to model. What do you have to know before you choose one?
 #
-# The rows below are a choice of models, not a ranking. Most of their facts (`data/models.tsv`) are those of the MTEB benchmark's registry on 29 November 2026.
+# The rows below are a choice of models, not a ranking. Most of their facts (`data/models.tsv`, with the full names to load) are those of the MTEB benchmark's registry on 29 November 2026.
 #
 # **Predict:** how many of these eleven expect a prompt?
 

@@ -91,7 +91,7 @@ for n in (600, 10_000, 1_000_000):
 #
 # **Question.** Are the closest pairs duplicates?
 #
-# The questions come in 150 groups of four that ask the same thing. A language model wrote them, for an invented town, and made the collection hard: groups 1 and 2, 3 and 4, and so on are _twins_, and most of these look alike and ask something else. Half of the questions were rewritten until all-MiniLM-L6-v2, our model's teacher, found their groups better; this favours both models.
+# The questions come in 150 groups of four that ask the same thing. A language model wrote them, for an invented town, and made the collection hard: groups 1 and 2, 3 and 4, and so on are _twins_: they ask different things, and most look alike. Half of the questions were rewritten until all-MiniLM-L6-v2, our model's teacher, found their groups better; this favours both models.
 #
 # The sentence vectors compete with _word overlap_, which knows nothing of meaning. It counts each text's pieces of three to five letters, drops those found in one text only, gives a rare piece more weight than a common one (TF-IDF), and takes the cosine of these counts.
 #
@@ -315,7 +315,7 @@ assert (at_90["course/duplicates"] == 0).all() and (at_90["course/duplicates, 1 
 #
 # **Question.** Could a cross-encoder check the proposals?
 #
-# A *cross-encoder* reads both questions at once (notebook 04). It is too slow for all pairs, so it scores only a shortlist, the 1,000 closest ones, each in both orders. Ours learnt people's similarity scores and a larger model's cosines, and was not trained on a set of duplicate questions. Compare its order of the shortlist with the cosine's and with twenty shuffles, by average precision. Pairs share questions, so the interval draws whole pairs of twins, with replacement.
+# A *cross-encoder* reads both questions at once (notebook 04). It must read each pair anew, so it scores only a shortlist, the 1,000 closest ones, each in both orders. Ours learnt people's similarity scores and a larger model's cosines, and was not trained on a set of duplicate questions. Compare its order of the shortlist with the cosine's and with twenty shuffles, by average precision. Pairs share questions, so the interval draws whole pairs of twins, with replacement.
 #
 # **Predict:** which order is the best?
 
@@ -597,7 +597,7 @@ if default:
 # %% [markdown]
 # The figure is a *risk-coverage curve* turned over (right answers, not wrong ones), the mean of the splits. With the answers in the index, the vectors' replies are right more often, from three answers on. The table shows why a threshold is needed: a bot that always answers loses points on average, at each of the three prices.
 #
-# With a threshold, both bots that index the answers beat silence in more than nine of ten splits if a wrong answer costs one point. If it costs two, in about four of five; if it costs five, the vectors in 62 % of them, the words in none. **Which of the two earns more stays open:** at each price the middle four fifths of the differences include 0.
+# With a threshold, both bots that index the answers beat silence in more than nine of ten splits if a wrong answer costs one point. If it costs two, in about four of five; if it costs five, the vectors in 62 % of them, but by only 0.06 points on average, the words in none. **Which of the two earns more stays open:** at each price the middle four fifths of the differences include 0.
 #
 # ## In practice
 #
@@ -629,11 +629,11 @@ assert np.isclose(evaluate(library)["cosine_ap"], binary_classification(scores["
 print("paraphrase_mining, the largest community and BinaryClassificationEvaluator agree with ours")
 
 # %% [markdown]
-# **What to use today.** `util.paraphrase_mining` for candidates; complete linkage for groups; word overlap as your baseline.
+# **What to use today.** `util.paraphrase_mining` for candidates; complete linkage, or Ward's rule, for groups; word overlap as your baseline.
 #
 # **What to watch.** Label some of the pairs above your threshold, and judge groups by their pairs: the community of 14 above put 91 together, and 8 of them ask the same. `community_detection` drops groups of fewer than `min_community_size` texts, 10 by default.
 #
-# **So which texts say the same?** The vectors propose them, and people decide. Of the pairs called in the other half, about two in five are duplicates; by chance it would be one in a hundred.
+# **So which texts say the same?** The vectors propose them, and people decide. Of the pairs called in the other half, about two in five are duplicates, by word overlap nearly as many, with less recall; by chance it would be one in a hundred.
 #
 # ## With full-size models
 #

@@ -171,9 +171,9 @@ running = None if sys.platform == "win32" else ThreadPoolExecutor().submit(encod
 # %% [markdown]
 # ## Search without an index
 #
-# **Question.** How fast is it to compare a query with all vectors, and what do fewer bits cost?
+# **Question.** How fast is it to compare a query with all vectors ("exact" in the figures, even by codes), and what do fewer bits cost?
 #
-# int8 codes and signs find candidates, and the float16 vectors put these in order, as in notebook 13. In the output, "x10" means ten times as many candidates as neighbours wanted. Signs are searched by FAISS, a library for searching vectors, int8 codes by `course_lib` and by FAISS. The recorded vectors are drawn around sentences of Wikipedia.
+# int8 codes and signs find candidates, and the float16 vectors put these in order, as in notebook 13. In the output, "x10" means ten times as many candidates as neighbours wanted. Here the float16 scan is the truth, so its recall is 1 by definition. Signs are searched by FAISS, a library for searching vectors, int8 codes by `course_lib` and by FAISS. The ten million recorded vectors are drawn around sentences of Wikipedia.
 #
 # **Predict** how many of the ten true neighbours are among ten candidates by signs, and among a thousand.
 
@@ -376,7 +376,7 @@ for column, where in {"ms_alone": "alone", "ms_in_a_batch": "in a batch"}.items(
 assert best.recall > 0.985
 
 # %% [markdown]
-# In the first cell, codes lose recall, and rescoring brings it back to that of whole vectors in the same lists. The figure adds the time.
+# In the first cell, codes lose recall, and rescoring brings it back to that of whole vectors in the same lists, which must then be kept beside the index. The figure adds the time.
 #
 # - On a million real sentences (left), the rescored index reaches 0.986 in less than a fifteenth of the time of exact int8, whose recall is 1.000. Exact signs reach 0.909.
 # - On ten million drawn vectors (right), the rescored index and exact signs both reach 0.991, in 12 and 16 milliseconds. LanceDB is the database of the next section.
@@ -555,7 +555,7 @@ assert np.abs(losses[2][0] - losses[1][0]).max() < 2e-4 and losses[2][1, 0] < lo
 #
 # **Question.** Where does one machine end?
 #
-# The cell takes the times and bytes recorded for ten million drawn vectors of 256 numbers, for four of the ways with a recall of about 0.99 or more; exact signs reach it too, but are left out: on real sentences they reached 0.909. It computes how many vectors each can search within `patience` seconds, if time grows with their number, and how many fit: into `memory` gigabytes with the float16 vectors, for LanceDB into a terabyte of disk.
+# The cell takes the times and bytes recorded for ten million drawn vectors of 256 numbers, for four of the ways with a recall of about 0.99 or more; exact signs reach it too, but are left out: on real sentences they reached 0.909. LanceDB's codes are bits too, and were not recorded on real sentences: measure its recall on yours. It computes how many vectors each can search within `patience` seconds, if time grows with their number, and how many fit: into `memory` gigabytes with the float16 vectors, for LanceDB into a terabyte of disk.
 
 # %% alt="Horizontal lines on a logarithmic axis of vectors from a thousand to ten billion, one for each way to search, with the limit of time and the limit of space marked on each. float16 ends first, near a million, then int8 at a few million, both by time; the index in memory ends by space and LanceDB by time, both near thirty million."
 exact_of, lance, whole = measured("exact"), measured("lancedb"), 2 * recorded_dim * n  # whole: bytes of the float16 vectors
@@ -663,7 +663,7 @@ check("17.3", break_even)
 #
 # - A scan reads all vectors, so their weight counts, and so does the code that compares them. int8 codes, rescored, miss hardly anything here.
 # - Recall on drawn vectors does not stand for that on real ones. Measure on your own.
-# - A few lists hold most neighbours. Small codes make an index light, and rescoring brings back what they lose.
+# - A few lists hold most neighbours. Small codes make an index light, and rescoring brings back what they lose, but needs the whole vectors, too.
 # - A filter over an approximate index may find nothing, without an error.
 # - With appends and checkpoints, none of the kills here lost or doubled a row.
 # - In-batch negatives must be gathered, or two processes train with another loss than one.
