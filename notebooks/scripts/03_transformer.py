@@ -309,13 +309,13 @@ for name, net in (("without positions", without), ("with positions", encoder), (
 # %% [markdown]
 # Without positions the encoder reads a bag of words. A score depends on two vectors, not on where they stand. An average ignores the order of its terms. Everything else looks at one token alone. The order comes in only with the position vectors, which BERT learns.
 #
-# In the model as it is, the order changes the tokens' vectors. The mean of this sentence's vectors moves as well, but less far than two different sentences are apart on average. With random weights all these cosines are high.
+# In the model as it is, the order changes the tokens' vectors. The mean of this sentence's vectors moves as well, but less far than two different sentences are apart on average. With random weights all these cosines are high; the two means' 1.00 is rounded.
 #
 # ## What does each part do for a trained model?
 #
 # **Question.** What does a trained model lose when one part is switched off?
 #
-# In 80 bundled sentences, hide one word at a time, if it is a single token. Let the encoder and `cls` guess it among all whole words.
+# In 80 bundled sentences, hide one word at a time, if it is a single token. Let the encoder and `cls` guess it among all sub-words of letters that begin a word.
 
 # %% tags=["nbval-check-output"]
 from course_lib.models.masked_lm import BertForMaskedLM
@@ -604,7 +604,7 @@ axes[0].legend(loc=(0.34, 0.06), fontsize=8)
 plt.show()
 
 # %% [markdown]
-# In every seed the transformer is ahead of the GRU with attention, at every length and every number of pairs. So on this corpus it does not need more pairs than this GRU. The LSTM with attention, which has more parameters than both, is two to six points behind the transformer on average, and level at the longest sentences. So, at these learning rates, the lead depends on the RNN. On the real sentences of notebook 02 the transformer's BLEU is higher than the GRU's too, but these models are larger, and each was trained once.
+# In every seed the transformer is ahead of the GRU with attention, at every length and every number of pairs. So on this corpus, with these few steps, it does not need more pairs than this GRU. The LSTM with attention, which has more parameters than both, is two to six points behind the transformer on average, and level at the longest sentences. So, at these learning rates, the lead depends on the RNN. On the real sentences of notebook 02 the transformer's BLEU is higher than the GRU's too, but these models are larger, and each was trained once.
 #
 # ## With a full-size model
 #
