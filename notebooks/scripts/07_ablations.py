@@ -132,7 +132,7 @@ assert [name for name, gap in gaps.items() if gap < 1e-4] == ["u, v"]
 # %% [markdown]
 # For `(u, v)` the sums are the same whatever the weights, because both add up the same four numbers. So a linear head on `(u, v)` can never score both alike pairs above both crosswise ones. Every other concatenation has a part that is computed from both sentences.
 #
-# Below, `u` and `v` are single numbers: do the two lie close together? `LogisticRegression` is the linear head, trained on 2,000 pairs and tested on 4,000 new ones. The last panel has one hidden layer.
+# Below, `u` and `v` are single numbers: do the two lie close together? `LogisticRegression` is the linear head for two labels, trained on 2,000 pairs and tested on 4,000 new ones. The last panel has one hidden layer.
 #
 # **Predict** where the head on `(u, v)` will say "close together".
 
@@ -164,7 +164,7 @@ plt.show()
 assert not marked["u, v"].any() and abs(right["u, v"] - guess) < 0.01 and guess + 0.03 < right["u*v"] < 0.9 < 0.95 < min(right["|u-v|"], right["u, v, hidden layer"])
 
 # %% [markdown]
-# On `(u, v)` the linear head never says "close together". On `|u - v|` it finds the band, with a single threshold. The hidden layer finds it from `u` and `v` alone.
+# With two labels, the linear head on `(u, v)` never says "close together". With three it could, if the other two won where `u - v` is far above and far below zero. On `|u - v|` it finds the band, with a single threshold. The hidden layer finds it from `u` and `v` alone.
 #
 # This is the idea behind `|u - v|`: a linear head can use a distance, if the _encoder_ puts sentences of like meaning close together. The encoder is what you keep.
 #
@@ -311,7 +311,7 @@ assert not as_given or (gain["u, v, |u-v|"] > 0).all() and 0 < (gain["u, v"] > 0
 #
 # **Question.** When may you say that one setting is better than another?
 #
-# The usual summary is mean ± *standard deviation*: the root of the squared distances from the mean, added up and divided by n - 1. This notebook uses a plainer rule: compare the runs with the same seed. A difference counts, as far as the luck of the seeds goes, if it has the same sign in **every** seed.
+# The usual summary is mean ± *standard deviation*: add up the squared distances from the mean, divide by n - 1, and take the root. This notebook uses a plainer rule: compare the runs with the same seed. A difference counts, as far as the luck of the seeds goes, if it has the same sign in **every** seed.
 #
 # **Predict:** if two settings are equally good, each seed is a coin toss. How often do three seeds agree by luck, how often five?
 
@@ -420,7 +420,7 @@ risen = {name for name, scores in encoders[large].items() if scores.mean() > sta
 assert won == ["cannot tell", "yes"] and risen == {*best, "u, v, u*v"}
 
 # %% [markdown]
-# Each of the three with `|u - v|` and something beside it beats `(u, v)`, `|u - v|` alone and `u*v`, in every seed and on both test sets. With the map it is the same on 1,500 pairs. But here the mean of `(u, v, u*v)` lies above the start too, and the seeds cannot tell it from `(u, v, |u - v|)`.
+# Each of the three with `|u - v|` and something beside it beats `(u, v)`, `|u - v|` alone and `u*v`, in every seed and on both test sets. With the map it is the same on 1,500 pairs. But here, on 1,500 pairs, the mean of `(u, v, u*v)` lies above the start too, and the seeds cannot tell it from `(u, v, |u - v|)`.
 #
 # **Which of the three is best stays open.** In the paper and for the map on 1,500 pairs, `(u, v, |u - v|)` has the highest mean. Here all four parts beat it in every seed on 1,500 pairs, and on 328 pairs the seeds disagree. With three seeds, luck alone would make about five of 21 comparisons count on average.
 #
@@ -518,7 +518,7 @@ for name in compared:
 assert verdict(fit["u, v"], fit["|u-v|, u*v"]) == "yes" and verdict(encoders[large]["|u-v|, u*v"], encoders[large]["u, v"]) == "yes"
 
 # %% [markdown]
-# In every seed `(u, v)` gets more labels right than `(|u - v|, u*v)`, and in every seed its vectors are worse. So here one number did not stand for the other, for two settings picked afterwards, three seeds and 500 pairs not drawn anew. Labels can be right without a comparison: in SNLI the hypothesis alone gives many away (Gururangan et al. 2018).
+# In every seed `(u, v)` gets more labels right than `(|u - v|, u*v)`, and in every seed its vectors are worse. So here one number did not stand for the other, but the two settings were picked afterwards, there are three seeds, and no bootstrap of the 500 pairs. Labels can be right without a comparison: in SNLI the hypothesis alone gives many away (Gururangan et al. 2018).
 #
 # ## A loss without a head
 #
@@ -634,7 +634,7 @@ check("07.3", interval)
 # ## Summary
 #
 # - An ablation changes one part and leaves all else as it was.
-# - A linear head on `(u, v)` cannot compare two sentences.
+# - In a linear head on `(u, v)`, no term of a label's score compares the two sentences.
 # - For the map, at one rate and on 1,500 pairs, real labels beat shuffled ones in every seed only where `|u - v|` had something beside it. The whole encoder, without that control, favours the same three over `(u, v)`, `|u - v|` and `u*v`.
 # - Compare seed by seed, and count how often luck would look like that, over all comparisons you made. A bootstrap shows the luck of the test pairs.
 # - The mean was ahead of max after NLI at 1e-4 and after STS scores. After the ranking loss the seeds disagreed about the two.

@@ -386,7 +386,7 @@ assert torch.isclose(ours, theirs, atol=1e-4) and (not default or ours < F.cross
 print(f"ranking loss of 32 pairs {F.cross_entropy(logits, torch.arange(32)):.3f}, without the marked ones {ours:.3f}, GISTEmbedLoss {theirs:.3f}")
 
 # %% [markdown]
-# The guide finds about half of the false negatives, and most of its marks are wrong. (In this set look-alikes that ask something else are far more frequent than in real questions.) `GISTEmbedLoss` leaves the marked candidates out.
+# The guide finds about half of the false negatives, and most of its marks are wrong (look-alikes are frequent in this set). `GISTEmbedLoss` leaves the marked candidates out.
 #
 # Does that help? A layer learns from the pairs of 75 groups, all in one batch: each anchor meets its false negative in every step. The other 75 groups measure: how many of a question's nearest three ask the same? Left out is what the rule says (same group), what the guide marks, or only its wrong marks. The groups are drawn three times.
 

@@ -504,7 +504,7 @@ assert all((others[name] == 1).all() if ": row, " in name else (others[name] < 1
 assert all((grade["in pieces: nothing"][0] - of < 0.6).all() for of in grade.values())
 
 # %% [markdown]
-# `right` counts the tests won, of six. `lead` is how far the known word is ahead of the best other word, in cosine; brackets hold the lowest and the highest. `others` is the mean cosine of other sentences with their vectors before, where 1 means unchanged. `STS` is the score, times 100. In the figure, pale marks were recorded, large ones are this run, and a dashed line marks the known word itself.
+# The number behind a training is its learning rate. `right` counts the tests won, of six. `lead` is how far the known word is ahead of the best other word, in cosine; brackets hold the lowest and the highest. `others` is the mean cosine of other sentences with their vectors before, where 1 means unchanged. `STS` is the score, times 100. In the figure, pale marks were recorded, large ones are this run, and a dashed line marks the known words' mean lead.
 
 # %% tags=["row-4.20"] alt="Two panels with a row for each start and training: pale marks for four words and three seeds, and a large mark for this run. Left, the lead of the known word: near 0 for the new word untrained, and for row and adapter at the usual rate; it rises with the rate of either, and is about 0.3 on average where all weights were trained in pieces. A dashed line marks the known word itself; the marks of the row alone at the high rate lie around it. Right, what the STS score loses: nothing where only the row was trained, up to about 0.5 points elsewhere."
 _, (left, right_panel) = plt.subplots(1, 2, figsize=(9.5, 4.4), sharey=True, layout="constrained")
@@ -541,7 +541,7 @@ assert abs(row.mean() - lead["the known word itself: nothing"].mean()) < 0.02
 #
 # ### Taking the adapter off
 #
-# An adapter does not protect other texts. But it is small, and it can be taken off again, or merged into the weights.
+# At the rate that won all tests, the adapter did not protect other texts. But it is small, and it can be taken off again, or merged into the weights.
 
 # %% tags=["row-4.1"]
 adapted = kept["adapter"]
@@ -599,7 +599,7 @@ assert np.allclose(course.encode(text[:2]) @ directions[:width].T.numpy(), built
 # | Change | It pays when | Seen in this notebook |
 # |---|---|---|
 # | lower limit | your own test loses little | sentences in random order: all found among 20 from 64 tokens on |
-# | first numbers, principal components | you store many vectors | at 64 numbers: less than 0.01 lost |
+# | first numbers, principal components | you store many vectors | at 64 numbers: less than 0.01 lost, but this model's first numbers may be special |
 # | all weights, no token | other vectors may move | all tests won |
 # | a token's row alone | other vectors must not move | all tests won, at a high rate |
 # | adapter | several tasks share a network | 0.3% of the weights to store |

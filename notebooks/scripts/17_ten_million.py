@@ -135,7 +135,7 @@ assert cosines["Gaussian"][0] < cosines["drawn"][0] - 0.1
 assert not bundled or seed or all(cosines["drawn"][rank] < cosines["real"][rank] for rank in (0, 9))
 
 # %% [markdown]
-# Gaussian vectors have no neighbours as near as real sentences have. Drawn vectors come closer to that, but not quite. A scan does the same arithmetic on any vectors, so drawn ones will do for its bytes and seconds. For recall, the share of the ten true neighbours that a search finds, a million real sentences of Wikipedia are recorded beside them.
+# Gaussian vectors have no neighbours as near as real sentences have. Drawn vectors come closer to that, but not quite. A scan does the same arithmetic on any vectors, so drawn ones will do for its bytes and, roughly, its seconds. For recall, the share of the ten true neighbours that a search finds, a million real sentences of Wikipedia are recorded beside them.
 #
 # ### A job in the background
 #
@@ -436,7 +436,7 @@ for where, ms in filtered.items():
 assert filtered.min() > 8 * unfiltered
 
 # %% [markdown]
-# None of the three rows came back, and there was no error. The search read the two lists nearest to the query, and the rows lie in others. The cure is to let it read on until there are enough rows, or all lists have been read: `minimum_nprobes(...)` and `maximum_nprobes(0)`. A narrow filter may make it read every list. Filtering itself costs, too: each recorded search with a filter took more than eight times as long as the one without.
+# None of the three rows came back, and there was no error. The search read the two lists nearest to the query, and the rows lie in others. The cure is to let it read on until there are enough rows, or all lists have been read: `minimum_nprobes(...)` and `maximum_nprobes(0)`. A narrow filter may make it read every list. Filtering, with this reading on, costs time: each recorded search with a filter took more than eight times as long as the one without.
 #
 # ### Killed in the middle
 #
@@ -474,7 +474,7 @@ assert kills.lost == kills.repeated == 0
 #
 # **Question.** The vectors must be computed first. How do you spread that, and what if a process dies after six hours?
 #
-# Ray Data cuts a collection into blocks and hands them to *actors*, processes that each load the model once. `course_lib.scale.encode` notes a block's ids in a *checkpoint*, writes its parquet file, and then confirms the ids, so that a job started again skips what is confirmed and deletes what is not. The same command runs on a laptop and, with `RAY_ADDRESS`, on a cluster. In the job that was started above, an actor was killed once the first vectors were written.
+# Ray Data cuts a collection into blocks and hands them to *actors*, processes that each load the model once. `course_lib.scale.encode` notes a block's ids in a *checkpoint*, writes its parquet file, and then confirms the ids, so that a job started again skips what is confirmed and deletes what is not. The same command runs on a laptop and, with `RAY_ADDRESS`, should run on a cluster whose machines share the code and the folders: not tried here. In the job that was started above, an actor was killed once the first vectors were written.
 #
 # **Predict** how many rows are missing at the end, and how many are there twice.
 
@@ -555,7 +555,7 @@ assert np.abs(losses[2][0] - losses[1][0]).max() < 2e-4 and losses[2][1, 0] < lo
 #
 # **Question.** Where does one machine end?
 #
-# The cell takes the times and bytes recorded for ten million drawn vectors of 256 numbers, for four of the ways with a recall of about 0.99 or more; exact signs reach it too, but are left out: on real sentences they reached 0.909. LanceDB's codes are bits too, and were not recorded on real sentences: measure its recall on yours. It computes how many vectors each can search within `patience` seconds, if time grows with their number, and how many fit: into `memory` gigabytes with the float16 vectors, for LanceDB into a terabyte of disk.
+# The cell takes the times and bytes recorded for ten million drawn vectors of 256 numbers, for four of the ways with a recall of about 0.99 or more; exact signs reach it too, but are left out: on real sentences they reached 0.909. LanceDB's codes are bits too, and were not recorded on real sentences: measure its recall on yours. It computes how many vectors each can search within `patience` seconds, if time grows with their number and recall stays, and how many fit: into `memory` gigabytes with the float16 vectors, for LanceDB into a terabyte of disk.
 
 # %% alt="Horizontal lines on a logarithmic axis of vectors from a thousand to ten billion, one for each way to search, with the limit of time and the limit of space marked on each. float16 ends first, near a million, then int8 at a few million, both by time; the index in memory ends by space and LanceDB by time, both near thirty million."
 exact_of, lance, whole = measured("exact"), measured("lancedb"), 2 * recorded_dim * n  # whole: bytes of the float16 vectors
@@ -583,7 +583,7 @@ assert (patience, memory) != (0.1, 16) or limits["exact, float16"] < limits["exa
 # %% [markdown]
 # Each line ends at the first of its two limits. The exact ways end by time. The index ends by memory and LanceDB by time, both between 25 and 30 million vectors. Beyond that you need more memory, more patience, a lower recall or a second machine.
 #
-# The limits hold for drawn vectors, no filter, one thread, one query at a time, and all of `memory` for vectors and index: leave room for the system and the texts. Times do not include waiting for the disk, so LanceDB's limit is an upper bound.
+# The limits hold for the machine that recorded them, drawn vectors, no filter, one thread, one query at a time, and all of `memory` for vectors and index: leave room for the system and the texts. Times do not include waiting for the disk, so LanceDB's limit is an upper bound.
 #
 # ## In practice
 #
