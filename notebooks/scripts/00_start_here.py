@@ -130,7 +130,7 @@ if (question, model) == ("can I bring my dog on the tram", "course/sbert-mini"):
     assert by_meaning([question])[0, 0] == wanted not in by_words([question, "dog tram"])[:, 0]
 
 # %% [markdown]
-# The search by meaning puts the page about dogs first. The search by words is led astray, by "i" and "bring" and also without them; behind each of its hits stand the words that it shares with the question, without the few, such as "on" and "the", that this search leaves out. It compares spellings: "tram" and "trams" are two words to it (many search engines cut such endings off first), and "bring my dog" is no more than "bring", "my" and "dog".
+# The search by meaning puts the page about dogs first. The search by words is led astray, by "i" and "bring", and again when asked only "dog tram"; behind each of its hits stand the words that it shares with the question, without the few, such as "on" and "the", that this search leaves out. It compares spellings: "tram" and "trams" are two words to it (many search engines cut such endings off first), and "bring my dog" is no more than "bring", "my" and "dog".
 #
 # ## Where does it fail?
 #
@@ -163,9 +163,9 @@ if bundled:
     assert same["by words"] > same["by meaning"] > same["questions"] / 2
 
 # %% [markdown]
-# Here the vector says what the sentence is about, and hardly whether it affirms or denies it. One example proves no rule (notebook 08 has more of them), but it warns you: do not let a cosine decide what "not" decides.
+# Here one added "not" moves the vector less than other words for nearly the same do. One example proves no rule (notebook 08 has more of them), but it warns you: do not let a cosine decide what "not" decides.
 #
-# Of the questions in other words, counting words answers almost none. Meaning answers 17 against 2, and still fewer than one in four; the last lines show the mistake of which it was surest. For questions in the page's words both put a right page first more often than not. There counting is ahead, 59 to 51: a small lead on 80 questions, and it reads whole pages, meaning only their first 96 tokens. So each search has its own kind of question. Notebook 14 puts them together.
+# Of the questions in other words, counting words answers almost none. Meaning answers 17 against 2, and still fewer than one in four; the last lines show the mistake of which it was surest. For questions in the page's words both put a right page first more often than not. There counting is ahead, 59 to 51: a small lead on 80 questions. In both rows it reads whole pages, meaning only their first 96 tokens, which may cost meaning some answers. In other words meaning is clearly ahead; in the page's words neither is. Notebook 14 puts them together.
 #
 # ## What did the training do?
 #
@@ -187,7 +187,7 @@ if bundled:
     assert 4 * found["by BERT's average"].sum() < found["by meaning"].sum()
 
 # %% [markdown]
-# All cosines are high. Among six sentences the order is right all the same; among 300 pages it is not, and few questions are answered. The network had the words, and training on pairs of sentences taught it what to compare. How that is done is what this course is about.
+# All cosines are high. Among six sentences each partner is nearest all the same; among 300 pages the right one seldom is: 13 of 150 questions are answered. The network had the words, and training on pairs of sentences taught it what to compare. How that is done is what this course is about.
 #
 # ## In sentence-transformers
 #

@@ -272,7 +272,7 @@ scores = {kinds: looked[kinds] @ wording[kinds].T for kinds in tests}           
 assert recall(torch.eye(1000), 100) == recall(torch.eye(1000), 1000) == 1
 
 # %% [markdown]
-# The same training was made with three other seeds, and **recorded** by `recipes/text_and_images.py` in `data/results/16.csv`. Where yours lies outside their range, as a fourth seed may, the line says so.
+# The same training was made with three other seeds, and **recorded** by `recipes/text_and_images.py` in `data/results/16.csv`. Where yours lies outside their range, as a fourth seed does about every second time, the line says so.
 
 # %% tags=["row-2.11"]
 import runpy
@@ -422,7 +422,7 @@ assert max(of("zero-shot averaged", "shape") - of("zero-shot", "shape")) < 0 < m
 # %% [markdown]
 # The colours of unseen kinds are told without a mistake here. With short prompts, counts and shapes are told in half of the pictures of unseen kinds at most. Averaged prompts tell more counts of unseen kinds but fewer shapes, here and with each recorded seed.
 #
-# The probe tells more of both than either kind of prompt, here and with each recorded seed. So the vectors hold more than these prompts find.
+# Of unseen kinds, the probe tells more of both than either kind of prompt, here and with each recorded seed. So the vectors hold more than these prompts find.
 #
 # ## Where it fails
 #
@@ -722,7 +722,7 @@ check("16.3", symmetric_loss)
 #
 # - A symmetric loss gives pictures and texts one space. New combinations are found in it, by your model less often than seen ones; where the text encoder learns, the ranges overlap.
 # - Put blind readers beside your model: what a recall does not require, it does not measure.
-# - Prompts told fewer counts and shapes than a linear probe on the same vectors.
+# - Of unseen kinds, prompts told fewer counts and shapes than a linear probe on the same vectors.
 # - Test near misses: your model is near chance at exchanged places, and at exchanged colours where count and size are equal.
 #
 # ## References
