@@ -165,7 +165,7 @@ if bundled:
 # %% [markdown]
 # Here one added "not" moves the vector less than other words for nearly the same do. One example proves no rule (notebook 08 has more of them), but it warns you: do not let a cosine decide what "not" decides.
 #
-# Of the questions in other words, counting words answers almost none. Meaning answers 17 against 2, and still fewer than one in four; the last lines show the mistake of which it was surest. For questions in the page's words both put a right page first more often than not. There counting is ahead, 59 to 51: a small lead on 80 questions. In both rows it reads whole pages, meaning only their first 96 tokens, which may cost meaning some answers. In other words meaning is clearly ahead; in the page's words neither is. Notebook 14 puts them together.
+# Of the questions in other words, counting words answers almost none. Meaning answers 17 against 2, and still fewer than one in four; the last lines show the mistake of which it was surest. For questions in the page's words both put a right page first more often than not. There counting is ahead, 59 to 51: a small lead on 80 questions. In both rows it reads whole pages, meaning only their first 96 tokens, which may cost some answers. In other words meaning is clearly ahead. Notebook 14 puts them together.
 #
 # ## What did the training do?
 #

@@ -317,7 +317,7 @@ for (source, target), written in list(zip(test, answers))[len(test) // 20 :: len
         print(f"  right {target}   ({literal(words(target))})")
 
 # %% [markdown]
-# Compare the word-for-word lines (two Spanish words make "last-week"). In the wrong ones, words are replaced by others, or parts of the sentence are missing.
+# Compare the word-for-word lines (two Spanish words make "last-week"). In the wrong ones, words are replaced by others or added, or parts of the sentence are missing.
 #
 # ## One vector in between
 #
@@ -426,7 +426,7 @@ assert not as_given or 7 < more.min() and more.max() < 13 and (known[:, 0] - kno
 #
 # **Question.** Does more training save the long sentences?
 #
-# The figure is **recorded** by `recipes/translation.py`. On the left is the training above. In the middle the same sentences are read ten times instead of twice. On the right all training sentences but one, of 3 to 25 words, are read twice, at a learning rate of 0.01 instead of 0.012. Of the training sentences, 1,500 drawn at random are translated.
+# The figure is **recorded** by `recipes/translation.py`. On the left is the training above. In the middle the same sentences are read ten times instead of twice. On the right 23,999 training sentences, of 3 to 25 words, are read twice, at a learning rate of 0.01 instead of 0.012. In the middle, 1,500 training sentences drawn at random are translated too.
 #
 # **Predict:** after ten epochs, does one vector get long training sentences right? And new ones?
 
@@ -479,7 +479,7 @@ assert all((one[budget].max() < every[budget].min()).all() for budget in titles)
 #
 # **Question.** Which words can be read back from the context vector?
 #
-# The test is a *linear probe*. For each place in the sentence, it gets the context vector and names the word that stood there. Each English word has a weighted sum of the vector's numbers, and the highest sum wins. Least squares fits the weights on training sentences, towards 1 for the right word and 0 for all others.
+# The test is a *linear probe*. For each length and each place in the sentence, it gets the context vector and names the word that stood there. Each English word has a weighted sum of the vector's numbers, and the highest sum wins. Least squares fits the weights on training sentences, towards 1 for the right word and 0 for all others.
 #
 # The translators are the live ones, and the sentences asked about are new. The full stop or question mark is left out: of ten words, nine are asked for. An untrained encoder and the commonest word of each place serve for comparison.
 #
