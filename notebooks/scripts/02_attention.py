@@ -9,7 +9,7 @@
 # |---|---|
 # | You will be able to | compute additive attention by hand; train translators with and without it; measure where one looks; test what a weight explains |
 # | You need first | what an encoder, a decoder and a state are (notebook 01) |
-# | Time | an hour with the exercises; the code runs in about half a minute |
+# | Time | 60 minutes to read; the code runs in about half a minute |
 # | Hardware | any laptop, no GPU |
 # | Download | nothing: the corpus comes with the course |
 
