@@ -150,7 +150,7 @@ print("states", tuple(states.shape), "context vector", tuple(context.shape), [ro
 #
 # **Question.** How does this vector become a Spanish sentence?
 #
-# The network that writes is the *decoder*, a second GRU. Both need vectors for words: an *embedding*, a table with a row of numbers for each word.
+# The network that writes is the *decoder*, a second GRU. Both need vectors for words: an *embedding*, a table with a learnt row of numbers for each word.
 #
 # In step $i$ the decoder takes three things: the embedding $y$ of the word before, the context vector $c$, and its own last state $s_{i-1}$, where $s_0$ is $c$. It computes its next state, and a score for each Spanish word:
 #
@@ -361,7 +361,7 @@ plt.show()
 #
 # The accuracy leaves out the full stop or question mark and `[EOS]`. They are easy, and a larger part of a short sentence than of a long one.
 #
-# **Predict:** which accuracies fall from four words to ten: with one vector, without it, with all states? A band spans the lowest and the highest seed.
+# **Predict:** which accuracies fall from four words to ten: with one vector, without it, with all states? A line is the mean of the seeds; a band spans the lowest and the highest.
 
 # %%
 from course_lib.translation.scores import mean_by

@@ -124,7 +124,7 @@ for i in range(2):
 #
 # **Question.** Where does the context enter the decoder, and how many parameters does attention add?
 #
-# `RNNTranslator` is the GRU encoder and decoder of notebook 01. In step $i$ the _old_ state $s_{i-1}$ is the query. The context $c_i$ goes, beside the previous word's vector $y_{i-1}$, into the GRU cell, and once more into the _readout_, a layer of tanh before the output layer. With matrices $R$ and $O$:
+# `RNNTranslator` is the GRU encoder and decoder of notebook 01; its encoder reads forwards only, that of Bahdanau et al. both ways. In step $i$ the _old_ state $s_{i-1}$ is the query. The context $c_i$ goes, beside the previous word's vector $y_{i-1}$, into the GRU cell, and once more into the _readout_, a layer of tanh before the output layer. With matrices $R$ and $O$:
 #
 # $$s_{i-1} \to \alpha_i \to c_i, \qquad s_i = \mathrm{GRU}([y_{i-1}; c_i],\, s_{i-1}), \qquad \text{scores} = O \tanh(R\,[s_i; c_i; y_{i-1}])$$
 #
@@ -535,7 +535,7 @@ if this_run:
 #
 # ## Trap: a softmax that counts [PAD]
 #
-# Sentences of a batch are filled up to one length with `[PAD]`. The encoder leaves zeros where their states would be. But a zero vector is a key, too: its energy is $v \cdot \tanh(W s)$, and the softmax gives it a weight. So padding is left out _before_ the softmax, by an energy of minus infinity, whose exponential is 0 (`masked_softmax` in `course_lib`).
+# Sentences of a batch are filled up to one length with `[PAD]`. The encoder stops at the last real word (notebook 01), and zeros are filled in behind it. But a zero vector is a key, too: its energy is $v \cdot \tanh(W s)$, and the softmax gives it a weight. So padding is left out _before_ the softmax, by an energy of minus infinity, whose exponential is 0 (`masked_softmax` in `course_lib`).
 #
 # **Predict** for the toy sentence with two `[PAD]` behind it: what do the weights of the words add up to without a mask, and with one multiplied afterwards? Then sentences of one length are translated alone, and beside a longer one. Which translations change?
 

@@ -249,7 +249,7 @@ print("left over in the file:", {name.split(".")[0] for name in trained if name 
 # %% [markdown]
 # `cls` is left over. This model was trained to guess words that are hidden behind `[MASK]` (notebook 04), and `cls` turns a token's vector into a score for each possible guess.
 #
-# A *tokenizer* cuts a text into *sub-words*: words or pieces of words. BERT's puts `[CLS]` before every text and `[SEP]` after it. Give one padded batch to your encoder and to `transformers`.
+# A *tokenizer* cuts a text into *sub-words*: words or pieces of words (`##` marks a piece that goes on a word). BERT's puts `[CLS]` before every text and `[SEP]` after it. Give one padded batch to your encoder and to `transformers`.
 
 # %% tags=["nbval-check-output"]
 import transformers

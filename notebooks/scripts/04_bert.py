@@ -377,7 +377,7 @@ words_right = np.array(words_right).T                            # (samples, 3)
 print("bag of words:", *(f"{n} labels {value:.0f} %;" for n, value in zip(STEPS, words_right.mean(0))))
 
 # %% [markdown]
-# The live runs take the sample and the seed of the first recorded runs, but they need not repeat the numbers. In the stored output, pre-trained gives 59% where 55% was recorded on another kind of processor; on the one used here, the recipe gives 59% too. Rounding alone moves a run by that much. So do not trust a few points between single runs.
+# The live runs take the sample and the seed of the first recorded runs, but they need not repeat the numbers. In the stored output, pre-trained gives 59% where 55% was recorded on another kind of processor; on the one used here, the recipe gives 59% too. Rounding alone moves a run by that much. The live start from scratch is the lowest of three, so the gap is too large here. So do not trust a few points between single runs.
 
 # %% tags=["row-1.16"] alt="Line chart of accuracy in per cent against 50, 200 and 1,000 labelled questions on a logarithmic axis, with bands over three samples. The pre-trained start is the highest line everywhere. The line from scratch and that of the bag of words lie close together, far below it. Two crosses at 50 labels, in the colours of their lines, mark the live runs; a dotted line at 17 per cent is blind guessing."
 def labels_needed(target, means, numbers):

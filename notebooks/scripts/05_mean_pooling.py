@@ -196,7 +196,7 @@ print(f"601 words: limit {encoder.max_seq_length} tokens, {cut} texts cut, equal
 assert np.array_equal(*ends) and cut == 2 and encoder.max_seq_length < 600
 
 # %% [markdown]
-# They agree. The encoder reads only the first `max_seq_length` tokens, here 512, so texts that differ only beyond them get the same vector.
+# They agree. (`return_truncated` is `course_lib`'s alone.) The encoder reads only the first `max_seq_length` tokens, here 512, so texts that differ only beyond them get the same vector.
 #
 # ## What is one vector good for?
 #
@@ -406,7 +406,7 @@ for name, vectors in spaces.items():
 assert not bundled or squared["BERT, averaged"] > 0.6 > 0.3 > squared["trained encoder"]
 
 # %% [markdown]
-# Both sides agree: 0.73 for BERT's average, 0.20 for the trained encoder. BERT's averages share a large mean vector, so their cosines are high on average.
+# Both sides agree: 0.73 for BERT's average, 0.20 for the trained encoder. BERT's averages share a large mean vector. (The two say the same: this measures the height, and names no cause.)
 #
 # ## Does a high level do harm?
 #

@@ -552,7 +552,7 @@ positives = [pairs["cat"][1]] + [second[n] for n in three]
 unrelated = [firsts[n] for n in sixty], [seconds[n] for n in np.roll(sixty, 1)]   # each with another pair's sentence
 
 def path(loss_of, steps=40):
-    """Trains a copy -> the mean cosines of trained and of unrelated pairs at every eighth step, and `found` at the end."""
+    """Trains a copy -> the mean cosines of trained and of unrelated pairs at every eighth step, `found` and STS at the end."""
     student, seen = SentenceTransformer(folder, device="cpu"), []
     optimizer = torch.optim.AdamW(student.parameters(), lr=1e-4)
     for step in range(steps + 1):
@@ -564,7 +564,8 @@ def path(loss_of, steps=40):
             optimizer.zero_grad()
             loss_of(scores).backward()
             optimizer.step()
-    return np.array(seen), found(*encode_both(student, first, second))                                       # (6, 2)
+    after = found(*encode_both(student, first, second)), spearman(grades, pairwise_cos_sim(*encode_both(student, firsts, seconds)).numpy())
+    return np.array(seen), *after                                                                            # (6, 2), a share, a correlation
 
 # %% tags=["row-1.45"] alt="Two paths in a plane: the mean cosine of unrelated pairs against that of the four trained pairs. Both begin at the same point and run to the right. The path of the ranking loss ends early, about as low as it began. The path of the other loss reaches nearly 1 at its second point, and then climbs steeply."
 def only_closer(scores):                                                         # (4, 4): each anchor with each positive
@@ -576,11 +577,11 @@ def ranking_loss(scores):
 runs = {"only closer": path(only_closer), "ranking loss": path(ranking_loss)}
 before = found(plain, documents)
 start = runs["ranking loss"][0][0]                                               # both begin here
-print(f"{'before':13} trained pairs {start[0]:.2f}, unrelated pairs {start[1]:.2f}, found {before:.1%}")
+print(f"{'before':13} trained pairs {start[0]:.2f}, unrelated pairs {start[1]:.2f}, found {before:.1%}, STS {100 * spearman(grades, pairwise_cos_sim(left, right).numpy()):.1f}")
 _, ax = plt.subplots(figsize=(6.5, 3), layout="constrained")
-for name, (seen, after) in runs.items():
+for name, (seen, after, order) in runs.items():
     curve(*seen.T, label=f"{name}: a point every 8 steps", ax=ax)
-    print(f"{name:13} trained pairs {seen[-1, 0]:.2f}, unrelated pairs {seen[-1, 1]:.2f}, found {after:.1%}")
+    print(f"{name:13} trained pairs {seen[-1, 0]:.2f}, unrelated pairs {seen[-1, 1]:.2f}, found {after:.1%}, STS {100 * order:.1f}")
     assert abs(after - before) < 0.05
 ax.set(xlabel="mean cosine of the four trained pairs", ylabel="mean cosine of 60 unrelated pairs", ylim=0)
 ax.set_title("Asked only for closeness, the model brings unrelated pairs closer, too", fontsize="medium")
@@ -589,7 +590,7 @@ closer, ranked = runs["only closer"][0][-1], runs["ranking loss"][0][-1]
 assert closer[0] > 0.97 > ranked[0] and closer[1] - start[1] > max(0.05, 3 * abs(ranked[1] - start[1]))
 
 # %% [markdown]
-# The loss that only asks for closeness brings its four pairs to a cosine of nearly 1, and the mean cosine of the unrelated pairs rises as well. The ranking loss stops short of 1 and leaves the unrelated pairs nearly where they were. `found` moved little in both runs; three of its 200 pairs were trained on.
+# The loss that only asks for closeness brings its four pairs to a cosine of nearly 1, and the mean cosine of the unrelated pairs rises as well. The ranking loss stops short of 1 and leaves the unrelated pairs nearly where they were. `found` and STS moved little in both runs; three of `found`'s 200 pairs were trained on.
 #
 # So ask of a loss what it pulls together, and also what it keeps apart. Notebook 09 is about that.
 #
