@@ -669,7 +669,7 @@ for precision, ranges in (("int8", value_ranges(targets.numpy())), ("ubinary", N
 print("equal: mine_hard_negatives, MatryoshkaLoss, MSELoss, truncate_dim, quantize_embeddings")
 
 # %% [markdown]
-# - **What to use.** For a small model, the teacher with layers left out, and `MSELoss`, whose column `label` holds vectors; `MarginMSELoss` where a cross-encoder teaches. For small vectors, int8 first, then components of your collection in int8 (below 32 bytes try signs, too); or a Matryoshka model with `truncate_dim`. `mine_hard_negatives` takes a `cross_encoder` as a judge, and `range_min` to skip the nearest. `GISTEmbedLoss` leaves out, in each batch, what a guide model finds too near.
+# - **What to use.** For a small model, the teacher with layers left out, and `MSELoss`, whose column `label` holds vectors; `MarginMSELoss` where a cross-encoder teaches. For small vectors, int8 first, then components of your collection in int8 (below 32 bytes try signs, too); or a Matryoshka model with `truncate_dim`. `mine_hard_negatives` takes a `cross_encoder` as a judge, `range_min` to skip the nearest, `max_score` to skip what is too near, and `sampling_strategy` to draw among the rest. `GISTEmbedLoss` leaves out, in each batch, what a guide model finds too near.
 # - **What it costs.** One encoding of all texts by the teacher or the miner; by a guide, one each epoch.
 # - **What to watch.** Students on your own task; unit length after a cut; a random sample of the negatives, read by you.
 #

@@ -492,7 +492,7 @@ apart = [difference("{} {}, against {} {}".format(*a, *b), found[a], found[b]) f
 assert not bundled or all(low < 0 < high for _, low, high in apart[:2]) and apart[2][2] < -2
 
 # %% [markdown]
-# For a quarter of the bits no loss is shown. A quarter of the numbers loses 7 points. Signs alone fall from 0.500 to 0.308. With rescoring of 20 among only 300 articles, no loss is shown even for 64 int8 numbers: 64 bytes a vector are searched, not 1,024, but the full vectors must be kept too.
+# For a quarter of the bits no loss is shown. A quarter of the numbers loses 7 points. Signs alone fall from 0.500 to 0.308, and further with fewer numbers. With rescoring of 20 among only 300 articles, no loss is shown even for 64 int8 numbers: 64 bytes a vector are searched, not 1,024, but the full vectors must be kept too.
 #
 # ## A search you could deploy
 #
@@ -624,7 +624,7 @@ for budget in (64, 1024, 4096):
 assert encoding.sum() > searching.sum() and max(np.median(small_tower), *batched[1:]) < np.median(encoding)
 
 # %% [markdown]
-# With 744 passages most of `find` is encoding, and the small tower encodes faster. In *batches*, a query takes less time than alone. A person waits for the latency, so time single calls too.
+# With 744 passages most of `find` is encoding, and the small tower encodes faster. In *batches* (`batch_tokens` is `course_lib`'s; the library counts texts), a query takes less time than alone. A person waits for the latency, so time single calls too.
 #
 # ### What changes at 100,000 texts, and at ten million?
 #

@@ -676,7 +676,7 @@ print("equal: SparseEncoder.encode_document, encode_query, similarity, decode, s
 #
 # - Single numbers and rare words: BM25 finds them all by construction; a sparse encoder found most, dense vectors at most 0.28.
 # - Words that the page does not use: dense vectors, one a page before pieces. On shared words pieces were ahead where pages are long; on SciFact they were far below BM25.
-# - Both, fused: on SciFact all three fusions with all-MiniLM-L6-v2 were above BM25, and two of three with splade-mini, not tested against splade-mini itself. On the help pages, over all queries, none was above pieces. Compare a fusion with the better of its parts.
+# - Both, fused (Elasticsearch, OpenSearch, Vespa, Weaviate, Qdrant, Milvus and LanceDB have it built in; notebook 17 has indexes for many texts): on SciFact all three fusions with all-MiniLM-L6-v2 were above BM25, and two of three with splade-mini, not tested against splade-mini itself. On the help pages, over all queries, none was above pieces. Compare a fusion with the better of its parts.
 # - A reranker that learnt to order, if the first search is weak and somebody can wait: none was shown to beat the best first search. Compare it with the order before, with cheaper searches, and with the first search's score added.
 #
 # **What to watch.** Raw scores added one to one give the list with the larger numbers. Ask what each search reads of a long text.
@@ -739,7 +739,7 @@ check("14.3", fuse_and_report)
 #
 # ## Summary
 #
-# - BM25 finds exact words. For queries in other words it found next to nothing.
+# - BM25 finds exact words. For queries in other words it found next to nothing, nearly by their definition.
 # - It beat one vector a page on shared words with long pages, which it reads to the end.
 # - Learned sparse vectors take few products to search, and a query's takes longer to make than a dense one.
 # - Compare a fusion with the better of its parts. Choose its setting on queries that you do not report on, exact words among them.
