@@ -352,7 +352,7 @@ for name in ("https://example.org/my-model.zip", "my/own/model", "owner/model", 
 #
 # **Question.** How is a token of your own added?
 #
-# The tokenizer has a list of tokens, and BERT has a row for each in a table of word embeddings. You may want one more for a word that falls into pieces, or for a marker: the overview adds `[DOC]` and `[QRY]`, to tell documents from queries. A *special token* such as these is never cut. Notebook 13 tells the two apart with a _prompt_, a few words before the text, and no new token.
+# The tokenizer has a list of tokens, and BERT has a row for each in a table of word embeddings. You may want one more for a word that falls into pieces, or for a marker: the overview adds `[DOC]` and `[QRY]`, to tell documents from queries. A *special token* such as these is never cut. Notebook 13 tells the two apart with a _prompt_, a few words before the text that `encode_query` and `encode_document` add, and no new token; a `Router` sends each to a network of its own.
 #
 # ### A trap: a tokenizer that knows more than its model
 #
