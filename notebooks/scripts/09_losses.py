@@ -265,8 +265,8 @@ import pandas as pd
 from course_lib.data import load_results
 
 of_encoder = load_results("09").query("data == 'stsbenchmark/dev' and metric == 'spearman'")
-split = of_encoder.setting.replace({"triplet": "triplet, Euclidean", "triplet; 6e-05": "triplet, Euclidean; 6e-05", "triplet; 0.0006": "triplet, Euclidean; 0.0006"}).str.split("; ")
-runs = pd.DataFrame({"loss": split.str[0], "rate": split.str[1].fillna("0.0002").astype(float), "value": of_encoder.value})
+split = of_encoder.setting.str.split("; ")                              # the loss, and the rate if it is not 2e-4
+runs = pd.DataFrame({"loss": split.str[0].replace("triplet", "triplet, Euclidean"), "rate": split.str[1].fillna("0.0002").astype(float), "value": of_encoder.value})
 untrained = runs.value[runs.loss == "untrained"].item()
 runs = runs[~runs.loss.isin(["untrained", "online contrastive"])]       # the last is a variant of contrastive
 whole = runs.groupby(["loss", "rate"]).value.agg(["mean", "min", "max"])
