@@ -58,13 +58,8 @@ run: $(INSTALLED)
 
 executed: $(NAMES:%=build/%.ipynb)
 
-# papermill writes into build/partial, its log beside it; only a notebook that ran to its end is moved to build/.
 build/%.ipynb: notebooks/%.ipynb build/parameters/%.yaml $(SOURCES) $(INSTALLED)
-	@mkdir -p build/partial
-	@rm -f $@ build/partial/$*.ipynb
-	@echo "run   $*"
-	@$(PY) -m papermill --no-progress-bar --log-level ERROR -f build/parameters/$*.yaml $< build/partial/$*.ipynb 2> build/partial/$*.log
-	@mv -f build/partial/$*.ipynb $@
+	@$(PY) tools/execute.py $*
 
 # `make run` has written this already; the rule serves `make build/NN_name.ipynb`.
 build/parameters/%.yaml:

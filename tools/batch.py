@@ -12,11 +12,10 @@ make executes again exactly then: also where changed files have an old date, as 
 import argparse
 import hashlib
 import html
-import os
-import subprocess
 import sys
 from pathlib import Path
 
+from execute import execute
 from notebook_files import available, choose, read_notebook
 from pages import PAGE, glossary_page, html_of, title_of, write
 from parameters import as_yaml, given, read_values
@@ -134,18 +133,8 @@ def index(names, root=ROOT):
 def run(names, flags, root=ROOT):
     """The whole batch run, one notebook after the other, skipping nothing. Returns the exit code."""
     names = check(names, flags, root)
-    (root / "build" / "partial").mkdir(parents=True, exist_ok=True)
     for name in names:
-        built, partial = root / "build" / f"{name}.ipynb", root / "build" / "partial" / f"{name}.ipynb"
-        built.unlink(missing_ok=True)
-        partial.unlink(missing_ok=True)
-        print(f"run   {name}", flush=True)
-        command = [sys.executable, "-m", "papermill", "--no-progress-bar", "--log-level", "ERROR"]
-        command += ["-f", str(parameter_file(name, root)), str(available(root)[name]), str(partial)]
-        with open(partial.with_suffix(".log"), "w", encoding="utf-8") as log:
-            done = subprocess.run(command, stderr=log).returncode == 0
-        if done:
-            os.replace(partial, built)
+        execute(name, root)
     return index(names, root)
 
 

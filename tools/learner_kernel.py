@@ -13,6 +13,7 @@ from pathlib import Path
 from queue import Empty
 
 import psutil
+from execute import NOT_STARTED
 from jupyter_client import KernelManager
 from repository import ROOT
 
@@ -37,20 +38,29 @@ class Kernel:
             "HF_HUB_OFFLINE": "1",
             "IPYTHONDIR": str(self.scratch / ".ipython"),
         }
-        self.manager = KernelManager(kernel_name="python3")
         try:
-            self.manager.start_kernel(
-                cwd=str(self.scratch), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
-            self.client = self.manager.client()
-            self.client.start_channels()
-            self.client.wait_for_ready(timeout=120)
+            try:
+                self.start(environment)
+            except RuntimeError as error:
+                if NOT_STARTED not in str(error):
+                    raise
+                self.client.stop_channels()
+                self.start(environment)
             self.limit(120)
             self.run("__import__('course_lib.exercises')")  # torch takes seconds, which are not the learner's
         except BaseException:
             self.__exit__()
             raise
         return self
+
+    def start(self, environment):
+        self.manager = KernelManager(kernel_name="python3")
+        self.manager.start_kernel(
+            cwd=str(self.scratch), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        self.client = self.manager.client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=120)
 
     def __exit__(self, *_):
         process = getattr(self.manager.provisioner, "process", None)

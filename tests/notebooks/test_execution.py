@@ -9,6 +9,7 @@ import example_notebook
 import nbformat
 import pytest
 from check_notebooks import tags
+from execute import NOT_STARTED
 from nbval.plugin import IPyNbFile
 from parameters import defaults
 from repository import ROOT
@@ -20,7 +21,10 @@ def nbval(file):
     alone = ["-c", os.devnull, "--rootdir", str(file.parent)]  # without the settings and fixtures of these tests
     command = [sys.executable, "-m", "pytest", "-q", *options, *alone, str(file)]
     variables = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=variables)
+    for _ in range(2):
+        done = subprocess.run(command, capture_output=True, text=True, env=variables)
+        if NOT_STARTED not in done.stdout:
+            break
     return done.returncode, done.stdout + done.stderr
 
 

@@ -3,12 +3,14 @@
 import csv
 import hashlib
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import answers
 import check_class
+import learner_kernel
 import nbformat
 import numpy as np
 import pytest
@@ -104,6 +106,23 @@ def test_results_of_one_notebook(course):
     assert results["90.2"][1] == "You subtract."
     assert "too large" in results["90.4"][1] and "raises NameError: name 'undefined'" in results["90.5"][1]
     assert "give the function itself" in results["90.8"][1] and "SystemExit" in results["90.9"][1]
+
+
+def test_a_kernel_whose_port_is_taken_starts_once_more(monkeypatch):
+    """Its ports are chosen before it opens them: here another program is faster, the first time."""
+    start, taken = learner_kernel.KernelManager.start_kernel, []
+
+    def and_take_a_port(manager, **settings):
+        start(manager, **settings)
+        if not taken:
+            taken.append(socket.create_server(("127.0.0.1", manager.shell_port)))
+
+    monkeypatch.setattr(learner_kernel.KernelManager, "start_kernel", and_take_a_port)
+    try:
+        with learner_kernel.Kernel() as kernel:
+            assert kernel.run("print(1 + 1)") == ("2\n", None)
+    finally:
+        taken[0].close()
 
 
 def test_a_notebook_that_hangs_or_dies_loses_only_that_exercise(course):

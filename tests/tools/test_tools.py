@@ -11,6 +11,7 @@ import batch
 import nbformat
 import pytest
 from build_notebooks import convert
+from execute import execute
 from small_course import command, make, ran, set_age, small_course
 
 pytestmark = pytest.mark.skipif(not shutil.which("make") or os.name == "nt", reason="no make, or no system of its kind")
@@ -207,6 +208,26 @@ def test_run_without_make(course):
     done = subprocess.run(run, cwd=course, capture_output=True, text=True)
     assert done.returncode == 0 and "2 of 2 passed" in done.stdout, done.stdout + done.stderr
     assert (course / "build" / "index.html").exists()
+
+
+NOT_STARTED = "RuntimeError: Kernel died before replying to kernel_info"
+
+
+@pytest.mark.parametrize(
+    "error, failures, calls, done",
+    [(NOT_STARTED, 1, 2, True), (NOT_STARTED, 9, 2, False), ("ValueError: Kernel died", 1, 1, False)],
+)
+def test_a_kernel_that_did_not_start_is_started_once_more(course, monkeypatch, error, failures, calls, done):
+    """Once, and after no other error."""
+    (course / "papermill.py").write_text(
+        "import shutil, sys\n\nwith open('calls', 'a') as calls:\n    calls.write('x')\n"
+        f"    if calls.tell() <= {failures}:\n        sys.exit({error!r})\nshutil.copy(*sys.argv[-2:])\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(course))
+    monkeypatch.chdir(course)
+    assert execute("01_first", course) == done == (course / "build" / "01_first.ipynb").exists()
+    assert (course / "calls").read_text() == calls * "x"
+    assert (error in (course / "build" / "partial" / "01_first.log").read_text()) != done
 
 
 def test_an_older_run_is_out_of_date(course, capsys):
