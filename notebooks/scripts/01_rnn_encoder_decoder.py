@@ -388,17 +388,20 @@ def by_length(model, some, part=slice(None, -2)):                               
     shares = mean_by([length(pair) for pair in some], [100 * h[part].mean().item() for h in hits(model, some)])
     return torch.tensor([shares[n] for n in places])
 
-# %% tags=["row-1.7"] alt="Line chart of next-word accuracy in percent against the number of words of the English sentence, four to ten. Two curves with narrow bands over three seeds fall from above 90: for training sentences to almost 60, for new ones to almost 50, about ten points below. The curve of the control that sees all states lies above both and falls from almost 100 to 80. The curve without a vector lies far below: it begins near 5, rises to almost 20 at five words and stays there."
+# %% tags=["row-1.7"] alt="Line chart of next-word accuracy in percent against the number of words of the English sentence, four to ten. Two curves of one colour, with narrow bands over three seeds, are those of one vector. They fall from above 90: for training sentences to almost 60, for new ones to almost 50, about ten points below. The curve of the control that sees all states lies above both and falls from almost 100 to 80. The curve without a vector lies far below: it begins near 5, rises to almost 20 at five words and stays there."
 seen = random.Random(seed).sample(pairs, min(len(pairs), 1000))                  # training sentences
 places = sorted(set(map(length, test)) & set(map(length, seen)))
 known, new = (torch.stack([by_length(model, some) for model in models]) for some in (seen, test))    # (3 seeds, lengths)
 without, control = trained(seed, Blind), trained(seed, attention=True)
 blind, all_states = (by_length(model, test).unsqueeze(0) for model in (without, control))        # (1, lengths) each
 ax = None
-for name, runs in {"training sentences, 3 seeds": known, "new sentences, 3 seeds": new, "new sentences, no vector, 1 seed": blind,
-                   "new sentences, all states, 1 seed": all_states}.items():
-    print(f"{name:33}", " ".join(f"{value:3.0f}" for value in runs.mean(0)), "% at", places, "words")
+for name, runs in {"one vector, training sentences, 3 seeds": known, "all states, new sentences, 1 seed": all_states,
+                   "no vector, new sentences, 1 seed": blind, "one vector, new sentences, 3 seeds": new}.items():
+    print(f"{name:39}", " ".join(f"{value:3.0f}" for value in runs.mean(0)), "% at", places, "words")
     ax = curve(places, runs, name, ax=ax)
+plt.setp([ax.lines[-1], ax.collections[-1]], color=PALETTE[0])                   # a colour for each model
+ax.get_legend().remove()
+ax.figure.legend(loc="outside lower center", ncols=2, fontsize=9)
 ax.set(ylabel="next-word accuracy in %", ylim=(0, 102), xlabel="words of the English sentence", title="With length, one vector loses more than all states")
 plt.show()
 endings = by_length(without, test, slice(-2, None)).min()
@@ -449,7 +452,7 @@ for (budget, title), ax in zip(titles.items(), axes):
         table = found[budget, name] = rows.pivot(index="seed", columns="length", values="value")     # a row is a seed
         groups = [f"{int(group[:2])}-{min(int(group[3:]), BUDGETS[budget].max_words)}" for group in table]     # "3-5", ... words
         curve(groups, table.to_numpy(), name, ax=ax)
-        plt.setp([ax.lines[-1], ax.collections[-1]], color=PALETTE[(len(ax.lines) - 1) % 2])     # a colour for each model
+        plt.setp([ax.lines[-1], ax.collections[-1]], color=PALETTE[(len(ax.lines) - 1) % 2])     # the same colours
         print(f"  {name:30}", " ".join(f"{value:3.0f}" for value in table.mean()), f"% at {', '.join(groups)} words")
     ax.set(ylim=(-2, 102), xlabel="words of the English sentence", title=f"{title}, {len(table)} seeds")
     ax.get_legend().remove()
