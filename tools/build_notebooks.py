@@ -2,7 +2,7 @@
 
     python tools/build_notebooks.py                    every notebook that is not in step with its script
     python tools/build_notebooks.py 05_mean_pooling    these, in step or not
-    python tools/build_notebooks.py --prose            text and glossary links only, where no code has changed
+    python tools/build_notebooks.py --prose            text, glossary links and layout, where code computes the same
 
 A notebook is executed whole, in its folder, and replaced only when it ran to its end: whatever is in the repository
 has been executed in one go from the script beside it. What is stored does not depend on machine or moment: cell ids
@@ -10,6 +10,7 @@ are hashes of the cells, times and paths are left out. CONTRIBUTING.md says how 
 """
 
 import argparse
+import ast
 import base64
 import hashlib
 import io
@@ -119,6 +120,14 @@ def as_text(cell):
     return cell.cell_type, cell.get("id"), cell.source, dict(cell.metadata)
 
 
+def computed(cell):
+    """What a code cell computes and how it is shown, whatever its comments, line breaks and brackets."""
+    try:
+        return ast.dump(ast.parse(cell.source)), dict(cell.metadata)
+    except SyntaxError:  # a line of IPython's
+        return cell.source, dict(cell.metadata)
+
+
 def build(script, file):
     """Convert, execute, clean, and replace `file` in one step. Returns the seconds of the execution."""
     notebook = convert(script)
@@ -136,13 +145,13 @@ def build(script, file):
 
 
 def refresh(script, file):
-    """Take over the script's Markdown, where all code cells are what they were, with their outputs.
+    """Take over the script's Markdown and the layout of its code, with the outputs there are.
 
-    True when it could be done.
+    True when it could be done: when all code cells have the syntax trees and metadata that they had.
     """
     notebook, wanted = read_notebook(file), convert(script)
     code, new = ([cell for cell in cells if cell.cell_type == "code"] for cells in (notebook.cells, wanted.cells))
-    if [as_text(cell) for cell in code] != [as_text(cell) for cell in new]:
+    if [computed(cell) for cell in code] != [computed(cell) for cell in new]:
         return False
     for cell, old in zip(new, code):
         cell["outputs"], cell["execution_count"] = old.outputs, old.execution_count
@@ -178,6 +187,6 @@ def main(names, root=ROOT, prose=False):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="names of notebooks, such as 05_mean_pooling")
-    parser.add_argument("--prose", action="store_true", help="take over text and links only; execute nothing")
+    parser.add_argument("--prose", action="store_true", help="take over text, links and layout only; execute nothing")
     arguments = parser.parse_args()
     sys.exit(main([Path(name).stem for name in arguments.names], prose=arguments.prose))

@@ -31,7 +31,7 @@ SHORTER = {  # what is no chapter
         "questions": (0, 3),
     }
 }
-CODE_LINES = 25
+CODE_LINES, CODE_COLUMNS = 35, 120
 BYTES = 500_000
 ALT = 40
 COMPARED = 5
@@ -137,6 +137,9 @@ def code_problems(notebook, code):
     for cell in code:
         if len(cell.source.splitlines()) > CODE_LINES:
             yield f"{where(cell)} has {len(cell.source.splitlines())} lines, more than {CODE_LINES}"
+        for line in cell.source.splitlines():
+            if len(line) > CODE_COLUMNS:
+                yield f"{where(cell)} has a line of {len(line)} columns, more than {CODE_COLUMNS}: {line.strip()[:50]}"
     if not code or "setup" not in tags(code[0]) or code[0].source != SETUP:
         yield "the first code cell is not the set-up cell of tools/repository.py, tagged setup"
     cells = [cell for cell in code if "parameters" in tags(cell)]

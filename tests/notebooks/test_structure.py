@@ -52,7 +52,8 @@ DEFECTS = {
         lambda nb: [nb.cells.remove(cell_with(nb, "print('step'")) for _ in range(6)],
         "code cells, not 12",
     ),
-    "long cell": (lambda nb: replace(nb, ASSERT, "\n" * 25 + ASSERT), "lines, more than 25"),
+    "long cell": (lambda nb: replace(nb, ASSERT, "\n" * 35 + ASSERT), "lines, more than 35"),
+    "long line": (lambda nb: replace(nb, ASSERT, ASSERT + "  #" + 120 * "-"), "columns, more than 120"),
     "no set-up": (lambda nb: replace(nb, "find_spec", "find"), "not the set-up cell"),
     "no parameters": (lambda nb: cell_with(nb, "seed = 0").metadata.update(tags=[]), "one cell tagged parameters"),
     "unused parameter": (

@@ -170,6 +170,12 @@ def test_prose_is_taken_over_without_executing(tmp_path, capsys):
     assert now.cells[1].outputs[0].text == "from the first run" and now.cells[1].execution_count == 1
     assert build_notebooks.in_step(script, file)
 
+    script.write_text(text.replace('("once")', '(\n    "once"\n)  # and no more'))  # the same code in another layout
+    assert build_notebooks.main([], tmp_path, prose=True) == 0
+    now = nbformat.read(file, as_version=4).cells[1]
+    assert now.source.count("\n") == 2 and now.outputs[0].text == "from the first run"
+    assert build_notebooks.in_step(script, file)
+
     before = file.read_bytes()
     for old, new in (("once", "twice"), ('"a"', '"b"')):  # code or tags have changed: it has to be executed
         script.write_text(text.replace(old, new))
