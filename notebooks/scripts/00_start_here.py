@@ -1,13 +1,13 @@
 # %% [markdown]
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/sentence-transformers-course/course/blob/main/notebooks/00_start_here.ipynb)
 #
-# # What can you do with your own sentences in five minutes?
+# # What can you do with your own sentences in ten minutes?
 #
 # You turn sentences into vectors, see which of them mean the same, search 300 pages by meaning, and find out where that fails.
 #
 # | | |
 # |---|---|
-# | You will be able to | compare sentences of your own by meaning; search a collection; name two things that such a model gets wrong |
+# | You will be able to | compare sentences of your own by meaning; search a collection; say what "not" does to a vector, and how often such a search misses |
 # | You need first | a little Python |
 # | Time | 10 minutes to read; the code runs in about ten seconds |
 # | Hardware | any laptop, no GPU |
@@ -66,7 +66,7 @@ print(vectors.shape, vectors.dtype)
 assert len(vectors) == len(sentences)
 
 # %% [markdown]
-# Each sentence has become a row of numbers, a vector, whatever its length: its sentence embedding. Two vectors are compared by the cosine of the angle between them: 1 for the same direction, about 0 for nothing in common.
+# Each sentence, short or long, has become a row of numbers, a vector: its sentence embedding. Two vectors are compared by the cosine of the angle between them: 1 for the same direction, 0 for a right angle, -1 for the opposite one.
 #
 # ## Which sentences mean the same?
 #
@@ -90,15 +90,16 @@ finding = "The two sentences of a pair are nearest to each other" if bundled els
 heatmap(cosines, labels=sentences, title=finding)
 plt.show()
 partner = torch.arange(len(sentences)) ^ 1                              # 0 and 1, 2 and 3, 4 and 5
-assert torch.allclose(cosines, cosines.T, atol=1e-6) and torch.allclose(cosines.diagonal(), torch.ones(len(sentences)), atol=1e-5)
+assert torch.allclose(cosines, cosines.T, atol=1e-6)
+assert torch.allclose(cosines.diagonal(), torch.ones(len(sentences)), atol=1e-5)
 assert not bundled or torch.equal(nearest(cosines), partner)
 
 # %% [markdown]
-# Each sentence has its partner nearest, the fourth only just (0.35 against 0.29). To count shared words would have found the first two pairs by "is" and "the", and not the third, which shares none. The cosines themselves are no percentages: only their order says something.
+# Each sentence has its partner nearest, the fourth only just (0.35 against 0.29). To count shared words would have found the first two pairs by "is" and "the", and not the third, which shares none. Cosines are no percentages: compare them with each other.
 #
 # ## Search by words, search by meaning
 #
-# `course/help` holds 300 help pages of an invented town, and 150 questions of which we know the pages that answer them, at least in part. 70 of them avoid the words of their page. A keyword search counts the words that question and page share, and gives rare words more weight (BM25, what most search engines begin with). A semantic search takes the pages whose vectors are nearest to the question's.
+# `course/help` holds 300 help pages of an invented town, and 150 questions of which we know the pages that answer them, at least in part. 70 of the questions avoid their answer's words. A keyword search counts the words that question and page share, and gives rare words more weight (the formula is called BM25). A semantic search takes the pages whose vectors are nearest to the question's.
 #
 # One page is called "Dogs and other animals on board". **Predict** which search puts it first for "can I bring my dog on the tram".
 
@@ -107,10 +108,10 @@ from course_lib.datasets.retrieval import load_fields, load_retrieval
 from course_lib.retrieval.bm25 import BM25
 from course_lib.retrieval.search import top_k
 
-questions, pages, answers = load_retrieval("course/help")               # {id: text}, {id: text}, {question: {page: grade}}
+questions, pages, answers = load_retrieval("course/help")               # {id: text} twice, {question: {page: grade}}
 titles, texts = list(load_fields("course/help", "corpus", "title").values()), list(pages.values())
-encoder.max_seq_length = 96                                             # of each page the first 96 tokens: quick, and enough to show it
-bm25, page_vectors = BM25(texts), encoder.encode_document(texts, show_progress_bar=False)   # page_vectors: (300, numbers)
+encoder.max_seq_length = 96                                             # of each page the first 96 tokens: quick
+bm25, page_vectors = BM25(texts), encoder.encode_document(texts, show_progress_bar=False)   # (300, numbers)
 
 def by_words(asked, k=3):
     return bm25.search(asked, k)[1]                                     # (questions, k) rows of pages, best first
@@ -132,14 +133,15 @@ if (question, model) == ("can I bring my dog on the tram", "course/sbert-mini"):
 # %% [markdown]
 # The search by meaning puts the page about dogs first. The search by words is led astray, by "i" and "bring", and again when asked only "dog tram"; behind each of its hits stand the words that it shares with the question, without the few, such as "on" and "the", that this search leaves out. It compares spellings: "tram" and "trams" are two words to it (many search engines cut such endings off first), and "bring my dog" is no more than "bring", "my" and "dog".
 #
-# ## Where does it fail?
+# ## Where does the model fail?
 #
-# **Predict**: is "Dogs are allowed on the tram." nearer to its opposite, or to the same in other words? And for how many of the 150 questions is the first page found a right one?
+# **Predict**: is "Dogs are allowed on the tram." nearer to its opposite, or to the same in other words? And for how many of the 150 questions does each search put a right page first?
 
 # %% tags=["nbval-check-output"]
 import pandas as pd
 
-said, opposite, reworded = "Dogs are allowed on the tram.", "Dogs are not allowed on the tram.", "You may take your pet along on the tram."
+said, opposite = "Dogs are allowed on the tram.", "Dogs are not allowed on the tram."
+reworded = "You may take your pet along on the tram."
 to_opposite, to_reworded = cos_sim(encoder.encode([said]), encoder.encode([opposite, reworded]))[0].tolist()
 print(f"to its opposite {to_opposite:.2f}, to the same in other words {to_reworded:.2f}\n")
 
@@ -165,17 +167,18 @@ if bundled:
 # %% [markdown]
 # Here one added "not" moves the vector less than other words for nearly the same do. One example proves no rule (notebook 08 has more of them), but it warns you: do not let a cosine decide what "not" decides.
 #
-# Of the questions in other words, counting words answers almost none. Meaning answers 17 against 2, and still fewer than one in four; the last lines show the mistake of which it was surest. For questions in the page's words both put a right page first more often than not. There counting is ahead, 59 to 51: a small lead on 80 questions. In both rows it reads whole pages, meaning only their first 96 tokens, which may cost some answers. In other words meaning is clearly ahead. Notebook 14 puts them together.
+# Of the questions in other words, counting words answers almost none. Meaning answers 17 against 2, and still fewer than one in four; the last lines show its mistake with the highest cosine. For questions in the page's words both put a right page first more often than not. There counting is ahead, 59 to 51: a small lead on 80 questions. Counting reads whole pages, the model only their first 96 tokens, which may cost it some answers. Notebook 14 puts both together.
 #
 # ## What did the training do?
 #
-# `course/bert-mini` is the same kind of network, four layers of BERT, as it was before anybody trained it on sentences: it has only learnt to fill in masked words. Its sentence vector is the average of its words' vectors (mean pooling). **Predict** its heatmap, and how many of the 150 questions, 68 by the trained model, it answers.
+# `course/bert-mini` is the same kind of network, four layers of BERT, never trained on pairs of sentences: it has only learnt to fill in masked words. Its sentence vector is, like the other's, the average of its words' vectors (mean pooling). **Predict** its heatmap, and how many of the 150 questions, 68 by the trained model, it answers.
 
 # %% alt="Heatmap of the cosines of the same six sentences, by BERT's average: all cells are red, above 0.6. The two sentences of a pair still have the highest values of their rows."
 before = SentenceEncoder.load(untrained, dtype="float32")
 before.max_seq_length = encoder.max_seq_length                          # both read the same 96 tokens
 averages = before.encode(sentences)                                     # (sentences, numbers)
-heatmap(cos_sim(averages, averages), labels=sentences, title="BERT's average: all cosines are high" if bundled else "Before the training")
+title = "BERT's average: all cosines are high" if bundled else "BERT's average of your sentences"
+heatmap(cos_sim(averages, averages), labels=sentences, title=title)
 plt.show()
 
 options = dict(convert_to_tensor=True, show_progress_bar=False)
@@ -187,11 +190,11 @@ if bundled:
     assert 4 * found["by BERT's average"].sum() < found["by meaning"].sum()
 
 # %% [markdown]
-# All cosines are high. Among six sentences each partner is nearest all the same; among 300 pages the right one seldom is: 13 of 150 questions are answered. The network had the words, and training on pairs of sentences taught it what to compare. How that is done is what this course is about.
+# All cosines are high. Among six sentences each partner is nearest all the same; among 300 pages a right one seldom is: 13 of 150 questions are answered. `sbert-mini` began as an earlier version of `bert-mini`. Then it was trained on pairs of sentences, and to imitate the vectors of a larger model, all-MiniLM-L6-v2. How that is done is what this course is about.
 #
 # ## In sentence-transformers
 #
-# So far the course's own small encoder did the work. Its model is a folder in the format of sentence-transformers, the library that most people use for this; now that loads the same folder. **Predict**: will the vectors be the same?
+# So far the course's own small encoder did the work. Its model is a folder in the format of sentence-transformers, the library that this course explains. Now the library loads the same folder. **Predict**: will the vectors be the same?
 
 # %% tags=["nbval-check-output"]
 import numpy as np
@@ -206,17 +209,17 @@ print("equal:", np.allclose(theirs, vectors, atol=1e-5))
 assert np.allclose(theirs, vectors, atol=1e-5)
 
 # %% [markdown]
-# They are. A model that you train here can be used there, and the other way round.
+# They are, up to rounding. A model that you train here can be used there.
 #
 # ## Exercise
 #
-# Which two of many texts say the same? Find the pair with the highest cosine. `check` says what kind of mistake you made, and never the answer.
+# Which two of many texts are most alike? Find the pair with the highest cosine. `check` says what kind of mistake you made, and never the answer.
 
 # %% tags=["exercise", "nbval-check-output"]
 from course_lib.exercises import check
 
 def closest_pair(cosines):
-    """(texts, texts), each text with each, a tensor -> (i, j), the numbers of the two different texts most alike, i < j."""
+    """(texts, texts), each text with each, a tensor -> (i, j), the numbers of the two texts most alike, i < j."""
     ...
 
 check("00.1", closest_pair)
