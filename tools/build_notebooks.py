@@ -121,11 +121,15 @@ def as_text(cell):
 
 
 def computed(cell):
-    """What a code cell computes and how it is shown, whatever its comments, line breaks and brackets."""
+    """What a code cell computes and how it is shown, whatever its comments and line breaks, in docstrings too."""
     try:
-        return ast.dump(ast.parse(cell.source)), dict(cell.metadata)
+        tree = ast.parse(cell.source)
     except SyntaxError:  # a line of IPython's
         return cell.source, dict(cell.metadata)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and (text := ast.get_docstring(node)):
+            node.body[0].value.value = " ".join(text.split())
+    return ast.dump(tree), dict(cell.metadata)
 
 
 def build(script, file):

@@ -168,7 +168,10 @@ def sentences(split):
 pairs, test = sentences("train"), sentences("test")
 pairs = pairs if len(pairs) <= max_pairs else random.Random(seed).sample(pairs, max_pairs)
 english, spanish = (Vocabulary.build(side, max_size=10_000) for side in zip(*pairs))
-print(f"{len(pairs):,} pairs to learn from, {len(test)} to test; {len(english)} English and {len(spanish)} Spanish tokens")
+print(
+    f"{len(pairs):,} pairs to learn from, {len(test)} to test; "
+    f"{len(english)} English and {len(spanish)} Spanish tokens"
+)
 torch.manual_seed(seed)
 parts = nn.ModuleDict({
     "source_embedding": nn.Embedding(len(english), embedding_size, padding_idx=PAD),
@@ -257,7 +260,7 @@ from course_lib.translation.pairs import pad
 
 small = Vocabulary(["el", "coche", "rojo", "duerme", "."])                       # the red car sleeps .
 rows = [[BOS, *small.encode(text), EOS] for text in ("el coche rojo duerme .", "duerme .")]
-targets, real = pad(rows, torch.device("cpu"))                                   # (2, longest), (2, longest) True or False
+targets, real = pad(rows, torch.device("cpu"))                                   # (2, longest) each: ids, True or False
 print(targets)
 print("told to the decoder", tuple(targets[:, :-1].shape), "to be predicted", tuple(targets[:, 1:].shape))
 print("count in the loss:", int(real[:, 1:].sum()), "of", targets[:, 1:].numel())
@@ -285,10 +288,15 @@ from course_lib.translation.scores import exact_match
 def trained(seed, kind=RNNTranslator, attention=False):
     torch.manual_seed(seed)
     model = kind(english, spanish, embedding_size, hidden_size, attention=attention, dropout=0.0)
-    history = train(model, lambda batch: translation_loss(model, batch), pairs, batch_size=batch_size, epochs=epochs, seed=seed,
-                    learning_rate=learning_rate, length=pair_length, show_progress_bar=False,
-                    autocast=False)                                              # all numbers keep their 32 bits
-    print(f"{kind.__name__}{' with attention' * attention}, seed {seed}: mean loss {history[0]['loss']:.2f} in the first 100 steps, {history[-1]['loss']:.2f} in the last")
+    history = train(
+        model, lambda batch: translation_loss(model, batch), pairs, batch_size=batch_size, epochs=epochs, seed=seed,
+        learning_rate=learning_rate, length=pair_length, show_progress_bar=False,
+        autocast=False,                                                          # all numbers keep their 32 bits
+    )
+    print(
+        f"{kind.__name__}{' with attention' * attention}, seed {seed}: "
+        f"mean loss {history[0]['loss']:.2f} in the first 100 steps, {history[-1]['loss']:.2f} in the last"
+    )
     return model
 
 models = [trained(s) for s in (seed, seed + 1, seed + 2)]
@@ -298,7 +306,10 @@ as_given = given == ("course/en_es", 10, 20_000, 64, 128, 32, 1.2e-2, 2)        
 short, long = ([p for p in test if low <= len(words(p[0])) <= high] for low, high in ((0, 5), (9, max_words)))
 for name, chosen in ("at most 5 words", short), ("at least 9 words", long):
     shares = [100 * sum(exact_match(model, chosen)) / max(1, len(chosen)) for model in models]
-    print(f"{len(chosen)} test sentences of {name}: {', '.join(f'{share:.0f}' for share in shares)} % right (one number a seed)")
+    print(
+        f"{len(chosen)} test sentences of {name}: "
+        f"{', '.join(f'{share:.0f}' for share in shares)} % right (one number a seed)"
+    )
     assert not as_given or (min(shares) > 25 if chosen is short else max(shares) < 5)
 
 # %% [markdown]
@@ -375,14 +386,14 @@ class Blind(RNNTranslator):
 
 @torch.no_grad()
 def hits(model, pairs):
-    """For each pair, told the right previous words: has each right next word the highest score? 0 or 1, (words + 1,)."""
+    "For each pair, told the right previous words: has each right next word the highest score? 0 or 1, (words + 1,)."
     target, real = target_batch(model, [t for _, t in pairs])                    # (pairs, longest + 2) each
     logits, _ = model(*source_batch(model, [s for s, _ in pairs]), target[:, :-1])
     right = logits.argmax(-1) == target[:, 1:]                                   # (pairs, longest + 1)
     return [row[keep].float() for row, keep in zip(right, real[:, 1:])]          # without [PAD]
 
 def length(pair):
-    return max(4, len(words(pair[0])))                                           # the few sentences of 3 words count as 4
+    return max(4, len(words(pair[0])))                                           # the few with 3 words count as 4
 
 def by_length(model, some, part=slice(None, -2)):                                # % of right next words at each length
     shares = mean_by([length(pair) for pair in some], [100 * h[part].mean().item() for h in hits(model, some)])
@@ -391,7 +402,7 @@ def by_length(model, some, part=slice(None, -2)):                               
 # %% tags=["row-1.7"] alt="Line chart of next-word accuracy in percent against the number of words of the English sentence, four to ten. Two curves of one colour, with narrow bands over three seeds, are those of one vector. They fall from above 90: for training sentences to almost 60, for new ones to almost 50, about ten points below. The curve of the control that sees all states lies above both and falls from almost 100 to 80. The curve without a vector lies far below: it begins near 5, rises to almost 20 at five words and stays there."
 seen = random.Random(seed).sample(pairs, min(len(pairs), 1000))                  # training sentences
 places = sorted(set(map(length, test)) & set(map(length, seen)))
-known, new = (torch.stack([by_length(model, some) for model in models]) for some in (seen, test))    # (3 seeds, lengths)
+known, new = (torch.stack([by_length(model, some) for model in models]) for some in (seen, test))  # (3 seeds, lengths)
 without, control = trained(seed, Blind), trained(seed, attention=True)
 blind, all_states = (by_length(model, test).unsqueeze(0) for model in (without, control))        # (1, lengths) each
 ax = None
@@ -402,18 +413,28 @@ for name, runs in {"one vector, training sentences, 3 seeds": known, "all states
 plt.setp([ax.lines[-1], ax.collections[-1]], color=PALETTE[0])                   # a colour for each model
 ax.get_legend().remove()
 ax.figure.legend(loc="outside lower center", ncols=2, fontsize=9)
-ax.set(ylabel="next-word accuracy in %", ylim=(0, 102), xlabel="words of the English sentence", title="With length, one vector loses more than all states")
+ax.set(
+    ylabel="next-word accuracy in %", ylim=(0, 102), xlabel="words of the English sentence",
+    title="With length, one vector loses more than all states",
+)
 plt.show()
 endings = by_length(without, test, slice(-2, None)).min()
 print(f"no vector: full stop or question mark and [EOS] are right in at least {endings:.0f} % at each length")
 long_seen = [pair for pair in seen if length(pair) >= 9]
 shares = [100 * sum(exact_match(model, long_seen)) / max(1, len(long_seen)) for model in models]
-print(f"{len(long_seen)} training sentences of at least 9 words: {', '.join(f'{share:.0f}' for share in shares)} % right (one number a seed)")
+print(
+    f"{len(long_seen)} training sentences of at least 9 words: "
+    f"{', '.join(f'{share:.0f}' for share in shares)} % right (one number a seed)"
+)
 falls, more = new[:, 0] - new[:, -1], (known - new).mean(1)                      # (3 seeds,)
 assert not as_given or 15 < all_states[0, 0] - all_states[0, -1] < 25 and (all_states[0] > known.max(0).values).all()
 assert not as_given or falls.min() > 35 and blind[0, 0] < blind[0, -1] and blind[0, 1:].max() - blind[0, 1:].min() < 10
 assert not as_given or endings > 90
-assert not as_given or 7 < more.min() and more.max() < 13 and (known[:, 0] - known[:, -1]).min() > 25 and max(shares) < 8
+assert not as_given or (
+    7 < more.min() and more.max() < 13
+    and (known[:, 0] - known[:, -1]).min() > 25
+    and max(shares) < 8
+)
 
 # %% [markdown]
 # The curves show this, from sentences of four words to those of ten:
@@ -439,8 +460,12 @@ from recipes.translation import BUDGETS, load, recorded_results
 recorded = recorded_results(["gru", "gru-attention"], full)                      # full: many minutes
 recorded = recorded[recorded.metric.str.startswith("exact_match") & recorded.length.str.contains("-")]
 titles = {"live": "As above", "repeated": "Same sentences, ten epochs", "long": "More sentences, and longer ones"}
-lines = {"one vector, new sentences": ("gru", "exact_match"), "all states, new sentences": ("gru-attention", "exact_match"),
-         "one vector, training sentences": ("gru", "exact_match_seen"), "all states, training sentences": ("gru-attention", "exact_match_seen")}
+lines = {
+    "one vector, new sentences": ("gru", "exact_match"),
+    "all states, new sentences": ("gru-attention", "exact_match"),
+    "one vector, training sentences": ("gru", "exact_match_seen"),
+    "all states, training sentences": ("gru-attention", "exact_match_seen"),
+}
 _, axes = plt.subplots(1, 3, figsize=(12, 3.8), sharey=True, layout="constrained", width_ratios=[1, 1, 1.6])
 found = {}
 for (budget, title), ax in zip(titles.items(), axes):
@@ -450,7 +475,7 @@ for (budget, title), ax in zip(titles.items(), axes):
         if rows.empty:
             continue
         table = found[budget, name] = rows.pivot(index="seed", columns="length", values="value")     # a row is a seed
-        groups = [f"{int(group[:2])}-{min(int(group[3:]), BUDGETS[budget].max_words)}" for group in table]     # "3-5", ... words
+        groups = [f"{int(group[:2])}-{min(int(group[3:]), BUDGETS[budget].max_words)}" for group in table]  # "3-5", ...
         curve(groups, table.to_numpy(), name, ax=ax)
         plt.setp([ax.lines[-1], ax.collections[-1]], color=PALETTE[(len(ax.lines) - 1) % 2])     # the same colours
         print(f"  {name:30}", " ".join(f"{value:3.0f}" for value in table.mean()), f"% at {', '.join(groups)} words")
@@ -461,12 +486,21 @@ ax.figure.legend(*axes[1].get_legend_handles_labels(), loc="outside lower center
 plt.show()
 
 # %%
-one, every = ({budget: found[budget, f"{name}, new sentences"] for budget in titles} for name in ("one vector", "all states"))
+one, every = (
+    {budget: found[budget, f"{name}, new sentences"] for budget in titles}
+    for name in ("one vector", "all states")
+)
 gap = {budget: every[budget].mean() - one[budget].mean() for budget in titles}   # points, at each length
-print({budget: [round(value) for value in gap[budget][:3]] for budget in titles}, "points between them at 3-5, 6-8, 9-11 words (live, repeated: 9-10)")
+print(
+    {budget: [round(value) for value in gap[budget][:3]] for budget in titles},
+    "points between them at 3-5, 6-8, 9-11 words (live, repeated: 9-10)",
+)
 assert found["repeated", "one vector, training sentences"]["09-11"].min() > 70 and one["repeated"]["09-11"].max() < 10
 assert every["repeated"]["09-11"].min() > 50
-assert max(gap["repeated"]["03-05"], gap["long"]["03-05"]) < gap["live"]["03-05"] and gap["live"]["09-11"] < gap["repeated"]["09-11"] < gap["long"]["09-11"]
+assert (
+    max(gap["repeated"]["03-05"], gap["long"]["03-05"]) < gap["live"]["03-05"]
+    and gap["live"]["09-11"] < gap["repeated"]["09-11"] < gap["long"]["09-11"]
+)
 assert all((one[budget].max() < every[budget].min()).all() for budget in titles)         # the seeds never overlap
 
 # %% [markdown]
@@ -506,13 +540,22 @@ sizes = range(min(5, max_words), max_words + 1)
 probes = [torch.stack([probed(model, n) for model in (*models, untrained)]) for n in sizes]      # (4 models, 2, places)
 shares, counts = probes[-1], torch.stack([found.sum(-1) / 100 for found in probes], -1)          # (4, 2, sizes)
 _, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
-for ax, x, table, unit in ((left, range(1, max_words), shares, f"% of {max_words} words"), (right, sizes, counts, f"words of {list(sizes)}")):
-    for name, runs in ("trained, 3 seeds", table[:3, 0]), ("untrained, 1 seed", table[3:, 0]), ("always the commonest word", table[:1, 1]):
+for ax, x, table, unit in (
+    (left, range(1, max_words), shares, f"% of {max_words} words"),
+    (right, sizes, counts, f"words of {list(sizes)}"),
+):
+    for name, runs in (
+        ("trained, 3 seeds", table[:3, 0]),
+        ("untrained, 1 seed", table[3:, 0]),
+        ("always the commonest word", table[:1, 1]),
+    ):
         curve(x, runs, name, ax=ax)
         print(f"{name:26}", " ".join(f"{value:4.1f}" for value in runs.mean(0)), unit)
-left.set(title=f"Sentences of {max_words} words", xlabel="place of the word", xticks=range(1, max_words), ylabel="words read back in %", ylim=(0, 102))
+left.set(title=f"Sentences of {max_words} words", xlabel="place of the word", xticks=range(1, max_words),
+         ylabel="words read back in %", ylim=(0, 102))
 curve(sizes, [n - 1.0 for n in sizes], "all that the probe looks for", ax=right)
-right.set(title="Sentences of each length", xlabel="words of the English sentence", ylabel="words read back", ylim=(0, max_words))
+right.set(title="Sentences of each length", xlabel="words of the English sentence",
+          ylabel="words read back", ylim=(0, max_words))
 plt.show()
 
 # %%
@@ -523,7 +566,11 @@ ten, trained_counts = shares[:, 0], counts[:3, 0]                               
 assert not as_given or all(run.argmax() == 0 and 2 <= run.argmin() <= 6 for run in ten[:3])
 assert not as_given or (counts[3, 0] < trained_counts).all() and 2.5 < counts[3, 0].min() and counts[3, 0].max() < 3.5
 assert not as_given or 3 < trained_counts.mean(0).min() and trained_counts.mean(0).max() < 4
-assert not as_given or (ten[:3] > shares[0, 1]).all() and ten[3].argmax() == 8 and ten[3, 8] > 95 and (ten[:3, 0] > ten[3, 0] + 30).all()
+assert not as_given or (
+    (ten[:3] > shares[0, 1]).all()
+    and ten[3].argmax() == 8 and ten[3, 8] > 95
+    and (ten[:3, 0] > ten[3, 0] + 30).all()
+)
 
 # %% [markdown]
 # On the left, the first word is read back most often from the trained encoders, and the least often found word stands in the middle. The untrained encoder is different: its last word is found almost always. So training changes which words can be read back.
@@ -553,7 +600,10 @@ correct = {}
 for name, vectors in ("last time step", naive), ("last real token", right):
     similarity = torch.cosine_similarity(vectors[:-1], right[:-1]).mean() if some else torch.tensor(1.0)
     correct[name] = sum(write(translator, c)[0][:-1] == words(target) for c, (_, target) in zip(vectors, some))
-    print(f"{name}: {correct[name]} of {len(some)} short sentences right; mean cosine with the true context vector {similarity:.2f}")
+    print(
+        f"{name}: {correct[name]} of {len(some)} short sentences right; "
+        f"mean cosine with the true context vector {similarity:.2f}"
+    )
 assert not as_given or 4 * correct["last time step"] < correct["last real token"]
 
 # %% [markdown]
@@ -570,7 +620,10 @@ from course_lib.translation.decoding import translate
 
 every = test[:: max(1, len(test) // 40)][:40]
 at_once = translate(translator, [source for source, _ in every])
-one_by_one = [" ".join(write(translator, read(translator, source)[-1])[0]).removesuffix(" [EOS]") for source, _ in every]
+one_by_one = [
+    " ".join(write(translator, read(translator, source)[-1])[0]).removesuffix(" [EOS]")
+    for source, _ in every
+]
 print(f"{len(every)} translations by both")
 assert sum(a == b for a, b in zip(at_once, one_by_one)) >= len(every) - 1
 
@@ -596,10 +649,11 @@ check("01.1", greedy)
 
 # %% tags=["exercise", "nbval-check-output"]
 def context_vectors(cell, vectors, mask, h):
-    """cell(x, h) -> the next states, (batch, input) and (batch, hidden) -> (batch, hidden). h: those before the first word.
+    """cell(x, h) -> the next states, (batch, input) and (batch, hidden) -> (batch, hidden). h: those before the
+    first word.
 
-    vectors (batch, words, input), mask (batch, words), False at [PAD] -> each sentence's context vector, (batch, hidden).
-    """
+    vectors (batch, words, input), mask (batch, words), False at [PAD] -> each sentence's context vector, (batch,
+    hidden)."""
     ...
 
 check("01.2", context_vectors)
@@ -609,7 +663,8 @@ check("01.2", context_vectors)
 
 # %% tags=["exercise", "nbval-check-output"]
 def translation_cross_entropy(logits, targets):
-    """(batch, words, vocabulary), (batch, words) -> a tensor of one number, to train with. logits[i, t] are for the word targets[i, t]."""
+    """(batch, words, vocabulary), (batch, words) -> a tensor of one number, to train with. logits[i, t] are for
+    the word targets[i, t]."""
     ...
 
 check("01.3", translation_cross_entropy)

@@ -106,7 +106,10 @@ weights = torch.stack([torch.tanh(W @ s + h @ U.T) @ v for s in queries]).softma
 contexts = weights @ h                                                  # (2, 3) @ (3, 2) -> (2, 2)
 without_tanh = torch.stack([(W @ s + h @ U.T) @ v for s in queries]).softmax(1)            # (2, 3)
 for i in range(2):
-    print(f"query {queries[i].tolist()}: with tanh {[round(a, 2) for a in weights[i].tolist()]}, without {[round(a, 2) for a in without_tanh[i].tolist()]}")
+    print(
+        f"query {queries[i].tolist()}: with tanh {[round(a, 2) for a in weights[i].tolist()]}, "
+        f"without {[round(a, 2) for a in without_tanh[i].tolist()]}"
+    )
 assert torch.equal(weights.argmax(1), torch.tensor([2, 1])) and torch.allclose(without_tanh[0], without_tanh[1])
 
 toy = AdditiveAttention(query_size=2, key_size=2, attention_size=2)
@@ -177,9 +180,15 @@ for name, model in models.items():
     written[name] = [words(text) for text in translate(model, sources)]
     compared = list(zip(written[name], answers))
     correct[name] = 100 * sum(text == answer for text, answer in compared) / len(answers)
-    kept[name] = 100 * sum((Counter(text) & Counter(answer)).total() / len(answer) for text, answer in compared) / len(answers)
+    kept[name] = 100 * sum(
+        (Counter(text) & Counter(answer)).total() / len(answer)
+        for text, answer in compared
+    ) / len(answers)
     print(f"{name:17}: {correct[name]:.0f}% of {len(answers)} sentences right, {kept[name]:.0f}% of the right words")
-assert not as_given or correct["with attention"] > correct["without attention"] + 25 and kept["with attention"] > kept["without attention"] + 15
+assert not as_given or (
+    correct["with attention"] > correct["without attention"] + 25
+    and kept["with attention"] > kept["without attention"] + 15
+)
 
 lengths = [len(words(source)) for source in sources]
 for i in [lengths.index(length) for length in (4, 6, 8, 10) if length in lengths]:
@@ -206,19 +215,23 @@ Step = namedtuple("Step", "energies weights context state scores")
 @torch.no_grad()
 def one_step(model, previous, s, keys, mask, weights=None):
     """previous word (batch,) ids, s (batch, hidden), keys (batch, source, hidden), mask (batch, source)."""
-    net, y = model.attention, model.target_embedding(previous)              # y: (batch, embedding)
-    energies = torch.tanh(net.query(s)[:, None] + net.key(keys)) @ net.energy.weight[0]     # W s + U h, then v: (batch, source)
+    net, y = model.attention, model.target_embedding(previous)          # y: (batch, embedding)
+    # W s + U h, then v: (batch, source)
+    energies = torch.tanh(net.query(s)[:, None] + net.key(keys)) @ net.energy.weight[0]
     if weights is None:
-        weights = energies.masked_fill(~mask, -torch.inf).softmax(1)        # [PAD] gets 0: see the trap below
-    c = (weights[:, None] @ keys)[:, 0]                                     # (batch, 1, source) @ (batch, source, hidden)
-    s = model.decoder(torch.cat([y, c], 1), s)                              # the GRU cell: (batch, hidden)
+        weights = energies.masked_fill(~mask, -torch.inf).softmax(1)    # [PAD] gets 0: see the trap below
+    c = (weights[:, None] @ keys)[:, 0]                                 # (batch, 1, source) @ (batch, source, hidden)
+    s = model.decoder(torch.cat([y, c], 1), s)                          # the GRU cell: (batch, hidden)
     return Step(energies, weights, c, s, model.output(torch.tanh(model.readout(torch.cat([s, c, y], 1)))))
 
-sentence, translation = ("the sick women are tired .", "las mujeres enfermas están cansadas .") if as_given else pairs.test[0]
+sentence, translation = (
+    ("the sick women are tired .", "las mujeres enfermas están cansadas .") if as_given
+    else pairs.test[0]
+)
 model, previous = models["with attention"].eval(), torch.tensor(spanish.encode(translation)[:1])
 with torch.no_grad():
     _, before, _ = model.step(torch.tensor([BOS]), model.start(*source_batch(model, [sentence])))
-    its_scores, its_state, its_weights = model.step(previous, before)       # the step of course_lib.translation
+    its_scores, its_state, its_weights = model.step(previous, before)   # the step of course_lib.translation
 step = one_step(model, previous, before.hidden, before.keys, before.mask)
 for mine, its in ((step.scores, its_scores), (step.state, its_state.hidden), (step.weights, its_weights)):
     assert torch.allclose(mine, its, atol=1e-4)
@@ -232,7 +245,10 @@ best = {spanish.tokens[i]: probabilities[i].item() for i in probabilities.topk(4
 attention_step([*words(sentence), "[EOS]"], before.keys[0], step.energies[0], step.weights[0], words(translation)[0],
                before.hidden[0], step.context[0], step.state[0], best, title="One step of the decoder")
 plt.show()
-assert not as_given or (step.weights[0].argmax() == words(sentence).index("women") and max(best, key=best.get) == "mujeres")
+assert not as_given or (
+    step.weights[0].argmax() == words(sentence).index("women")
+    and max(best, key=best.get) == "mujeres"
+)
 
 # %% [markdown]
 # The softmax gives most of the weight to "women". So the stripes of the context (12 of its numbers) resemble those below "women". The readout gives "mujeres" the highest probability.
@@ -252,7 +268,11 @@ recorded = recorded_results(["gru", "gru-attention", "lstm"], full)
 
 def runs(budget, name, lengths, metric="exact_match"):
     """(seeds, lengths): the recorded values."""
-    rows = recorded[(recorded.budget == budget) & (recorded.model == kinds.get(name, name)) & (recorded.metric == metric)]
+    rows = recorded[
+        (recorded.budget == budget)
+        & (recorded.model == kinds.get(name, name))
+        & (recorded.metric == metric)
+    ]
     return torch.tensor(rows.pivot(index="seed", columns="length", values="value")[list(lengths)].to_numpy().copy())
 
 def first_and_last(bucket, budget):
@@ -269,7 +289,10 @@ for ax, (budget, title) in zip(axes, titles.items()):
     for name in kinds:
         curve(shown, runs(budget, name, buckets), name, ax=ax)
         if budget == "live" and as_given:
-            mine = mean_by([length_bucket(source) for source in sources], [text == answer for text, answer in zip(written[name], answers)])
+            mine = mean_by(
+                [length_bucket(source) for source in sources],
+                [text == answer for text, answer in zip(written[name], answers)],
+            )
             ax.scatter(shown, [100 * mine[bucket] for bucket in buckets], marker="x", color="black", s=60, zorder=3)
     ax.set(xlabel="English words", ylabel="exactly right, %", ylim=(-3, 100), title=title)
 curve(shown, runs("long", "lstm", buckets), "an LSTM without", ax=axes[1])               # buckets: of the long run
@@ -279,23 +302,38 @@ axes[2].set(xlabel="third by length", ylabel="BLEU", ylim=(-1.5, 50), title="Rea
 plt.show()
 
 # %% tags=["row-1.12"]
-attending_runs, plain_runs = (runs("long", name, buckets) for name in ("with attention", "without attention"))      # (seeds, lengths)
+attending_runs, plain_runs = (                                          # (seeds, lengths) each
+    runs("long", name, buckets) for name in ("with attention", "without attention")
+)
 print("all pairs up to 25 words, exactly right, % (one number a seed):")
 for bucket, attending_shares, plain_shares in zip(buckets, attending_runs.T.tolist(), plain_runs.T.tolist()):
     first, last = first_and_last(bucket, "long")
     attending, plain = (" ".join(f"{share:5.1f}" for share in shares) for shares in (attending_shares, plain_shares))
     print(f"{first:2}-{last:2} English words: {attending} with attention, {plain} without")
 for budget, lengths_there in {"live": buckets[:3], "long": buckets}.items():
-    assert runs(budget, "with attention", lengths_there).min(0).values.gt(runs(budget, "without attention", lengths_there).max(0).values).all()
-assert plain_runs[:, 3:].max() < 3 and (attending_runs[:, -1] < attending_runs[:, 0]).all()         # from 12 words on; longest, shortest
+    assert (
+        runs(budget, "with attention", lengths_there).min(0).values
+        .gt(runs(budget, "without attention", lengths_there).max(0).values)
+        .all()
+    )
+assert (
+    plain_runs[:, 3:].max() < 3                                         # from 12 words on
+    and (attending_runs[:, -1] < attending_runs[:, 0]).all()            # longest, shortest
+)
 
 for name, kind in {"with attention": "gru-attention", "an LSTM without": "lstm"}.items():
     print(f"{name:15} has {int(runs('long', kind, ['all'], 'parameters')[0]):,} parameters")
-assert runs("long", "lstm", ["all"])[0, 0] < runs("long", "with attention", ["all"]).min() - 50 and (runs("long", "lstm", buckets) < attending_runs).all()
+assert (
+    runs("long", "lstm", ["all"])[0, 0] < runs("long", "with attention", ["all"]).min() - 50
+    and (runs("long", "lstm", buckets) < attending_runs).all()
+)
 gaps = runs("tatoeba", "with attention", THIRDS, "bleu") - runs("tatoeba", "without attention", THIRDS, "bleu")
 assert gaps.min() > 5 and gaps.argmax() == 2
 for name in kinds:                                                      # your run is near one of the recorded ones
-    print(f"small budget, {name}: {correct[name]:.0f}% exactly right in your run, recorded", *(f"{r:.0f}" for r in runs("live", name, ["all"])[:, 0]))
+    print(
+        f"small budget, {name}: {correct[name]:.0f}% exactly right in your run, recorded",
+        *(f"{r:.0f}" for r in runs("live", name, ["all"])[:, 0]),
+    )
     assert not as_given or (runs("live", name, ["all"]) - correct[name]).abs().min() < 5
 
 # %% [markdown]
@@ -315,11 +353,17 @@ for name in kinds:                                                      # your r
 from course_lib.translation.scores import attention_weights
 from recipes.en_es import ENGLISH_ADJECTIVES, ENGLISH_NOUNS
 def swapped_adjectives(english, links):
-    """(English place, Spanish place) of each adjective with one link that has changed places with its noun, the next English word."""
+    """(English place, Spanish place) of each adjective with one link that has changed places with its noun, the
+    next English word."""
     return [(en, es) for en, es in links if (en + 1, es - 1) in links and sum(en == x or es == y for x, y in links) == 1
             and english[en] in ENGLISH_ADJECTIVES and english[en + 1] in ENGLISH_NOUNS]
-all_weights = attention_weights(model, pairs.test)                      # for each pair (target words + 1, source words + 1)
-OUTCOMES = {(True, True): "Both on their links", (True, False): "Only the noun", (False, True): "Only the adjective", (False, False): "Neither"}
+all_weights = attention_weights(model, pairs.test)                      # a pair: (target words + 1, source words + 1)
+OUTCOMES = {
+    (True, True): "Both on their links",
+    (True, False): "Only the noun",
+    (False, True): "Only the adjective",
+    (False, False): "Neither",
+}
 swaps, examples = Counter(), {}
 for i, adjectives in enumerate(map(swapped_adjectives, map(words, sources), pairs.links)):
     looks_at = all_weights[i].argmax(1).tolist()                        # for each Spanish place an English one
@@ -332,7 +376,10 @@ print(f"{swaps.total()} swaps:", ", ".join(f"{outcome.lower()} {share[outcome]:.
 _, axes = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained")
 for ax, outcome in zip(axes, ["Both on their links", "Only the noun"]):
     if (i := examples.get(outcome)) is not None:
-        attention_map(all_weights[i], [*words(sources[i]), "[EOS]"], [*answers[i], "[EOS]"], title=f"{outcome}: {share[outcome]:.0f}% of the swaps", ax=ax)
+        attention_map(
+            all_weights[i], [*words(sources[i]), "[EOS]"], [*answers[i], "[EOS]"],
+            title=f"{outcome}: {share[outcome]:.0f}% of the swaps", ax=ax,
+        )
         for en, es in pairs.links[i]:
             ax.add_patch(plt.Rectangle((en - 0.5, es - 0.5), 1, 1, fill=False, edgecolor="tab:red", linewidth=2))
 plt.show()
@@ -364,17 +411,27 @@ methods = {
     "another sentence": [all_weights[partner.get(i, i)] for i in range(len(all_weights))],
     "attention": all_weights,
 }
-DETERMINERS = set("el la los las un una mi mis su sus nuestro nuestra nuestros nuestras este esta estos estas muchos muchas".split())
+DETERMINERS = set(
+    "el la los las un una mi mis su sus nuestro nuestra nuestros nuestras "
+    "este esta estos estas muchos muchas".split()
+)
 linked = [(i, t) for i in partner for t in sorted({t for _, t in pairs.links[i]})]          # (sentence, Spanish place)
 is_mark = torch.tensor([not answers[i][t][0].isalnum() for i, t in linked])                 # punctuation
 is_determiner = torch.tensor([answers[i][t] in DETERMINERS for i, t in linked])
-hits = {name: torch.tensor([hit for i in partner for hit in alignment_hits(some[i], pairs.links[i])]) for name, some in methods.items()}
+hits = {
+    name: torch.tensor([hit for i in partner for hit in alignment_hits(some[i], pairs.links[i])])
+    for name, some in methods.items()
+}
 
 def found(which, names):
     """{method: how many of the linked words `which` it finds, %}"""
     return {name: 100 * hits[name][which].float().mean().item() for name in names}
 
-four, every, small = ["same position", "scaled diagonal", "another sentence", "attention"], slice(None), is_mark | is_determiner
+four, every, small = (
+    ["same position", "scaled diagonal", "another sentence", "attention"],
+    slice(None),
+    is_mark | is_determiner,
+)
 missed = ~hits["scaled diagonal"]
 
 # %% tags=["row-1.11"] alt="Four panels of horizontal bars, linked words found in percent, with black marks for recorded seeds. All linked words: the scaled diagonal 73, attention 62 with four marks below the dashed line of the diagonal and one above. Without punctuation and determiners: attention 72, scaled diagonal 64. Words that the diagonal misses: attention 62, the diagonal moved one place to the right 44, to the left 40, another sentence about 26. Long run, all linked words: attention 83 with three marks close together, scaled diagonal 60."
@@ -384,14 +441,20 @@ short_runs, long_runs = (runs(budget, "with attention", ["all"], "alignment")[:,
 long_pairs = load(BUDGETS["long"])
 found_long = position_shares(long_pairs.test, long_pairs.links) | {"attention": long_runs.mean().item()}
 _, axes = plt.subplots(2, 2, figsize=(10, 5), layout="constrained", sharex=True)
-bars(found_all, "All linked words", ax=axes[0, 0], digits=0, runs={"attention": short_runs}, baseline="scaled diagonal").set_xlim(0, 100)
+bars(found_all, "All linked words", ax=axes[0, 0], digits=0,
+     runs={"attention": short_runs}, baseline="scaled diagonal").set_xlim(0, 100)
 bars(found_large, "Without punctuation and determiners", ax=axes[0, 1], digits=0, baseline="scaled diagonal")
-bars(found_missed, "Words that the diagonal misses", "linked words found, %", ax=axes[1, 0], digits=0, baseline="diagonal, one right")
-bars(found_long, "Long run, all linked words", "linked words found, %", ax=axes[1, 1], digits=0, runs={"attention": long_runs}, baseline="scaled diagonal")
+bars(found_missed, "Words that the diagonal misses", "linked words found, %", ax=axes[1, 0], digits=0,
+     baseline="diagonal, one right")
+bars(found_long, "Long run, all linked words", "linked words found, %", ax=axes[1, 1], digits=0,
+     runs={"attention": long_runs}, baseline="scaled diagonal")
 for number in [text for ax in axes.flat for text in ax.texts]:          # into the bars, away from marks and lines
     number.set(x=0, color="white", weight="bold", path_effects=[])
 plt.show()
-print("attention, all linked words, %, a number a seed: short run", *short_runs.round().int().tolist(), "long run", *long_runs.round().int().tolist())
+print(
+    "attention, all linked words, %, a number a seed: short run", *short_runs.round().int().tolist(),
+    "long run", *long_runs.round().int().tolist(),
+)
 assert not as_given or sorted([*short_runs, found_all["scaled diagonal"]])[4] == found_all["scaled diagonal"]
 assert not this_run or abs(found_all["attention"] - short_runs.min()) < 2
 if this_run:
@@ -399,7 +462,10 @@ if this_run:
     for which in (is_mark, is_determiner):
         assert found(which, four)["scaled diagonal"] > found(which, four)["attention"] + 10
     assert found_missed["attention"] > found_missed["diagonal, one right"] + 10
-    assert max(found_missed, key=found_missed.get) == "attention" and min(found_missed, key=found_missed.get) == "another sentence"
+    assert (
+        max(found_missed, key=found_missed.get) == "attention"
+        and min(found_missed, key=found_missed.get) == "another sentence"
+    )
 assert long_runs.min() > found_long["scaled diagonal"] + 20
 
 # %% [markdown]
@@ -416,9 +482,17 @@ assert long_runs.min() > found_long["scaled diagonal"] + 20
 # %% tags=["row-1.9"]
 before_training = attention_weights(new_translator(True), pairs.test)
 untrained, trained = (2 ** torch.cat([entropy(weights) for weights in some]) for some in (before_training, all_weights))
-print(f"words that share a look, median of all steps: before training {untrained.median():.1f}, trained {trained.median():.1f}")
+print(
+    "words that share a look, median of all steps: "
+    f"before training {untrained.median():.1f}, trained {trained.median():.1f}"
+)
 bits = [runs(budget, "with attention", ["all"], "entropy")[:, 0] for budget in ("live", "long")]
-print(f"mean entropy in bits, this run: {trained.log2().mean():.2f}; recorded: short run", *(f"{b:.2f}" for b in bits[0]), "long run", *(f"{b:.2f}" for b in bits[1]))
+print(
+    f"mean entropy in bits, this run: {trained.log2().mean():.2f}; recorded: short run",
+    *(f"{b:.2f}" for b in bits[0]),
+    "long run",
+    *(f"{b:.2f}" for b in bits[1]),
+)
 assert all(1.2 < b < 1.5 for b in (*bits[0], *bits[1]))
 assert not as_given or 2 < trained.median() < untrained.median() / 2 and 1.2 < trained.log2().mean() < 1.5
 
@@ -443,7 +517,7 @@ assert not as_given or 2 < trained.median() < untrained.median() / 2 and 1.2 < t
 
 # %% tags=["row-1.10"]
 (source, source_mask), (target, target_mask) = source_batch(model, sources), target_batch(model, references)
-is_link = torch.zeros(len(sources), target.shape[1], source.shape[1])   # (pairs, Spanish place, English place): 1 on a link
+is_link = torch.zeros(len(sources), target.shape[1], source.shape[1])   # (pairs, Spanish, English place): 1 on a link
 for i, links in enumerate(pairs.links):
     for en, es in links:
         is_link[i, es, en] = 1
@@ -457,7 +531,10 @@ def next_words(change=None):
     s, keys = start.hidden, start.keys
     for t in range(target.shape[1] - 1):
         learnt = one_step(model, target[:, t], s, keys, source_mask)
-        changed = learnt if change is None else one_step(model, target[:, t], s, keys, source_mask, change(learnt.weights, t))
+        changed = (
+            learnt if change is None
+            else one_step(model, target[:, t], s, keys, source_mask, change(learnt.weights, t))
+        )
         scores.append(changed.scores)                                   # (pairs, vocabulary)
         s = learnt.state                                                # the next step starts from the unchanged state
     return torch.stack(scores, 1).softmax(2)
@@ -466,7 +543,7 @@ def next_words(change=None):
 def strongest(weights):                                                 # (..., source): 1 at the largest weight, else 0
     return torch.nn.functional.one_hot(weights.argmax(-1), weights.shape[-1])
 
-def next_strongest(weights, is_link):                                   # ... at the largest that is neither that one nor linked
+def next_strongest(weights, is_link):                                   # ... at the largest other one without a link
     return strongest(weights * (1 - strongest(weights)) * (1 - is_link))
 
 def without(weights, which):                                            # the others share what is left, in proportion
@@ -481,7 +558,9 @@ changes = {
     "linked words removed": lambda weights, t: without(weights, is_link[:, t]),
     "next strongest removed": lambda weights, t: without(weights, next_strongest(weights, is_link[:, t])),
     "all words alike": lambda weights, t: source_mask / source_mask.sum(1, keepdim=True),
-    "dealt out at random": lambda weights, t: weights.gather(1, torch.rand(weights.shape).masked_fill(~source_mask, 2).argsort(1)),   # [PAD] last
+    "dealt out at random": lambda weights, t: weights.gather(
+        1, torch.rand(weights.shape).masked_fill(~source_mask, 2).argsort(1)                 # [PAD] last
+    ),
     "context of zeros": lambda weights, t: torch.zeros_like(weights),
 }
 torch.manual_seed(seed)
@@ -490,11 +569,17 @@ with torch.no_grad():
     guesses["without attention"] = models["without attention"].eval()(source, source_mask, target[:, :-1])[0]
 is_right = {name: guess.argmax(2) == target[:, 1:] for name, guess in guesses.items()}       # (pairs, target words + 1)
 shares = {name: 100 * right[target_mask[:, 1:]].float().mean().item() for name, right in is_right.items()}
-bars(shares, "The next word after a change of the weights", "right next words, %", digits=0, baseline="without attention").set_xlim(0, 100)
+bars(
+    shares, "The next word after a change of the weights", "right next words, %",
+    digits=0, baseline="without attention",
+).set_xlim(0, 100)
 plt.show()
 line, kept_up = shares["without attention"], ("strongest word only", "next strongest removed")
 if as_given:
-    assert min(shares[name] for name in kept_up) > line + 5 and max(shares[name] for name in list(changes)[1:] if name not in kept_up) < line - 3
+    assert (
+        min(shares[name] for name in kept_up) > line + 5
+        and max(shares[name] for name in list(changes)[1:] if name not in kept_up) < line - 3
+    )
     assert shares["strongest word only"] + 3 < shares["learnt weights"] < shares["next strongest removed"] + 3
 
 # %% [markdown]
@@ -503,30 +588,39 @@ if as_given:
 # Now take words whose largest weight lies off the link. **Predict** which removal turns most right words wrong: the strongest, the linked, or the next strongest word?
 
 # %% tags=["row-1.10"]
-learnt = torch.zeros_like(is_link)                                      # (pairs, Spanish place, English place): the weights, padded
+learnt = torch.zeros_like(is_link)                                      # (pairs, Spanish, English): weights, padded
 for i, weights in enumerate(all_weights):
     learnt[i, : weights.shape[0], : weights.shape[1]] = weights
 taken_away = {"strongest word removed": learnt * strongest(learnt), "linked words removed": learnt * is_link,
               "next strongest removed": learnt * next_strongest(learnt, is_link)}            # the weight that goes
 
-effects, places = {}, torch.tensor(linked)                              # places: (linked words, 2), sentence and Spanish place
+effects, places = {}, torch.tensor(linked)                              # (linked words, 2): sentence and Spanish place
 for kind, which in {"determiners": is_determiner, "other words": ~small}.items():
     i, t = places[which & ~hits["attention"]].T                         # those with the strongest weight off the link
     before = is_right["learnt weights"][i, t]
-    print(f"{kind} with the strongest weight off the link: {len(i)}, of which {before.sum()} are written rightly; weight and probability are means over these:")
+    print(
+        f"{kind} with the strongest weight off the link: {len(i)}, of which {before.sum()} are written rightly; "
+        "weight and probability are means over these:"
+    )
     print("   removed          its weight, %   probability moved, %   right to wrong   wrong to right")
     for removal, weights in taken_away.items():
         after = is_right[removal][i, t]
         moved = (guesses[removal] - guesses["learnt weights"])[i, t].abs().sum(1) / 2        # (words,)
         effects[kind, removal] = (100 * weights[i, t].sum(1)[before].mean().item(), 100 * moved[before].mean().item(),
                                   (before & ~after).sum().item(), (~before & after).sum().item())
-        print("   {:15} {:14.0f} {:22.0f} {:16} {:16}".format(removal.removesuffix(" removed"), *effects[kind, removal]))
+        print("   {:15} {:14.0f} {:22.0f} {:16} {:16}".format(
+            removal.removesuffix(" removed"), *effects[kind, removal]
+        ))
 top, link, other = (effects["other words", removal] for removal in taken_away)
 if this_run:
     assert link[0] < top[0] / 2 and abs(link[1] - top[1]) < 5 and abs(other[0] - link[0]) < 5
-    assert link[2] > 1.4 * top[2] and link[2] > 3 * other[2] and link[3] < 8 and abs(top[2] - top[3]) < 0.3 * top[2] and abs(sum(top[2:]) / sum(link[2:]) - 1) < 0.25
-    by_weight = [effects["determiners", removal][:3] for removal in taken_away]    # weight, probability, right to wrong: all fall
-    assert all(a > b > c for a, b, c in zip(*by_weight))
+    assert (
+        link[2] > 1.4 * top[2] and link[2] > 3 * other[2] and link[3] < 8
+        and abs(top[2] - top[3]) < 0.3 * top[2]
+        and abs(sum(top[2:]) / sum(link[2:]) - 1) < 0.25
+    )
+    by_weight = [effects["determiners", removal][:3] for removal in taken_away]
+    assert all(a > b > c for a, b, c in zip(*by_weight))    # weight, probability, right to wrong: all fall
 
 # %% [markdown]
 # Read the second block first, the words that are neither determiners nor punctuation. The linked word has on average less than half the weight of the strongest. Yet its removal turns more right words wrong. (Removing the strongest also turns many wrong words right. Both removals move about as much probability, measured as half the sum of all absolute changes.) The next strongest weighs on average about as much as the linked word, and its removal turns far fewer wrong. With determiners, removing the strongest turns most wrong. So in this run _the size of a weight alone does not tell how many right words its removal turns wrong_.
@@ -547,7 +641,10 @@ masked = {"no mask": energies.softmax(0), "multiplied afterwards": energies.soft
           "minus infinity before": energies.masked_fill(~is_word, -torch.inf).softmax(0)}
 for name, alpha in masked.items():
     print(f"{name:22} words {alpha[is_word].sum():.3f}, [PAD] {alpha[~is_word].sum():.3f}")
-assert torch.equal(masked["minus infinity before"], masked_softmax(energies, is_word)) and masked["multiplied afterwards"].sum() < 0.95
+assert (
+    torch.equal(masked["minus infinity before"], masked_softmax(energies, is_word))
+    and masked["multiplied afterwards"].sum() < 0.95
+)
 
 # %% tags=["row-1.10"]
 @torch.no_grad()
@@ -580,7 +677,8 @@ for use_mask in (True, False):
 from course_lib.exercises import check
 
 def additive_energies(queries, keys, W, U, v):
-    """queries (batch, target, q), keys (batch, source, k), W (a, q), U (a, k), v (a,) -> energies (batch, target, source)."""
+    """queries (batch, target, q), keys (batch, source, k), W (a, q), U (a, k), v (a,) -> energies (batch, target,
+    source)."""
     ...
 
 check("02.1", additive_energies)
@@ -602,7 +700,8 @@ check("02.2", alignment_share)
 
 # %% tags=["exercise", "nbval-check-output"]
 def how_far(weights, keys):
-    """weights (target, source), keys (source, hidden) -> (target, source): row i says how far each removal moves step i's context."""
+    """weights (target, source), keys (source, hidden) -> (target, source): row i says how far each removal moves
+    step i's context."""
     ...
 
 check("02.3", how_far)

@@ -303,7 +303,10 @@ for name, net in (("without positions", without), ("with positions", encoder), (
     print(f"{name:<17} each token keeps its vector: {keeps}, cosine of the sentence's two means: {means:.2f}")
     all_means = F.normalize(mean_vectors(net, sentences), dim=1)             # (80, hidden)
     others = (all_means @ all_means.T)[pair[0], pair[1]]         # (3160,)
-    print(f"{'':<17} of two different sentences: {others.mean():.2f} on average, {others.min():.2f} to {others.max():.2f}")
+    print(
+        f"{'':<17} of two different sentences: "
+        f"{others.mean():.2f} on average, {others.min():.2f} to {others.max():.2f}"
+    )
     assert keeps == (means > 0.9999) == (net is without) and (others < means).float().mean() > 0.99
 
 # %% [markdown]
@@ -320,7 +323,7 @@ for name, net in (("without positions", without), ("with positions", encoder), (
 # %% tags=["nbval-check-output"]
 from course_lib.models.masked_lm import BertForMaskedLM
 
-guesser = BertForMaskedLM.load(model)                            # has `cls`: a token's vector -> a score for each sub-word
+guesser = BertForMaskedLM.load(model)                            # `cls`: a token's vector -> a score for each sub-word
 number = tokenizer.get_vocab()                                   # sub-word -> its id
 is_word = torch.zeros(len(number), dtype=torch.bool)
 is_word[[i for piece, i in number.items() if piece.isalpha()]] = True        # not "##er", not "."
@@ -357,16 +360,25 @@ always = f"always '{frequent}'"
 found = {always: torch.full_like(truth, number[frequent]), "without attention": guesses("attention"),
          "without feed-forward": guesses("feed-forward"), "all parts": guesses()}
 for i in (1, 300, 400):
-    print(questions[i], answers[i], {name: tokenizer.convert_ids_to_tokens(guess[i].item()) for name, guess in found.items()}, sep="\n   ")
+    print(questions[i], answers[i],
+          {name: tokenizer.convert_ids_to_tokens(guess[i].item()) for name, guess in found.items()}, sep="\n   ")
 torch.manual_seed(seed)
 right = {name: (guess == truth).sum().item() for name, guess in found.items()}
-def shuffled():                                                  # the hidden words by place, those at one place in any order
+def shuffled():                                                  # the words by place, those at one place in any order
     return torch.argsort(places + torch.rand(len(places)))
-dealt = {name: [(guess[shuffled()] == truth[shuffled()]).sum().item() for _ in range(10)] for name, guess in found.items() if name != always}
+dealt = {
+    name: [(guess[shuffled()] == truth[shuffled()]).sum().item() for _ in range(10)]
+    for name, guess in found.items() if name != always
+}
 assert all(found["without attention"][places == p].unique().numel() == 1 for p in places)     # one guess for each place
 assert right["without attention"] == 0 and right["without feed-forward"] < right[always] < right["all parts"] / 2
 assert all(right[name] > 2 * max(dealt[name]) for name in ("without feed-forward", "all parts"))
-bars(right, title="With attention, a guess comes from its sentence", xlabel=f"guessed right, of {len(truth)} hidden words\n(black: the same guesses, dealt out among words at the same place)", digits=0, runs=dealt, baseline=always)
+bars(
+    right, title="With attention, a guess comes from its sentence",
+    xlabel=f"guessed right, of {len(truth)} hidden words\n"
+           "(black: the same guesses, dealt out among words at the same place)",
+    digits=0, runs=dealt, baseline=always,
+)
 plt.show()
 
 # %% [markdown]
@@ -384,7 +396,7 @@ plt.show()
 ids, mask = padded(sentences)                                    # (80, tokens)
 asks = (mask == 1) & (ids != tokenizer.cls_token_id) & (ids != tokenizer.sep_token_id)       # no [CLS], [SEP], [PAD]
 
-def neighbours(net):                                             # attention to the token before and after, a number a head
+def neighbours(net):                                             # attention to the token before, after: a number a head
     net(ids, mask)                                               # leaves its weights in the layers
     before, after = [], []
     for layer in net.encoder["layer"]:
@@ -398,7 +410,10 @@ random = [neighbours(Encoder(config)) for _ in range(3)]
 equal = (asks / mask.sum(dim=1, keepdim=True)).sum() / asks.sum()
 for side, share in shares.items():
     highest = max(r[side].max().item() for r in random)
-    print(f"the token {side}: the five highest heads", " ".join(f"{s:.2f}" for s in share.sort(descending=True).values[:5]))
+    print(
+        f"the token {side}: the five highest heads",
+        " ".join(f"{s:.2f}" for s in share.sort(descending=True).values[:5]),
+    )
     print(f"   highest with random weights {highest:.2f}, equal attention {equal:.2f}")
     assert share.max() > 0.5 and highest < 0.2 and equal < 0.1
 
@@ -444,7 +459,10 @@ assert torch.allclose(F.normalize(encoded[:1]), F.normalize(alone), atol=1e-4)
 
 batch, real = padded(texts)
 n, width = ids.shape[1], batch.shape[1]
-print(f"both padded: {real.numel()} places; packed: {real.sum()}. The short row has {width - n} [PAD], {1 - n / width:.0%}")
+print(
+    f"both padded: {real.numel()} places; packed: {real.sum()}. "
+    f"The short row has {width - n} [PAD], {1 - n / width:.0%}"
+)
 for name, mask in (("with the mask", real), ("without the mask", torch.ones_like(real))):
     beside = encoder(batch, mask)                                # (2, tokens, hidden)
     weights = torch.stack([layer.attention["self"].weights[0, :, :n] for layer in encoder.encoder["layer"]])
@@ -452,8 +470,15 @@ for name, mask in (("with the mask", real), ("without the mask", torch.ones_like
     cosine = F.cosine_similarity(pool(beside, real, "mean")[:1], alone).item()
     print(f"{name:<17} attention on [PAD] {on_pad:.2f}, cosine with the text alone {cosine:.2f}")
     assert (cosine > 0.9999) == (on_pad == 0) == (mask is real)
-over_all, others = (F.cosine_similarity(means, alone) for means in (beside.mean(dim=1)[:1], mean_vectors(encoder, sentences)))   # (1,), (80,)
-print(f"without, and [PAD] in the mean too: cosine {over_all.item():.2f}\n{len(others)} other sentences, with the text alone: {others.mean():.2f} on average, {others.min():.2f} to {others.max():.2f}")
+over_all, others = (                                             # (1,), (80,)
+    F.cosine_similarity(means, alone)
+    for means in (beside.mean(dim=1)[:1], mean_vectors(encoder, sentences))
+)
+print(
+    f"without, and [PAD] in the mean too: cosine {over_all.item():.2f}\n"
+    f"{len(others)} other sentences, with the text alone: "
+    f"{others.mean():.2f} on average, {others.min():.2f} to {others.max():.2f}"
+)
 assert over_all < others.min() and others.max() < cosine < others.max() + 0.05 and 0 < on_pad < 1 - n / width
 assert torch.equal(reference(batch).last_hidden_state, reference(batch, torch.ones_like(real)).last_hidden_state)
 
@@ -541,12 +566,17 @@ gru = RNNTranslator(vocabulary, vocabulary, 64, 128).eval()
 for name, net, called in (("transformer", transformer, transformer.transformer.decoder), ("GRU", gru, gru.decoder)):
     for job in (training, writing):
         sizes = []                                               # words of a sentence that each call goes over
-        hook = called.register_forward_hook(lambda module, inputs, output: sizes.append(output.shape[:-1].numel() // 16))
+        hook = called.register_forward_hook(
+            lambda module, inputs, output: sizes.append(output.shape[:-1].numel() // 16)
+        )
         start = time.process_time()
         job(net, ids)
         speed = ids.numel() / (time.process_time() - start)
         hook.remove()
-        print(f"{name:<11} {job.__name__}: {len(sizes):>2} calls, {sum(sizes):>5,} words gone over; {speed:,.0f} words a second")
+        print(
+            f"{name:<11} {job.__name__}: {len(sizes):>2} calls, {sum(sizes):>5,} words gone over; "
+            f"{speed:,.0f} words a second"
+        )
         assert sizes == ([1] * 96 if net is gru else [96] if job is training else list(range(1, 97)))
 
 # %% [markdown]
@@ -564,18 +594,26 @@ for name, net, called in (("transformer", transformer, transformer.transformer.d
 import pandas as pd
 from recipes import transformer_data, translation
 
-names = {"transformer": "transformer", "gru-attention": "GRU with attention", "lstm-attention": "LSTM with attention", "gru": "GRU without attention"}
+names = {
+    "transformer": "transformer",
+    "gru-attention": "GRU with attention",
+    "lstm-attention": "LSTM with attention",
+    "gru": "GRU without attention",
+}
 pairs = translation.load(translation.BUDGETS["long"]).train
 print(f"{len(pairs):,} training pairs, such as:", *pairs[0], sep="\n   ")
 recorded = translation.recorded_results(list(names), full)
 long = recorded[recorded.budget == "long"]
-by_length = long[(long.metric == "exact_match") & (long.length < "3")].replace({"length": {"24-26": "24-25"}})       # "03-05" words and so on; none has 26
+# a length is "03-05" words and so on; none has 26
+by_length = long[(long.metric == "exact_match") & (long.length < "3")].replace({"length": {"24-26": "24-25"}})
 by_pairs = transformer_data.recorded_results(full)
 
 def runs(rows, kind, column):                                    # (seeds, lengths or numbers of pairs)
     return rows[rows.model == kind].pivot_table(index="seed", columns=column, values="value")
 
-table = pd.DataFrame({name: runs(by_length, kind, "length").mean() for kind, name in names.items()}).T.round().astype(int)
+table = pd.DataFrame(
+    {name: runs(by_length, kind, "length").mean() for kind, name in names.items()}
+).T.round().astype(int)
 table["parameters"] = [int(long[(long.metric == "parameters") & (long.model == kind)].value.iloc[0]) for kind in names]
 print(table.to_string())
 real = recorded.query("budget == 'tatoeba' and metric == 'bleu' and length == 'all'")
@@ -598,8 +636,14 @@ for ax, rows, column in ((axes[0], by_length, "length"), (axes[1], by_pairs, "pa
         found = runs(rows, kind, column)
         x = found.columns if column == "pairs" else [place.lstrip("0").replace("-0", "-") for place in found]
         curve(x, found.to_numpy(), names[kind], ax=ax)
-axes[0].set(xlabel="words of the English sentence", ylabel="translated exactly, %", ylim=(0, 102), title="By length: transformer first,\nlevel with the LSTM at the longest")
-axes[1].set(xlabel="different training pairs, up to ten words", xlim=(0, 4300), xticks=x, title="By number of pairs: transformer first (LSTM not measured)")
+axes[0].set(
+    xlabel="words of the English sentence", ylabel="translated exactly, %", ylim=(0, 102),
+    title="By length: transformer first,\nlevel with the LSTM at the longest",
+)
+axes[1].set(
+    xlabel="different training pairs, up to ten words", xlim=(0, 4300), xticks=x,
+    title="By number of pairs: transformer first (LSTM not measured)",
+)
 axes[0].legend(loc=(0.34, 0.06), fontsize=8)
 plt.show()
 
@@ -618,7 +662,7 @@ plt.show()
 from course_lib.exercises import check
 
 def decoder_weights(query, key, mask):
-    """(batch, tokens, size), the same, (batch, tokens) -> (batch, tokens, tokens): row i holds the weights of query i."""
+    "(batch, tokens, size), the same, (batch, tokens) -> (batch, tokens, tokens): row i holds the weights of query i."
     ...
 
 check("03.1", decoder_weights)

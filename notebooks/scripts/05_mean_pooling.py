@@ -514,8 +514,14 @@ three = SentenceEncoder([transformer, Pooling(dim, ["cls", "max", "mean"])], dty
 cls, largest, again = np.split(three.encode(texts, show_progress_bar=False), 3, axis=1)      # (texts, dim) each
 assert np.allclose(again, mean, atol=1e-5)
 
-kinds = {"static average": static.encode(texts), "before BERT's first layer": torch.stack([before_layers(text) for text in texts]),
-         "BERT [CLS]": cls, "BERT max": largest, "BERT mean": mean, "BERT mean, subtracted": units - units.mean(0)}
+kinds = {
+    "static average": static.encode(texts),
+    "before BERT's first layer": torch.stack([before_layers(text) for text in texts]),
+    "BERT [CLS]": cls,
+    "BERT max": largest,
+    "BERT mean": mean,
+    "BERT mean, subtracted": units - units.mean(0),
+}
 board = {"chance": chance, "counting words": board["counting words"]} | {k: three_tasks(v) for k, v in kinds.items()}
 print(pd.DataFrame(board).T.to_string(float_format="%.2f"))
 leads = {name: lead(mean, vectors) for name, vectors in kinds.items() if name != "BERT mean"}
@@ -611,7 +617,7 @@ for name in list(four)[1:]:
 from course_lib.exercises import check
 
 def unusual(u_tokens, u_mask, v_tokens, v_mask):
-    """(pairs, tokens, dim) and (pairs, tokens), for each list -> (pairs,): the share of other cosines that are lower."""
+    "(pairs, tokens, dim) and (pairs, tokens), for each list -> (pairs,): the share of other cosines that are lower."
     ...
 
 check("05.1", unusual)

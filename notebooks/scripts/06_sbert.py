@@ -96,7 +96,10 @@ from course_lib.losses import SoftmaxLoss
 
 laptop = "She purchased a new laptop from the store", "She works in technology"
 torch.manual_seed(seed)
-siamese(encoder, SoftmaxLoss(dim), laptop, title="One encoder reads both sentences, a small head compares its two vectors")
+siamese(
+    encoder, SoftmaxLoss(dim), laptop,
+    title="One encoder reads both sentences, a small head compares its two vectors",
+)
 plt.show()
 
 # %% [markdown]
@@ -134,7 +137,11 @@ print(features)
 # %% tags=["row-1.31", "nbval-check-output"]
 from course_lib.data import LABELS
 
-weight = torch.tensor([[0.1, 0.0, 0.2, 0.1, 0.9, 0.6], [0.0, 0.1, 0.1, 0.0, -0.8, -0.7], [0.2, 0.1, 0.0, 0.1, 0.3, 0.1]])
+weight = torch.tensor([
+    [0.1, 0.0, 0.2, 0.1, 0.9, 0.6],
+    [0.0, 0.1, 0.1, 0.0, -0.8, -0.7],
+    [0.2, 0.1, 0.0, 0.1, 0.3, 0.1],
+])
 labels = torch.tensor([LABELS["contradiction"], LABELS["entailment"]])
 
 logits = features @ weight.T                                    # (2, 6) @ (6, 3) -> (2, 3)
@@ -227,16 +234,20 @@ from course_lib.siamese import siamese_objective
 from course_lib.similarity import cos_sim
 from course_lib.training import train
 
-premises = torch.from_numpy(encoder.encode([example.premise for example in examples], show_progress_bar=False))         # (pairs, dim)
-hypotheses = torch.from_numpy(encoder.encode([example.hypothesis for example in examples], show_progress_bar=False))    # (pairs, dim)
-all_labels = torch.tensor([example.label for example in examples])                               # (pairs,)
+premises = torch.from_numpy(                                            # (pairs, dim)
+    encoder.encode([example.premise for example in examples], show_progress_bar=False)
+)
+hypotheses = torch.from_numpy(                                          # (pairs, dim)
+    encoder.encode([example.hypothesis for example in examples], show_progress_bar=False)
+)
+all_labels = torch.tensor([example.label for example in examples])      # (pairs,)
 
 def new_head(seed, fitted=False):
     """A head with random weights; if `fitted`, then trained alone, on all pairs but the 24."""
     torch.manual_seed(seed)
     head = SoftmaxLoss(dim)
     if fitted:
-        def loss_of(rows):                                                                       # rows: a list of numbers
+        def loss_of(rows):                                              # rows: a list of numbers
             return head(premises[rows], hypotheses[rows], all_labels[rows])
         train(head, loss_of, range(len(batch), len(examples)), batch_size=batch_size, learning_rate=3e-3,
               epochs=head_passes, seed=seed, show_progress_bar=False)
@@ -251,10 +262,16 @@ def push(head):
 # %%
 agreement = {}
 for kind in ("untrained", "fitted first"):
-    pushes = torch.stack([push(new_head(s, fitted=kind == "fitted first")) for s in range(seed, seed + 3)])    # (3, parameters)
-    cosines = cos_sim(pushes, pushes)                                                            # (3, 3)
+    pushes = torch.stack([                                              # (3, parameters)
+        push(new_head(s, fitted=kind == "fitted first"))
+        for s in range(seed, seed + 3)
+    ])
+    cosines = cos_sim(pushes, pushes)                                   # (3, 3)
     agreement[kind] = [cosines[0, 1].item(), cosines[0, 2].item(), cosines[1, 2].item()]
-    print(f"{kind:12} cosines of the pushes of heads 1 and 2, 1 and 3, 2 and 3:", *(f"{c:5.2f}" for c in agreement[kind]))
+    print(
+        f"{kind:12} cosines of the pushes of heads 1 and 2, 1 and 3, 2 and 3:",
+        *(f"{c:5.2f}" for c in agreement[kind]),
+    )
 if as_given:
     assert max(abs(c) for c in agreement["untrained"]) < 0.3 and min(agreement["fitted first"]) > 0.65
 
@@ -297,8 +314,11 @@ if as_given:
 from recipes.objectives import recorded_results
 
 recorded = recorded_results("live", full)                    # a row for each setting and seed
-settings = {"softmax, untrained head": "untrained head", "softmax, untrained head at 3e-3": "untrained head,\nits own rate 3e-3",
-            "softmax": "head fitted first"}
+settings = {
+    "softmax, untrained head": "untrained head",
+    "softmax, untrained head at 3e-3": "untrained head,\nits own rate 3e-3",
+    "softmax": "head fitted first",
+}
 measures = ["STS", "STSb dev", "found"]
 _, axes = plt.subplots(1, 3, figsize=(10, 2.7), layout="constrained", sharey=True)
 for ax, measure, unit in zip(axes, measures, ("Spearman x 100", "Spearman x 100", "% of 200")):
@@ -312,7 +332,10 @@ plt.show()
 print(recorded.loc[["before", *settings], measures].round(1))
 before, (untrained, fast, fitted) = recorded.loc["before"].iloc[0], (recorded.loc[setting] for setting in settings)
 above = (untrained > before)[measures]                       # (3 seeds, 3 measures)
-assert above.all(axis=1).sum() == 1 == above.any(axis=1).sum() and all((runs > before)[measures].all(axis=None) for runs in (fast, fitted))
+assert (
+    above.all(axis=1).sum() == 1 == above.any(axis=1).sum()
+    and all((runs > before)[measures].all(axis=None) for runs in (fast, fitted))
+)
 assert (fast > untrained)[measures].all(axis=None) and (fast.max() > fitted.min())[measures].all()
 
 # %% [markdown]
@@ -369,7 +392,7 @@ from course_lib.plotting import heatmap
 
 triplets = load_triplets(data)                                                      # (anchor, positive, hard negative)
 few = triplets[:8:2]                                                                # neighbours in the file share texts
-anchors, positives, negatives = (torch.from_numpy(encoder.encode(list(side))) for side in zip(*few))       # (4, dim) each
+anchors, positives, negatives = (torch.from_numpy(encoder.encode(list(side))) for side in zip(*few))    # (4, dim) each
 cosines = cos_sim(anchors, torch.cat([positives, negatives]))                       # (4, 8)
 probabilities = (scale * cosines).softmax(dim=1)                                    # (4, 8)
 own = -probabilities.diagonal().log()                                               # (4,): the loss of each anchor
@@ -407,7 +430,10 @@ lead = torch.linspace(0, 1, 11)                                 # own cosine min
 ax = None
 for s in (1, 5, 20):
     loss = F.cross_entropy(s * perfect, torch.tensor([0])).item()
-    print(f"scale {s:2}: the perfect encoder's loss {loss:.3f}, {loss / math.log(candidates):.2f} of what guessing costs")
+    print(
+        f"scale {s:2}: the perfect encoder's loss {loss:.3f}, "
+        f"{loss / math.log(candidates):.2f} of what guessing costs"
+    )
     losses = torch.log(1 + (candidates - 1) * torch.exp(-s * lead))
     assert math.isclose(losses[-1], loss, abs_tol=1e-5)
     ax = curve(lead.tolist(), losses, f"scale {s}", ax=ax)
@@ -433,7 +459,11 @@ print(live, "\nthe same, recorded with three seeds:", recorded.loc[["ranking"], 
 if as_given:
     assert (live.loc["ranking"] > live.loc["BERT, averaged"]).all() and live["found"].idxmax() == "ranking"
 assert recorded.loc["ranking", "found"].min() > recorded.loc[list(settings), "found"].max()
-assert recorded.loc["ranking", "STS"].min() < recorded.loc["softmax", "STS"].max() < recorded.loc["ranking", "STS"].max()
+assert (
+    recorded.loc["ranking", "STS"].min()
+    < recorded.loc["softmax", "STS"].max()
+    < recorded.loc["ranking", "STS"].max()
+)
 
 # %% [markdown]
 # Each recorded ranking run finds more rewordings than each recorded softmax run above. (The live run differs from the recorded seed 0 by one sentence of 200.) On STS the ranking runs overlap with those of the head fitted first.
@@ -450,7 +480,7 @@ assert recorded.loc["ranking", "STS"].min() < recorded.loc["softmax", "STS"].max
 head = new_head(seed, fitted=True).double()
 u, v = premises.double(), hypotheses.double()                                       # (pairs, dim) each
 torch.manual_seed(seed)
-offset = F.normalize(torch.randn(dim).double(), dim=0) * 10 * u.norm(dim=1).mean()  # (dim,): ten times as long as a vector
+offset = F.normalize(torch.randn(dim).double(), dim=0) * 10 * u.norm(dim=1).mean()  # (dim,): 10 times a vector's length
 for_u, for_v, _ = head.classifier.weight.detach().chunk(3, dim=1)                   # (3, dim) each
 rows = triplets[:64:2]                                                              # 32 that share no texts
 anchors = torch.from_numpy(encoder.encode([row[0] for row in rows])).double()       # (32, dim)
@@ -463,7 +493,10 @@ for name, c in (("as they are", 0 * offset), ("with the offset", offset)):
         softmax_losses.append(head(u + c, v + c, all_labels).item())
     ranking_losses.append(MultipleNegativesRankingLoss()(anchors + c, positives + c).item())
     cosines = cos_sim(anchors + c, positives + c)                                   # (32, 32)
-    print(f"{name:16} softmax loss {softmax_losses[-1]:.3f}   mean cosine {cosines.mean():.2f}   ranking loss {ranking_losses[-1]:.2f}")
+    print(
+        f"{name:16} softmax loss {softmax_losses[-1]:.3f}   mean cosine {cosines.mean():.2f}   "
+        f"ranking loss {ranking_losses[-1]:.2f}"
+    )
 print(f"guessing one of {len(rows)} costs {math.log(len(rows)):.2f}")
 assert math.isclose(*softmax_losses, abs_tol=1e-6) and cosines.min() > 0.98
 assert ranking_losses[0] < 2 and ranking_losses[1] > 0.95 * math.log(len(rows))
@@ -497,7 +530,10 @@ plt.show()
 bert_row, *trained_rows = (measured.loc[name] for name in FOUR)
 for row in trained_rows:
     assert row["other topics"] < bert_row["other topics"]
-assert measured.loc[list(FOUR), "STS"].is_monotonic_increasing and measured.loc[list(FOUR), "found"].is_monotonic_increasing
+assert (
+    measured.loc[list(FOUR), "STS"].is_monotonic_increasing
+    and measured.loc[list(FOUR), "found"].is_monotonic_increasing
+)
 
 # %% [markdown]
 # On both measures the four come in the order in which they are listed. In the pictures the two sentences of a topic fill a square on the diagonal. After each training the mean cosine outside the squares is lower than BERT's (column "other topics"). The cosines inside fall too, but less.
@@ -507,7 +543,7 @@ assert measured.loc[list(FOUR), "STS"].is_monotonic_increasing and measured.loc[
 # %% tags=["row-1.24"] alt="Two charts of Spearman's correlation, each with a dashed line at BERT's average. Left, this BERT on the STSb development set, a dot for each seed: averaged 65.2; softmax with an untrained head 62.4, and 63.6 at a smaller rate, both below the line; 69.9 with an untrained head that learns at 3e-3, its three dots spread from 68.5 to 71; with the head fitted first 71.2 on SNLI, 70.3 with MultiNLI; ranking 73.5 on SNLI, 74.7 with MultiNLI. Right, the paper on the test set: BERT's CLS vector 16.5, averaged 46.4, GloVe 58.0, SBERT 77.0."
 from course_lib.plotting import bars
 
-runs, fast_head = recorded_results("nli"), "softmax, untrained head at 3e-3"          # read only: this takes over an hour
+runs, fast_head = recorded_results("nli"), "softmax, untrained head at 3e-3"    # read only: this takes over an hour
 names = {"before": "BERT, averaged", "softmax, untrained head": "softmax on SNLI, untrained head, 1e-4",
          "softmax, untrained head, 2e-5": "the same at 2e-5",
          "softmax, untrained head at 3e-3": "the same at 1e-4, but the head at 3e-3",
@@ -525,11 +561,21 @@ ax.set_title("Here: STSb dev, a dot for each seed", fontsize="medium")
 bars(paper, "The paper: STSb test", "Spearman x 100", ax=right_ax, digits=1, baseline="BERT, averaged")
 plt.show()
 print(runs[measures].rename({"softmax": "softmax, SNLI", "ranking": "ranking, both"}).round(1))
-order = "softmax, untrained head", "softmax, untrained head, 2e-5", "before", "softmax, both", "softmax", "ranking, SNLI", "ranking"
+order = ("softmax, untrained head", "softmax, untrained head, 2e-5", "before", "softmax, both", "softmax",
+         "ranking, SNLI", "ranking")
 for worse, better in [*zip(order, order[1:]), ("before", fast_head), (fast_head, "ranking, SNLI")]:
     assert runs.loc[better, "STSb dev"].min() > runs.loc[worse, "STSb dev"].max()
-low, high, of_found = runs["STS"].groupby("setting").min(), runs["STS"].groupby("setting").max(), runs["found"].groupby("setting")
-assert of_found.min()["ranking"] > of_found.max()["softmax, both"] and of_found.min()["ranking, SNLI"] < of_found.max()["softmax"] and low["softmax"] > high["ranking, SNLI"] and low["ranking"] < high["softmax, both"] and low["softmax, both"] < high["ranking"]
+low, high, of_found = (
+    runs["STS"].groupby("setting").min(), runs["STS"].groupby("setting").max(),
+    runs["found"].groupby("setting"),
+)
+assert (
+    of_found.min()["ranking"] > of_found.max()["softmax, both"]
+    and of_found.min()["ranking, SNLI"] < of_found.max()["softmax"]
+    and low["softmax"] > high["ranking, SNLI"]
+    and low["ranking"] < high["softmax, both"]
+    and low["softmax, both"] < high["ranking"]
+)
 
 # %% [markdown]
 # On STSb dev each run ends below BERT's average if an untrained head learns at the encoder's rate, 1e-4 or 2e-5. Each run ends above if the head was fitted first or learns at 3e-3. (The paper does not mention fitting its head. It had a million pairs; that was not tried here.)
@@ -584,7 +630,11 @@ labels = torch.tensor([0, 1, 2, 1])
 head = SoftmaxLoss(ours.get_embedding_dimension())
 their_head = library.SoftmaxLoss(theirs, head.dim, num_labels=3)
 their_head.classifier.load_state_dict(head.classifier.state_dict())
-assert torch.isclose(head(*vectors[:2], labels), their_head([theirs.preprocess(column) for column in columns[:2]], labels), atol=1e-4)
+assert torch.isclose(
+    head(*vectors[:2], labels),
+    their_head([theirs.preprocess(column) for column in columns[:2]], labels),
+    atol=1e-4,
+)
 
 ranking_loss = MultipleNegativesRankingLoss()(*vectors)
 theirs_too = library.MultipleNegativesRankingLoss(theirs)([theirs.preprocess(column) for column in columns], None)
@@ -614,7 +664,8 @@ check("06.1", gradient)
 
 # %% tags=["exercise", "nbval-check-output"]
 def ranking_loss(anchors, positives, groups, scale=20.0):
-    """anchors, positives (batch, dim), row i belongs to row i; groups (batch,) integers -> the mean loss, a scalar tensor."""
+    """anchors, positives (batch, dim), row i belongs to row i; groups (batch,) integers -> the mean loss, a scalar
+    tensor."""
     ...
 
 check("06.2", ranking_loss)

@@ -80,7 +80,15 @@ from course_lib.similarity import pairwise_cos_sim
 torch.set_num_threads(1)                                                # enough for matrices this small
 encoder = SentenceEncoder.load(model, dtype="float32")
 dim = encoder.get_embedding_dimension()
-paper = {"u, v": 66.04, "|u-v|": 69.78, "u*v": 70.54, "u, v, u*v": 77.44, "|u-v|, u*v": 78.37, "u, v, |u-v|, u*v": 80.44, "u, v, |u-v|": 80.78}
+paper = {
+    "u, v": 66.04,
+    "|u-v|": 69.78,
+    "u*v": 70.54,
+    "u, v, u*v": 77.44,
+    "|u-v|, u*v": 78.37,
+    "u, v, |u-v|, u*v": 80.44,
+    "u, v, |u-v|": 80.78,
+}
 for name, reached in paper.items():
     head = SoftmaxLoss(dim, concatenation=tuple(name.split(", ")))
     print(f"{name:17} paper {reached:.1f}   {head.classifier.in_features:5} numbers into the head")
@@ -153,7 +161,10 @@ for ax, (name, (classifier, features)) in zip(axes, panels.items()):
     right[name] = classifier.fit(features(points), close).score(features(fresh), fresh_close)
     says = marked[name] = classifier.predict(features(grid)).reshape(100, 100)
     ax.imshow(says, extent=(-1, 1, -1, 1), origin="lower", vmin=0, vmax=1, cmap=ListedColormap(["white", "#b9d3ea"]))
-    for chosen, marker, colour, label in ((close, "o", "#0b3d91", "close together"), (~close, "x", "#b35c00", "not close")):
+    for chosen, marker, colour, label in (
+        (close, "o", "#0b3d91", "close together"),
+        (~close, "x", "#b35c00", "not close"),
+    ):
         ax.scatter(*points[:300][chosen[:300]].T, s=9, marker=marker, color=colour, linewidths=0.8, label=label)
     ax.set(xlabel="u", ylabel="v" if ax is axes[0] else None, xticks=(-1, 0, 1), yticks=(-1, 0, 1))
     ax.set_title(f"{name}\n{right[name]:.0%} right", fontsize="medium")
@@ -161,7 +172,10 @@ axes[0].fill([], [], color="#b9d3ea", label="here the head says: close together"
 figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
 figure.suptitle(f'Always to say "not close" is right for {guess:.0%} of the new pairs', fontsize="medium")
 plt.show()
-assert not marked["u, v"].any() and abs(right["u, v"] - guess) < 0.01 and guess + 0.03 < right["u*v"] < 0.9 < 0.95 < min(right["|u-v|"], right["u, v, hidden layer"])
+assert (
+    not marked["u, v"].any() and abs(right["u, v"] - guess) < 0.01
+    and guess + 0.03 < right["u*v"] < 0.9 < 0.95 < min(right["|u-v|"], right["u, v, hidden layer"])
+)
 
 # %% [markdown]
 # With two labels, the linear head on `(u, v)` never says "close together". With three it could, if the other two won where `u - v` is far above and far below zero. On `|u - v|` it finds the band, with a single threshold. The hidden layer finds it from `u` and `v` alone.
@@ -183,7 +197,10 @@ u, v = vectors_of(e.premise for e in examples), vectors_of(e.hypothesis for e in
 labels = torch.tensor([e.label for e in examples])                                              # (pairs,)
 test_u, test_v = vectors_of(p.sentence1 for p in test_pairs), vectors_of(p.sentence2 for p in test_pairs)
 gold = np.array([p.score for p in test_pairs])
-as_given = (model, data, batch_size, learning_rate, epochs, seeds) == ("course/bert-mini", "course/nli", 64, 3e-3, 5, [0, 1, 2, 3, 4])
+as_given = (
+    (model, data, batch_size, learning_rate, epochs, seeds)
+    == ("course/bert-mini", "course/nli", 64, 3e-3, 5, [0, 1, 2, 3, 4])
+)
 
 @torch.no_grad()
 def cosines(change):
@@ -225,7 +242,11 @@ maps = {name: [train_map(name, labels, s) for s in seeds] for name in paper}
 live = {name: np.array([100 * spearman(gold, cosines(change)) for change in runs]) for name, runs in maps.items()}
 for name, scores in live.items():
     print(f"{name:17} {np.round(scores, 1)}   mean {scores.mean():.1f}")
-assert not as_given or (live["u, v"] < before).all() and (live["u, v, |u-v|"] > live["u, v"]).all() and 0 < live["u, v, |u-v|"].mean() - before < 1
+assert not as_given or (
+    (live["u, v"] < before).all()
+    and (live["u, v, |u-v|"] > live["u, v"]).all()
+    and 0 < live["u, v, |u-v|"].mean() - before < 1
+)
 
 # %% [markdown]
 # Every run on `(u, v)` made the vectors worse than they were. `(u, v, |u - v|)` is ahead of it in every seed, with a mean less than a point above the start.
@@ -280,7 +301,10 @@ axes[1].set(xlim=(60, 84), xlabel="Spearman x 100, another scale")
 figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
 plt.show()
 best = ("u, v, |u-v|", "u, v, |u-v|, u*v", "|u-v|, u*v")                 # |u-v| and something beside it
-assert all(set(sorted(paper, key=lambda name: runs[name].mean())[-3:]) == set(best) for runs in (live, many, {n: np.array(p) for n, p in paper.items()}))
+assert all(
+    set(sorted(paper, key=lambda name: runs[name].mean())[-3:]) == set(best)
+    for runs in (live, many, {n: np.array(p) for n, p in paper.items()})
+)
 assert {name for name in paper if many[name].mean() > start[large]["mean; ; 0"][0]} == set(best)
 
 # %% [markdown]
@@ -302,7 +326,10 @@ gain = {}
 for name in ("u, v", "u, v, |u-v|"):
     scores = np.array([100 * spearman(gold, cosines(train_map(name, deal_anew(s), s))) for s in seeds])
     gain[name] = live[name] - scores                                    # (seeds,): the same seed, the same order
-    print(f"({name}): real {live[name].mean():.1f}, shuffled {scores.mean():.1f}, real minus shuffled {np.round(gain[name], 1)}")
+    print(
+        f"({name}): real {live[name].mean():.1f}, shuffled {scores.mean():.1f}, "
+        f"real minus shuffled {np.round(gain[name], 1)}"
+    )
 assert not as_given or (gain["u, v, |u-v|"] > 0).all() and 0 < (gain["u, v"] > 0).sum() < len(seeds)
 
 # %% [markdown]
@@ -327,7 +354,11 @@ def verdict(a, b):
     above = int((np.asarray(a) > np.asarray(b)).sum())
     return {len(a): "yes", 0: "no, the reverse"}.get(above, "cannot tell")
 
-assert [verdict([2, 5, 9], [1, 4, 8]), verdict([2, 5, 9], [1, 6, 8]), verdict([1, 4], [2, 5])] == ["yes", "cannot tell", "no, the reverse"]
+assert [
+    verdict([2, 5, 9], [1, 4, 8]),
+    verdict([2, 5, 9], [1, 6, 8]),
+    verdict([1, 4], [2, 5]),
+] == ["yes", "cannot tell", "no, the reverse"]
 print({n: f"{luck(n):.1%}" for n in (1, 3, 5)})
 
 # %% [markdown]
@@ -367,7 +398,8 @@ assert max(many, key=lambda name: many[name].mean()) == "u, v, |u-v|"
 from scipy.stats import rankdata, zscore
 
 def scores_of(predicted, drawn):
-    """Spearman x 100 on each drawn test set: the mean product of the two sides' ranks, brought to mean 0 and deviation 1."""
+    """Spearman x 100 on each drawn test set: the mean product of the two sides' ranks, brought to mean 0 and
+    deviation 1."""
     ours, grades = (zscore(rankdata(values[drawn], axis=1), axis=1) for values in (predicted, gold))
     return 100 * (ours * grades).mean(axis=1)                           # (test sets,)
 
@@ -381,10 +413,16 @@ for y, size in enumerate(sizes):
         low[rival, size], middle, high = np.percentile(lead, [2.5, 50, 97.5])
         ax.plot([low[rival, size], high], [y, y], color="#0072b2", linewidth=3)
         ax.plot(middle, y, "o", color="black")
-        print(f"{size:3} pairs: ahead of ({rival}) by {middle:.1f}, 95 % from {low[rival, size]:.1f} to {high:.1f}; behind in {(lead < 0).mean():.1%}")
+        print(
+            f"{size:3} pairs: ahead of ({rival}) by {middle:.1f}, "
+            f"95 % from {low[rival, size]:.1f} to {high:.1f}; behind in {(lead < 0).mean():.1%}"
+        )
 for ax, rival in zip(axes, rivals):
     ax.axvline(0, color="grey", linestyle="--")
-    ax.set(ylim=(1.5, -0.5), yticks=range(2), yticklabels=[f"{size} pairs" for size in sizes], xlabel="points; the line holds 95 of 100 test sets")
+    ax.set(
+        ylim=(1.5, -0.5), yticks=range(2), yticklabels=[f"{size} pairs" for size in sizes],
+        xlabel="points; the line holds 95 of 100 test sets",
+    )
     ax.set_title(f"(u, v, |u-v|) minus ({rival})", fontsize="medium")
 plt.show()
 assert {case for case, edge in low.items() if edge > 0} == {("u, v", 328)}    # the range lies right of zero
@@ -412,10 +450,21 @@ plt.show()
 for rival in [name for name in paper if name != "u, v, |u-v|"]:
     said = [verdict(runs["u, v, |u-v|"], runs[rival]) for runs in encoders.values()]
     lead = (encoders[large]["u, v, |u-v|"] - encoders[large][rival]).mean()
-    print(f"(u, v, |u-v|) above ({rival})? 328 pairs: {said[0]}; 1,500 pairs: {said[1]}, by {lead:+.1f}, paper {paper['u, v, |u-v|'] - paper[rival]:+.1f}")
+    print(
+        f"(u, v, |u-v|) above ({rival})? 328 pairs: {said[0]}; "
+        f"1,500 pairs: {said[1]}, by {lead:+.1f}, paper {paper['u, v, |u-v|'] - paper[rival]:+.1f}"
+    )
 separate = [verdict(encoders[large][a], encoders[large][b]) != "cannot tell" for a, b in combinations(paper, 2)]
-print(f"{sum(separate)} of {len(separate)} count on 1,500 pairs; by luck alone it would be {luck(3) * len(separate):.1f} on average")
-assert all(verdict(runs[a], runs[b]) == "yes" for runs in encoders.values() for a in best for b in ("u, v", "|u-v|", "u*v"))
+print(
+    f"{sum(separate)} of {len(separate)} count on 1,500 pairs; "
+    f"by luck alone it would be {luck(3) * len(separate):.1f} on average"
+)
+assert all(
+    verdict(runs[a], runs[b]) == "yes"
+    for runs in encoders.values()
+    for a in best
+    for b in ("u, v", "|u-v|", "u*v")
+)
 won = [verdict(encoders[name]["u, v, |u-v|, u*v"], encoders[name]["u, v, |u-v|"]) for name in (small, large)]
 risen = {name for name, scores in encoders[large].items() if scores.mean() > start[large]["mean; ; 0"][0]}
 assert won == ["cannot tell", "yes"] and risen == {*best, "u, v, u*v"}
@@ -446,17 +495,26 @@ for title, (experiment, setting) in trainings.items():
         pooled[title, name] = scores = {mode: runs[f"{mode}; {setting}"] for mode in modes}
         above[title, name] = [verdict(scores["mean"], scores[rival]) for rival in ("cls", "max")]
         shown = ", ".join(f"{mode} {scores[mode].mean():.1f}" for mode in modes)
-        print(f"{title:14} {pairs:>5} pairs: {shown}; mean above cls? {above[title, name][0]}; above max? {above[title, name][1]}")
+        print(
+            f"{title:14} {pairs:>5} pairs: {shown}; "
+            f"mean above cls? {above[title, name][0]}; above max? {above[title, name][1]}"
+        )
 print("paper: NLI: mean 80.8, cls 79.8, max 79.1; STS scores: mean 87.4, cls 86.6, max 69.9")
 figure, axes = plt.subplots(1, 2, figsize=(9, 2.6), sharey=True, sharex=True, layout="constrained")
 begun = {mode: start[large][f"{mode}; ; 0"][0] for mode in modes}
 for ax, title in zip(axes, ("NLI, rate 1e-4", "STS scores")):
     dots(ax, pooled[title, large], f"Trained on {title}, 1,500 test pairs")
-    ax.plot(list(begun.values()), range(3), "|", color="grey", markersize=14, markeredgewidth=2, label="before training")
+    ax.plot(
+        list(begun.values()), range(3), "|",
+        color="grey", markersize=14, markeredgewidth=2, label="before training",
+    )
 figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
 plt.show()
 assert all(said == ["yes", "yes"] for (title, _), said in above.items() if title != "NLI, rate 3e-4")
-assert above["NLI, rate 3e-4", large] == ["cannot tell", "yes"] and above["NLI, rate 3e-4", small] == ["cannot tell", "cannot tell"]
+assert (
+    above["NLI, rate 3e-4", large] == ["cannot tell", "yes"]
+    and above["NLI, rate 3e-4", small] == ["cannot tell", "cannot tell"]
+)
 
 # %% [markdown]
 # In both trainings of the figure the mean is ahead of `[CLS]` and of max, in every seed and on both test sets. The grey ticks show that it was ahead before training, too. On 1,500 pairs max trails clearly after NLI as well, unlike in the paper. At the larger NLI rate only one of these verdicts is left, the lead over max on 1,500 pairs.
@@ -478,7 +536,10 @@ for ax, parts in zip(axes, ("u, v", "u, v, |u-v|")):
         line = runs[f"linear, {rate}"] = of_map[large][f"{parts}; linear; {rate}; real"]
         deep = runs[f"hidden layer, {rate}"] = of_map[large][f"{parts}; one hidden layer; {rate}; real"]
         said[parts, rate] = verdict(deep, line)
-        print(f"({parts}), rate {rate}, 1,500 pairs: hidden layer {deep.mean():.1f}, linear {line.mean():.1f}; hidden layer above? {said[parts, rate]}")
+        print(
+            f"({parts}), rate {rate}, 1,500 pairs: hidden layer {deep.mean():.1f}, linear {line.mean():.1f}; "
+            f"hidden layer above? {said[parts, rate]}"
+        )
     dots(ax, runs, f"({parts}), 1,500 test pairs", start[large]["mean; ; 0"][0])
     own = np.mean([100 * spearman(gold, cosines(train_map(parts, labels, s, rate=1e-3, hidden=True))) for s in seeds])
     same = of_map[small][f"{parts}; one hidden layer; 0.001; real"].mean()
@@ -510,13 +571,19 @@ for name in paper:
     ax.annotate(f"({name})", (x, y), xytext=(0, -9 if below else 9), textcoords="offset points",
                 ha="center", va="top" if below else "bottom", fontsize=9)
 ax.axhline(start[large]["mean; ; 0"][0], color="grey", linestyle="--", label="before training")
-ax.set(xlim=(41, 56), ylim=(61, 71), xlabel="labels of unseen pairs right, % (a guess: 33)", ylabel="Spearman x 100, 1,500 pairs")
+ax.set(
+    xlim=(41, 56), ylim=(61, 71),
+    xlabel="labels of unseen pairs right, % (a guess: 33)", ylabel="Spearman x 100, 1,500 pairs",
+)
 ax.set_title("(u, v) gets more labels right, (|u-v|, u*v) has better vectors", fontsize="medium")
 ax.legend(fontsize=8, loc="lower right")
 plt.show()
 for name in compared:
     print(f"({name}), a number a seed: labels right {fit[name]} %, vectors {encoders[large][name].round(1)}")
-assert verdict(fit["u, v"], fit["|u-v|, u*v"]) == "yes" and verdict(encoders[large]["|u-v|, u*v"], encoders[large]["u, v"]) == "yes"
+assert (
+    verdict(fit["u, v"], fit["|u-v|, u*v"]) == "yes"
+    and verdict(encoders[large]["|u-v|, u*v"], encoders[large]["u, v"]) == "yes"
+)
 
 # %% [markdown]
 # In every seed `(u, v)` gets more labels right than `(|u - v|, u*v)`, and in every seed its vectors are worse. So here one number did not stand for the other, but the two settings were picked afterwards, there are three seeds, and no bootstrap of the 500 pairs. Labels can be right without a comparison: in SNLI the hypothesis alone gives many away (Gururangan et al. 2018).
@@ -530,7 +597,10 @@ assert verdict(fit["u, v"], fit["|u-v|, u*v"]) == "yes" and verdict(encoders[lar
 # **Predict:** does ranking with the mean end above or below the softmax loss, which learns from all pairs?
 
 # %% tags=["row-1.26"] alt="Dot plot of three recorded runs each on 1,500 test pairs, with a grey tick for each pooling's score before training. Softmax on (u, v, |u-v|) lies around 68 and on all four parts around 69.5. Ranking with the mean lies around 70, with [CLS] around 68, and with max slightly above 70."
-pairs = results["ablations"].query("experiment in ('encoder', 'ranking')").groupby("experiment").n.mean().round().astype(int)
+pairs = (
+    results["ablations"].query("experiment in ('encoder', 'ranking')")
+    .groupby("experiment").n.mean().round().astype(int)
+)
 ranked = {}
 for name in (small, large):
     runs = recorded("ablations", "ranking", name)
@@ -539,15 +609,21 @@ today = {f"softmax, mean, ({parts})": encoders[large][parts] for parts in ("u, v
 today |= {f"ranking, {mode}": scores for mode, scores in ranked[large].items()}
 figure, ax = plt.subplots(figsize=(8, 2.9), layout="constrained")
 dots(ax, today, f"Softmax: {pairs['encoder']:,} labelled pairs; ranking: about {pairs['ranking']} of them")
-ax.plot([begun[mode] for mode in ("mean", "mean", *modes)], range(5), "|", color="grey", markersize=14, markeredgewidth=2, label="before training")
+ax.plot(
+    [begun[mode] for mode in ("mean", "mean", *modes)], range(5), "|",
+    color="grey", markersize=14, markeredgewidth=2, label="before training",
+)
 figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
 plt.show()
 for name, scores in today.items():
     print(f"{name:33} {scores.mean():.1f} ± {scores.std(ddof=1):.1f}")
 for name, title in ((large, "1,500"), (small, "328")):
     beaten = [parts for parts, scores in encoders[name].items() if verdict(ranked[name]["mean"], scores) == "yes"]
-    print(f"{title:>5} pairs: ranking with the mean above {len(beaten)} of 7 concatenations; "
-          f"above cls? {verdict(ranked[name]['mean'], ranked[name]['cls'])}; above max? {verdict(ranked[name]['mean'], ranked[name]['max'])}")
+    print(
+        f"{title:>5} pairs: ranking with the mean above {len(beaten)} of 7 concatenations; "
+        f"above cls? {verdict(ranked[name]['mean'], ranked[name]['cls'])}; "
+        f"above max? {verdict(ranked[name]['mean'], ranked[name]['max'])}"
+    )
     assert len(beaten) == 7 and verdict(ranked[name]["mean"], ranked[name]["cls"]) == "yes"
     assert verdict(ranked[name]["mean"], ranked[name]["max"]) == "cannot tell"
 
@@ -570,7 +646,11 @@ transformers.utils.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()
 library = SentenceTransformer(str(resolve(model)), device="cpu")
 sides = [[e.premise for e in examples[:6]], [e.hypothesis for e in examples[:6]]]
-switches = ("concatenation_sent_rep", "u, v"), ("concatenation_sent_difference", "|u-v|"), ("concatenation_sent_multiplication", "u*v")
+switches = (
+    ("concatenation_sent_rep", "u, v"),
+    ("concatenation_sent_difference", "|u-v|"),
+    ("concatenation_sent_multiplication", "u*v"),
+)
 for on in [on for on in product([True, False], repeat=3) if any(on)]:
     names = [parts for (_, parts), chosen in zip(switches, on) if chosen]
     ours = SoftmaxLoss(dim, concatenation=tuple(", ".join(names).split(", ")))

@@ -1,9 +1,9 @@
-"""The further negatives of two trainings are equally many; a search's hit is right part by part."""
+"""The further negatives of two trainings are equally many; what is measured where; a hit is right part by part."""
 
 import pytest
 
 from course_lib.datasets.pictures import SEEN, Group, Scene, captions, sample_scenes
-from recipes.text_and_images import NEGATIVES, SETTINGS, hard_negatives
+from recipes.text_and_images import APART, CLOSELY, NEGATIVES, SETTINGS, epochs_of, hard_negatives
 from recipes.text_and_images_closely import fitting
 from recipes.text_and_images_quality import worded
 
@@ -32,6 +32,11 @@ def test_negatives_are_of_another_scene(negatives):
         assert sorted(colours.split()) == sorted(own.split()) != colours.split()  # the words of the caption, exchanged
         assert places in captions(Scene(scene.groups[::-1], scene.places)) and places not in captions(scene)
         assert not any(other in captions(each) for each in SCENES)
+
+
+def test_exchanged_colours_are_measured_apart_where_trainings_are_compared():
+    assert {CLOSELY, *NEGATIVES, "longer", "tuned"} == set(APART) <= set(SETTINGS)
+    assert [setting for setting in SETTINGS if epochs_of(setting) > epochs_of(CLOSELY)] == ["longer"]
 
 
 def test_a_hit_is_right_part_by_part():

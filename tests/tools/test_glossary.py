@@ -156,7 +156,7 @@ def test_undefined():
 def test_prose_is_taken_over_without_executing(tmp_path, capsys):
     (tmp_path / "notebooks" / "scripts").mkdir(parents=True)
     script, file = tmp_path / "notebooks" / "scripts" / "90_x.py", tmp_path / "notebooks" / "90_x.ipynb"
-    text = '# %% [markdown]\n# Some prose.\n\n# %% tags=["a"]\nprint("once")\n'
+    text = '# %% [markdown]\n# Some prose.\n\n# %% tags=["a"]\ndef f():\n    """A word."""\n\nprint("once")\n'
     script.write_text(text)
     assert build_notebooks.main([], tmp_path) == 0
     stored = nbformat.read(file, as_version=4)
@@ -170,10 +170,11 @@ def test_prose_is_taken_over_without_executing(tmp_path, capsys):
     assert now.cells[1].outputs[0].text == "from the first run" and now.cells[1].execution_count == 1
     assert build_notebooks.in_step(script, file)
 
-    script.write_text(text.replace('("once")', '(\n    "once"\n)  # and no more'))  # the same code in another layout
+    layout = text.replace('("once")', '(\n    "once"\n)  # and no more').replace("A word", "A\n    word")
+    script.write_text(layout)  # the same code
     assert build_notebooks.main([], tmp_path, prose=True) == 0
     now = nbformat.read(file, as_version=4).cells[1]
-    assert now.source.count("\n") == 2 and now.outputs[0].text == "from the first run"
+    assert now.source.count("\n") == 6 and now.outputs[0].text == "from the first run"
     assert build_notebooks.in_step(script, file)
 
     before = file.read_bytes()
