@@ -151,15 +151,25 @@ networks = {"pre-trained": (mlm, "o"), "random weights": (BertForMaskedLM(mlm.co
 perplexities = {}
 _, ax = plt.subplots(figsize=(5.5, 4), layout="constrained")
 for name, (network, marker) in networks.items():
-    plain, mixed = perplexities[name] = np.array([[pseudo_perplexity(network, tokenizer, text) for text in group] for group in (forty, scrambled)])
-    print(f"{name}: less likely when shuffled: {(mixed > plain).sum()} of {len(forty)}; median of shuffled / written: {np.median(mixed / plain):.2f}")
+    plain, mixed = perplexities[name] = np.array([
+        [pseudo_perplexity(network, tokenizer, text) for text in group]
+        for group in (forty, scrambled)])
+    print(
+        f"{name}: less likely when shuffled: {(mixed > plain).sum()} of {len(forty)}; "
+        f"median of shuffled / written: {np.median(mixed / plain):.2f}")
     ax.loglog(plain, mixed, marker, color=PALETTE[len(perplexities) - 1], label=name)
 ax.axline((10, 10), (100, 100), color="grey", linestyle="--", label="both alike")
-ax.set(xlabel="pseudo-perplexity as written", ylabel="with words shuffled", title="Pre-trained, the network prefers the right order")
+ax.set(
+    xlabel="pseudo-perplexity as written", ylabel="with words shuffled",
+    title="Pre-trained, the network prefers the right order")
 ax.legend(fontsize=8)
 plt.show()
 learned, blank = (mixed / plain for plain, mixed in perplexities.values())
-assert (learned > 1).sum() >= (40 if (model, seed) == ("course/bert-mini", 0) else 39) and np.median(learned) > 10 and abs(np.log(blank)).max() < np.log(2) and 0 < (blank > 1).sum() < 40
+assert (
+    (learned > 1).sum() >= (40 if (model, seed) == ("course/bert-mini", 0) else 39)
+    and np.median(learned) > 10
+    and abs(np.log(blank)).max() < np.log(2)
+    and 0 < (blank > 1).sum() < 40)
 
 # %% [markdown]
 # Each mark is one sentence. All marks of `bert-mini` lie above the diagonal: it finds each of the forty sentences less likely when its words are shuffled. The marks of random weights lie close to the diagonal, on both sides. So `bert-mini` has learned something about the order of words.
@@ -180,14 +190,17 @@ encoded = [torch.tensor(e.ids) for e in tokenizer.encode_batch(texts)]       # e
 counts = torch.bincount(torch.cat(encoded), minlength=len(vocabulary)).double()
 counts[special] = 0
 
-def counting_loss(group, added):                                 # to every count, so that a token not met is not impossible
+def counting_loss(group, added):                                 # to every count, so that a token not met is possible
     ids, share = torch.cat(group), (counts + added) / (counts + added).sum()     # (tokens,), (vocabulary,)
     p = share[ids[~torch.isin(ids, special)]]                    # the share of each true token
-    # A visible token is the true one half of the time (10% left alone, 10% replaced), so it gets half of the probability.
+    # A visible token is the true one half of the time (10% left alone, 10% replaced),
+    # so it gets half of the probability.
     hidden, left_alone, replaced = p, p / 2 + 0.5, p / 2         # what the true token is given, in the three cases
     return -(0.8 * hidden.log() + 0.1 * left_alone.log() + 0.1 * replaced.log()).mean().item()
 
-groups = {"the NLI texts": encoded[:400], "new sentences": [torch.tensor(tokenizer.encode(text).ids) for text in sentences]}
+groups = {
+    "the NLI texts": encoded[:400],
+    "new sentences": [torch.tensor(tokenizer.encode(text).ids) for text in sentences]}
 losses = {"counting": [counting_loss(group, added) for group, added in zip(groups.values(), (0, 1))]}
 print(f"guessing blindly costs ln {len(vocabulary)} = {math.log(len(vocabulary)):.2f}")
 print("counting costs", ", ".join(f"{loss:.2f} on {group}" for group, loss in zip(groups, losses["counting"])))
@@ -205,17 +218,23 @@ from course_lib.training import train
 def hidden_token_loss(network, batch):
     ids = torch.cat(batch)                                       # (tokens,) packed: one sentence after the other
     candidates = (~torch.isin(ids, special)).nonzero().squeeze(1)
-    masked, places, truth = mask_tokens(ids, candidates, round(0.15 * len(candidates)), vocabulary["[MASK]"], len(vocabulary))
+    masked, places, truth = mask_tokens(
+        ids, candidates, round(0.15 * len(candidates)), vocabulary["[MASK]"], len(vocabulary))
     return F.cross_entropy(network(masked, [len(i) for i in batch], places).float(), truth)
 
 torch.manual_seed(seed)
-tiny = BertForMaskedLM(BertConfig(len(vocabulary), 128, 2, 2, 512, hidden_dropout_prob=0, attention_probs_dropout_prob=0))
+tiny = BertForMaskedLM(
+    BertConfig(len(vocabulary), 128, 2, 2, 512, hidden_dropout_prob=0, attention_probs_dropout_prob=0))
 print(f"the tiny network before training: {(first_loss := hidden_token_loss(tiny, encoded[:100]).item()):.2f}")
-history = train(tiny, lambda batch: hidden_token_loss(tiny, batch), encoded, batch_size=64, learning_rate=2e-3, epochs=4, seed=seed,
-                length=len, log_every=11, show_progress_bar=False)
+history = train(
+    tiny, lambda batch: hidden_token_loss(tiny, batch), encoded,
+    batch_size=64, learning_rate=2e-3, epochs=4, seed=seed,
+    length=len, log_every=11, show_progress_bar=False)
 for name, network in (("tiny network", tiny), ("bert-mini", mlm)):
     with torch.no_grad():
-        losses[name] = [np.mean([hidden_token_loss(network, group).item() for _ in range(5)]) for group in groups.values()]
+        losses[name] = [
+            np.mean([hidden_token_loss(network, group).item() for _ in range(5)])
+            for group in groups.values()]
     print(f"{name}:", ", ".join(f"{loss:.2f} on {group}" for group, loss in zip(groups, losses[name])))
 (counted_own, counted_new), (tiny_own, tiny_new), bert_mini = losses.values()
 assert abs(first_loss - math.log(len(vocabulary))) < 0.3
@@ -241,12 +260,16 @@ curve(read, [entry["loss"] for entry in history], "a tiny network, here, on othe
 for level, line in zip((counted.mean(), counted_own), list(ax.lines)):
     ax.axhline(level, color=line.get_color(), linestyle=":", linewidth=1)
 ax.text(log.n.max(), counted.mean() + 0.08, "dotted: counting, on each text", ha="right", fontsize=8)
-ax.set(xscale="log", xlabel="tokens read", ylabel="loss in nats", title="The loss of bert-mini stays near that of counting, then falls")
+ax.set(
+    xscale="log", xlabel="tokens read", ylabel="loss in nats",
+    title="The loss of bert-mini stays near that of counting, then falls")
 plt.show()
 below = log[log.value < counted.min()].n.min()
-bert = 1_000_000 * 256 * (0.9 * 128 + 0.1 * 512)                 # steps, texts a step, and their length: 128, in the end 512
+bert = 1_000_000 * 256 * (0.9 * 128 + 0.1 * 512)                 # steps, texts a step, their length: 128, then 512
 print(f"bert-mini read {log.n.max():,.0f} tokens in {log.seconds.max() / 3600:.1f} hours of one CPU thread")
-print(f"counting reaches {counted.min():.2f} to {counted.max():.2f} on Wikipedia; bert-mini is below that after {below / 1e6:.0f} million tokens")
+print(
+    f"counting reaches {counted.min():.2f} to {counted.max():.2f} on Wikipedia; "
+    f"bert-mini is below that after {below / 1e6:.0f} million tokens")
 print(f"BERT read up to {bert / 1e9:.0f} billion tokens, {bert / log.n.max():.0f} times as many")
 assert log.value.iloc[-1] < counted.min() - 3 and 1e6 < below < 1e7
 assert (abs(log.value - counted.mean())[log.n.between(2e6, 7e6)] < 0.3).all()
@@ -276,14 +299,16 @@ with torch.device("meta"):                                      # counts without
 for name, core in (("BERT-large", large), ("BERT-base", base), ("this model", mlm.bert)):
     print(f"{name:<11} {count(core):>11,} parameters, {4 * count(core) / 1e6:>5,.0f} MB in float32")
 print(f"this model fits into BERT-base {count(base) / count(mlm.bert):.0f} times")
-assert 105e6 < count(base) < 110e6 and 330e6 < count(large) < 340e6          # the paper says 110M and 340M, pooler included
+assert 105e6 < count(base) < 110e6 and 330e6 < count(large) < 340e6          # the paper says 110M and 340M, with pooler
 
 torch.manual_seed(seed)
 classifier = BertForSequenceClassification.load(model, num_labels=6)         # a new head for six classes
 old, now = mlm.bert.state_dict(), classifier.bert.state_dict()
 assert all(torch.equal(old[name], now[name]) for name in old)                # the core, tensor by tensor
 new = count(classifier) - count(mlm.bert)
-print(f"the new head has {new:,} parameters: {new / count(classifier):.1%} of all; the {len(old)} tensors of the core are equal")
+print(
+    f"the new head has {new:,} parameters: {new / count(classifier):.1%} of all; "
+    f"the {len(old)} tensors of the core are equal")
 
 # %% [markdown]
 # About one parameter in a hundred is new.
@@ -309,7 +334,8 @@ learn, test = questions(data)
 random.Random(0).shuffle(learn)
 kept, pool = learn[:200], learn[200:]                            # the first 200 chose the rates
 
-def sample(n, seed):                                             # for 1,000 the pool is too small: then the 200 are trained on, too
+# For 1,000 the pool is too small: then the 200 are trained on, too.
+def sample(n, seed):
     return random.Random(seed).sample(pool if n <= len(pool) else pool + kept, n)
 
 trials = recorded_trials("course/questions", 50)                 # accuracy in %; a row for each learning rate
@@ -337,9 +363,13 @@ class FirstWordClassifier(torch.nn.Module):
 
 def fine_tune(start, n, seed):
     nearest = min(STEPS, key=lambda tried: abs(tried - n))       # 50, 200 or 1,000 labels
-    rate = recorded_trials("course/questions", nearest)[start, "first word"].idxmax() if model == "course/bert-mini" else 5e-5   # one of the rates in BERT's paper
+    rate = (
+        recorded_trials("course/questions", nearest)[start, "first word"].idxmax() if model == "course/bert-mini"
+        else 5e-5)                                               # one of the rates in BERT's paper
     torch.manual_seed(seed)
-    whole = BertForSequenceClassification.load(model, 6) if start == "pre-trained" else BertForSequenceClassification(mlm.config, 6)
+    whole = (
+        BertForSequenceClassification.load(model, 6) if start == "pre-trained"
+        else BertForSequenceClassification(mlm.config, 6))
     network = FirstWordClassifier(whole.bert)                    # the pooler is there, and not used
     def loss(batch):
         batch = sorted(batch, key=lambda q: len(tokenizer.encode(q.question)))   # in the recipe's order
@@ -358,10 +388,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 bundled = (model, pair_model, data, labels) == ("course/bert-mini", "course/cross-encoder-mini", "course/questions", 50)
-live = {start: np.mean([fine_tune(start, labels, each) for each in (range(3) if full else [seed])]) for start in ("pre-trained", "scratch")}
+live = {
+    start: np.mean([fine_tune(start, labels, each) for each in (range(3) if full else [seed])])
+    for start in ("pre-trained", "scratch")}
 for start, value in live.items():
     band = recorded_accuracy(start, "course/questions")[:, 0]    # with 50 labels
-    print(f"{labels} labels, {start}: {value:.0f} % of {len(test)} test questions right; recorded with 50, seeds 0 to 2:", *band.round())
+    print(
+        f"{labels} labels, {start}: {value:.0f} % of {len(test)} test questions right; "
+        "recorded with 50, seeds 0 to 2:", *band.round())
     assert not bundled or min(band) - 5 <= value <= max(band) + 5            # two standard errors of 500 questions
 
 def count_words(train_on, measure_on, strength):
@@ -384,14 +418,18 @@ def labels_needed(target, means, numbers):
     """Where the mean curve reaches `target`, read off between the measured points, in words."""
     return "more than 1,000" if target > means[-1] else f"{math.exp(np.interp(target, means, np.log(numbers))):.0f}"
 
-lines = {start: recorded_accuracy(start, "course/questions") for start in live} | {"bag of words": words_right}     # (samples, 3) each
+lines = (                                                        # (samples, 3) each
+    {start: recorded_accuracy(start, "course/questions") for start in live}
+    | {"bag of words": words_right})
 _, ax = plt.subplots(figsize=(6.5, 3.6), layout="constrained")
 for name, runs in lines.items():
     curve(list(STEPS), runs, name, ax=ax)
 for (start, value), line in zip(live.items(), list(ax.lines)):
     ax.plot(labels, value, "X", color=line.get_color(), markeredgecolor="black", markersize=9, label=f"{start}, live")
 ax.axhline(100 / 6, color="grey", linestyle=":", label="blind guessing")
-ax.set(xscale="log", ylim=(0, 100), xlabel="labelled questions", ylabel="right, in %", title="The pre-trained start is ahead at each number of labels")
+ax.set(
+    xscale="log", ylim=(0, 100), xlabel="labelled questions", ylabel="right, in %",
+    title="The pre-trained start is ahead at each number of labels")
 ax.set_xticks(list(STEPS), list(STEPS))
 ax.minorticks_off()
 ax.legend(fontsize=8, loc="lower right", bbox_to_anchor=(1, 0.2))
@@ -399,10 +437,16 @@ plt.show()
 pretrained, scratch, words = lines.values()                      # (samples, 3) each
 for n, right in zip(STEPS, pretrained.T):
     mean = labels_needed(right.mean(), scratch.mean(0), list(STEPS))
-    each = [labels_needed(target, same, list(STEPS)) for target, same in zip(right, scratch)]        # on the same sample
-    print(f"{n} labels, pre-trained: {right.mean():.0f} %. From scratch that takes {mean} labels (sample by sample: {', '.join(each)})")
-assert (pretrained.min(0) > scratch.max(0)).all() and float(labels_needed(pretrained[:, 0].mean(), scratch.mean(0), list(STEPS))) > 100
-assert not bundled or (pretrained.min(0) > words.max(0)).all() and pretrained[:, 1].min() > max(scratch.max(), words.max())
+    each = [labels_needed(target, same, list(STEPS)) for target, same in zip(right, scratch)]    # on the same sample
+    print(
+        f"{n} labels, pre-trained: {right.mean():.0f} %. "
+        f"From scratch that takes {mean} labels (sample by sample: {', '.join(each)})")
+assert (
+    (pretrained.min(0) > scratch.max(0)).all()
+    and float(labels_needed(pretrained[:, 0].mean(), scratch.mean(0), list(STEPS))) > 100)
+assert not bundled or (
+    (pretrained.min(0) > words.max(0)).all()
+    and pretrained[:, 1].min() > max(scratch.max(), words.max()))
 assert not bundled or abs(scratch.mean(0) - words.mean(0)).max() < 5
 
 # %% [markdown]
@@ -429,7 +473,8 @@ pair = "What is gravity?", "How do aeroplanes fly?"
 scorer = CrossEncoder.load(pair_model, dtype="float32")
 untrained = copy.deepcopy(scorer)
 torch.manual_seed(seed)
-initialize(torch.nn.ModuleList([untrained.model.bert.pooler, untrained.model.classifier]), std=0.02)     # as before training
+initialize(
+    torch.nn.ModuleList([untrained.model.bert.pooler, untrained.model.classifier]), std=0.02)    # as before training
 
 both = scorer.tokenizer.encode(*pair)
 assert both.tokens.count("[SEP]") == 2 and set(both.type_ids) == {0, 1} and both.type_ids == sorted(both.type_ids)
@@ -459,7 +504,9 @@ for name, (bert, tokens_of) in cores.items():
     last = 0.02 * torch.randn(100, width, 1, generator=dice)                        # ... and a linear map to one number
     scores = (torch.tanh(cls @ poolers) @ last).squeeze(2)                          # (heads, pairs)
     found = random_heads[name] = [spearman(grades, row.tolist()) for row in scores]
-    print(f"a hundred random heads, {name}: from {min(found):+.2f} to {max(found):+.2f}; mean distance from 0: {np.abs(found).mean():.2f}")
+    print(
+        f"a hundred random heads, {name}: from {min(found):+.2f} to {max(found):+.2f}; "
+        f"mean distance from 0: {np.abs(found).mean():.2f}")
 assert not bundled or np.abs(random_heads["trained core"]).mean() > 2 * np.abs(random_heads["pre-trained core"]).mean()
 assert not bundled or min(random_heads["trained core"]) < -0.4 and max(random_heads["trained core"]) > 0.5
 
@@ -478,21 +525,31 @@ from course_lib.similarity import pairwise_cos_sim
 sets = [[{word for word in words_of(text) if word.isalnum()} for text in pair] for pair in pairs]
 encoder = SentenceEncoder.load(encoder_model, dtype="float32")
 first, second = (encoder.encode(list(side), show_progress_bar=False) for side in zip(*pairs))
-by = {"trained scorer": scorer.predict(pairs, show_progress_bar=False), "sbert-mini, cosine": pairwise_cos_sim(first, second).numpy(),
-      "word overlap": np.array([len(a & b) / len(a | b) for a, b in sets])}
+by = {
+    "trained scorer": scorer.predict(pairs, show_progress_bar=False),
+    "sbert-mini, cosine": pairwise_cos_sim(first, second).numpy(),
+    "word overlap": np.array([len(a & b) / len(a | b) for a, b in sets])}
 kept_runs = recorded.query("experiment == 'cross-encoder' and data == 'course/sts'")
-three = kept_runs[kept_runs.model.isin(["course/cross-encoder-mini", "pairs, then STSb"])].value.to_numpy() / 100     # seeds 0 to 2
-runs = {f"random heads, {name}": found for name, found in random_heads.items()} | {"trained scorer, STSb stage three times": three}
+three = kept_runs[                                               # seeds 0 to 2
+    kept_runs.model.isin(["course/cross-encoder-mini", "pairs, then STSb"])].value.to_numpy() / 100
+runs = (
+    {f"random heads, {name}": found for name, found in random_heads.items()}
+    | {"trained scorer, STSb stage three times": three})
 runs |= {name: [spearman(grades, by[name])] for name in ("sbert-mini, cosine", "word overlap")}
-ax = bars({name: 0 if "random" in name else np.mean(found) for name, found in runs.items()}, "The trained scorer is ahead of word overlap, the cosine of both",
-          "Spearman's correlation with the grades", runs=runs, baseline="word overlap")
+ax = bars(
+    {name: 0 if "random" in name else np.mean(found) for name, found in runs.items()},
+    "The trained scorer is ahead of word overlap, the cosine of both",
+    "Spearman's correlation with the grades", runs=runs, baseline="word overlap")
 ax.set(xlim=(-0.8, 1), xticks=(-0.5, 0, 0.5, 1))
 [number.remove() for number in ax.texts[:2]]                     # random heads have no bar: their mean says nothing
 plt.show()
-assert len(three) == 3 and (not bundled or abs(three[0] - spearman(grades, by["trained scorer"])) < 0.01)        # seed 0 is our scorer
-draws = np.random.default_rng(seed).integers(len(pairs), size=(2000, len(pairs)))        # the pairs, drawn anew 2,000 times
+assert len(three) == 3 and (                                     # seed 0 is our scorer
+    not bundled or abs(three[0] - spearman(grades, by["trained scorer"])) < 0.01)
+draws = np.random.default_rng(seed).integers(len(pairs), size=(2000, len(pairs)))    # the pairs, drawn anew 2,000 times
 redrawn = {name: np.array([spearman(np.array(grades)[d], score[d]) for d in draws]) for name, score in by.items()}
-for ahead, behind in (("trained scorer", "word overlap"), ("sbert-mini, cosine", "word overlap"), ("sbert-mini, cosine", "trained scorer")):
+for ahead, behind in (
+    ("trained scorer", "word overlap"), ("sbert-mini, cosine", "word overlap"),
+    ("sbert-mini, cosine", "trained scorer")):
     low, high = np.percentile(redrawn[ahead] - redrawn[behind], (2.5, 97.5))
     print(f"{len(pairs)} pairs, {ahead} minus {behind}: {low:+.2f} to {high:+.2f}")
     assert not bundled or low > 0
@@ -533,18 +590,25 @@ def seconds(work, times=2):
         found.append(time.process_time() - start)
     return float(np.median(found))
 
-pair_seconds = seconds(lambda: scorer.predict(list(combinations(texts[:32], 2)), show_progress_bar=False)) / passes(32)[0]
+pair_seconds = (
+    seconds(lambda: scorer.predict(list(combinations(texts[:32], 2)), show_progress_bar=False))
+    / passes(32)[0])
 text_seconds = seconds(lambda: encoder.encode(texts[:1000], show_progress_bar=False)) / 1000
 latency = seconds(lambda: [encoder.encode(text, show_progress_bar=False) for text in texts[:20]]) / 20
 width = encoder.get_embedding_dimension()
 stored, query = torch.randn(100_000, width), torch.randn(1, width)      # the arithmetic is that of real vectors
 scan_seconds = seconds(lambda: (query @ stored.T).topk(10), times=5) / len(stored)       # for each stored vector
 million10, hour = 10_000_000, 3600
-print(f"throughput on one core: {1 / pair_seconds:,.0f} pairs or {1 / text_seconds:,.0f} texts a second, {1000 * text_seconds:.1f} ms a text")
+print(
+    f"throughput on one core: {1 / pair_seconds:,.0f} pairs or {1 / text_seconds:,.0f} texts a second, "
+    f"{1000 * text_seconds:.1f} ms a text")
 print(f"latency of embedding one text alone: {1000 * latency:.1f} ms")
-print(f"one query against {million10:,}: {million10 * pair_seconds / hour:.1f} hours as pairs; {latency + million10 * scan_seconds:.2f} s with vectors, "
-      f"of which BERT takes {latency:.4f} s")
-print(f"before that: {million10 * text_seconds / hour:.1f} hours to embed all; all the time: {million10 * width * 4 / 1e9:.1f} GB of vectors in float32")
+print(
+    f"one query against {million10:,}: {million10 * pair_seconds / hour:.1f} hours as pairs; "
+    f"{latency + million10 * scan_seconds:.2f} s with vectors, of which BERT takes {latency:.4f} s")
+print(
+    f"before that: {million10 * text_seconds / hour:.1f} hours to embed all; "
+    f"all the time: {million10 * width * 4 / 1e9:.1f} GB of vectors in float32")
 assert million10 * pair_seconds > 100 * (latency + million10 * scan_seconds)
 assert latency > text_seconds and million10 * scan_seconds > latency
 
@@ -554,12 +618,19 @@ assert latency > text_seconds and million10 * scan_seconds > latency
 # How do the costs grow? The points were **recorded** by `recipes/pair_costs.py`. Those of n pairs, on the right, are the left ones divided by (n - 1)/2. On logarithmic axes a cost of n to the power k is a line of slope k; each line below continues its points. **Predict** the slopes.
 
 # %% tags=["row-1.20", "row-1.21"] alt="Two charts with logarithmic axes, number of texts across, time from microseconds to thousands of years upwards; recorded points lie along the lines. Left, finding the best pair: all pairs through the cross-encoder rise steeply to over a thousand years at ten million texts, embedding all texts rises half as steeply to hours, comparing all vectors rises steeply but far lower, to days. Right, answering one query: n pairs through the cross-encoder rise to hours; comparing with n vectors rises just as steeply but far lower, to about a second."
-measured = {setting: (rows.n.to_numpy(), rows.value.to_numpy()) for setting, rows in recorded.query("experiment == 'cost'").groupby("setting")}
+measured = {
+    setting: (rows.n.to_numpy(), rows.value.to_numpy())
+    for setting, rows in recorded.query("experiment == 'cost'").groupby("setting")}
 size, took = measured["pairs"]
 measured["one query's pairs"] = size, took * 2 / (size - 1)      # n of the n(n - 1)/2
-panels = {"Best pair among n texts: all pairs cost most": [("pairs", "all pairs, cross-encoder", 2), ("embedding", "embedding all texts", 1),
-                                                                  ("all cosines", "comparing all vectors", 2)],
-          "One query against n texts: vectors cost less": [("one query's pairs", "n pairs, cross-encoder", 1), ("one query", "comparing n vectors", 1)]}
+panels = {
+    "Best pair among n texts: all pairs cost most": [
+        ("pairs", "all pairs, cross-encoder", 2),
+        ("embedding", "embedding all texts", 1),
+        ("all cosines", "comparing all vectors", 2)],
+    "One query against n texts: vectors cost less": [
+        ("one query's pairs", "n pairs, cross-encoder", 1),
+        ("one query", "comparing n vectors", 1)]}
 ends = np.array([10.0, million10])
 _, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained", sharey=True)
 for ax, (title, settings) in zip(axes, panels.items()):
@@ -568,13 +639,17 @@ for ax, (title, settings) in zip(axes, panels.items()):
         line = np.exp(np.log(took / size**slope).mean()) * ends**slope
         ax.loglog(ends, line, linestyle=("-", "--", "-.")[i], color=PALETTE[i], label=name)
         ax.loglog(size, took, "os^"[i], color=PALETTE[i], markersize=4)
-        unit, length = next((u, x) for u, x in (("years", 8760 * hour), ("days", 24 * hour), ("hours", hour), ("s", 1)) if line[-1] > x or u == "s")
+        unit, length = next(
+            (u, x) for u, x in (("years", 8760 * hour), ("days", 24 * hour), ("hours", hour), ("s", 1))
+            if line[-1] > x or u == "s")
         fitted = np.polyfit(np.log(size), np.log(took), 1)[0]
         print(f"{name}: slope of the points {fitted:.1f}; {line[-1] / length:,.1f} {unit} for {million10:,} texts")
         assert abs(fitted - slope) < 0.15
     ax.set(title=title, xlabel="texts")
     ax.legend(fontsize=8, loc="upper left")
-axes[0].set_yticks([1e-6, 1e-3, 1, 60, hour, 24 * hour, 8760 * hour, 8.76e6 * hour], ["1 µs", "1 ms", "1 s", "1 minute", "1 hour", "1 day", "1 year", "1,000 years"])
+axes[0].set_yticks(
+    [1e-6, 1e-3, 1, 60, hour, 24 * hour, 8760 * hour, 8.76e6 * hour],
+    ["1 µs", "1 ms", "1 s", "1 minute", "1 hour", "1 day", "1 year", "1,000 years"])
 axes[0].set_ylabel("time"), axes[0].minorticks_off(), axes[1].minorticks_off()
 plt.show()
 
@@ -593,7 +668,7 @@ import inspect
 print(inspect.getsource(BertForSequenceClassification.pool))
 parts = dict(scorer.model.named_parameters())
 with torch.no_grad():
-    pooled = torch.tanh(cls @ parts["bert.pooler.dense.weight"].T + parts["bert.pooler.dense.bias"])     # (pairs, hidden)
+    pooled = torch.tanh(cls @ parts["bert.pooler.dense.weight"].T + parts["bert.pooler.dense.bias"])  # (pairs, hidden)
     logits = pooled @ parts["classifier.weight"].T + parts["classifier.bias"]    # (pairs, 1)
 assert np.allclose(scorer.activation_fn(logits[:, 0]), by["trained scorer"], atol=1e-4)      # here a sigmoid
 
@@ -620,7 +695,9 @@ found = {"each token hidden": perplexities["pre-trained"]}
 found["nothing hidden"] = [np.array([shortcut(text) for text in group]) for group in (forty, scrambled)]
 for name, (plain, mixed) in found.items():
     print(f"{name}: median {np.median(plain):.1f} as written, {np.median(mixed):.1f} shuffled")
-assert np.median(found["nothing hidden"][0]) < 2 and np.median(found["nothing hidden"][1]) < np.median(found["each token hidden"][0])
+assert (
+    np.median(found["nothing hidden"][0]) < 2
+    and np.median(found["nothing hidden"][1]) < np.median(found["each token hidden"][0]))
 
 # %% [markdown]
 # The shortcut's median is still lower for written sentences, but it gives shuffled ones a value that would be excellent with each token hidden. But the model sees the token that it is asked for, so it need not guess. Hide what it is to guess.

