@@ -1,5 +1,7 @@
 """Solutions of notebook 12. Try the exercises first: check() tells you what kind of mistake you made."""
 
+from statistics import NormalDist
+
 import numpy as np
 
 from course_lib.exercises import Exercise
@@ -94,51 +96,66 @@ def limits_of_other_rows(anchors, texts, own):
 # ---- 12.3
 
 
-def false_share(groups):
-    everything = sum(count for count, _, _ in groups)
-    share, variance = 0, 0
-    for count, read, false in groups:
-        weight, rate = count / everything, false / read
-        share += weight * rate
-        if read < count:
-            variance += weight**2 * rate * (1 - rate) / read
-    return share, 2 * variance**0.5
+def front(sizes, draws):
+    def beats(other, name):
+        low, high = np.percentile(draws[other] - draws[name], (2.5, 97.5))
+        return sizes[other] <= sizes[name] and high >= 0 and (sizes[other] < sizes[name] or low > 0)
+
+    return [name for name in sizes if not any(beats(other, name) for other in sizes)]
 
 
-def shares(weigh=None, whole=False, times=2, added=False, over=lambda count, read: read):
-    """What `false_share` turns into where one of its parts is wrong. weigh: (count, read) -> the weight of a group."""
+def paired(draws, other, name, tail=2.5):
+    return np.percentile(draws[other] - draws[name], (tail, 100 - tail))
 
-    def wrong(groups):
-        weigh_ = weigh or (lambda count, read: count)
-        total = sum(weigh_(count, read) for count, read, _ in groups)
-        rates = [(weigh_(count, read) / total, false / read, count, read) for count, read, false in groups]
-        errors = [
-            weight * (rate * (1 - rate) / over(count, read)) ** 0.5
-            for weight, rate, count, read in rates
-            if whole or read < count
+
+def unpaired(draws, other, name):
+    (low, high), (low_name, high_name) = (np.percentile(draws[key], (2.5, 97.5)) for key in (other, name))
+    return low - high_name, high - low_name
+
+
+def means(draws, other, name):
+    return [draws[other].mean() - draws[name].mean()] * 2
+
+
+def fronts(gap=paired, larger=False, gain=lambda smaller, better: smaller or better, itself=True, rivals=None):
+    """What `front` turns into where one of its parts is wrong. rivals: (sizes, name) -> those that may beat it."""
+
+    def wrong(sizes, draws):
+        def beats(other, name):
+            low, high = gap(draws, other, name)
+            as_small = larger or sizes[other] <= sizes[name]
+            return as_small and high >= 0 and gain(sizes[other] < sizes[name], low > 0) and (itself or other != name)
+
+        return [
+            name
+            for name in sizes
+            if not any(beats(other, name) for other in (rivals(sizes, name) if rivals else sizes))
         ]
-        spread = sum(errors) if added else sum(error**2 for error in errors) ** 0.5
-        return sum(weight * rate for weight, rate, _, _ in rates), times * spread
 
     return wrong
 
 
-def found_so_far(groups):
-    return sum(false for _, _, false in groups) / sum(count for count, _, _ in groups), false_share(groups)[1]
+def next_smaller(sizes, name):
+    return sorted((other for other in sizes if sizes[other] < sizes[name]), key=sizes.get)[-1:]
 
 
-def in_percent(groups):
-    return tuple(100 * x for x in false_share(groups))
+def one_by_one(sizes, draws):
+    """From the smallest on, each is compared only with those that were kept."""
+    kept = []
+    for name in sorted(sizes, key=sizes.get):
+        if name in front({key: sizes[key] for key in (*kept, name)}, draws):
+            kept.append(name)
+    return [name for name in sizes if name in kept]
 
 
-def true_share(groups):
-    share, spread = false_share(groups)
-    return 1 - share, spread
-
-
-def variance_alone(groups):
-    share, spread = false_share(groups)
-    return share, (spread / 2) ** 2
+def drawn_forms(seed, forms, count=400):
+    """forms: {name: (bytes, quality, noise of its own)} -> sizes, and draws that share their luck."""
+    chance = np.random.default_rng(seed)
+    spread = np.array([NormalDist().inv_cdf((i + 0.5) / count) for i in range(count)])  # normal, and not by chance
+    luck = 3 * chance.permutation(spread)
+    sizes = {name: size for name, (size, _, _) in forms.items()}
+    draws = {name: mean + luck + noise * chance.permutation(spread) for name, (_, mean, noise) in forms.items()}
+    return sizes, draws
 
 
 EXERCISES = {
@@ -239,32 +256,64 @@ EXERCISES = {
         ],
     ),
     "12.3": Exercise(
-        title="The share of false negatives, and how far off it may be",
+        title="Which forms are on the Pareto front",
         cases={
-            "all of one group read, a few of the other": ([(40, 40, 30), (160, 20, 5)],),
-            "three groups": ([(10, 5, 3), (30, 10, 2), (60, 12, 3)],),
-            "one group": ([(100, 20, 5)],),
-            "one group without any": ([(50, 10, 0), (50, 10, 4)],),
+            "one step that is shown, one that is not": drawn_forms(
+                0, {"large": (40, 52.1, 0.6), "middle": (20, 52, 0.2), "small": (10, 50, 0.2)}
+            ),
+            "two of one size, twice": drawn_forms(
+                1, {"a": (10, 50, 0.2), "b": (10, 52, 0.2), "c": (5, 40.05, 0.5), "d": (5, 40, 0.5)}
+            ),
+            "the middle one varies much": drawn_forms(
+                2, {"small": (10, 50, 0.1), "middle": (20, 50.3, 0.6), "large": (40, 50.6, 0.1)}
+            ),
+            "the middle one is bad": drawn_forms(
+                3, {"small": (10, 55, 0.3), "middle": (20, 50, 0.3), "large": (40, 54.9, 0.3)}
+            ),
+            "worse in most draws": drawn_forms(4, {"small": (10, 50, 0), "large": (20, 51.8, 1)}),
+            "worse in nearly all draws": drawn_forms(5, {"small": (10, 50, 0), "large": (20, 52.3, 1)}),
         },
-        solution=false_share,
+        solution=front,
         wrong=[
+            (fronts(means), "You compare means. A difference that the draws do not show counts as none."),
             (
-                shares(weigh=lambda count, read: read),
-                "You weigh each group by what was read of it. It must count by its size.",
+                fronts(unpaired),
+                "You take an interval of each form. All have the same draws: take the differences, draw by draw.",
             ),
-            (shares(weigh=lambda count, read: 1), "You average the shares of the groups as if they were of one size."),
-            (found_so_far, "Your share counts only those that were found. What of those that nobody has read?"),
-            (in_percent, "You return per cent. A share lies between 0 and 1."),
-            (true_share, "You return the share of true negatives."),
-            (shares(whole=True), "A group that was read whole cannot be off: it adds nothing to the spread."),
-            (shares(added=True), "You add up the errors of the groups. They are independent: add their squares."),
-            (shares(times=1), "Your share is right; your spread is one standard error, and two were wanted."),
             (
-                shares(over=lambda count, read: count),
-                "Your share is right; your spread divides by how many there are. Only what was read tells.",
+                fronts(gain=lambda smaller, better: better),
+                "You drop a form only if another is shown to be better. A smaller one that is not worse beats it, too.",
             ),
-            (variance_alone, "Your share is right; your spread is a variance. A root is missing."),
-            (lambda groups: false_share(groups)[0], "Return the spread as well: two numbers."),
+            (
+                fronts(gain=lambda smaller, better: smaller),
+                "Only smaller forms beat others in yours. Of two of one size, one may be shown to be better.",
+            ),
+            (
+                fronts(gain=lambda smaller, better: True),
+                "Your front is empty, as each form is as good as itself. To beat, it must be ahead in something.",
+            ),
+            (
+                fronts(gain=lambda smaller, better: True, itself=False),
+                "Two of one size that are not shown to differ drop each other. To beat, be ahead in something.",
+            ),
+            (fronts(larger=True), "A larger form beats a smaller one in yours. To beat, it must not be larger."),
+            (
+                lambda sizes, draws: [name for name in sizes if name not in front(sizes, draws)],
+                "You return the forms that are beaten.",
+            ),
+            (
+                fronts(lambda *given: paired(*given, tail=5)),
+                "You leave out 5 % on each side of the differences. How many are wanted?",
+            ),
+            (
+                fronts(lambda *given: paired(*given, tail=0)),
+                "You ask that all draws agree. How many may lie on the other side?",
+            ),
+            (
+                fronts(rivals=next_smaller),
+                "You compare each form only with the next smaller one. Any other may beat it.",
+            ),
+            (one_by_one, "You compare only with forms that are not beaten themselves. A beaten one may beat, too."),
         ],
     ),
 }
