@@ -4,13 +4,19 @@ Where a processor has instructions for bfloat16 (AMX or AVX512-BF16 on CPUs, NVI
 products run several times as fast as in float32. Where it has not, bfloat16 is emulated, and slower.
 """
 
+import os
 from functools import cache
 
 import torch
 
 
 def pick_device(device: str | torch.device = "auto") -> torch.device:
-    """`"auto"` takes CUDA, then MPS, then the CPU; any other value goes to `torch.device`."""
+    """`"auto"` takes CUDA, then MPS, then the CPU; any other value goes to `torch.device`.
+
+    The environment variable COURSE_DEVICE says what "auto" means: the notebooks set it to "cpu", whose numbers they
+    quote, where it is not set.
+    """
+    device = os.environ.get("COURSE_DEVICE", "auto") if device == "auto" else device
     if device != "auto":
         return torch.device(device)
     if torch.cuda.is_available():

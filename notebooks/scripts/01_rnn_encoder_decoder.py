@@ -14,13 +14,15 @@
 # | Download | nothing: the sentences come with the course |
 
 # %% tags=["setup"]
-# Locally this does nothing. In Colab it fetches the course, once, and changes no installed package.
+# Locally this only chooses the CPU. In Colab it fetches the course, too, once, and changes no installed package.
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+os.environ.setdefault("COURSE_DEVICE", "cpu")              # a GPU is not needed, and its numbers differ a little
 if importlib.util.find_spec("course_lib") is None:
     if "google.colab" not in sys.modules:
         raise ModuleNotFoundError(f"{sys.executable} has no course_lib: start Jupyter with `make lab`, "

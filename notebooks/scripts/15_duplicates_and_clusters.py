@@ -14,13 +14,15 @@
 # | Download | nothing: models and data come with the course |
 
 # %% tags=["setup"]
-# Locally this does nothing. In Colab it fetches the course, once, and changes no installed package.
+# Locally this only chooses the CPU. In Colab it fetches the course, too, once, and changes no installed package.
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+os.environ.setdefault("COURSE_DEVICE", "cpu")              # a GPU is not needed, and its numbers differ a little
 if importlib.util.find_spec("course_lib") is None:
     if "google.colab" not in sys.modules:
         raise ModuleNotFoundError(f"{sys.executable} has no course_lib: start Jupyter with `make lab`, "
@@ -141,9 +143,9 @@ if default:
     assert nearest["sentence vectors"] > nearest["word overlap"] + 0.1
 
 # %% [markdown]
-# Hardly any of the 20 closest pairs is a duplicate. Those printed above differ in a word or two, and these words change the question. Such pairs are _near misses_. Most of the 200 closest wrong pairs lie between twins.
+# Hardly any of the 20 closest pairs is a duplicate. Those printed above differ in a word or two, which change the question. Such pairs are _near misses_. Most of the 200 closest wrong pairs lie between twins.
 #
-# Yet a question's nearest neighbour asks the same far more often than by chance, and more often by sentence vectors than by word overlap.
+# Yet a question's nearest neighbour asks the same far more often than by chance, more by sentence vectors than by word overlap.
 #
 # ## What the cosine does not see
 #
@@ -212,7 +214,7 @@ assert not default or closer[-4:].all() and closer.sum() == 7 and sum(by_words) 
 #
 # *Precision* is the share of the pairs called duplicates that are duplicates. *Recall* is the share of the duplicates that were called so. *F1* is the harmonic mean of both.
 #
-# Half of the questions choose the threshold with the best F1, and the other half measures it, in five random splits. Only pairs within a half count, so twins stay together.
+# Half of the questions choose the threshold with the best F1, and the other half measures it, in five random splits. Twins go to the same half, and only pairs within a half count.
 #
 # Then the other pairs are thinned out until there are as many as duplicates. **Predict:** what does that do to precision and to recall?
 
@@ -357,7 +359,7 @@ print(f"cross-encoder minus cosine: {low:+.3f} to {high:+.3f}")
 assert not default or (min(by_cosine, by_reader) > max(shuffles) > by_overlap > min(shuffles) and low < 0 < high)
 
 # %% [markdown]
-# The cosine and the cross-encoder order the shortlist better than every shuffle, and word overlap does not. The interval of cross-encoder minus cosine includes 0, so this cross-encoder is not shown to be better than the cosine.
+# The cosine and the cross-encoder order the shortlist better than every shuffle, and word overlap does not. The 95% interval of cross-encoder minus cosine includes 0, so this cross-encoder is not shown to be better than the cosine.
 #
 # ## A trap: friends of friends
 #
@@ -618,7 +620,7 @@ if default:
     assert (by_share["vectors, with answer"] > by_share["vectors, question"])[2:].all()
 
 # %% [markdown]
-# The figure is a *risk-coverage curve* turned over (right answers, not wrong ones). With the answers in the index, the vectors' replies are right more often, from three answers on. A bot that always answers loses points on average, at each of the three prices: it needs a threshold.
+# The figure is a *risk-coverage curve* turned over. With the answers in the index, the vectors' replies are right more often than without, from three of 60 answers on. A bot that always answers loses points on average, at each of the three prices: it needs a threshold.
 #
 # With one, both bots that index the answers beat silence in more than nine of ten splits if a wrong answer costs one point. If it costs two, they do in about four of five. If it costs five, the vectors earn next to nothing on average, and the words lose. **Which of the two earns more stays open:** at each price the middle four fifths of the differences include 0.
 #
@@ -658,7 +660,7 @@ print("paraphrase_mining, CrossEncoder, the largest community and BinaryClassifi
 #
 # **What to watch.** Label some of the pairs above your threshold, and judge groups by their pairs: of those that communities at the threshold of the best F1 put together, about one in four asked the same. `community_detection` drops groups of fewer than `min_community_size` texts, 10 by default.
 #
-# **So which texts say the same?** The vectors propose them, and people decide. Of the pairs called in the other half, about two in five are duplicates, by word overlap nearly as many, with less recall; by chance, one in a hundred.
+# **So which texts say the same?** The vectors propose them, and people decide. Of the pairs called in the other half, about two in five are duplicates, by word overlap nearly as many, with less recall on average; by chance, one in a hundred.
 #
 # ## With full-size models
 #

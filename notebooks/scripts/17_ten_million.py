@@ -14,13 +14,15 @@
 # | Download | nothing; in Colab, three packages (half a gigabyte, installed) |
 
 # %% tags=["setup"]
-# Locally this does nothing. In Colab it fetches the course, once, and changes no installed package.
+# Locally this only chooses the CPU. In Colab it fetches the course, too, once, and changes no installed package.
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+os.environ.setdefault("COURSE_DEVICE", "cpu")              # a GPU is not needed, and its numbers differ a little
 if importlib.util.find_spec("course_lib") is None:
     if "google.colab" not in sys.modules:
         raise ModuleNotFoundError(f"{sys.executable} has no course_lib: start Jupyter with `make lab`, "
@@ -269,7 +271,7 @@ assert there["bits, x100 rescored"][1] > 0.985 and on_real.recall["bits, x100 re
 # %% [markdown]
 # int8 codes with twice the candidates reach a recall of at least 0.99 in all three blocks of the output. They are half the bytes to scan. In the two recorded blocks they take less time than float16, and signs less still.
 #
-# **A trap: made-up vectors.** On a million drawn vectors, and on ten million, a thousand candidates by signs hold at least 99 of 100 true neighbours. Do not expect that of sentences: on the million real ones, a thousand candidates hold 91.
+# **A trap: made-up vectors.** On a million drawn vectors, and on ten million, a thousand candidates by signs hold about 99 of 100 true neighbours. Do not expect that of sentences: on the million real ones, a thousand candidates hold 91.
 #
 # So take a scan of int8 codes, rescored, while it is quick enough for you: there is no index to build. What if it is too slow?
 
@@ -416,9 +418,9 @@ for column, where in {"ms_alone": "alone", "ms_in_a_batch": "in a batch"}.items(
 assert best.recall > 0.985
 
 # %% [markdown]
-# In the first cell, codes lose recall, and rescoring brings it back to that of whole vectors in the same lists. For that, the whole vectors must be kept beside the index.
+# In the first output, codes lose recall, and rescoring brings it back to that of whole vectors in the same lists. For that, the whole vectors must be kept beside the index.
 #
-# - On a million real sentences (left), the rescored index reaches 0.986 in less than a fifteenth of the time of exact int8, whose recall is 1.000. Exact signs reach 0.909.
+# - On a million real sentences (left), the rescored index reaches 0.986 in less than a fifteenth of the time of exact int8, whose recall is 1.000. Signs, scanned in full, reach 0.909.
 # - On ten million drawn vectors (right), the rescored index and exact signs both reach 0.991, in 12 and 16 milliseconds. LanceDB is the database of the next section.
 #
 # The index has a price that exact search has not: it must be built. The *break-even* is the number of queries after which building has paid. It is printed against exact int8 on the drawn vectors, of which the index finds a little less: for queries asked alone, and for many at once. Exact signs are quicker than int8, but on real sentences they miss more.
@@ -642,7 +644,7 @@ assert ((patience, memory) != (0.1, 16)
 #
 # ## In practice
 #
-# For the setting just measured:
+# For the setting and the machine recorded:
 #
 # | vectors | take |
 # |---|---|
@@ -652,13 +654,13 @@ assert ((patience, memory) != (0.1, 16)
 # | more, or many users, or no break when a machine fails | a server: below |
 # | more than a night's encoding | Ray Data with checkpoints, on one machine, then on more |
 #
-# **A server, on paper.** The course runs none. pgvector adds vectors to PostgreSQL: choose it if your data lie there already. It has HNSW and, for filters, `hnsw.iterative_scan`, which, switched on, reads on as far as `hnsw.max_scan_tuples`. Qdrant is a server made for vectors and what belongs to them, with HNSW, int8 codes, filters and *shards*: each machine searches its part, and the answers are merged, as in exercise 2.
+# **A server, on paper.** pgvector adds vectors to PostgreSQL: choose it if your data lie there already. It has HNSW and, for filters, `hnsw.iterative_scan`, which, switched on, reads on as far as `hnsw.max_scan_tuples`. Qdrant is a server made for vectors and what belongs to them, with HNSW, int8 codes, filters and *shards*: each machine searches its part, and the answers are merged, as in exercise 2.
 #
 # **What to watch.** Recall against exact search on your own queries, after each change; filters that few rows pass; the model's fingerprint (notebook 13).
 #
 # ## With full-size models
 #
-# Set `model = "sentence-transformers/all-MiniLM-L6-v2"` (90 MB): 384 numbers. What is recorded stays that of 256.
+# Set `model = "sentence-transformers/all-MiniLM-L6-v2"` (90 MB): 384 numbers; the recorded rows keep 256.
 #
 # ## Exercises
 #
@@ -722,7 +724,7 @@ check("17.3", break_even)
 # - A filter over an approximate index may find nothing, without an error.
 # - With appends and checkpoints, none of the kills here lost a reported row or doubled one.
 # - In-batch negatives must be gathered, or two processes train with another loss than one.
-# - With 256 numbers a vector, 16 GB of memory, a terabyte of disk and 0.1 seconds, one machine ends at 25 to 30 million drawn vectors, one thread searching.
+# - With 256 numbers a vector, 16 GB of memory, a terabyte of disk and 0.1 seconds of processor time (no waiting for the disk), one machine ends at 25 to 30 million drawn vectors, one thread searching.
 #
 # ## References
 #
