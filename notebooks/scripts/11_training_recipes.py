@@ -559,7 +559,7 @@ assert abs(ours_3 - theirs_3) < 1e-4 and possible == [-1.0, -0.5, 0.5, 1.0]
 #
 # ## Two stages: first NLI, then STS
 #
-# This section and the next three read recorded trainings on public data sets. These have batches of 32, a tenth of warm-up, a rate of 2e-4 where none is named, and three seeds each.
+# This section and the next three read recorded trainings on public data sets. These have batches of 32, a tenth of warm-up, a rate of 2e-4 where none is named, and three seeds each; ranges in brackets are over seeds.
 #
 # **Question.** Does training on NLI first help an encoder that is then trained on scored pairs?
 #
@@ -585,7 +585,7 @@ assert max(values("stages", stages[1], "sick/trial")) < min(values("stages", sta
 assert values("stages", "NLI by ranking, then STSb: before", stsb_dev)[0] > max(alone + softmax)
 
 # %% [markdown]
-# On STSb dev every run with NLI first ends above every run without, and the paper's Table 2 has the same order. (The two NLI trainings differ in data and learning rate, too, not only in the loss.) On SICK it is not so: every run with softmax first ends below every run without NLI, if only by 0.05 at the closest.
+# On STSb dev every run with NLI first ends above every run without, and the paper's Table 2 has the same order. (The two NLI trainings differ in data and learning rate, too, not only in the loss.) On SICK every run with softmax first ends below every run without NLI, if barely, and ranking first overlaps.
 #
 # ## Several tasks at once
 #
@@ -683,7 +683,7 @@ assert (3 < min(gain["news", "STSb news"]) < max(gain["news", "STSb news"]) < 4
         and max(gain["news", "STSb captions"]) < -2.5 and max(gain["captions", "SICK"]) < 0)
 
 # %% [markdown]
-# Training on news gains three to four points on news, where the lines of two seeds in three are clear of 0. It loses about three on captions, where all three lines are. Training on captions shows no gain there, and a clear loss on SICK in all three seeds, though SICK's sentences come from captions. So measure every kind of text that you still need.
+# Training on news gains three to four points on news, where the lines of two seeds in three are clear of 0. It loses about three on captions, where all three lines are. Training on captions shows no gain there, and a clear loss on SICK in all three seeds, though its sentences come from captions. So measure every kind of text that you still need.
 #
 # ## Which network to start from?
 #

@@ -711,9 +711,9 @@ assert (seeds.mean(axis=1).max() < had_teacher["search"]
         and all(low <= 0 for _, low, _ in gaps.values()))
 
 # %% [markdown]
-# From bert-mini, the four kinds nearest to the anchor cost one to two points of the search against none; their intervals lie below 0, though seeds of filtered and of own contradictions overlap none's. Own contradictions, wrong answers by their labels, are among them, so false negatives do not explain it alone. Random positives cost 0.7, just clear of 0, and their seeds overlap. On the graded pairs (printed) mined negatives have the highest mean, though seeds overlap.
+# From bert-mini, the four kinds nearest to the anchor cost one to two points of the search against none; their intervals lie below 0, though seeds of filtered and of own contradictions overlap none's. Own contradictions, wrong answers by their labels, are among them, so false negatives do not explain it alone. Random positives cost 0.7, just clear of 0, and their seeds overlap; against these no interval is given. On the graded pairs (printed) mined negatives have the highest mean, though seeds overlap.
 #
-# From sbert-mini, every interval includes 0, and all eight means, none's too, lie below the 48.1 that sbert-mini had before. In these runs no kind is shown to help the search.
+# From sbert-mini, every interval includes 0 (though each seed of mined is below none's), and all eight means, none's too, lie below the 48.1 that sbert-mini had before. In these runs no kind is shown to help the search.
 #
 # This is one small set, and its negatives are other texts than those searched. **Count false negatives, compare with random ones, and measure on your own task before you believe in mined ones.**
 #
@@ -750,7 +750,7 @@ print("equal: mine_hard_negatives, MatryoshkaLoss, MSELoss, truncate_dim, quanti
 # %% [markdown]
 # - **What to use.** For a small model, the teacher with layers left out, and `MSELoss`, whose column `label` holds vectors; `MarginMSELoss` where a cross-encoder teaches. For small vectors, int8 first, then components of your collection in int8 (below 32 bytes try signs, too); or a Matryoshka model with `truncate_dim`. `mine_hard_negatives` takes a `cross_encoder` as a judge (with a margin or score limit), `range_min` to skip the nearest, `max_score` to skip what is too near, and `sampling_strategy` to draw among the rest.
 # - **Other ways to be faster.** ONNX runs the same weights in another engine; static vectors are looked up in a table. See notebook 08.
-# - **What it costs.** One encoding of all texts by the teacher or the miner; by a guide, one each epoch.
+# - **What it costs.** One encoding of all texts by the teacher or the miner.
 # - **What to watch.** Students on your own task; unit length after a cut; a random sample of the negatives, read by you.
 #
 # ## With full-size models
@@ -841,6 +841,6 @@ if check("12.3", front):
 # - Wang et al. (2020), [MiniLM](https://arxiv.org/abs/2002.10957).
 # - Park et al. (2019), [relational distillation](https://arxiv.org/abs/1904.05068).
 # - Kusupati et al. (2022), [Matryoshka representation learning](https://arxiv.org/abs/2205.13147).
-# - Moreira et al. (2024), [NV-Retriever](https://arxiv.org/abs/2407.15831): mining with a margin relative to the positive. Solatorio (2024), [GISTEmbed](https://arxiv.org/abs/2402.16829): a guide for negatives.
+# - Moreira et al. (2024), [NV-Retriever](https://arxiv.org/abs/2407.15831): mining with a margin relative to the positive.
 #
 # **Next:** notebook 13 puts encoders to use: search by meaning.

@@ -177,7 +177,7 @@ plt.show()
 assert not bundled or ahead["shared"][2] < 0 and ahead["other"][1] > 10
 
 # %% [markdown]
-# Keywords are 9.6 points (hundredths of nDCG) ahead for queries that share words. For the others, meaning is 29 points ahead. Notebook 14 combines the two.
+# Keywords are 9.6 points (hundredths of nDCG) ahead for queries that share words. For the others, meaning is 29 points ahead.
 #
 # ## Trap 1: dot where cosine was meant
 #
@@ -237,7 +237,7 @@ print(f"{cut} of {len(texts)} articles were cut when they were encoded; {lost:.0
 assert np.array_equal(changed, before) and cut == sum(n > room for n in tokens_of.values()) > 0
 
 # %% [markdown]
-# It does not move at all. Here 30 of 300 articles are cut, and a third of all tokens is never read. Count before you build: with `return_truncated=True` in `course_lib`, as above where the articles were encoded, elsewhere with the tokenizer.
+# It does not move at all. Here 30 of 300 articles are cut, and a third of all tokens is never read. Count before you build: with `return_truncated=True` in `course_lib`, elsewhere with the tokenizer.
 #
 # ### Pieces
 #
@@ -394,9 +394,9 @@ if bundled:
             and max(better["shared, short (26)"][2], better["other, short (61)"][2]) < 0)
 
 # %% [markdown]
-# Over all queries, best pieces and means both gain. Queries that share words with a long answer gain 29 points from best pieces. Queries with short answers lose: 3 points if they share words, 10 if they do not. Best pieces are ahead of the mean with shared words and a long answer, and behind it with short answers.
+# Over all queries, best pieces and means both gain. Queries that share words with a long answer gain 29 points from best pieces. Queries with short answers lose, 3 points if they share words, 10 if they do not. Over all queries, long articles now take 4.5 of the first ten places, not 1.5. Best pieces are ahead of the mean with shared words and a long answer, and behind it with short answers.
 #
-# Where words are shared and the answer is long, keywords led by 0.708 to 0.563 while the encoder read only its start. Once both have pieces, neither is shown to lead.
+# Where words are shared, keywords led by 0.756 to 0.660 while each article had one vector. Once both have pieces, neither is shown to lead.
 #
 # ## One encoder, or two?
 #
@@ -583,7 +583,7 @@ def build(folder, corpus, titles, encoder, name, size, overlap):
     (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
 
 # %% [markdown]
-# `Search` opens the folder. It encodes the fingerprint's texts again, and refuses if the limit of tokens or their vectors have changed. `find` takes the nearest passages and keeps the first of each document.
+# `Search` opens the folder. It encodes the fingerprint's texts again, and refuses if the limit of tokens or their vectors have changed. `find` takes the 50 nearest passages and keeps the first of each document; where long texts leave fewer than `k` documents, raise `pieces` in `nearest`.
 
 # %%
 class Search:
@@ -717,7 +717,7 @@ for i, (name, values) in enumerate(took.items()):
 ax.axhline(np.median(encoding), color="black", linestyle="--", linewidth=1, label="encoding the query")
 ax.legend(fontsize=8)
 ax.set(xscale="log", yscale="log", xlabel="vectors (dotted: a rough guess, to ten million texts)",
-       ylabel="ms for one query, alone", title="Exact search grows with the number of vectors")
+       ylabel="ms for one query, alone", title="A scan takes longer with more vectors")
 plt.show()
 print(f"building the folder: {1000 * seconds_to_build / len(search.passages):.1f} s of one core for 1,000 vectors; "
       f"{a_text:.2f} vectors a text")
@@ -731,8 +731,8 @@ assert not bundled or round(in_mb["float32"]) == 25_395 and guess["float32, exac
 # %% [markdown]
 # The dotted lines are a rough guess: the time at 100,000 vectors, multiplied. A text became 2.5 vectors here.
 #
-# - **At 100,000 texts** the method stays the same: all vectors fit into memory, and one scan answers a query. But by that guess a float32 scan takes longer than encoding the query, and in the stored run int8 does, too.
-# - **At ten million** texts like these, one float32 query takes seconds by that guess. In float32 the vectors fill 25 gigabytes, even with this narrow model, and building takes days of one core. Keep int8 codes in memory and full vectors on disk, or build an _index_, which looks only into groups of vectors near the query and may miss neighbours (notebook 17).
+# - **At 100,000 texts** one scan of memory still answers a query. But by that guess a float32 scan takes longer than encoding the query, and in the stored run int8 does, too.
+# - **At ten million** texts like these, one float32 query takes seconds by that guess. In float32 the vectors fill 25 gigabytes, and building takes days of one core. Int8 codes in memory, full vectors on disk, save memory; that guess is still over a second. An _index_ looks only into groups of vectors near the query and may miss neighbours (notebook 17).
 #
 # ## In practice
 #
@@ -826,9 +826,9 @@ check("13.2", best_documents)
 #
 # ## Summary
 #
-# - nDCG says how good a ranking is, a paired bootstrap whether these queries show another to be better.
+# - nDCG says how good a ranking is, a paired bootstrap whether another is shown to be better.
 # - Meaning finds answers in other words. Where words are shared, keywords lead while articles have one vector, and are not shown to lead once both get pieces.
-# - What comes after `max_seq_length` is not in the vector. Best pieces help queries that share words with a long answer, and harm those with short answers; the mean does less of both.
+# - What comes after `max_seq_length` is not in the vector. Here best pieces help queries that share words with a long answer, and harm those with short answers; the mean does less of both.
 # - Vectors of two models do not compare: keep a fingerprint beside them.
 # - int8 is not shown to cost anything here, nor, with rescoring, is keeping only a quarter of its numbers.
 # - A search is a folder: passages, unit vectors, a fingerprint.

@@ -432,7 +432,7 @@ if default:
     assert at_30["complete linkage"] > max(at_30["the list of pairs"] - 0.05, at_30["linkage by word overlap"] + 0.1)
 
 # %% [markdown]
-# At this threshold the largest component holds more than half of the questions, and almost all pairs that components put together are wrong. At a recall of 0.3, communities are less precise than the list of pairs, and complete linkage about as precise. But complete linkage needs a threshold of its own: at the one chosen for pairs it finds far fewer duplicates than the list.
+# At this threshold the largest component holds more than half of the questions, and almost all pairs that components put together are wrong. At a recall of 0.3, communities are less precise than the list of pairs, and complete linkage about as precise. But complete linkage needs its own threshold: at the one chosen for pairs it finds far fewer duplicates.
 #
 # ## Topics
 #
@@ -499,7 +499,7 @@ if default:
     assert max(of_sizes) < min(told["sentence vectors"])
 
 # %% [markdown]
-# K-means and Ward, which are told the number of topics, find them better with sentence vectors than with word overlap. HDBSCAN, which is not told, stays below both on the sentence vectors with each of three smallest sizes.
+# K-means and Ward, which are told the number of topics, find them better with sentence vectors than with word overlap. HDBSCAN, which is not told, stays below both on the sentence vectors with each of three smallest sizes; the texts that it leaves out count against it.
 #
 # ### How many clusters?
 #
@@ -536,9 +536,9 @@ for label, best_k in chosen.items():
 assert not default or list(chosen.values()) == [200, 25, 150]
 
 # %% [markdown]
-# The three choices differ. The ARI chooses 150 clusters for the 150 groups, but 25 for the 15 topics. Both groupings are right. Which $k$ you need follows from what the clusters are for.
+# The three choices differ. The ARI chooses 150 clusters for the 150 groups, but 25 for the 15 topics. Which $k$ you need follows from what the clusters are for.
 #
-# *Class-based tf-idf* names a cluster by the words that are frequent in it and rare elsewhere. Do three words tell what a cluster is about?
+# *Class-based tf-idf* names a cluster by the words that are frequent in it and rare elsewhere. Do three such words tell its subject?
 
 # %% tags=["row-2.10"]
 from course_lib.retrieval.clustering import cluster_words
@@ -559,7 +559,7 @@ assert not default or sum(share > 0.5 for share in main) >= 12 and min(main) < 0
 #
 # **Question.** How do you keep a bot from answering what it cannot know?
 #
-# The town has a FAQ of 60 entries. It answers 80 of the residents' 120 questions. Of these, 53 were rewritten with more of the obvious words until all-MiniLM-L6-v2 found enough entries by question and answer; this favours all bots, most of all those with answers in the index. The bot finds the entry nearest to a question, by the entry's question alone or with its answer, and prints that answer. A nearest entry _always_ exists, also for the other 40 questions, so below a threshold the bot stays silent. Word overlap again drops pieces found in one text only.
+# The town has a FAQ of 60 entries. It treats 80 of the residents' 120 questions. Of these, 53 were rewritten with more of the obvious words until all-MiniLM-L6-v2 found enough entries by question and answer; this favours all bots, most of all those with answers in the index. The bot finds the entry nearest to a question, by the entry's question alone or with its answer, and prints that answer. A nearest entry _always_ exists, also for the other 40 questions, so below a threshold the bot stays silent. Word overlap again drops pieces found in one text only.
 #
 # A right answer earns a point, a wrong one costs `wrong_costs`, silence nothing. Half of the questions choose the threshold that earns most, and the other half measures it, in 50 splits of the same 120 questions.
 #
