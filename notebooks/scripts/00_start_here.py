@@ -11,7 +11,7 @@
 # | You need first | a little Python |
 # | Time | 10 minutes to read; the code runs in about ten seconds |
 # | Hardware | any laptop, no GPU |
-# | Download | nothing: models and data come with the course (in Colab one small package, `bm25s`) |
+# | Download | nothing: models and data come with the course (Colab fetches the course and `bm25s`) |
 
 # %% tags=["setup"]
 # Locally this only chooses the CPU. In Colab it fetches the course, too, once, and changes no installed package.
@@ -101,7 +101,7 @@ assert not bundled or torch.equal(nearest(cosines), partner)
 #
 # ## Search by words, search by meaning
 #
-# `course/help` holds 300 help pages of an invented town, and 150 questions of which we know the pages that answer them, at least in part. 70 of the questions avoid their answer's words. A keyword search counts the words that question and page share, and gives rare words more weight (the formula is called BM25). A semantic search takes the pages whose vectors are nearest to the question's.
+# `course/help` holds 300 help pages of an invented town, and 150 questions each with the pages known to answer it, wholly or in part. 70 of the questions avoid their answer's words. A keyword search counts the words that question and page share, with more weight for rare words, repeated ones and short pages (the formula is called BM25). A semantic search takes the pages whose vectors are nearest to the question's.
 #
 # One page is called "Dogs and other animals on board". **Predict** which search puts it first for "can I bring my dog on the tram".
 
@@ -167,7 +167,7 @@ if bundled:
     assert same["by words"] > same["by meaning"] > same["questions"] / 2
 
 # %% [markdown]
-# Here one added "not" moves the vector less than other words for nearly the same do. One example proves no rule (notebook 08 has more of them), but it warns you: do not let a cosine decide what "not" decides.
+# Here one added "not" moves the vector less than saying nearly the same in other words. One example proves no rule (notebook 08 has more), but do not let a cosine decide what "not" decides.
 #
 # Of the questions in other words, counting words answers almost none. Meaning answers 17 against 2, and still fewer than one in four; the last lines show its mistake with the highest cosine. For questions in the page's words both put a right page first more often than not. There counting is ahead, 59 to 51: a small lead on 80 questions. Counting reads whole pages, the model only their first 96 tokens, which may cost it some answers. Notebook 14 puts both together.
 #

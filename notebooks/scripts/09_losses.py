@@ -213,7 +213,7 @@ print(f"triplet, cosine, margin 0.5: {[round(x, 2) for x in triplets]}, mean {su
 print(f"triplet, Euclidean, margin 5, on vectors of length 1: at least {least:.1f}")
 
 # %% [markdown]
-# CoSENT does not change: the order is the same. Cosine MSE does. The first triplet is beyond the margin of 0.5 and costs nothing.
+# CoSENT does not change: the order is the same. Cosine MSE does.
 #
 # ## A loss that makes its own negatives
 #
@@ -343,7 +343,7 @@ assert len(set(
 # %% [markdown]
 # The best of the three rates is for some losses the smallest, for some the middle one, for some the largest. Try several before you judge a loss.
 #
-# The worst run of the two ranking losses (kinds 1 and 2), at any of these rates, is above every run of the other losses but CoSENT's at 2e-4. There CoSENT on scores (kind 3) overlaps with them; on 0 and 1 (kind 4) its best run just passes their worst. Contrastive with margin 0.1 does as well at 6e-4. The bundled STS pairs, also recorded, say otherwise: there even the worst run of CoSENT at 2e-4 on scores is just above the best of the ranking losses. So neither is shown to be better than the other. On shuffled rows, ranking and CoSENT end more than ten points below the untrained encoder. So they had gained from what the rows say.
+# The worst run of the two ranking losses (kinds 1 and 2), at any of these rates, is above every run of the other losses but CoSENT's at 2e-4. There CoSENT on scores (kind 3) overlaps with them; on 0 and 1 (kind 4) its best run just passes their worst. Contrastive with margin 0.1, at 6e-4, does as well as CoSENT on 0 and 1. The bundled STS pairs, also recorded, say otherwise: there even the worst run of CoSENT at 2e-4 on scores is just above the best of the ranking losses. So neither is shown to be better than the other. On shuffled rows, ranking and CoSENT end more than ten points below the untrained encoder. So they had gained from what the rows say.
 #
 # Softmax (kind 5) ends below the untrained encoder in every run, and at 2e-4 its runs overlap with those on shuffled classes. Nothing here shows that the classes taught it. So the map makes rows of kind 2 from classes; here those of kind 1 do as well.
 #
@@ -378,7 +378,7 @@ print(inspect.getsource(train_layer))
 # %% [markdown]
 # Bundled NLI gives made-up scores; one half of the bundled STS pairs gives real ones (by the language model that wrote the pairs). The other half measures. Real scores are also _rescaled_ to the mean and the spread of the cosines before training, or _shuffled_. `recipes/loss_layers.py` **recorded** five draws; the notebook repeats one.
 #
-# **Predict** which of the seven rows gain.
+# **Predict** which gain: cosine MSE with made-up, real, rescaled or shuffled scores; CoSENT with all but rescaled.
 
 # %% tags=["row-4.8"] alt="Seven rows; in each a point of this run and a pale bar of five recorded draws for three learning rates, on the axis of the gain in Spearman correlation; a dashed line at 0 marks the state before training; the names of the two shuffled controls stand in brackets. Cosine MSE with made-up scores lies to the left of the line, with real scores around the line, with rescaled ones mostly to the right, with shuffled scores farthest to the left. CoSENT with made-up scores lies around the line, with real scores mostly to the right of it, with shuffled scores to the left."
 from course_lib.plotting import MARKERS
@@ -414,9 +414,9 @@ assert ((helped.amin(dim=0) < scaled.amax(dim=0)) & (scaled.amin(dim=0) < helped
 assert all((of < 0).all() for name, of in known.items() if "shuffled" in name)
 
 # %% [markdown]
-# With made-up scores cosine MSE loses in every draw, at every rate. With real ones (on other sentences) its mean stays within a point of the start; with the same ones rescaled, its mean gains at every rate. So, as far as a layer shows, cosine MSE can gain when its numbers fit. (STS files score from 0 to 5: first divide by 5, as was done here.)
+# With made-up scores cosine MSE loses in every draw, at every rate. With real ones (on other sentences) its mean stays within a point of the start; with the same ones rescaled, its mean gains at every rate, though the bars overlap at two. So, as far as a layer shows, cosine MSE can gain when its numbers fit. (STS files score from 0 to 5: first divide by 5.)
 #
-# CoSENT gains on average from the real scores as they are. At every rate its bar overlaps with that of the rescaled cosine MSE, but it needs no rescaling. From made-up ones it gains nothing on average. With shuffled scores both lose in every draw.
+# CoSENT gains on average from the real scores as they are. Its bars overlap with those of the rescaled cosine MSE, but it needs no rescaling. From made-up ones this layer gains nothing on average; the whole encoder above did, at 2e-4. With shuffled scores both lose in every draw.
 #
 # ## False negatives
 #
@@ -771,7 +771,7 @@ print(f"{len(features)} columns of {len(read) // len(features)} texts, {len(read
 print(f"each anchor has {len(read) - 64} candidates: 64 positives, 64 negatives")
 
 # %% [markdown]
-# No text comes twice. Now train; the graded pairs measure.
+# No text comes twice. Now train.
 
 # %%
 from sentence_transformers.sentence_transformer.evaluation import EmbeddingSimilarityEvaluator
@@ -788,7 +788,7 @@ print(
 assert not default or after > before
 
 # %% [markdown]
-# The measure rises by a point in one short run: the parts run together. Only more seeds and shuffled rows would show more. Notebook 11 also chooses a checkpoint and saves it.
+# The measure rises by a point in one short run: the parts run together. Only more seeds and shuffled rows would show more. Notebook 11 keeps the best checkpoint.
 #
 # ## With full-size models
 #
@@ -849,7 +849,7 @@ check("09.3", masked_ranking_loss)
 #
 # **2.** A triplet loss falls to 0 after a few hundred steps, and the encoder is still poor. Why?
 #
-# <details><summary>Answer</summary>A triplet beyond its margin has loss 0 and no gradient: these negatives were too easy. Try harder ones, or a ranking loss.</details>
+# <details><summary>Answer</summary>A triplet beyond its margin has loss 0 and no gradient: these negatives were too easy. Try harder ones.</details>
 #
 # **3.** A loss ends with shuffled labels where it ends with the right ones. What do you know?
 #
@@ -858,7 +858,7 @@ check("09.3", masked_ranking_loss)
 # ## Summary
 #
 # - If you can make pairs that belong together, begin with the ranking loss.
-# - CoSENT reads only the order of scores; cosine MSE needs the right scale. A margin has the unit of its distance.
+# - CoSENT reads only the order of scores; cosine MSE reads their scale, too. A margin has the unit of its distance.
 # - Shuffled labels show whether a loss learns from what the rows say.
 # - Ranking losses meet false negatives; rules, `NO_DUPLICATES` or a guide take some out.
 # - The order of the columns feeds a loss, and only a few names are labels.

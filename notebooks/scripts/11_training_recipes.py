@@ -56,7 +56,7 @@ full = False
 #
 # **Question.** Residents ask a town the same things in many words. How do you train an encoder to find the questions that ask the same, and what do you compare it with?
 #
-# The script has five parts. Each begins a cell below, and ends with the cell or where a line says `# beside the script`. To take it over, copy the five parts and the parameters, put your own texts and their split into the first, and let the second measure what your application does; parts 4 and 5 name its score.
+# The script has five parts. Each begins a cell below, and ends with the cell or where a line says `# beside the script`. To take it over, copy the five parts and the parameters, put your own texts and their split into the first, and let the second measure what your application does; parts 4 and 5 name its score and write to folders that are deleted.
 #
 # ### Data
 #
@@ -252,7 +252,7 @@ print(f"best on dev: {seen[peak]:.1f} after step {peak} of {trainer.state.global
       f"the last: {seen[max(seen)]:.1f}")
 
 # %% [markdown]
-# The star marks the checkpoint that the encoder holds now; the last scores nearly the same. The highest of several scores is partly luck, so report another set, on which nothing was chosen.
+# The star marks the checkpoint that the encoder holds now; the last scores nearly the same. Its low loss says little. The highest of several scores is partly luck, so report another set, on which nothing was chosen.
 #
 # ### Test, save, reload
 #
@@ -491,7 +491,7 @@ assert moved[0] == 0 and 1.9e-5 < moved[1] < 2.2e-5
 assert settings(warmup_steps=0.1).get_warmup_steps(1) == 1 and factor_of(0, 1, 1) == 0
 
 # %% [markdown]
-# With 100 warm-up steps no weight changes, because AdamW multiplies every change by the learning rate, that of weight decay included. In a longer run, write a share of the steps in place of 100.
+# With 100 warm-up steps no weight changes, because AdamW multiplies every change by the learning rate, that of weight decay included.
 #
 # The factors of a schedule, added up, say how many steps at the full rate the run is worth. **Predict** that sum for 60 steps with a warm-up of 100.
 
@@ -931,7 +931,7 @@ check("11.2", described(translated))
 # - A training needs pairs split by group, an evaluator that does what the application does, batches in which no group stands twice, the checkpoint that is best on dev, and one report on test.
 # - Your run was above its start. A gain over counted letters was not shown, which is not the same as none.
 # - Try several learning rates, and write the warm-up as a share of the steps.
-# - NLI first helped on STSb in every run. Training on news cost points on captions.
+# - NLI first ended higher on STSb in every run. Training on news cost points on captions.
 #
 # ## References
 #

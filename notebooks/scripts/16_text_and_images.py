@@ -187,7 +187,7 @@ assert not default or 0 < behind["as they are"] < 0.1 < behind["whitened"]
 # %% [markdown]
 # In the mean of these 150 scenes they are not: both captions with another meaning are _nearer_ than another wording.
 #
-# *Whitening* (Su et al. 2021) spreads vectors out: it subtracts the mean, turns the vectors to their principal components and divides each component by its standard deviation (the course first adds 3 % of the largest variance to each, which keeps noise small). The cosines become lower, in the same order.
+# *Whitening* (Su et al. 2021) spreads vectors out: it subtracts the mean, turns the vectors to their principal components and divides each component by its standard deviation (the course first adds 3 % of the largest variance to each, which keeps noise small). The cosines become lower, in the same order; whether training gains by it is tested below.
 #
 # ## A loss with two directions
 #
@@ -287,7 +287,7 @@ scores = {kinds: looked[kinds] @ wording[kinds].T for kinds in tests}           
 assert recall(torch.eye(1000), 100) == recall(torch.eye(1000), 1000) == 1
 
 # %% [markdown]
-# The same training was made with three other seeds, and **recorded** by `recipes/text_and_images.py` in `data/results/16.csv`. Where yours lies outside their range, as a fourth seed does about every second time, the line says so.
+# The same training was made with three other seeds, and **recorded** by `recipes/text_and_images.py` in `data/results/16.csv`. Where yours lies outside their range, the line says so.
 
 # %% tags=["row-2.11"]
 import runpy
@@ -399,11 +399,11 @@ assert all(max(of("unseen kinds") - of(name)) < 0 for name in rows if name != "u
 assert max(abs(of("unseen kinds: their twins") - of("seen kinds: their twins"))) < 0.06
 
 # %% [markdown]
-# Unseen kinds are found least, here and with each recorded seed, but more often than one half: your model does use shapes. The twins, all of seen kinds, are found about equally often.
+# Unseen kinds are found least, here and with each recorded seed, but more often than one half: your model does use shapes. The twins, all of seen kinds, are found about equally often in both tests.
 #
 # ## Classify without a classifier
 #
-# **Question.** Can the model name what a picture shows? Write a text for each class, a *prompt*, and take the nearest one: *zero-shot classification*. Short prompts are like "a circle". Averaged prompts are the mean of one caption for each single group that fits, like "a small red circle at the top". (Nearly all single groups of seen kinds were trained on, in other drawings.)
+# **Question.** Can the model name what a picture shows? Write a text for each class, a *prompt*, and take the nearest one: *zero-shot classification*. Short prompts are like "a circle". Averaged prompts are the mean of one caption for each single group that fits, like "a small red circle at the top".
 #
 # The control is a linear probe (notebook 01), a classifier trained with labels on the vectors of pictures. It is fitted to all 90 kinds, so none is new to it, and tested on other drawings.
 #
@@ -583,7 +583,7 @@ print(f"exchanged colours: count and size are equal in {equal_share:.2f} of the 
 # The least of all seeds:
 ahead = lambda better, worse, metric: min(map(np.subtract, recorded(better, metric), recorded(worse, metric)))
 told, found = "binding, equal count and size", "both among 1000, unseen"
-assert ahead("whitened", "raw", "binding") > 0.2
+assert ahead("whitened", "raw", "binding") > 0.2 and recorded("longer", found).min() > blind["unseen"][3, 6]
 assert ahead("hard negatives", "other negatives", "binding, another count or size") > 0
 assert max(recorded("hard negatives", told)) < max(mine(told)) and min(recorded("longer", told)) > 0.57
 assert min(recorded("tuned", told)) > max(recorded("longer", told)) and ahead("longer", "tuned", found) > 0.05
@@ -593,9 +593,9 @@ assert max(abs(recorded(setting, "near miss, place of two groups") - 0.5).max() 
 # %% [markdown]
 # (The third panel holds five of the trainings.) Without whitening, fewer of all exchanged colours are told, about half, with each seed. Exchanged colours as hard negatives help where count or size differs: the share is above the control's in both seeds. Where both are equal, no gain shows: 0.52 to 0.58, after 0.50 to 0.61 in the recorded runs of your training.
 #
-# The last two took about equal time, 108 and 102 processor seconds, most tests included. With 24 epochs, more of the unseen kinds are found among 1,000, 0.74 to 0.75, and shapes are told in more than nine of ten near misses. With a text encoder that learns, more exchanged colours are told: 0.74 to 0.79 where count and size are equal, after 0.59 to 0.71 with 24 epochs. Both are above guessing, so counts and sizes do not explain it.
+# The last two took about equal time, 108 and 102 processor seconds, most tests included. With 24 epochs, more of the unseen kinds are found among 1,000, 0.74 to 0.75. With a text encoder that learns, more exchanged colours are told: 0.74 to 0.79 where count and size are equal, after 0.59 to 0.71 with 24 epochs. Both are above guessing, so counts and sizes do not explain it.
 #
-# Exchanged places stay near one half in all seven trainings.
+# Exchanged places stay near one half in all seven trainings, although 24 epochs find more among 1,000 than the reader of all but places (0.65): something of places is read, not which group stands where.
 #
 # ## Now from course_lib
 #
@@ -705,17 +705,17 @@ with tempfile.TemporaryDirectory() as folder:
     trainer = SentenceTransformerTrainer(library, arguments, dataset, loss=loss(partition_mode="per_direction"))
 batches = trainer.get_train_dataloader()                              # trainer.train() would train both towers on these
 assert all(len({said[k] for k in batch}) == len(batch) for batch in batches.batch_sampler)
-(features, labels), _ = trainer.collect_features(next(iter(batches))), library.eval()
-sides = [library(dict(column))["sentence_embedding"] for column in features]            # (32, 128) each
-assert torch.isclose(trainer.loss(features, labels), ranking(*sides), atol=1e-4)
+(columns, labels), _ = trainer.collect_features(next(iter(batches))), library.eval()
+sides = [library(dict(column))["sentence_embedding"] for column in columns]             # (32, 128) each
+assert torch.isclose(trainer.loss(columns, labels), ranking(*sides), atol=1e-4)
 print("equal: encode of pictures and texts, similarity, and the loss, of three pairs and of a batch of the trainer")
 
 # %% [markdown]
 # **What to use today.** `SentenceTransformer("sentence-transformers/clip-ViT-B-32")` loads 600 MB and makes 512 numbers of a picture. Since version 5.4 the library loads other multimodal models, too, such as `google/siglip2-base-patch16-224` or the far larger `Qwen/Qwen3-VL-Embedding-2B` (extra: `sentence-transformers[image]`). `model.modalities` says what a model takes; `encode` takes PIL images and texts. CLIP trained _both_ towers, on 400 million pairs; you froze one. SigLIP (Zhai et al. 2023) replaces the softmax by a sigmoid for each pair: does this text fit this picture?
 #
-# **To train further,** give the trainer an image and a text column, as above. `per_direction` gives this notebook's loss, the default another. `NO_DUPLICATES` keeps equal captions, which are false negatives, out of a batch. Only a `Router` needs the `router_mapping`.
+# **To train further,** give the trainer an image and a text column, as above, with a far lower rate than here (for CLIP try 1e-5). `per_direction` gives this notebook's loss, the default another. `NO_DUPLICATES` keeps equal captions, which are false negatives, out of a batch. Only a `Router` needs the `router_mapping`.
 #
-# **What it costs.** Encode each picture once and keep its vector: a million vectors of 512 float32 numbers take 2 GB. With its tests your training took 41 processor seconds in the recorded runs.
+# **What it costs.** Encode each picture once and keep its vector: a million vectors of 512 float32 numbers take 2 GB.
 #
 # **What to watch.** CLIP sees only the middle square of a picture, and 77 tokens of a text. Test near misses of your users' queries.
 #
@@ -811,7 +811,7 @@ check("16.3", symmetric_loss)
 # - A symmetric loss gives pictures and texts one space. New combinations are found in it, by your model less often than seen ones.
 # - Put blind readers beside your model: a recall measures only what it requires.
 # - Prompts told fewer counts and shapes than a linear probe on the same vectors.
-# - Test near misses with all else equal. Your training ends near chance at exchanged places, and little above it at exchanged colours of equal count and size.
+# - Test near misses with all else equal. Your training ends near chance at exchanged places, and near it or little above at exchanged colours of equal count and size.
 #
 # ## References
 #

@@ -141,7 +141,7 @@ assert cosines["Gaussian"][0] < cosines["drawn"][0] - 0.1
 assert not bundled or seed or all(cosines["drawn"][rank] < cosines["real"][rank] for rank in (0, 9))
 
 # %% [markdown]
-# On average, Gaussian vectors have no neighbours as near as real sentences have. Drawn vectors come closer to that, but not quite. A scan does the same arithmetic on any vectors, so drawn ones will do for its bytes and, roughly, its seconds. For recall, the share of the ten true neighbours that a search finds, a million real sentences of Wikipedia are recorded beside them.
+# On average, Gaussian vectors have no neighbours as near as real sentences have. Drawn vectors come closer to that, but not quite. A scan does the same arithmetic on any vectors, so drawn ones will do for its bytes and, for most ways roughly, its seconds. For recall, the share of the ten true neighbours that a search finds, a million real sentences of Wikipedia are recorded beside them.
 #
 # ### A job in the background
 #
@@ -418,10 +418,10 @@ for column, where in {"ms_alone": "alone", "ms_in_a_batch": "in a batch"}.items(
 assert best.recall > 0.985
 
 # %% [markdown]
-# In the first output, codes lose recall, and rescoring brings it back to that of whole vectors in the same lists. For that, the whole vectors must be kept beside the index.
+# On the 100,000 drawn vectors, codes lose recall, and rescoring brings it back to that of whole vectors in the same lists. For that, the whole vectors must be kept beside the index.
 #
 # - On a million real sentences (left), the rescored index reaches 0.986 in less than a fifteenth of the time of exact int8, whose recall is 1.000. Signs, scanned in full, reach 0.909.
-# - On ten million drawn vectors (right), the rescored index and exact signs both reach 0.991, in 12 and 16 milliseconds. LanceDB is the database of the next section.
+# - On ten million drawn vectors (right), the rescored index and exact signs both reach 0.991, in 12 and 16 milliseconds. LanceDB is the database of the next section. Along each line grows the number of probes, of candidates, or (LanceDB) of both.
 #
 # The index has a price that exact search has not: it must be built. The *break-even* is the number of queries after which building has paid. It is printed against exact int8 on the drawn vectors, of which the index finds a little less: for queries asked alone, and for many at once. Exact signs are quicker than int8, but on real sentences they miss more.
 #
@@ -480,7 +480,7 @@ for where, ms in filtered.items():
 assert filtered.min() > 8 * unfiltered
 
 # %% [markdown]
-# The plain call misses rows that exist, and there is no error. It reads the two lists nearest to the query, and these rows lie in others. One cure (question 2 has another) is to let it read on until it has as many rows as asked for, or has read all lists: `minimum_nprobes(...)` and `maximum_nprobes(0)`. A narrow filter may make it read every list. Each recorded search with a filter, and with this cure, took more than eight times as long as the one without.
+# The plain call misses rows that exist, and there is no error. It reads the two lists nearest to the query, and these rows lie in others. One cure (question 2 has another) is to let it read on until it has as many rows as asked for, or has read all lists: `minimum_nprobes(...)` and `maximum_nprobes(0)`. A narrow filter may make it read every list. Each recorded search with a filter and this cure took more than eight times as long as the one without, the widest filter longest.
 #
 # ### Killed in the middle
 #
@@ -664,8 +664,6 @@ assert ((patience, memory) != (0.1, 16)
 #
 # ## Exercises
 #
-# `check` names the kind of mistake, never the answer.
-#
 # **1.** You have searched with several numbers of probes, and once exactly. Which number do you set?
 
 # %% tags=["exercise", "nbval-check-output"]
@@ -710,7 +708,7 @@ check("17.3", break_even)
 #
 # **2.** A filter keeps a thousandth of the rows. Do you need the vector index for it?
 #
-# <details><summary>Answer</summary>No. Take the rows by an index of the column, and compare them all: of ten million these are ten thousand.</details>
+# <details><summary>Answer</summary>No. Take the rows by an index of the column, and compare them all.</details>
 #
 # **3.** A job on eight machines died at 90 %. What do you check before you start it again?
 #
@@ -724,7 +722,7 @@ check("17.3", break_even)
 # - A filter over an approximate index may find nothing, without an error.
 # - With appends and checkpoints, none of the kills here lost a reported row or doubled one.
 # - In-batch negatives must be gathered, or two processes train with another loss than one.
-# - With 256 numbers a vector, 16 GB of memory, a terabyte of disk and 0.1 seconds of processor time (no waiting for the disk), one machine ends at 25 to 30 million drawn vectors, one thread searching.
+# - With 256 numbers a vector, 16 GB of memory, a terabyte of disk and 0.1 seconds of processor time, one machine ends at 25 to 30 million drawn vectors, one thread searching.
 #
 # ## References
 #
