@@ -177,7 +177,7 @@ def main(names, root=ROOT, prose=False):
             continue
         if prose:
             done = file.exists() and refresh(scripts[name], file)
-            print(f"{name}: {'prose taken over' if done else 'code has changed, run without --prose'}", flush=True)
+            print(f"{name}: {'taken over' if done else 'code has changed, run without --prose'}", flush=True)
             failed += [] if done else [name]
             continue
         try:

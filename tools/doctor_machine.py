@@ -56,7 +56,8 @@ def auto():
     from course_lib.support.devices import pick_device, pick_dtype
 
     device = pick_device("auto")
-    yield ("ok", f'"auto" chooses device {device}, dtype {str(pick_dtype("auto", device)).replace("torch.", "")}', "")
+    dtype = str(pick_dtype("auto", device)).replace("torch.", "")
+    yield ("ok", f'"auto" chooses device {device}, dtype {dtype}; in notebooks the CPU', "")
 
 
 def disk():

@@ -167,7 +167,7 @@ def intervals(series, xlabel, title):                         # series: {legend:
 heading_of, of_kind, ahead = (
     {"shared": "Queries that share words with their answers", "other": "Queries in other words"},
     np.array(list(kinds.values())), {})
-figure, axes = plt.subplots(1, len(set(of_kind)), figsize=(9.5, 2), layout="constrained", sharex=True, squeeze=False)
+_, axes = plt.subplots(1, len(set(of_kind)), figsize=(9.5, 2), layout="constrained", sharex=True, squeeze=False)
 for ax, kind in zip(axes[0], sorted(set(of_kind), reverse=True)):
     chosen = of_kind == kind
     bars({name: found[chosen].mean() for name, found in scores.items()},

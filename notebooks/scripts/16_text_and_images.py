@@ -587,7 +587,7 @@ assert ahead("whitened", "raw", "binding") > 0.2 and recorded("longer", found).m
 assert ahead("hard negatives", "other negatives", "binding, another count or size") > 0
 assert max(recorded("hard negatives", told)) < max(mine(told)) and min(recorded("longer", told)) > 0.57
 assert min(recorded("tuned", told)) > max(recorded("longer", told)) and ahead("longer", "tuned", found) > 0.05
-assert ahead("longer", "whitened", found) > 0.1 and min(recorded("longer", "near miss, shape")) > 0.9
+assert ahead("longer", "whitened", found) > 0.1
 assert max(abs(recorded(setting, "near miss, place of two groups") - 0.5).max() for setting in trainings) < 0.08
 
 # %% [markdown]

@@ -58,7 +58,6 @@ patience = 0.1
 memory = 16
 
 # %% tags=["nbval-check-output"]
-import os
 import re
 import tempfile
 import time
