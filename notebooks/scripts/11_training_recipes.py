@@ -56,7 +56,7 @@ full = False
 #
 # **Question.** Residents ask a town the same things in many words. How do you train an encoder to find the questions that ask the same, and what do you compare it with?
 #
-# The script has five parts. Each begins a cell below, and ends with the cell or where a line says `# beside the script`. To take it over, copy the five parts and the parameters, put your own texts and their split into the first, and let the second measure what your application does; parts 4 and 5 name its score and write to folders that are deleted.
+# The script has five parts. Each begins a cell below, and ends with the cell or where a line says `# beside the script`. To take it over, copy the five parts and the parameters, put your own texts and their split into the first, and let the second measure what your application does; parts 4 and 5 name its score and write to folders that are deleted, and part 4 cuts texts at 32 tokens.
 #
 # ### Data
 #
@@ -136,7 +136,7 @@ words, before = ({name: ndcg(one, name) for name in ours} for one in (CountedLet
 print(f"nDCG@10 x 100 on dev: counted letters {words['dev']:.1f}, the encoder before training {before['dev']:.1f}")
 
 # %% [markdown]
-# Counted letters are ahead on dev. The training has to beat them, and not only its own start.
+# Counted letters are ahead on dev. The training has to beat them, not only its start.
 #
 # ### Batches
 #
@@ -252,7 +252,7 @@ print(f"best on dev: {seen[peak]:.1f} after step {peak} of {trainer.state.global
       f"the last: {seen[max(seen)]:.1f}")
 
 # %% [markdown]
-# The star marks the checkpoint that the encoder holds now; the last scores nearly the same. Its low loss says little. The highest of several scores is partly luck, so report another set, on which nothing was chosen.
+# The star marks the checkpoint that the encoder holds now; the last scores nearly the same. The highest of several scores is partly luck, so report another set, on which nothing was chosen.
 #
 # ### Test, save, reload
 #
@@ -397,7 +397,7 @@ assert default.eval_strategy == "no" and default.batch_sampler == BatchSamplers.
 assert [settings(warmup_steps=w).get_warmup_steps(30) for w in (0.1, 100)] == [3, 100]
 
 # %% [markdown]
-# Alone, it is an error. To keep the best checkpoint, give four things: an evaluator, `eval_strategy`, the same `save_strategy`, and `metric_for_best_model`. With `"steps"`, set `eval_steps` and `save_steps` too. The default batch of 8 gives the ranking loss seven wrong answers for each pair.
+# Alone, it is an error. To keep the best checkpoint, give four things: an evaluator, `eval_strategy`, the same `save_strategy`, and `metric_for_best_model`. With `"steps"`, set `eval_steps` and `save_steps`. The default batch of 8 gives the ranking loss seven wrong answers for each pair.
 #
 # ## Which learning rate, which batch size?
 #
@@ -449,7 +449,7 @@ assert not as_given or (all(max(grid[how]["test"]) < before["test"] for how in g
 #
 # At 2e-3 every run ends below the start on test. After one epoch at this rate, every run with batches of 8 is below every run with batches of 64, on both sets. Where batches of 64 make 64 steps, the seeds of the two sizes overlap. So the difference after one epoch may come from the number of steps as well as from the batch size.
 #
-# Dev chooses batches of 64 at 5e-4. All its recorded seeds are above counted letters, but for the run made here the interval still includes 0.
+# Dev chooses batches of 64 at 5e-4. All its recorded seeds are above counted letters. Yet the interval of the run made here still includes 0.
 #
 # ## A trap: a warm-up longer than the run
 #
@@ -584,7 +584,7 @@ assert max(values("stages", stages[1], "sick/trial")) < min(values("stages", sta
 assert values("stages", "NLI by ranking, then STSb: before", stsb_dev)[0] > max(alone + softmax)
 
 # %% [markdown]
-# On STSb dev every run with NLI first ends above every run without, and the paper's Table 2 has the same order. (The two NLI trainings differ in data and learning rate, too, not only in the loss.) On SICK every run with softmax first ends below every run without NLI, if barely, and ranking first overlaps.
+# On STSb dev every run with NLI first ends above every run without, and the paper's Table 2 has the same order. (The two NLI trainings differ in data and learning rate, too, not only in the loss.) On SICK every run with softmax first ends below every run without NLI, and ranking first overlaps.
 #
 # ## Several tasks at once
 #
@@ -738,7 +738,7 @@ assert next(iter(raw)) == max(raw, key=lambda name: np.mean(own[name]) - raw[nam
 #
 # ## In practice
 #
-# To stop early, give the trainer transformers' `callbacks=[EarlyStoppingCallback(early_stopping_patience=3)]`. When memory is short, use `bf16=True` on a GPU that has it, LoRA (notebook 10), or `gradient_checkpointing=True`, which keeps less of the forward pass and computes it again. If you will encode with prompts, train with them: `prompts={"anchor": "query: ", ...}`. The trainer does not store them, so set the model's `prompts` before saving.
+# To stop early, give the trainer transformers' `callbacks=[EarlyStoppingCallback(early_stopping_patience=3)]`. When memory is short, use `bf16=True` on a GPU that has it, LoRA (notebook 10), or `gradient_checkpointing=True` (newer: `activation_checkpointing`), which keeps less of the forward pass and computes it again. If you will encode with prompts, train with them: `prompts={"anchor": "query: ", ...}`. The trainer does not store them, so set the model's `prompts` before saving.
 
 # %%
 import warnings

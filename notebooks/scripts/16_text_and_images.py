@@ -315,7 +315,7 @@ assert not default or recall(scores["seen"], 1000) > recall(scores["unseen"], 10
 assert min(bands["seen", 1000] - bands["unseen", 1000]) > 0.03 > min(bands["seen", 100] - bands["unseen", 100])
 
 # %% [markdown]
-# So the model finds new combinations, among 1,000 in about half of the searches: less often than seen kinds, here and with each recorded seed.
+# So pictures of new combinations are found, among 1,000 in about half of the searches: less often than seen kinds, here and with each recorded seed.
 #
 # ### How much must one read for that?
 #

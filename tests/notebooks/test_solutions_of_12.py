@@ -11,7 +11,7 @@ from course_lib.finetuning.mining import mine_hard_negatives
 from recipes.shared.mined_measures import measured
 
 EXERCISES = load_exercises(ROOT / "notebooks" / "solutions" / "12.py")
-SHORT, MINE, SHARE = (EXERCISES[f"12.{i}"] for i in (1, 2, 3))
+SHORT, MINE, FRONT = (EXERCISES[f"12.{i}"] for i in (1, 2, 3))
 
 
 @pytest.mark.parametrize("case", SHORT.cases)
@@ -80,12 +80,24 @@ def dot_with_margin(anchors, texts, own):
     return scores.argmax(axis=1)
 
 
-def by_formula(parts):
-    """One total for all groups, and of each its weight, how many there are, were read and were false."""
-    ((total, groups),) = parts
-    share = sum(weight * false / read for weight, _, read, false in groups) / total
-    squares = [(w / total) ** 2 * f / r * (1 - f / r) / r for w, n, r, f in groups if r < n]
-    return share, 2 * sum(squares) ** 0.5
+def by_counting(sizes, draws):
+    """As a learner may write it: a difference is shown where at most one draw in forty lies on the other side."""
+    ahead = lambda a, b: np.mean(draws[a] <= draws[b]) <= 0.025
+    kept = []
+    for name in sizes:
+        rivals = [other for other in sizes if sizes[other] <= sizes[name] and not ahead(name, other)]
+        if not any(sizes[other] < sizes[name] or ahead(other, name) for other in rivals):
+            kept.append(name)
+    return kept
+
+
+def by_highest_mean(sizes, draws):
+    """From the smallest on, each whose mean is higher than all before."""
+    kept, highest = [], -np.inf
+    for name in sorted(sizes, key=lambda key: (sizes[key], -draws[key].mean())):
+        if draws[name].mean() > highest:
+            kept, highest = [*kept, name], draws[name].mean()
+    return [name for name in sizes if name in kept]
 
 
 NEAR = {
@@ -114,13 +126,7 @@ NEAR = {
         measured(dot_with_margin),
         "different lengths",
     ),
-    "pooled": (
-        SHARE,
-        lambda g: by_formula([(sum(r for _, r, _ in g), [(r, n, r, f) for n, r, f in g])]),
-        "by what was read of it",
-    ),
-    "per cent": (SHARE, lambda g: [100 * x for x in SHARE.solution(g)], "You return per cent"),
-    "one standard error": (SHARE, lambda g: (SHARE.solution(g)[0], SHARE.solution(g)[1] / 2), "one standard error"),
+    "means alone": (FRONT, by_highest_mean, "You compare means"),
 }
 
 
@@ -131,21 +137,15 @@ def test_a_near_answer_is_told_its_kind_of_mistake(name):
     assert result.kind == "known mistake" and message in result.message
 
 
-def test_the_share_does_not_depend_on_how_many_were_read():
-    share, of_less = (
-        SHARE.solution(groups)[0] for groups in ([(40, 40, 30), (160, 20, 5)], [(40, 4, 3), (160, 80, 20)])
-    )
-    assert share == pytest.approx(of_less) == pytest.approx(70 / 200)
+def test_the_front_by_counting_draws_is_right_too():
+    assert judge(FRONT, by_counting), judge(FRONT, by_counting).message
 
 
-@pytest.mark.parametrize("case", SHARE.cases)
-def test_two_spreads_hold_what_other_samples_would_give(case):
-    """Each group read in part is drawn anew at the rate that was found; one that was read whole stays."""
-    (groups,) = SHARE.cases[case]
-    draw, everything = np.random.default_rng(0), sum(count for count, _, _ in groups)
-    again = sum(
-        count / everything * (false if read == count else draw.binomial(read, false / read, size=20_000)) / read
-        for count, read, false in groups
-    )
-    share, spread = SHARE.solution(groups)
-    assert (again.mean(), 2 * again.std()) == pytest.approx((share, spread), rel=0.03)
+@pytest.mark.parametrize("case", FRONT.cases)
+def test_the_front_depends_on_differences_and_not_on_the_order(case):
+    """Luck that all forms share leaves it as it is, and so does naming the forms in another order."""
+    sizes, draws = FRONT.cases[case]
+    shared = 50 * np.random.default_rng(1).normal(size=len(next(iter(draws.values()))))
+    expected = FRONT.solution(sizes, draws)
+    assert FRONT.solution(sizes, {name: of + shared for name, of in draws.items()}) == expected
+    assert FRONT.solution(dict(reversed(sizes.items())), draws) == expected[::-1] != []
