@@ -360,7 +360,7 @@ assert min(of("seen", 1000) - of("unseen", 1000)) > max(0.03, differ[:, 6].max()
 assert min(of("seen", 1000)) > blind["seen"][2, 6] + 0.08
 
 # %% [markdown]
-# The third reader, which sees no shapes, has a recall of 0.93 among 100: more than your model's on unseen kinds, here and with each recorded seed. So a recall of 0.9 among 100 does not show that a model sees shapes.
+# The third reader, which sees no shapes, has a recall of 0.93 among 100: more than your model's on unseen kinds. So a recall of 0.9 among 100 does not show that a model sees shapes.
 #
 # A scene's _twin_ has other shapes (of seen kinds), and all else equal. Let the 50 distractors be the twins of the 50 that are looked for: a reader without shapes finds one of two, at best. Look for the twins, too.
 #
@@ -405,7 +405,7 @@ assert max(abs(of("unseen kinds: their twins") - of("seen kinds: their twins")))
 #
 # **Question.** Can the model name what a picture shows? Write a text for each class, a *prompt*, and take the nearest one: *zero-shot classification*. Short prompts are like "a circle". Averaged prompts are the mean of one caption for each single group that fits, like "a small red circle at the top".
 #
-# The control is a linear probe (notebook 01), a classifier trained with labels on the vectors of pictures. It is fitted to all 90 kinds, so none is new to it, and tested on other drawings.
+# The control is a linear probe (notebook 01), a classifier trained with labels on the vectors of pictures. It is fitted to all 90 kinds, so none is new to it, and tested on other drawings. Scenes of seen kinds were nearly all trained on, in other drawings.
 #
 # **Predict:** of one group of an unseen kind, what is told best: colour, shape, or count?
 
@@ -711,7 +711,7 @@ assert torch.isclose(trainer.loss(columns, labels), ranking(*sides), atol=1e-4)
 print("equal: encode of pictures and texts, similarity, and the loss, of three pairs and of a batch of the trainer")
 
 # %% [markdown]
-# **What to use today.** `SentenceTransformer("sentence-transformers/clip-ViT-B-32")` loads 600 MB and makes 512 numbers of a picture. Since version 5.4 the library loads other multimodal models, too, such as `google/siglip2-base-patch16-224` or the far larger `Qwen/Qwen3-VL-Embedding-2B` (extra: `sentence-transformers[image]`). `model.modalities` says what a model takes; `encode` takes PIL images and texts. CLIP trained _both_ towers, on 400 million pairs; you froze one. SigLIP (Zhai et al. 2023) replaces the softmax by a sigmoid for each pair: does this text fit this picture?
+# **What to use today.** `SentenceTransformer("sentence-transformers/clip-ViT-B-32")` loads 600 MB and makes 512 numbers of a picture. Since version 5.4 the library loads other multimodal models, too, such as `google/siglip2-base-patch16-224` or the far larger `Qwen/Qwen3-VL-Embedding-2B` (extra: `sentence-transformers[image]`). `encode` takes PIL images and texts. CLIP trained _both_ towers, on 400 million pairs; you froze one. SigLIP (Zhai et al. 2023) replaces the softmax by a sigmoid for each pair: does this text fit this picture?
 #
 # **To train further,** give the trainer an image and a text column, as above, with a far lower rate than here (for CLIP try 1e-5). `per_direction` gives this notebook's loss, the default another. `NO_DUPLICATES` keeps equal captions, which are false negatives, out of a batch. Only a `Router` needs the `router_mapping`.
 #
