@@ -405,7 +405,7 @@ assert max(abs(of("unseen kinds: their twins") - of("seen kinds: their twins")))
 #
 # **Question.** Can the model name what a picture shows? Write a text for each class, a *prompt*, and take the nearest one: *zero-shot classification*. Short prompts are like "a circle". Averaged prompts are the mean of one caption for each single group that fits, like "a small red circle at the top".
 #
-# The control is a linear probe (notebook 01), a classifier trained with labels on the vectors of pictures. It is fitted to all 90 kinds, so none is new to it, and tested on other drawings. Scenes of seen kinds were nearly all trained on, in other drawings.
+# The control is a linear probe (notebook 01), a classifier trained with labels on the vectors of pictures. It is fitted to all 90 kinds, so none is new to it, and tested on other drawings. Scenes of seen kinds were nearly all trained on, drawn otherwise.
 #
 # **Predict:** of one group of an unseen kind, what is told best: colour, shape, or count?
 
