@@ -177,7 +177,7 @@ plt.show()
 assert not bundled or ahead["shared"][2] < 0 and ahead["other"][1] > 10
 
 # %% [markdown]
-# Keywords are 9.6 points (hundredths of nDCG) ahead for queries that share words. For the others, meaning is 29 points ahead.
+# Keywords are 9.6 points (hundredths of nDCG) ahead for queries that share words. For others, meaning is 29 points ahead.
 #
 # ## Trap 1: dot where cosine was meant
 #
@@ -646,7 +646,7 @@ assert len(refused) == 3 and (not bundled or len(behind) > 0 and abs(against_exa
 # %% [markdown]
 # With 100 of 744 passages rescored, the folder ranks as well as an exact search of its float16 vectors. The passage that it shows may lie beyond what the encoder reads of the whole article. All three encoders are refused; a change that alters none of the kept vectors would slip through.
 #
-# For your own texts, give `build` a `Path`, a dictionary of texts (each begins with its title, if it has one), one of titles, which may be empty, and the other arguments as above. If texts or model change, build again. This search ranks by best pieces. By that, queries in other words lost 9 points above, so try the mean of the pieces too.
+# For your own texts, give `build` a `Path`, a dictionary of texts (each begins with its title, if it has one), one of titles, which may be empty, and the other arguments as above. If texts or model change, build again. This search ranks by best pieces. By that, queries in other words lost 9 points above, so try the mean too.
 #
 # ### How long does one query take?
 #
@@ -732,7 +732,7 @@ assert not bundled or round(in_mb["float32"]) == 25_395 and guess["float32, exac
 # The dotted lines are a rough guess: the time at 100,000 vectors, multiplied. A text became 2.5 vectors here.
 #
 # - **At 100,000 texts** one scan of memory still answers a query. But by that guess a float32 scan takes longer than encoding the query, and in the stored run int8 does, too.
-# - **At ten million** texts like these, one float32 query takes seconds by that guess. In float32 the vectors fill 25 gigabytes, and building takes days of one core. Int8 codes in memory, full vectors on disk, save memory; that guess is still over a second. An _index_ looks only into groups of vectors near the query and may miss neighbours (notebook 17).
+# - **At ten million** texts like these, one float32 query takes seconds by that guess. In float32 the vectors fill 25 gigabytes, and building takes days of one core. Int8 codes in memory, full vectors on disk, save memory; by that guess a query takes about a second. An _index_ looks only into groups of vectors near the query and may miss neighbours (notebook 17).
 #
 # ## In practice
 #

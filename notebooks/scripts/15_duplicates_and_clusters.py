@@ -562,7 +562,7 @@ assert not default or sum(share > 0.5 for share in main) >= 12 and min(main) < 0
 #
 # **Question.** How do you keep a bot from answering what it cannot know?
 #
-# The town has a FAQ of 60 entries. It treats 80 of the residents' 120 questions. Of these, 53 were rewritten with more of the obvious words until all-MiniLM-L6-v2 found enough entries by question and answer; this favours all bots, most of all those with answers in the index. The bot finds the entry nearest to a question, by the entry's question alone or with its answer, and prints that answer. A nearest entry _always_ exists, also for the other 40 questions, so below a threshold the bot stays silent. Word overlap again drops pieces found in one text only.
+# The town has a FAQ of 60 entries. It treats 80 of the residents' 120 questions. Of the 80, 53 were rewritten with more of the obvious words until all-MiniLM-L6-v2 found enough entries by question and answer; this favours all bots, most of all those with answers in the index. The bot finds the entry nearest to a question, by the entry's question alone or with its answer, and prints that answer. A nearest entry _always_ exists, also for the other 40 questions, so below a threshold the bot stays silent. Word overlap again drops pieces found in one text only.
 #
 # A right answer earns a point, a wrong one costs `wrong_costs`, silence nothing. Half of the questions choose the threshold that earns most, and the other half measures it, in 50 splits of the same 120 questions.
 #
