@@ -20,8 +20,7 @@ learning rate 2e-3 (tuned: 3e-4), symmetric ranking loss with scale 20. Settings
 The metrics are those of recipes/text_and_images_quality.py and recipes/text_and_images_closely.py.
 
 Interrupted, or stopped after N trainings, it goes on with what build/text_and_images.jsonl does not hold yet: delete
-that file to measure all anew (twenty-five minutes on one core). A setting that is not there keeps what was recorded of
-it.
+that file to measure all anew (25 minutes on one core). A setting that is not there keeps what was recorded of it.
 """
 
 import argparse

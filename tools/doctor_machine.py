@@ -57,7 +57,8 @@ def auto():
 
     device = pick_device("auto")
     dtype = str(pick_dtype("auto", device)).replace("torch.", "")
-    yield ("ok", f'"auto" chooses device {device}, dtype {dtype}; in notebooks the CPU', "")
+    notebooks = "" if "COURSE_DEVICE" in os.environ else "; notebooks choose the CPU"
+    yield ("ok", f'"auto" chooses device {device}, dtype {dtype}{notebooks}', "")
 
 
 def disk():

@@ -2,7 +2,6 @@
 
 import pytest
 
-from course_lib.data import load_results
 from course_lib.datasets.pictures import SEEN, Group, Scene, captions, sample_scenes
 from recipes.text_and_images import APART, CLOSELY, NEGATIVES, SETTINGS, epochs_of, hard_negatives
 from recipes.text_and_images_closely import fitting
@@ -35,9 +34,9 @@ def test_negatives_are_of_another_scene(negatives):
         assert not any(other in captions(each) for each in SCENES)
 
 
-def test_exchanged_colours_are_measured_apart_where_the_recipe_says():
-    results = load_results("16")
-    assert set(results.experiment[results.metric == "binding, equal count and size"]) == set(APART) <= set(SETTINGS)
+def test_one_training_takes_longer():
+    """That the rows are there which APART promises, test_images.py sees."""
+    assert set(APART) <= set(SETTINGS)
     assert [setting for setting in SETTINGS if epochs_of(setting) > epochs_of(CLOSELY)] == ["longer"]
 
 

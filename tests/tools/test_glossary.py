@@ -178,11 +178,8 @@ def test_prose_is_taken_over_without_executing(tmp_path, capsys):
     assert build_notebooks.in_step(script, file)
 
     before = file.read_bytes()
-    for old, new in (
-        ("once", "twice"),
-        ('"a"', '"b"'),
-        ("A word", "Another word"),
-    ):  # code or tags have changed: it has to be executed
+    # Code, tags or words of a docstring have changed: it has to be executed.
+    for old, new in (("once", "twice"), ('"a"', '"b"'), ("A word", "Another word")):
         script.write_text(text.replace(old, new))
         assert build_notebooks.main([], tmp_path, prose=True) == 1 and file.read_bytes() == before
     assert "code has changed" in capsys.readouterr().out
