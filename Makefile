@@ -13,6 +13,7 @@
 #   make bench-models   larger models for them, into build/bench-models: 1.2 GB
 #   make compat      saved models against older versions of the peer library
 #   make colab       the notebooks with the versions that Google Colab ships
+#   make rounding    the notebooks in the arithmetic of an older processor: trainings end a little elsewhere, claims stay
 #   make doctor      what is missing or broken here, and what to do about it
 #
 #   make run NOTEBOOKS="05_mean_pooling 06_sbert" PARAMS="-p seed 1"
@@ -30,7 +31,7 @@ NAMES := $(basename $(notdir $(if $(strip $(NOTEBOOKS)),$(NOTEBOOKS),$(sort $(wi
 # What every notebook depends on: the library, the solutions and the data. Only names with a dot: files, not folders.
 SOURCES := $(wildcard course_lib/*.py course_lib/*/*.py notebooks/solutions/*.py data/*.* data/*/*.* data/*/*/*.* data/*/*/*/*.*)
 
-.PHONY: run executed lint check test kills fuzz notebooks lab site browser bench bench-models compat colab doctor
+.PHONY: run executed lint check test kills fuzz notebooks lab site browser bench bench-models compat colab rounding doctor
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
@@ -117,6 +118,11 @@ compat: $(DEV)
 
 colab: $(DEV)
 	$(PY) tools/colab.py $(NOTEBOOKS)
+
+# One thread and an older instruction set, as MKL, oneDNN and torch are told. The touch: what was run before is no answer.
+rounding: $(INSTALLED)
+	@touch $(NAMES:%=notebooks/%.ipynb)
+	@OMP_NUM_THREADS=1 MKL_CBWR=COMPATIBLE ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=default $(MAKE) --no-print-directory run
 
 # Of the environment as it is: a broken one is not mended first.
 doctor:

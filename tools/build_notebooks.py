@@ -120,8 +120,16 @@ def as_text(cell):
     return cell.cell_type, cell.get("id"), cell.source, dict(cell.metadata)
 
 
+class WithoutAsserts(ast.NodeTransformer):
+    def visit_Assert(self, node):
+        return None
+
+
 def computed(cell):
-    """What a code cell computes and how it is shown, whatever its comments and line breaks, in docstrings too."""
+    """What a code cell prints and how it is shown, whatever its comments and line breaks, in docstrings too.
+
+    An assert prints nothing, so it may change: the tests run it.
+    """
     try:
         tree = ast.parse(cell.source)
     except SyntaxError:  # a line of IPython's
@@ -129,7 +137,7 @@ def computed(cell):
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and (text := ast.get_docstring(node)):
             node.body[0].value.value = " ".join(text.split())
-    return ast.dump(tree), dict(cell.metadata)
+    return ast.dump(WithoutAsserts().visit(tree)), dict(cell.metadata)
 
 
 def build(script, file):
@@ -149,9 +157,9 @@ def build(script, file):
 
 
 def refresh(script, file):
-    """Take over the script's Markdown and the layout of its code, with the outputs there are.
+    """Take over the script's Markdown, the layout of its code and its asserts, with the outputs there are.
 
-    True when it could be done: when all code cells have the syntax trees and metadata that they had.
+    True when it could be done: when all code cells have the metadata and, asserts aside, the syntax trees they had.
     """
     notebook, wanted = read_notebook(file), convert(script)
     code, new = ([cell for cell in cells if cell.cell_type == "code"] for cells in (notebook.cells, wanted.cells))
@@ -191,6 +199,8 @@ def main(names, root=ROOT, prose=False):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="names of notebooks, such as 05_mean_pooling")
-    parser.add_argument("--prose", action="store_true", help="take over text, links and layout only; execute nothing")
+    parser.add_argument(
+        "--prose", action="store_true", help="take over text, links, layout and asserts only; execute nothing"
+    )
     arguments = parser.parse_args()
     sys.exit(main([Path(name).stem for name in arguments.names], prose=arguments.prose))

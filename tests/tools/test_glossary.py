@@ -177,6 +177,14 @@ def test_prose_is_taken_over_without_executing(tmp_path, capsys):
     assert now.source.count("\n") == 6 and now.outputs[0].text == "from the first run"
     assert build_notebooks.in_step(script, file)
 
+    script.write_text(layout + "assert f() is None\nif True:\n    assert True\n")  # asserts print nothing
+    assert build_notebooks.main([], tmp_path, prose=True) == 1  # but the `if` around them is new code
+    script.write_text(layout + "assert f() is None\n")
+    assert build_notebooks.main([], tmp_path, prose=True) == 0
+    now = nbformat.read(file, as_version=4).cells[1]
+    assert now.source.endswith("assert f() is None") and now.outputs[0].text == "from the first run"
+    assert build_notebooks.in_step(script, file)
+
     before = file.read_bytes()
     # Code, tags or words of a docstring have changed: it has to be executed.
     for old, new in (("once", "twice"), ('"a"', '"b"'), ("A word", "Another word")):
