@@ -7,6 +7,7 @@ softmax head on development sets of which no labelled pair was trained on.
 """
 
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,10 +18,10 @@ from course_lib.evaluation import EmbeddingSimilarityEvaluator, LabelAccuracyEva
 from course_lib.losses import SoftmaxLoss
 from course_lib.models.static import StaticEmbedding
 from course_lib.modules import Pooling
-from course_lib.support.folders import read_weights, resolve
+from course_lib.support.folders import read_weights
 from recipes.shared.cards import model_folder, weights_sha256, write_cards
 from recipes.shared.pretraining_text import course_data
-from recipes.shared.results import data_sha256, write_rows
+from recipes.shared.results import data_sha256, read_rows, write_rows
 
 COMMAND = "python recipes/evaluate.py"
 STS = ["stsbenchmark/dev", "course/sts"]
@@ -28,16 +29,21 @@ GLOVE_6B = "word_vectors/glove6B_50d_5000.npz"  # below COURSE_DATA
 NLI = ["snli/dev", "multinli/dev_matched", "cad_nli/dev"]
 
 
-def weighted(encoder: SentenceEncoder, a: float = 1e-3) -> SentenceEncoder:
-    """Smooth inverse frequency weights a / (a + frequency) on the word vectors (Arora et al. 2017)."""
+Variant = tuple[str, str, SentenceEncoder, str]  # model, pooling, encoder, hash of the weights
+
+
+def averaged_words(model: str, folder: Path) -> list[Variant]:
+    """A folder of word vectors, averaged, and with weights a / (a + frequency), a = 0.001 (Arora et al. 2017)."""
     from safetensors.torch import load_file
 
-    frequencies = load_file(model_folder("glove-mini") / "frequencies.safetensors")["frequencies"]
-    rows = encoder[0].embedding.weight.detach() * (a / (a + frequencies))[:, None]
-    return SentenceEncoder([StaticEmbedding(encoder[0].tokenizer, rows)], dtype="float32")
+    encoder, sha256 = SentenceEncoder.load(folder, dtype="float32"), weights_sha256(folder)
+    frequencies = load_file(folder / "frequencies.safetensors")["frequencies"]
+    rows = encoder[0].embedding.weight.detach() * (1e-3 / (1e-3 + frequencies))[:, None]
+    weighted = SentenceEncoder([StaticEmbedding(encoder[0].tokenizer, rows)], dtype="float32")
+    return [(model, "mean", encoder, sha256), (model, "weighted mean", weighted, sha256)]
 
 
-def of_shared_words(encoder: SentenceEncoder) -> list[tuple[str, str, SentenceEncoder]]:
+def of_shared_words(model: str, encoder: SentenceEncoder, sha256: str) -> list[Variant]:
     """The encoder and GloVe 6B, trained on 6 billion words: both cut to the words that both know."""
     file = np.load(course_data() / GLOVE_6B)
     tokenizer, own = encoder[0].tokenizer, encoder[0].embedding.weight.detach()
@@ -47,46 +53,51 @@ def of_shared_words(encoder: SentenceEncoder) -> list[tuple[str, str, SentenceEn
     for i, vector in shared.items():
         mine[i], theirs[i] = own[i], vector
     return [
-        (name, "mean of shared words", SentenceEncoder([StaticEmbedding(tokenizer, matrix)], dtype="float32"))
-        for name, matrix in (("course/glove-mini", mine), ("GloVe 6B, 50 numbers", theirs))
+        (name, "mean of shared words", SentenceEncoder([StaticEmbedding(tokenizer, matrix)], dtype="float32"), sha)
+        for name, matrix, sha in (
+            (model, mine, sha256),
+            ("GloVe 6B, 50 numbers", theirs, data_sha256(course_data() / GLOVE_6B)),
+        )
     ]
 
 
-def variants() -> list[tuple[str, str, SentenceEncoder]]:
-    """(model, pooling, encoder) for each line of the table."""
-    glove = SentenceEncoder.load("course/glove-mini", dtype="float32")
+def variants() -> list[Variant]:
+    """One for each line of the table."""
+    found = averaged_words("course/glove-mini", model_folder("glove-mini"))
+    model, _, encoder, sha256 = found[0]
+    found += of_shared_words(model, encoder, sha256)
     bert = SentenceEncoder.load("course/bert-mini", dtype="float32")
-    found = [("course/glove-mini", "mean", glove), ("course/glove-mini", "weighted mean", weighted(glove))]
-    found += of_shared_words(glove)
+    sha256 = weights_sha256(model_folder("bert-mini"))
     for mode in ("mean", "cls", "max"):
-        found.append(("course/bert-mini", mode, SentenceEncoder([bert[0], Pooling(256, mode)], dtype="float32")))
-    for name in ("course/sbert-mini-nli", "course/sbert-mini-ranking", "course/sbert-mini"):
-        found.append((name, "mean", SentenceEncoder.load(name, dtype="float32")))
+        encoder = SentenceEncoder([bert[0], Pooling(256, mode)], dtype="float32")
+        found.append(("course/bert-mini", mode, encoder, sha256))
+    for name in ("sbert-mini-nli", "sbert-mini-ranking", "sbert-mini"):
+        folder = model_folder(name)
+        encoder = SentenceEncoder.load(folder, dtype="float32")
+        found.append((f"course/{name}", "mean", encoder, weights_sha256(folder)))
     return found
 
 
-def score_row(model: str, pooling: str, data: str, metric: str, value: float, start: float) -> dict:
+def score_row(model, pooling, data, metric, value: float, sha256: str, start: float, command: str = COMMAND) -> dict:
     return dict(
         model=model,
         pooling=pooling,
         data=data,
         metric=metric,
         value=f"{100 * value:.2f}",
-        command=COMMAND,
+        command=command,
         seconds=f"{time.perf_counter() - start:.3f}",
-        model_sha256=weights_sha256(resolve(model))
-        if model.startswith("course/")
-        else data_sha256(course_data() / GLOVE_6B),
+        model_sha256=sha256,
     )
 
 
-def similarity_rows() -> list[dict]:
+def similarity_rows(of: list[Variant], command: str = COMMAND) -> list[dict]:
     rows = []
-    for model, pooling, encoder in variants():
+    for model, pooling, encoder, sha256 in of:
         for data in STS:
             start = time.perf_counter()
             value = EmbeddingSimilarityEvaluator(load_sts(data))(encoder)["spearman_cosine"]
-            rows.append(score_row(model, pooling, data, "spearman_cosine", value, start))
+            rows.append(score_row(model, pooling, data, "spearman_cosine", value, sha256, start, command))
     return rows
 
 
@@ -99,16 +110,18 @@ def nli_rows() -> list[dict]:
     for data in NLI:
         start = time.perf_counter()
         accuracy = LabelAccuracyEvaluator(load_nli(data), head)(encoder)["accuracy"]
-        rows.append(score_row("course/sbert-mini-nli", "mean", data, "accuracy", accuracy, start))
+        sha256 = weights_sha256(folder)
+        rows.append(score_row("course/sbert-mini-nli", "mean", data, "accuracy", accuracy, sha256, start))
     return rows
 
 
 def main():
     torch.manual_seed(0)
-    table = similarity_rows() + nli_rows()
+    table = similarity_rows(variants()) + nli_rows()
     for r in table:
         print(f"{r['model']:28} {r['pooling']:21} {r['data']:22} {r['metric']:16} {r['value']:>6}")
-    write_rows("05.csv", table)
+    others = [row for row in read_rows("05.csv") if row["command"] != COMMAND]  # glove_mini.py's control
+    write_rows("05.csv", table + others)
     write_cards(table)
 
 

@@ -1,11 +1,18 @@
 """Make `course/glove-mini`: word vectors by GloVe (Pennington et al. 2014, ACL D14-1162) on the text of bert-mini.
 
     COURSE_DATA=... python recipes/glove_mini.py
+    COURSE_DATA=... python recipes/glove_mini.py --control    # on articles alone, as bert-mini: scores into 05.csv
 
 Counts which words stand within ten words of each other, then fits vectors whose dot products are the logarithms of the
 counts. Counts below 1 are dropped. Resumable: the fit goes on from build/glove-mini; counting is done anew. What ships
 is the sum of word and context vectors, as in the paper.
+
+glove-mini reads captions and NLI sentences before the articles; bert-mini has read articles only. The control says what
+that gave: the same, of as many words, from the articles alone. It is measured and does not ship.
 """
+
+import argparse
+from pathlib import Path
 
 import numpy as np
 import scipy.sparse
@@ -16,12 +23,14 @@ from torch import nn
 from course_lib.encoder import SentenceEncoder
 from course_lib.models.static import StaticEmbedding
 from course_lib.support.folders import atomic_folder, save_tensors
+from recipes.evaluate import averaged_words, similarity_rows
 from recipes.shared.cards import model_folder, write_facts
 from recipes.shared.places import BUILD
 from recipes.shared.pretraining_text import LeakFilter, articles, short_texts
+from recipes.shared.results import read_rows, write_rows
 from recipes.shared.training import train_in
 
-WORK = BUILD / "glove-mini"
+CONTROL, COMMAND = "GloVe, articles alone", "python recipes/glove_mini.py --control"
 VOCABULARY, SHIPPED, DIM, WINDOW, TOKENS = 30_000, 20_000, 128, 10, 40_000_000
 CHUNK = 2_000_000  # tokens whose neighbours are counted at a time
 BLOCK = 65_536  # counts in an example of the training loop
@@ -76,21 +85,23 @@ def glove_loss(model: GloVe, batch: list[tuple]) -> torch.Tensor:
     return model(torch.where(swap, j, i).long(), torch.where(swap, i, j).long(), count)
 
 
-def ship(tokenizer: Tokenizer, vectors: torch.Tensor, frequencies: torch.Tensor):
+def ship(folder: Path, tokenizer: Tokenizer, vectors: torch.Tensor, frequencies: torch.Tensor):
     """Write the folder with the SHIPPED commonest words (ids go by frequency): vectors and shares of the text."""
     words = {word: i for word, i in tokenizer.get_vocab().items() if i < SHIPPED}
     tokenizer.model = models.WordLevel(words, unk_token="[UNK]")
     vectors = vectors[:SHIPPED].clone()
     vectors[0] = 0  # [UNK] says nothing
-    with atomic_folder(model_folder("glove-mini")) as unfinished:
+    with atomic_folder(folder) as unfinished:
         SentenceEncoder([StaticEmbedding(tokenizer, vectors)]).save(unfinished)
         save_tensors({"frequencies": frequencies[:SHIPPED]}, unfinished / "frequencies.safetensors", half=False)
 
 
-def main():
+def fit(work: Path, folder: Path, short: bool) -> dict:
+    """Write `folder` from TOKENS words: captions and NLI sentences first where `short`, then articles. The facts."""
     allowed = LeakFilter()
     texts, words = [], 0
-    for text in [t for t in short_texts() if allowed(t)] + [p for page in articles() for p in page if allowed(p)]:
+    first = [text for text in short_texts() if allowed(text)] if short else []
+    for text in first + [p for page in articles() for p in page if allowed(p)]:
         texts.append(text)
         words += text.count(" ") + 1
         if words > TOKENS:
@@ -113,9 +124,24 @@ def main():
     torch.manual_seed(0)
     model = GloVe()
     settings = dict(batch_size=1, learning_rate=5e-3, epochs=20, warmup=0.02, weight_decay=0.0, autocast=False)
-    history = train_in(WORK, model, lambda batch: glove_loss(model, batch), examples, **settings)
-    ship(tokenizer, (model.words.weight + model.contexts.weight).detach(), torch.from_numpy(seen / seen.sum()).float())
-    write_facts("glove-mini", facts | {"loss": history[-1]["loss"], "seconds": history[-1]["seconds"]})
+    history = train_in(work, model, lambda batch: glove_loss(model, batch), examples, **settings)
+    vectors = (model.words.weight + model.contexts.weight).detach()
+    ship(folder, tokenizer, vectors, torch.from_numpy(seen / seen.sum()).float())
+    return facts | {"loss": history[-1]["loss"], "seconds": history[-1]["seconds"]}
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Word vectors by GloVe")
+    parser.add_argument("--control", action="store_true", help="from articles alone, into build/ and 05.csv")
+    if not parser.parse_args().control:
+        write_facts("glove-mini", fit(BUILD / "glove-mini", model_folder("glove-mini"), short=True))
+        return
+    folder = BUILD / "glove-articles" / "model"
+    print(fit(folder.parent, folder, short=False))
+    rows = similarity_rows(averaged_words(CONTROL, folder), COMMAND)
+    for row in rows:
+        print(row["pooling"], row["data"], row["value"])
+    write_rows("05.csv", [row for row in read_rows("05.csv") if row["command"] != COMMAND] + rows)
 
 
 if __name__ == "__main__":

@@ -85,7 +85,8 @@ def test_results_belong_to_the_models_that_ship():
 
 
 def test_recorded_scores_come_out_again():
-    rows = [row for row in result_rows("05.csv") if row["data"] == "course/sts" and row["pooling"] == "mean"]
+    shipped = [row for row in result_rows("05.csv") if row["model"].startswith("course/")]
+    rows = [row for row in shipped if row["data"] == "course/sts" and row["pooling"] == "mean"]
     assert len(rows) == len(MODELS)
     evaluate = EmbeddingSimilarityEvaluator(load_sts())
     for row in rows:

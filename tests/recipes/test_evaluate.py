@@ -20,6 +20,6 @@ def test_both_are_cut_to_the_shared_words(tmp_path, monkeypatch):
     monkeypatch.setattr(evaluate, "GLOVE_6B", file.name)
     monkeypatch.setenv("COURSE_DATA", str(tmp_path))
     encoder = SentenceEncoder([StaticEmbedding(tokenizer, own)], dtype="float32")
-    mine, theirs = (shared for _, _, shared in evaluate.of_shared_words(encoder))
+    mine, theirs = (shared for _, _, shared, _ in evaluate.of_shared_words("own", encoder, "its hash"))
     assert mine[0].embedding.weight.tolist() == [[0, 0], [2, 3], [0, 0], [6, 7]]
     assert theirs[0].embedding.weight.tolist() == [[0, 0, 0], [6, 7, 8], [0, 0, 0], [0, 1, 2]]
