@@ -191,7 +191,7 @@ for k, kind in enumerate(dict.fromkeys(kinds)):
 ax.axline((1, 1), slope=1, color="gray")
 ax.axhline(middle, color="black", linestyle=":", label="middle of 200 paraphrases")
 ax.set(xlabel="cosine with the edition that keeps the meaning", ylabel="cosine with the one that changes it",
-       title="Above the line the changed meaning is closer")
+       title="Above the diagonal the changed meaning is closer")
 ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.02, 1))
 plt.show()
 closer = with_changed > with_kept
