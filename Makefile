@@ -121,7 +121,7 @@ colab: $(DEV)
 
 # One thread and an older instruction set, as MKL, oneDNN and torch are told. The touch: what was run before is no answer.
 rounding: $(INSTALLED)
-	@touch $(NAMES:%=notebooks/%.ipynb)
+	@touch -c $(NAMES:%=notebooks/%.ipynb)
 	@OMP_NUM_THREADS=1 MKL_CBWR=COMPATIBLE ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=default $(MAKE) --no-print-directory run
 
 # Of the environment as it is: a broken one is not mended first.

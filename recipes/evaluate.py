@@ -21,7 +21,7 @@ from course_lib.modules import Pooling
 from course_lib.support.folders import read_weights
 from recipes.shared.cards import model_folder, weights_sha256, write_cards
 from recipes.shared.pretraining_text import course_data
-from recipes.shared.results import data_sha256, read_rows, write_rows
+from recipes.shared.results import data_sha256, record_command
 
 COMMAND = "python recipes/evaluate.py"
 STS = ["stsbenchmark/dev", "course/sts"]
@@ -120,8 +120,7 @@ def main():
     table = similarity_rows(variants()) + nli_rows()
     for r in table:
         print(f"{r['model']:28} {r['pooling']:21} {r['data']:22} {r['metric']:16} {r['value']:>6}")
-    others = [row for row in read_rows("05.csv") if row["command"] != COMMAND]  # glove_mini.py's control
-    write_rows("05.csv", table + others)
+    record_command("05.csv", table)  # glove_mini.py's control stays
     write_cards(table)
 
 

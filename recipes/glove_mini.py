@@ -27,7 +27,7 @@ from recipes.evaluate import averaged_words, similarity_rows
 from recipes.shared.cards import model_folder, write_facts
 from recipes.shared.places import BUILD
 from recipes.shared.pretraining_text import LeakFilter, articles, short_texts
-from recipes.shared.results import read_rows, write_rows
+from recipes.shared.results import record_command
 from recipes.shared.training import train_in
 
 CONTROL, COMMAND = "GloVe, articles alone", "python recipes/glove_mini.py --control"
@@ -141,7 +141,7 @@ def main():
     rows = similarity_rows(averaged_words(CONTROL, folder), COMMAND)
     for row in rows:
         print(row["pooling"], row["data"], row["value"])
-    write_rows("05.csv", [row for row in read_rows("05.csv") if row["command"] != COMMAND] + rows)
+    record_command("05.csv", rows)
 
 
 if __name__ == "__main__":

@@ -91,6 +91,12 @@ def record(file: str, experiment: str, rows: list[dict]):
     write_rows(file, sorted(kept + rows, key=lambda r: r["experiment"]))
 
 
+def record_command(file: str, rows: list[dict]):
+    """Put `rows`, all of one command, in the place of those that it had: for a table without experiments."""
+    kept = [r for r in read_rows(file) if r["command"] != rows[0]["command"]]
+    write_rows(file, sorted(kept + rows, key=lambda r: r["command"]))
+
+
 def append(file: str, rows: list[dict]):
     """Put `rows`, all of one experiment, after those that it has."""
     record(file, rows[0]["experiment"], [r for r in read_rows(file) if r["experiment"] == rows[0]["experiment"]] + rows)

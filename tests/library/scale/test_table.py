@@ -68,8 +68,8 @@ def test_a_filter_finds_rows_in_lists_far_away(table, vectors):
         asked = table.search(query).distance_type("l2").limit(10).nprobes(1).select(["id", "_distance"])
         return asked.where(where).to_arrow().num_rows
 
-    groups = {group: (group, group + 40, group + 5980) for group in range(GROUPS)}
-    missed = [rows for rows in groups.values() if plain(f"id IN {rows}") == 0]
+    of_groups = [(group, group + 40, group + 5980) for group in range(GROUPS)]
+    missed = [rows for rows in of_groups if plain(f"id IN {rows}") == 0]
     assert missed
     for rows in missed:
         found = search(table, query, 10, probes=1, where=f"id IN {rows}")
